@@ -1,0 +1,1 @@
+"""Expectations, hold windows, verdicts."""

@@ -1,0 +1,1 @@
+"""k0s on a lab: k0sctl, kubectl, changes."""

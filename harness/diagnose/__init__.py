@@ -1,0 +1,1 @@
+"""The hop ladder, message classes and causes."""

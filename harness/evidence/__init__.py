@@ -1,0 +1,1 @@
+"""Readings, their recording, redaction and replay."""

@@ -1,0 +1,1 @@
+"""Machines of one run: Vagrant, SSH, isolation, locks, leftovers."""

@@ -1,0 +1,1 @@
+"""What a scenario will build, as values: machines, k0sctl.yaml, artifacts, phases."""

@@ -1,0 +1,1 @@
+"""One module per family of facts: what to run where, and raw text to value."""

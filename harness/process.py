@@ -1,0 +1,224 @@
+"""The one place that starts programs.
+
+Programs get an argument list, never a shell string, and a process group of their own, so that a
+deadline or an interrupt reaches all of what they started. Output goes to the caller, to a log file
+and line by line to a listener, at the same time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from typing import Protocol
+
+from harness.errors import HostLacksError
+from harness.errors import InfrastructureError
+
+# A program that ignores its first signal gets the next one after this many seconds; Vagrant needs
+# about ten to leave a docker machine in a state that `destroy` understands.
+GRACE_SECONDS = 15.0
+# What of a failed program's output is quoted in the error; the log has the rest.
+TAIL_LINES = 15
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A program that ended: what was run, its exit status, both streams and the seconds it took."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    duration: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the exit status is 0."""
+        return self.returncode == 0
+
+
+class CommandFailedError(InfrastructureError):
+    """A program ended with a status other than 0, or was ended at its deadline."""
+
+    def __init__(
+        self, doing: str, completed: Completed, *, timed_out: bool = False, log: Path | None = None
+    ) -> None:
+        self.completed = completed
+        self.timed_out = timed_out
+        command = shlex.join(completed.argv)
+        how = (
+            f"no end after {completed.duration:.0f}s, so it was stopped"
+            if timed_out
+            else f"exit status {completed.returncode}"
+        )
+        output = (completed.stderr.strip() or completed.stdout.strip()).splitlines()
+        super().__init__(
+            doing, f"{how}: {command}", details="\n".join(output[-TAIL_LINES:]), where=log
+        )
+
+
+class Runner(Protocol):
+    """What starts programs on this host; tests pass a recorded one."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        doing: str,
+        deadline: float,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        stdin: str | None = None,
+        log: Path | None = None,
+        on_line: Callable[[str], None] | None = None,
+        check: bool = True,
+    ) -> Completed:
+        """Run `argv` to its end; see `LocalRunner.run`."""
+
+
+class LocalRunner:
+    """Starts programs on this host."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        doing: str,
+        deadline: float,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        stdin: str | None = None,
+        log: Path | None = None,
+        on_line: Callable[[str], None] | None = None,
+        check: bool = True,
+    ) -> Completed:
+        """Run `argv` and return what it printed.
+
+        `doing` is the beginning of the error's sentence, `deadline` the seconds it may take. `env`
+        is laid over this process's environment. With `check`, a status other than 0 raises
+        `CommandFailedError`; a passed deadline always does. A program that is not there raises
+        `HostLacksError`. When this call is interrupted the whole process group is ended first.
+        """
+        started = time.monotonic()
+        try:
+            child = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise HostLacksError(
+                doing, f"there is no program {argv[0]}", remedy="make doctor says how to get it"
+            ) from None
+        timed_out = False
+        with contextlib.ExitStack() as stack:
+            sink = stack.enter_context(_open_log(log)) if log is not None else None
+            try:
+                stdout, stderr = _drain(child, stdin, started + deadline, sink, on_line)
+            except TimeoutError as late:
+                timed_out = True
+                end_process_group(child)
+                stdout, stderr = late.args
+            except BaseException:
+                end_process_group(child)
+                raise
+        completed = Completed(tuple(argv), child.wait(), stdout, stderr, time.monotonic() - started)
+        if timed_out or (check and not completed.ok):
+            raise CommandFailedError(doing, completed, timed_out=timed_out, log=log)
+        return completed
+
+
+def end_process_group(child: subprocess.Popen[bytes]) -> None:
+    """End `child` and all it started: SIGINT, then SIGTERM, then SIGKILL, each after a grace.
+
+    SIGINT comes first because Vagrant finishes its current action on it and leaves a state that
+    `vagrant destroy` can still read; a second one would make it stop without cleaning up.
+    """
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, sign)
+        try:
+            child.wait(timeout=GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    # Grandchildren that ignored the signals of their parent's group are ended with it.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("ab")
+
+
+def _drain(
+    child: subprocess.Popen[bytes],
+    stdin: str | None,
+    until: float,
+    sink: IO[bytes] | None,
+    on_line: Callable[[str], None] | None,
+) -> tuple[str, str]:
+    """Read both streams until they close; raise `TimeoutError(stdout, stderr)` at `until`."""
+    assert child.stdout is not None
+    assert child.stderr is not None
+    if stdin is not None and child.stdin is not None:
+        # What the harness hands over (a manifest, a key) fits a pipe's buffer, so this cannot block.
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.write(stdin.encode())
+        child.stdin.close()
+    collected: dict[int, list[bytes]] = {child.stdout.fileno(): [], child.stderr.fileno(): []}
+    pending: dict[int, bytes] = dict.fromkeys(collected, b"")
+    streams = (child.stdout, child.stderr)
+
+    def texts() -> tuple[str, str]:
+        return tuple(  # type: ignore[return-value]  # two streams give two texts
+            b"".join(collected[stream.fileno()]).decode(errors="replace") for stream in streams
+        )
+
+    with selectors.DefaultSelector() as selector:
+        for stream in streams:
+            selector.register(stream, selectors.EVENT_READ)
+        while selector.get_map():
+            ready = selector.select(timeout=max(0.0, until - time.monotonic()))
+            if not ready and time.monotonic() >= until:
+                raise TimeoutError(*texts())
+            for key, _ in ready:
+                chunk = os.read(key.fd, 65536)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                    chunk_lines = [pending.pop(key.fd)]
+                else:
+                    collected[key.fd].append(chunk)
+                    if sink is not None:
+                        sink.write(chunk)
+                        sink.flush()
+                    *chunk_lines, pending[key.fd] = (pending[key.fd] + chunk).split(b"\n")
+                if on_line is not None:
+                    for line in chunk_lines:
+                        if line:
+                            on_line(line.decode(errors="replace").rstrip("\r"))
+    remaining = until - time.monotonic()
+    try:
+        child.wait(timeout=max(0.1, remaining))
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(*texts()) from None
+    result = texts()
+    for stream in streams:
+        stream.close()
+    return result

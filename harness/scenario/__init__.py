@@ -1,0 +1,1 @@
+"""Scenario files: the strict model, loading with line numbers, the JSON Schema."""

@@ -1,0 +1,123 @@
+"""What the user set, and where each value came from.
+
+Command line beats environment beats default. The effective values are printed first in every run
+and stand in its report, each with its origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from harness.errors import UsageError
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class Keep(StrEnum):
+    """When a run's machines stay for a closer look."""
+
+    NEVER = "never"
+    FAILURE = "failure"
+    ALWAYS = "always"
+
+
+class ProviderName(StrEnum):
+    """The Vagrant providers the one Vagrantfile has blocks for."""
+
+    DOCKER = "docker"
+    LIBVIRT = "libvirt"
+    VIRTUALBOX = "virtualbox"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Effective settings of one command.
+
+    `origin` maps a field's name to where its value came from: `default`, the name of an
+    environment variable, or the command line's option.
+    """
+
+    state_dir: Path
+    cache_dir: Path
+    runs_dir: Path
+    provider: ProviderName | None = None
+    mirror: str | None = None
+    k0s_binary: Path | None = None
+    keep: Keep = Keep.NEVER
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_environment(
+        cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None
+    ) -> Settings:
+        """Build settings from `environ`, with the command line's `overrides` (field name to text) on top.
+
+        Raises `UsageError` for a value that is not one of the known words; an unknown value is
+        never taken for the default.
+        """
+        home = Path(environ.get("HOME", "/root"))
+        state_home = Path(environ.get("XDG_STATE_HOME") or home / ".local/state")
+        cache_home = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
+        values: dict[str, str] = {
+            "state_dir": str(state_home / "k0s-harness"),
+            "cache_dir": str(cache_home / "k0s-harness"),
+            "runs_dir": "runs",
+        }
+        origin = dict.fromkeys(values, "default")
+        for name, variable in _VARIABLES.items():
+            if environ.get(variable):
+                values[name] = environ[variable]
+                origin[name] = variable
+        for name, text in (overrides or {}).items():
+            if text is not None:
+                values[name] = text
+                origin[name] = f"--{name.replace('_', '-')}"
+        return cls(
+            state_dir=_absolute(values["state_dir"]),
+            cache_dir=_absolute(values["cache_dir"]),
+            runs_dir=_absolute(values["runs_dir"]),
+            provider=_word(ProviderName, values["provider"], origin["provider"])
+            if "provider" in values
+            else None,
+            mirror=values.get("mirror"),
+            k0s_binary=_absolute(values["k0s_binary"]) if "k0s_binary" in values else None,
+            keep=_word(Keep, values["keep"], origin["keep"]) if "keep" in values else Keep.NEVER,
+            origin=origin,
+        )
+
+    @property
+    def labs_dir(self) -> Path:
+        """Where the records and secrets of labs live, one folder (0700) a run."""
+        return self.state_dir / "labs"
+
+
+_VARIABLES = {
+    "state_dir": "K0S_HARNESS_STATE",
+    "cache_dir": "K0S_HARNESS_CACHE",
+    "runs_dir": "K0S_HARNESS_RUNS",
+    "provider": "PROVIDER",
+    "mirror": "K0S_HARNESS_MIRROR",
+    "k0s_binary": "K0S_BINARY",
+    "keep": "KEEP",
+}
+
+
+def _absolute(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _word(kind: type[E], text: str, origin: str) -> E:
+    try:
+        return kind(text)
+    except ValueError:
+        words = ", ".join(member.value for member in kind)
+        raise UsageError(
+            f"Reading {origin}",
+            f"{text!r} is not one of: {words}",
+            remedy=f"set {origin} to one of them",
+        ) from None
