@@ -167,6 +167,36 @@ def _open_log(path: Path) -> IO[bytes]:
     return path.open("ab")
 
 
+class _Stream:
+    """One stream of a child: all of it, and its lines as they become whole."""
+
+    def __init__(self, pipe: IO[bytes], on_line: Callable[[str], None] | None) -> None:
+        self.pipe = pipe
+        self._chunks: list[bytes] = []
+        self._pending = b""
+        self._on_line = on_line
+
+    @property
+    def text(self) -> str:
+        return b"".join(self._chunks).decode(errors="replace")
+
+    def add(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        *lines, self._pending = (self._pending + chunk).split(b"\n")
+        self._tell(lines)
+
+    def end(self) -> None:
+        self._tell([self._pending])
+        self._pending = b""
+
+    def _tell(self, lines: Sequence[bytes]) -> None:
+        if self._on_line is None:
+            return
+        for line in lines:
+            if line:
+                self._on_line(line.decode(errors="replace").rstrip("\r"))
+
+
 def _drain(
     child: subprocess.Popen[bytes],
     stdin: str | None,
@@ -178,47 +208,31 @@ def _drain(
     assert child.stdout is not None
     assert child.stderr is not None
     if stdin is not None and child.stdin is not None:
-        # What the harness hands over (a manifest, a key) fits a pipe's buffer, so this cannot block.
+        # What the harness hands over (a manifest, a key) fits a pipe's buffer: this cannot block.
         with contextlib.suppress(BrokenPipeError):
             child.stdin.write(stdin.encode())
         child.stdin.close()
-    collected: dict[int, list[bytes]] = {child.stdout.fileno(): [], child.stderr.fileno(): []}
-    pending: dict[int, bytes] = dict.fromkeys(collected, b"")
-    streams = (child.stdout, child.stderr)
-
-    def texts() -> tuple[str, str]:
-        return tuple(  # type: ignore[return-value]  # two streams give two texts
-            b"".join(collected[stream.fileno()]).decode(errors="replace") for stream in streams
-        )
-
-    with selectors.DefaultSelector() as selector:
+    with child.stdout, child.stderr, selectors.DefaultSelector() as selector:
+        streams = (_Stream(child.stdout, on_line), _Stream(child.stderr, on_line))
         for stream in streams:
-            selector.register(stream, selectors.EVENT_READ)
+            selector.register(stream.pipe, selectors.EVENT_READ, stream)
         while selector.get_map():
             ready = selector.select(timeout=max(0.0, until - time.monotonic()))
-            if not ready and time.monotonic() >= until:
-                raise TimeoutError(*texts())
             for key, _ in ready:
                 chunk = os.read(key.fd, 65536)
                 if not chunk:
                     selector.unregister(key.fileobj)
-                    chunk_lines = [pending.pop(key.fd)]
-                else:
-                    collected[key.fd].append(chunk)
-                    if sink is not None:
-                        sink.write(chunk)
-                        sink.flush()
-                    *chunk_lines, pending[key.fd] = (pending[key.fd] + chunk).split(b"\n")
-                if on_line is not None:
-                    for line in chunk_lines:
-                        if line:
-                            on_line(line.decode(errors="replace").rstrip("\r"))
-    remaining = until - time.monotonic()
-    try:
-        child.wait(timeout=max(0.1, remaining))
-    except subprocess.TimeoutExpired:
-        raise TimeoutError(*texts()) from None
-    result = texts()
-    for stream in streams:
-        stream.close()
-    return result
+                    key.data.end()
+                    continue
+                key.data.add(chunk)
+                if sink is not None:
+                    sink.write(chunk)
+                    sink.flush()
+            if time.monotonic() >= until and selector.get_map():
+                raise TimeoutError(*(stream.text for stream in streams))
+        texts = (streams[0].text, streams[1].text)
+        try:
+            child.wait(timeout=max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(*texts) from None
+        return texts

@@ -55,7 +55,7 @@ class Settings:
     def from_environment(
         cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None
     ) -> Settings:
-        """Build settings from `environ`, with the command line's `overrides` (field name to text) on top.
+        """Build settings from `environ` with the command line's `overrides` (field to text) on top.
 
         Raises `UsageError` for a value that is not one of the known words; an unknown value is
         never taken for the default.

@@ -80,8 +80,8 @@ def wait_until(
     """Look every `every` seconds until `accept` likes what was seen.
 
     Returns all attempts, the accepted one last. `on_change` is called with each value that differs
-    from the one before. Raises `WaitTimeoutError` with the history when `bound` seconds have passed;
-    there is always one look after the last sleep, so a slow look never hides a success.
+    from the one before. Raises `WaitTimeoutError` with the history when `bound` seconds have
+    passed; there is always one look after the last sleep, so a slow look never hides a success.
     """
     started = clock.monotonic()
     history: list[Attempt[T]] = []

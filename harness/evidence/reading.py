@@ -44,5 +44,8 @@ class Reading:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Reading:
-        """Build a reading from its JSON form; raises `KeyError` or `TypeError` for another shape."""
+        """Build a reading from its JSON form.
+
+        Raises `KeyError` or `TypeError` for another shape.
+        """
         return cls(**{**data, "argv": tuple(data["argv"])})

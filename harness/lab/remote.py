@@ -50,7 +50,10 @@ class Remote(Protocol):
         stdin: str | None = None,
         check: bool = True,
     ) -> Completed:
-        """Run `argv` on the machine; with `check` a status other than 0 raises `CommandFailedError`."""
+        """Run `argv` on the machine.
+
+        With `check`, a status other than 0 raises `CommandFailedError`.
+        """
 
     def put(self, text: str, path: str, *, mode: int = 0o644, sudo: bool = True) -> None:
         """Write `text` to `path` on the machine."""
