@@ -1,0 +1,146 @@
+"""From a scenario to a plan: pure, and the place where a provider's limits are told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+from harness.artifacts.pins import Pins
+from harness.plan.model import MachinePlan
+from harness.plan.model import PhasePlan
+from harness.plan.model import Plan
+from harness.plan.model import PlannedExpectation
+from harness.scenario.load import LoadedScenario
+from harness.scenario.mistakes import Mistake
+from harness.scenario.mistakes import ScenarioError
+from harness.scenario.model import Change
+from harness.scenario.model import DisableComponent
+from harness.scenario.model import EnableComponent
+from harness.scenario.model import Phase
+from harness.scenario.rules import CONTROLLER
+from harness.scenario.rules import worker_names
+from harness.scenario.version import Gate
+from harness.scenario.version import K0sVersion
+from harness.scenario.words import Component
+from harness.scenario.words import Role
+from harness.settings import ProviderName
+
+# The addresses below are the provider's: gateway, DHCP, the host itself.
+FIRST_ADDRESS = 10
+# etcd and the API server use about 500 MiB and more than one core while a cluster starts; with
+# 512 MiB, vagrant-libvirt's default, metrics-server is killed while it settles.
+CONTROLLER_CPUS = 2
+WORKER_CPUS = 1
+MEMORY_MIB = 2048
+
+
+def build(
+    loaded: LoadedScenario,
+    *,
+    subnet: IPv4Network,
+    provider: ProviderName,
+    pins: Pins,
+    arch: str,
+) -> Plan:
+    """Return the plan of a scenario on `provider`, its machines addressed in `subnet`.
+
+    `arch` is the machines' (`amd64`, `arm64`). Raises `ScenarioError`, with the line, for what this
+    provider cannot do, and for a scenario of which no expectation is left on its k0s release.
+    """
+    scenario = loaded.scenario
+    version = scenario.cluster.k0s_version
+    phases = tuple(_phases(loaded, version))
+    mistakes = [*_changes_refused(loaded, provider)]
+    if not any(phase.expectations for phase in phases):
+        path = ("phases", 0, "expect")
+        mistakes.append(
+            _mistake(loaded, path, f"on k0s {version} no expectation is left: see `when`")
+        )
+    if mistakes:
+        raise ScenarioError(mistakes)
+    return Plan(
+        scenario=scenario,
+        path=loaded.path,
+        provider=provider,
+        subnet=subnet,
+        k0s_version=version,
+        machines=tuple(_machines(scenario.cluster.workers, subnet)),
+        artifacts=tuple(pins.refs(str(version), arch)),
+        phases=phases,
+    )
+
+
+def _machines(workers: int, subnet: IPv4Network) -> Iterator[MachinePlan]:
+    for index, name in enumerate([CONTROLLER, *worker_names(workers)]):
+        controls = name == CONTROLLER
+        yield MachinePlan(
+            name=name,
+            role=Role.CONTROLLER if controls else Role.WORKER,
+            address=str(subnet[FIRST_ADDRESS + index]),
+            cpus=CONTROLLER_CPUS if controls else WORKER_CPUS,
+            memory_mib=MEMORY_MIB,
+        )
+
+
+def _phases(loaded: LoadedScenario, version: K0sVersion) -> Iterator[PhasePlan]:
+    disabled = frozenset(loaded.scenario.cluster.disable_components)
+    for index, phase in enumerate(loaded.scenario.phases):
+        disabled = _after(disabled, phase.change)
+        planned = tuple(_expectations(loaded, phase, index))
+        held_back = {
+            each.id
+            for each in planned
+            if each.expectation.when is not None
+            and not Gate.parse(each.expectation.when).holds(version)
+        }
+        yield PhasePlan(
+            name=phase.name,
+            changes=phase.change,
+            expectations=tuple(each for each in planned if each.id not in held_back),
+            skipped=tuple(each for each in planned if each.id in held_back),
+            disabled_components=disabled,
+            line=loaded.marks.key(("phases", index)).line,
+        )
+
+
+def _after(disabled: frozenset[Component], changes: tuple[Change, ...]) -> frozenset[Component]:
+    for change in changes:
+        if isinstance(change, EnableComponent):
+            disabled -= {change.component}
+        elif isinstance(change, DisableComponent):
+            disabled |= {change.component}
+    return disabled
+
+
+def _expectations(loaded: LoadedScenario, phase: Phase, index: int) -> Iterator[PlannedExpectation]:
+    """Yield a phase's expectations, named by their place in the file, whatever release is run."""
+    seen: Counter[str] = Counter()
+    for number, expectation in enumerate(phase.expect):
+        kind = expectation.kind
+        seen[kind] += 1
+        yield PlannedExpectation(
+            id=kind if seen[kind] == 1 else f"{kind}-{seen[kind]}",
+            expectation=expectation,
+            line=loaded.marks.key(("phases", index, "expect", number)).line,
+        )
+
+
+def _changes_refused(loaded: LoadedScenario, provider: ProviderName) -> Iterator[Mistake]:
+    for index, phase in enumerate(loaded.scenario.phases):
+        for number, change in enumerate(phase.change):
+            if not change.needs_own_kernel:
+                continue
+            if provider is ProviderName.DOCKER:
+                why = (
+                    f"`{change.kind}` reaches the kernel, which containers share with this host; "
+                    "it needs virtual machines: PROVIDER=libvirt or PROVIDER=virtualbox"
+                )
+            else:
+                why = f"`{change.kind}` is not made on any provider yet"
+            yield _mistake(loaded, ("phases", index, "change", number), why)
+
+
+def _mistake(loaded: LoadedScenario, path: tuple[str | int, ...], message: str) -> Mistake:
+    position = loaded.marks.key(path)
+    return Mistake(str(loaded.path), position.line, position.column, message)

@@ -1,0 +1,64 @@
+"""The ClusterConfig k0s gets: what the harness must set, and the scenario's fragment over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from harness.plan.model import Plan
+from harness.scenario.reserved import RESERVED
+
+_PULL_POLICY = ("spec", "images", "default_pull_policy")
+_AUTODETECTION = ("spec", "network", "calico", "ipAutodetectionMethod")
+
+
+def cluster_config(plan: Plan, *, with_bundle: bool) -> dict[str, Any]:
+    """Return the ClusterConfig of a plan.
+
+    `with_bundle` says that images come from the bundle, so that none may be pulled. The fragment
+    has already been found not to contradict what the harness sets, other than on purpose.
+    """
+    address = plan.controller.address
+    fragment = plan.scenario.cluster.k0s or {}
+    base: dict[str, Any] = {
+        "apiVersion": "k0s.k0sproject.io/v1beta1",
+        "kind": "ClusterConfig",
+        "metadata": {"name": "k0s"},
+        "spec": {"api": {"address": address, "sans": [address]}},
+    }
+    uses_calico = _provider(fragment) == "calico"
+    for reserved in RESERVED:
+        wanted = {_PULL_POLICY: with_bundle, _AUTODETECTION: uses_calico}
+        if reserved.value is not None and wanted.get(reserved.path, True):
+            _put(base, reserved.path, reserved.value)
+    merged = _merge(base, fragment)
+    for reserved in RESERVED:
+        if not reserved.breakable:
+            _put(merged, reserved.path, reserved.value)
+    return merged
+
+
+def _provider(fragment: Mapping[str, Any]) -> object:
+    spec = fragment.get("spec")
+    network = spec.get("network") if isinstance(spec, dict) else None
+    return network.get("provider") if isinstance(network, dict) else None
+
+
+def _put(config: dict[str, Any], path: tuple[str, ...], value: object) -> None:
+    *parents, last = path
+    for key in parents:
+        config = config.setdefault(key, {})
+    config[last] = value
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `over` on top: mappings key by key, everything else as a whole."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            merged[key] = _merge(below, value)
+        else:
+            merged[key] = deepcopy(value)
+    return merged

@@ -1,0 +1,185 @@
+"""What `k0s-harness plan` prints: all that would be built and expected, before any of it is."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.plan.k0sctl import render
+from harness.plan.model import MachinePlan
+from harness.plan.model import PhasePlan
+from harness.plan.model import Plan
+from harness.plan.model import PlannedExpectation
+from harness.scenario.fields import duration_text
+from harness.scenario.model import Apiservice
+from harness.scenario.model import Apply
+from harness.scenario.model import Change
+from harness.scenario.model import ClockStep
+from harness.scenario.model import Diagnosis
+from harness.scenario.model import DisableComponent
+from harness.scenario.model import EnableComponent
+from harness.scenario.model import Expectation
+from harness.scenario.model import Pods
+from harness.scenario.model import TopNodes
+from harness.scenario.reserved import PRIVATE_INTERFACE
+from harness.settings import ProviderName
+
+_SUBSTRATE = {
+    ProviderName.DOCKER: "containers sharing this host's kernel, each with systemd and its own SSH",
+    ProviderName.LIBVIRT: "virtual machines (libvirt); not yet run on real VMs",
+    ProviderName.VIRTUALBOX: "virtual machines (VirtualBox); not yet run on real VMs",
+}
+_NAT_INTERFACE = "eth0"
+_ON_EVERY_MACHINE = (
+    f"on every machine, before k0s is there: a packet filter table silently drops and counts what "
+    f"leaves through {_NAT_INTERFACE}, except replies of SSH, and DHCP"
+)
+_ON_THE_HOST = {
+    ProviderName.DOCKER: (
+        "on the host, with root: a rule stops what goes between the lab's bridges and any other "
+        "interface, host service or container. Without root this layer is missing, and the report "
+        "says so"
+    ),
+    ProviderName.LIBVIRT: (
+        "on the host: libvirt forwards nothing from or to the private network; with root, a rule "
+        "also stops what goes from the lab to services of the host"
+    ),
+    ProviderName.VIRTUALBOX: (
+        "on the host: the private network is host-only; with root, a rule also stops what goes "
+        "from the lab to services of the host"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _LaterEndpoint:
+    """An endpoint of a machine that is not there yet."""
+
+    address: str
+    key_path: Path
+    port: int = 22
+    user: str = "vagrant"
+
+
+def describe(plan: Plan) -> str:
+    """Return the whole plan as text for people, without a trailing newline.
+
+    What only the run knows (keys, cached files) stands in angle brackets.
+    """
+    sections = [
+        [f"{plan.scenario.name}: {plan.scenario.title}", *_references(plan)],
+        ["Machines", *_indented(_machines(plan))],
+        ["Network", *_indented(_network(plan))],
+        ["Isolation", *_wrapped(_ON_EVERY_MACHINE), *_wrapped(_ON_THE_HOST[plan.provider])],
+        ["Artifacts", *_indented(_artifacts(plan))],
+        ["Phases", *_indented(line for phase in plan.phases for line in _phase(phase))],
+        [f"k0sctl.yaml of phase {plan.phases[0].name}", *_indented(_k0sctl(plan))],
+    ]
+    return "\n\n".join("\n".join(section) for section in sections)
+
+
+def describe_change(change: Change) -> str:
+    """Return one change in words, as narration and reports have it too."""
+    if isinstance(change, EnableComponent):
+        return f"turn {change.component} on"
+    if isinstance(change, DisableComponent):
+        return f"turn {change.component} off"
+    if isinstance(change, ClockStep):
+        return f"step the clock of {change.machine} by {duration_text(change.by)}"
+    return f"load the kernel module {change.name} on {change.machine}"
+
+
+def describe_expectation(expectation: Expectation) -> str:
+    """Return what an expectation demands, in words, without its times."""
+    if isinstance(expectation, Apiservice):
+        details = [
+            f"Available={expectation.available}",
+            *([f"reason {expectation.reason}"] if expectation.reason else []),
+            *([f"message class {expectation.message_class}"] if expectation.message_class else []),
+        ]
+        return f"APIService {expectation.name}: {', '.join(details)}"
+    if isinstance(expectation, TopNodes):
+        rows = f", rows for {', '.join(expectation.nodes)}" if expectation.nodes else ""
+        return f"kubectl top nodes: {expectation.outcome}{rows}"
+    if isinstance(expectation, Pods):
+        return f"pods {expectation.selector} in {expectation.namespace}: {expectation.ready} Ready"
+    if isinstance(expectation, Diagnosis):
+        return f"diagnosis: {expectation.cause}"
+    text = f" with {expectation.message_contains!r}" if expectation.message_contains else ""
+    return f"k0sctl apply: {expectation.outcome}{text}"
+
+
+def describe_times(expectation: Expectation) -> str:
+    """Return an expectation's bound and hold, as in `within 2m, then holds 45s`."""
+    if isinstance(expectation, Apply):
+        return "within the deadline of k0sctl apply"
+    held = f", then holds {duration_text(expectation.hold)}" if expectation.hold else ""
+    return f"within {duration_text(expectation.within)}{held}"
+
+
+def _references(plan: Plan) -> Iterator[str]:
+    yield from plan.scenario.references
+    yield f"from {plan.path}, k0s {plan.k0s_version}"
+
+
+def _machines(plan: Plan) -> Iterator[str]:
+    yield f"{len(plan.machines)} {_SUBSTRATE[plan.provider]}; {plan.memory_mib} MiB in all"
+    for machine in plan.machines:
+        size = f"{machine.cpus} CPU{'' if machine.cpus == 1 else 's'}, {machine.memory_mib} MiB"
+        yield f"{machine.name:<12} {machine.role:<11} {machine.address:<15} {size}"
+
+
+def _network(plan: Plan) -> Iterator[str]:
+    yield f"{_NAT_INTERFACE}  NAT, from the provider: the way Vagrant reaches a new machine"
+    yield f"{PRIVATE_INTERFACE}  private network {plan.subnet}: the cluster, and SSH from this host"
+    yield "each run chooses a subnet that is free then, so it may be another one"
+
+
+def _artifacts(plan: Plan) -> Iterator[str]:
+    for artifact in plan.artifacts:
+        yield f"{artifact.kind:<8} {artifact.version:<16} {artifact.file_name}"
+
+
+def _phase(phase: PhasePlan) -> Iterator[str]:
+    disabled = ", ".join(sorted(phase.disabled_components)) or "no component"
+    yield f"{phase.name} (line {phase.line}): {disabled} disabled"
+    for change in phase.changes:
+        yield f"  change  {describe_change(change)}; undo: {change.undo}"
+    for planned in phase.expectations:
+        yield f"  expect  {_line(planned)}"
+    for planned in phase.skipped:
+        yield f"  left out, for `{planned.expectation.when}` does not hold: {_line(planned)}"
+
+
+def _line(planned: PlannedExpectation) -> str:
+    expectation = planned.expectation
+    return (
+        f"{planned.id:<12} {describe_expectation(expectation)}; {describe_times(expectation)} "
+        f"(line {planned.line})"
+    )
+
+
+def _k0sctl(plan: Plan) -> list[str]:
+    files = {str(artifact.kind): artifact.file_name for artifact in plan.artifacts}
+    return render(
+        plan,
+        endpoints={machine.name: _later(machine) for machine in plan.machines},
+        phase_disabled=plan.phases[0].disabled_components,
+        binary=Path(f"<verified {files.get('k0s', 'k0s')}>"),
+        bundle=Path(f"<verified {files.get('bundle', 'image bundle')}>"),
+        restrict_oom_score=plan.provider is ProviderName.DOCKER,
+    ).splitlines()
+
+
+def _later(machine: MachinePlan) -> _LaterEndpoint:
+    return _LaterEndpoint(machine.address, Path(f"<key of {machine.name}, made with it>"))
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 100, initial_indent="  - ", subsequent_indent="    ")
+
+
+def _indented(lines: Iterator[str] | list[str]) -> list[str]:
+    return [f"  {line}" for line in lines]

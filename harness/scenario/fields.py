@@ -1,0 +1,289 @@
+"""The types of a scenario's fields: each says in plain words what it wants, and its JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+from typing import Any
+from typing import get_args
+
+from pydantic import GetCoreSchemaHandler
+from pydantic import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from pydantic_core import PydanticCustomError
+from pydantic_core import core_schema
+
+from harness.scenario.nearest import nearest
+from harness.scenario.nearest import quoted
+from harness.scenario.version import Gate
+from harness.scenario.version import K0sVersion
+
+# The type of every error whose message is already a sentence of ours.
+OURS = "k0s-harness"
+# The same, for an entry with more keys than the one that is its kind.
+SEVERAL_KINDS = "k0s-harness-several-kinds"
+
+_DURATION = re.compile(
+    r"(?:(?P<h>[0-9]{1,4})h)?(?:(?P<m>[0-9]{1,6})m)?(?:(?P<s>[0-9]{1,6}(?:\.[0-9]{1,3})?)s)?"
+)
+# The same for editors, which have no groups.
+DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+(\.[0-9]+)?s)?$"
+# Nothing in a cluster takes longer to settle; a larger number is a wrong unit.
+LONGEST_SECONDS = 3600.0
+# A hold wants an observation at least every 5 s, so a shorter one would rest on a single look.
+SHORTEST_HOLD_SECONDS = 10.0
+
+
+def mistake(message: str, *, several_kinds: bool = False) -> PydanticCustomError:
+    """Return the error that reaches the reader as `message`, word for word."""
+    kind = SEVERAL_KINDS if several_kinds else OURS
+    return PydanticCustomError(kind, "{message}", {"message": message})
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Text of one shape: `pattern` is what it matches, `meaning` how a person would say it."""
+
+    pattern: str
+    meaning: str
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            self._check, core_schema.str_schema(strict=True)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
+
+    def _check(self, text: str) -> str:
+        if re.fullmatch(self.pattern, text) is None:
+            raise mistake(f"{quoted(text)} is not {self.meaning}")
+        return text
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Text that is read by `parse`, whose `ValueError` is the message; `pattern` is for editors."""
+
+    parse: Callable[[str], object]
+    example: str
+    pattern: str
+    keep_text: bool = False
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self._read, serialization=core_schema.plain_serializer_function_ser_schema(str)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "pattern": self.pattern, "examples": [self.example]}
+
+    def _read(self, value: object) -> object:
+        if not isinstance(value, str):
+            raise mistake(f"{quoted(value)} is not text; write it as in {self.example}")
+        try:
+            parsed = self.parse(value)
+        except ValueError as error:
+            raise mistake(str(error)) from None
+        return value if self.keep_text else parsed
+
+
+@dataclass(frozen=True)
+class Span:
+    """A duration with its unit, as seconds; `zero` allows `0s`, `shortest` is the least other."""
+
+    shortest: float = 1.0
+    zero: bool = False
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self._read,
+            serialization=core_schema.plain_serializer_function_ser_schema(duration_text),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "pattern": DURATION_PATTERN, "examples": ["45s", "2m"]}
+
+    def _read(self, value: object) -> float:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            raise mistake(f"{quoted(value)} has no unit; write {value:g}s or {value:g}m")
+        match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+        if not value or match is None:
+            raise mistake(f"{quoted(value)} is not a duration; write it as in 45s, 2m or 1m30s")
+        seconds = (
+            int(match["h"] or 0) * 3600.0 + int(match["m"] or 0) * 60.0 + float(match["s"] or 0)
+        )
+        if seconds == 0 and self.zero:
+            return seconds
+        if not self.shortest <= seconds <= LONGEST_SECONDS:
+            allowed = f"between {duration_text(self.shortest)} and {duration_text(LONGEST_SECONDS)}"
+            raise mistake(
+                f"{quoted(value)} is out of range; write {'0s or ' if self.zero else ''}"
+                f"a duration {allowed}"
+            )
+        return seconds
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word of the vocabulary `words`; another is reported with the nearest that exists."""
+
+    words: type[StrEnum]
+    what: str
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self._read, serialization=core_schema.plain_serializer_function_ser_schema(str)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "enum": [word.value for word in self.words]}
+
+    def _read(self, value: object) -> StrEnum:
+        words = [word.value for word in self.words]
+        if isinstance(value, str) and value in words:
+            return self.words(value)
+        hint = nearest(value if isinstance(value, str) else "", words)
+        raise mistake(f"unknown {self.what} {quoted(value)}{hint}")
+
+
+@dataclass(frozen=True)
+class OneKey:
+    """A mapping with one key, which names the kind: `{pods: {…}}` is the model of kind `pods`."""
+
+    what: str
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        choices: dict[str, CoreSchema] = {
+            model.kind: core_schema.no_info_before_validator_function(
+                _body_of(model.kind), handler.generate_schema(model)
+            )
+            for model in get_args(source)
+        }
+        return core_schema.no_info_before_validator_function(
+            lambda value: self._check(value, list(choices)),
+            core_schema.tagged_union_schema(choices, lambda value: next(iter(value))),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        # Both layers were made above: the check, and in it one choice for each kind.
+        choices: dict[str, Any] = schema["schema"]["choices"]
+        return {
+            "oneOf": [
+                {
+                    "type": "object",
+                    "properties": {kind: handler(choice["schema"])},
+                    "required": [kind],
+                    "additionalProperties": False,
+                }
+                for kind, choice in choices.items()
+            ]
+        }
+
+    def _check(self, value: object, kinds: list[str]) -> object:
+        if not isinstance(value, dict) or not value:
+            raise mistake(
+                f"{quoted(value)} is no {self.what}; write {{kind: …}}, where kind is one of: "
+                f"{', '.join(kinds)}"
+            )
+        names = list(value)
+        if len(names) > 1:
+            others = ", ".join(quoted(name) for name in names[1:])
+            raise mistake(
+                f"one {self.what} has one kind; give {others} an entry of its own (`- …`), or "
+                f"indent it under {quoted(names[0])} if it belongs there",
+                several_kinds=True,
+            )
+        if names[0] not in kinds:
+            raise mistake(f"unknown {self.what} {quoted(names[0])}{nearest(names[0], kinds)}")
+        return value
+
+
+def _body_of(kind: str) -> Callable[[Any], Any]:
+    return lambda value: value[kind]
+
+
+def duration_text(seconds: float) -> str:
+    """Return `seconds` as a scenario writes them: `45s`, `2m`, `1h`, `1m30s`."""
+    hours, rest = divmod(seconds, 3600)
+    minutes, left = divmod(rest, 60)
+    text = f"{f'{hours:.0f}h' if hours else ''}{f'{minutes:.0f}m' if minutes else ''}"
+    return text + f"{left:g}s" if left or not text else text
+
+
+_LABEL_KEY = r"(?:[A-Za-z0-9][A-Za-z0-9.-]*/)?[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_LABEL_VALUE = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)?"
+_REQUIREMENT = (
+    rf"(?:{_LABEL_KEY}\s*(?:==|=|!=)\s*{_LABEL_VALUE}"
+    rf"|{_LABEL_KEY}\s+(?:in|notin)\s+\(\s*{_LABEL_VALUE}(?:\s*,\s*{_LABEL_VALUE})*\s*\)"
+    rf"|!?{_LABEL_KEY})"
+)
+
+Name = Annotated[
+    str,
+    Shape(
+        r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",
+        "a name: lower case letters, digits and hyphens, at most 63, as in konnectivity-off",
+    ),
+]
+Title = Annotated[str, Shape(r"\S(?:.{0,198}\S)?", "a title: one line of 1 to 200 characters")]
+Reference = Annotated[str, Shape(r"https?://[^\s]+", "a link; write it with https://")]
+ObjectName = Annotated[
+    str,
+    Shape(
+        r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?",
+        "the name of a Kubernetes object, as in v1beta1.metrics.k8s.io",
+    ),
+]
+KernelModule = Annotated[
+    str, Shape(r"[A-Za-z0-9_-]{1,64}", "the name of a kernel module, as in nf_conntrack")
+]
+Selector = Annotated[
+    str,
+    Shape(
+        rf"{_REQUIREMENT}(?:\s*,\s*{_REQUIREMENT})*",
+        "a label selector, as in k8s-app=metrics-server",
+    ),
+]
+ConfigPath = Annotated[
+    str,
+    Shape(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*", "a dotted path, as in spec.api.address"),
+]
+Within = Annotated[float, Span()]
+Hold = Annotated[float, Span(shortest=SHORTEST_HOLD_SECONDS, zero=True)]
+When = Annotated[
+    str,
+    Parsed(Gate.parse, "k0s >= 1.35.1", r"^\s*k0s\s*(>=|<=|==|!=|>|<)\s*v?[0-9]", keep_text=True),
+]
+Release = Annotated[
+    K0sVersion,
+    Parsed(
+        K0sVersion.parse,
+        "v1.32.3+k0s.0",
+        r"^v?[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?\+k0s\.[0-9]+$",
+    ),
+]

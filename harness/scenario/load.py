@@ -1,0 +1,153 @@
+"""Reading scenario files: every mistake at once, each with its line; never a traceback."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.errors import UsageError
+from harness.scenario.document import TOP
+from harness.scenario.document import NotYamlError
+from harness.scenario.document import Position
+from harness.scenario.document import SourceMap
+from harness.scenario.document import position_in
+from harness.scenario.document import read
+from harness.scenario.mistakes import Mistake
+from harness.scenario.mistakes import ScenarioError
+from harness.scenario.model import Scenario
+from harness.scenario.nearest import quoted
+from harness.scenario.rules import broken_rules
+from harness.scenario.translate import translated
+
+# A scenario has about 1 kB, with a whole ClusterConfig in it 10 kB; a larger file is something else
+# by mistake. Reading this much of the worst YAML takes one or two seconds.
+MOST_BYTES = 32 * 1024
+
+_MARKER = re.compile(rb"^(?:\xef\xbb\xbf)?format:[ \t]*[\"']?k0s-harness/", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class LoadedScenario:
+    """A valid scenario, the file it was read from, and where in it everything stands."""
+
+    scenario: Scenario
+    path: Path
+    marks: SourceMap
+
+
+class ScenarioNotFoundError(UsageError):
+    """There is no scenario of that name; the message has the nearest names."""
+
+
+def load(path: Path) -> LoadedScenario:
+    """Read the scenario file `path`; raises `ScenarioError` with every mistake."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            what = "a directory" if stat.S_ISDIR(status.st_mode) else "not a file"
+            raise _refused(path, f"this is {what}; name a scenario file")
+        if status.st_size > MOST_BYTES:
+            raise _refused(path, _too_large(status.st_size))
+        with path.open("rb") as file:
+            # It may have grown since, and some files tell no size at all.
+            content = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise _refused(path, f"cannot be read: {reason}") from None
+    return load_text(content, str(path))
+
+
+def load_text(text: str | bytes, name: str) -> LoadedScenario:
+    """Read a scenario from `text`, which messages call `name`; raises `ScenarioError`."""
+    path = Path(name)
+    if len(text) > MOST_BYTES:
+        raise _refused(path, _too_large(len(text)))
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            before = error.object[: error.start].decode("utf-8", "replace").removeprefix("\ufeff")
+            where = position_in(before, len(before))
+            raise _refused(
+                path, f"byte 0x{error.object[error.start]:02x} is not UTF-8 text", where
+            ) from None
+    try:
+        document = read(text)
+    except NotYamlError as error:
+        raise _refused(path, error.message, error.position) from None
+    if not isinstance(document.data, dict):
+        raise _refused(path, f"a scenario is a mapping (`key: value`), not {quoted(document.data)}")
+    found = list(document.mistakes)
+    # Where YAML itself or a rule has spoken, the model would only say the same in other words.
+    unreadable = {position for position, _ in found}
+    judged = set()
+    for place, sentence in broken_rules(document.data, document.marks):
+        found.append((document.marks.value(place), sentence))
+        judged.add(place)
+    scenario = None
+    try:
+        scenario = Scenario.model_validate(document.data)
+    except ValidationError as error:
+        found += [
+            (position, sentence)
+            for place, position, sentence in translated(error.errors(), document.marks)
+            if place not in judged and position not in unreadable
+        ]
+    if found or scenario is None:
+        raise ScenarioError(
+            Mistake(name, position.line, position.column, sentence) for position, sentence in found
+        )
+    return LoadedScenario(scenario, path, document.marks)
+
+
+def is_scenario(path: Path) -> bool:
+    """Whether `path` is a file that says `format: k0s-harness/…` at its top level; never raises."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return _MARKER.search(file.read(MOST_BYTES)) is not None
+    except (OSError, ValueError):
+        return False
+
+
+def find(name_or_path: str, folder: Path) -> Path:
+    """Return the file of the scenario that `name_or_path` is: a path, or a name in `folder`.
+
+    Raises `ScenarioNotFoundError` with the nearest names.
+    """
+    path = Path(name_or_path)
+    try:
+        for candidate in (path, folder / name_or_path, folder / f"{name_or_path}.yaml"):
+            if candidate.is_file():
+                return candidate
+        names = sorted(file.stem for file in folder.glob("*.yaml"))
+    except (OSError, ValueError):
+        # A name that no file system takes is not found either.
+        names = []
+    near = difflib.get_close_matches(path.stem, names, n=3, cutoff=0.5)
+    if near:
+        remedy = f"did you mean {' or '.join(near)}?"
+    elif names:
+        remedy = f"there are: {', '.join(names)}"
+    else:
+        remedy = f"there are no scenario files in {folder}; name one by its path"
+    raise ScenarioNotFoundError(
+        "Looking for a scenario", f"there is no {quoted(name_or_path)}", remedy=remedy
+    )
+
+
+def _refused(path: Path, message: str, position: Position = TOP) -> ScenarioError:
+    return ScenarioError([Mistake(str(path), position.line, position.column, message)])
+
+
+def _too_large(size: int) -> str:
+    return (
+        f"{size} bytes are too many for a scenario, which has about 1000; "
+        f"at most {MOST_BYTES} are read"
+    )

@@ -1,0 +1,122 @@
+"""The strict model of a scenario file. Every field's text is also what editors show for it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from typing import Any
+from typing import Literal
+
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+
+from harness.scenario.changes import Change
+from harness.scenario.changes import ClockStep
+from harness.scenario.changes import DisableComponent
+from harness.scenario.changes import EnableComponent
+from harness.scenario.changes import LoadModule
+from harness.scenario.expectations import Apiservice
+from harness.scenario.expectations import Apply
+from harness.scenario.expectations import Diagnosis
+from harness.scenario.expectations import Expectation
+from harness.scenario.expectations import Pods
+from harness.scenario.expectations import TopNodes
+from harness.scenario.fields import ConfigPath
+from harness.scenario.fields import Name
+from harness.scenario.fields import Reference
+from harness.scenario.fields import Release
+from harness.scenario.fields import Title
+from harness.scenario.fields import Word
+from harness.scenario.version import K0sVersion
+from harness.scenario.words import Component
+
+__all__ = [
+    "Apiservice",
+    "Apply",
+    "Change",
+    "ClockStep",
+    "ClusterSpec",
+    "Diagnosis",
+    "DisableComponent",
+    "EnableComponent",
+    "Expectation",
+    "LoadModule",
+    "Phase",
+    "Pods",
+    "Scenario",
+    "TopNodes",
+]
+
+FORMAT = "k0s-harness/1"
+# The release of the issue this project starts from.
+DEFAULT_VERSION = K0sVersion(1, 32, 3, build=0)
+# Two show what one hides (a node per row, a pod on the other node); six fit a 16 GiB host.
+DEFAULT_WORKERS = 2
+MOST_WORKERS = 5
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+
+
+class ClusterSpec(_Part):
+    """The cluster of the first phase: one controller, which runs no workloads, and workers."""
+
+    k0s_version: Annotated[
+        Release, Field(alias="version", json_schema_extra={"default": str(DEFAULT_VERSION)})
+    ] = DEFAULT_VERSION
+    """The k0s release in full, as in v1.32.3+k0s.0."""
+
+    workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = DEFAULT_WORKERS
+    """How many workers there are, named worker0, worker1 and so on."""
+
+    disable_components: Annotated[
+        tuple[Annotated[Component, Word(Component, "component")], ...], Field(strict=False)
+    ] = ()
+    """k0s components that are off from the start (`--disable-components`)."""
+
+    k0s: dict[str, Any] | None = None
+    """Any fragment of a k0s ClusterConfig, merged over what the harness sets."""
+
+    break_: Annotated[
+        tuple[ConfigPath, ...],
+        Field(alias="break", strict=False),
+    ] = ()
+    """Dotted paths of values that the harness must set and this scenario sets wrong on purpose."""
+
+
+class Phase(_Part):
+    """A named state of the cluster: what is changed on entering it, and what is expected then."""
+
+    name: Name
+    """Name of the phase, unique in the file."""
+
+    change: Annotated[tuple[Change, ...], Field(strict=False)] = ()
+    """Changes made on entering the phase, in this order."""
+
+    expect: Annotated[tuple[Expectation, ...], Field(strict=False, min_length=1)]
+    """Expectations, all watched at once."""
+
+
+class Scenario(_Part):
+    """One scenario: a cluster and the phases it goes through, in file order."""
+
+    format: Literal["k0s-harness/1"]
+    """Format of this file."""
+
+    name: Name
+    """Name of the scenario."""
+
+    title: Title
+    """One line that says what the scenario shows."""
+
+    references: Annotated[tuple[Reference, ...], Field(strict=False)] = ()
+    """Links to what the scenario is about."""
+
+    cluster: ClusterSpec = Field(default_factory=ClusterSpec)
+    """The cluster of the first phase."""
+
+    phases: Annotated[tuple[Phase, ...], Field(strict=False, min_length=1)]
+    """The phases, entered in this order."""

@@ -1,0 +1,63 @@
+"""What the documentation shows is what the loader takes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.scenario.expectations import HOLD_SECONDS
+from harness.scenario.expectations import WITHIN_SECONDS
+from harness.scenario.fields import duration_text
+from harness.scenario.load import load_text
+from harness.scenario.reserved import RESERVED
+from harness.scenario.schema import json_schema
+from harness.scenario.words import Cause
+from harness.scenario.words import MessageClass
+from harness.scenario.words import TopOutcome
+
+TEXT = (Path(__file__).parents[2] / "docs/writing-scenarios.md").read_text("utf-8")
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def test_there_are_examples():
+    assert len(EXAMPLES) >= 4
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_is_a_valid_scenario(example):
+    assert load_text(example, "docs/writing-scenarios.md").scenario.phases
+
+
+def test_every_key_of_the_format_is_explained():
+    keys = set()
+
+    def walk(schema: object) -> None:
+        if isinstance(schema, list):
+            for item in schema:
+                walk(item)
+        elif isinstance(schema, dict):
+            properties = schema.get("properties", {})
+            keys.update(properties)
+            for value in schema.values():
+                walk(value)
+
+    walk(json_schema())
+    assert len(keys) > 20
+    assert [key for key in sorted(keys) if not re.search(rf"`[{{]*{key}\b|\b{key}: ", TEXT)] == []
+
+
+@pytest.mark.parametrize("word", [*TopOutcome, *MessageClass, *Cause])
+def test_every_word_is_listed(word):
+    assert f"`{word}`" in TEXT
+
+
+@pytest.mark.parametrize("reserved", RESERVED, ids=lambda reserved: reserved.dotted)
+def test_every_value_that_the_harness_sets_is_named(reserved):
+    assert f"`{reserved.dotted}`" in TEXT
+
+
+def test_the_default_times_are_the_ones_in_the_table():
+    row = next(line for line in TEXT.splitlines() if line.startswith("| `apiservice`"))
+    assert f"| {duration_text(WITHIN_SECONDS)} | {duration_text(HOLD_SECONDS)} |" in row
