@@ -1,0 +1,194 @@
+"""What `k0s-harness artifacts` does, as functions that return lines of text or raise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.artifacts.cache import Entry
+from harness.artifacts.checksums import ChecksumFileError
+from harness.artifacts.checksums import parse_checksums
+from harness.artifacts.checksums import render_checksums
+from harness.artifacts.importing import import_folder
+from harness.artifacts.model import ORIGIN_WORDS
+from harness.artifacts.model import Artifact
+from harness.artifacts.model import ArtifactRef
+from harness.artifacts.model import Origin
+from harness.artifacts.model import host_arch
+from harness.artifacts.problems import DiskFullError
+from harness.artifacts.problems import SourceUnavailableError
+from harness.artifacts.problems import WrongChecksumError
+from harness.artifacts.sources import OWN_BUILDS_FILE
+from harness.artifacts.sources import copy_file
+from harness.artifacts.store import Store
+from harness.errors import HarnessError
+from harness.errors import HostLacksError
+from harness.process import Runner
+
+
+def wanted(store: Store, k0s_version: str | None = None) -> tuple[ArtifactRef, ...]:
+    """Return the files a run of `k0s_version` (None: the pinned one) needs on this host."""
+    return store.pins.refs(k0s_version, host_arch())
+
+
+def list_lines(store: Store, k0s_version: str | None = None) -> list[str]:
+    """Return one line a file: those a run needs, here or not, then whatever else is cached.
+
+    Nothing is hashed and nothing is fetched.
+    """
+    refs = wanted(store, k0s_version)
+    entries = {entry.ref: entry for entry in store.cache.entries()}
+    lines = [f"cache: {store.cache.folder}"]
+    for ref in refs:
+        entry = entries.get(ref)
+        if ref.kind == "k0s" and store.settings.k0s_binary is not None:
+            lines.append(f"{ref}: K0S_BINARY={store.settings.k0s_binary}")
+        elif entry is None or not entry.path.is_file():
+            lines.append(f"{ref}: not here; file {ref.file_name}")
+        else:
+            lines.append(_line(store, entry))
+    others = [entry for entry in entries.values() if entry.ref not in refs]
+    lines += [f"{_line(store, entry)}; not needed by k0s {refs[-1].version}" for entry in others]
+    return lines
+
+
+def fetch_lines(
+    store: Store, k0s_version: str | None = None, *, replace_own_builds: bool = False
+) -> list[str]:
+    """Fill the cache with what a run needs and return a line a file.
+
+    Raises what `Store.fetch` raises.
+    """
+    artifacts = store.fetch(wanted(store, k0s_version), replace_own_builds=replace_own_builds)
+    return [artifact.describe() for artifact in artifacts.values()]
+
+
+def import_lines(
+    store: Store, folder: Path, *, own_build: bool = False, runner: Runner | None = None
+) -> list[str]:
+    """Take a folder of release files into the cache and return a line a file.
+
+    Raises what `import_folder` raises.
+    """
+    artifacts = import_folder(store, folder, own_build=own_build, runner=runner)
+    lines = [artifact.describe() for artifact in artifacts]
+    used = set(wanted(store))
+    lines += [
+        f"{artifact.ref} is not what the harness uses by default"
+        for artifact in artifacts
+        if artifact.ref not in used
+    ]
+    return lines
+
+
+def verify_lines(store: Store) -> list[str]:
+    """Hash every file in the cache and return a line a file.
+
+    Raises `HostLacksError` with all files that are damaged or gone; damaged ones are removed.
+    """
+    good, bad = [], []
+    for entry in store.cache.entries():
+        try:
+            store.verify(entry)
+            origin = store.judge(
+                entry.ref, entry.sha256, "the cache", own_build=_is_own_build(entry)
+            )
+        except (SourceUnavailableError, WrongChecksumError) as problem:
+            bad.append(f"{entry.ref}: {problem.text()}")
+        else:
+            good.append(f"{entry.ref}: intact, {ORIGIN_WORDS[origin]}, sha256 {entry.sha256}")
+    if bad:
+        raise HostLacksError(
+            f"Verifying the cache {store.cache.folder}",
+            f"{len(bad)} of {len(bad) + len(good)} files cannot be used",
+            details="\n".join(bad + good),
+            remedy="k0s-harness artifacts fetch, or import them again",
+        )
+    return good or [f"the cache {store.cache.folder} is empty"]
+
+
+def export_lines(store: Store, folder: Path, k0s_version: str | None = None) -> list[str]:
+    """Write what a run needs to `folder`, to be used elsewhere as K0S_HARNESS_MIRROR.
+
+    Only what is in the cache is written; nothing is fetched. Own builds are marked in
+    own-builds.txt: a mirror does not give them out, `import --own-build` takes them. Returns a line
+    a file. Raises `HostLacksError` when a file is not in the cache or `folder` cannot be written.
+    """
+    doing = f"Exporting to {folder}"
+    artifacts = tuple(_in_cache(store, wanted(store, k0s_version), doing))
+    lines = []
+    try:
+        for artifact in artifacts:
+            beside = folder / store.pins.mirror_folders(artifact.ref)[0]
+            beside.mkdir(parents=True, exist_ok=True)
+            partial = beside / f".{artifact.ref.file_name}.partial"
+            copy_file(artifact.path, partial)
+            partial.chmod(0o755 if artifact.ref.kind.is_program else 0o644)
+            partial.replace(beside / artifact.ref.file_name)
+            own = artifact.origin is Origin.OWN_BUILD
+            _list_in(beside / store.pins.checksum_name(artifact.ref), artifact, listed=True)
+            _list_in(beside / OWN_BUILDS_FILE, artifact, listed=own)
+            lines.append(
+                f"{beside / artifact.ref.file_name}: {ORIGIN_WORDS[artifact.origin]}"
+                + (" (elsewhere: k0s-harness artifacts import --own-build)" if own else "")
+            )
+    except DiskFullError as error:
+        raise HostLacksError(
+            doing, error.happened, remedy="make room there, or name another folder"
+        ) from None
+    except OSError as error:
+        raise HostLacksError(
+            doing, error.strerror or str(error), remedy="name a folder you may write to"
+        ) from None
+    return lines
+
+
+def _in_cache(store: Store, refs: Sequence[ArtifactRef], doing: str) -> Iterator[Artifact]:
+    missing = []
+    for ref in refs:
+        artifact = store.look_in_cache(ref)
+        if artifact is None:
+            missing.append(f"{ref}, file {ref.file_name}")
+        else:
+            yield artifact
+    if missing:
+        raise HostLacksError(
+            doing,
+            f"{len(missing)} files are not in the cache",
+            details="\n".join(missing),
+            remedy="run k0s-harness artifacts fetch first",
+        )
+
+
+def _list_in(path: Path, artifact: Artifact, *, listed: bool) -> None:
+    """Let the checksum file `path` list the artifact, or no longer, and keep what else it lists."""
+    try:
+        sums = dict(parse_checksums(path.read_text(encoding="utf-8"), path.name))
+    except (FileNotFoundError, ChecksumFileError, UnicodeDecodeError):
+        sums = {}
+    if listed:
+        sums[artifact.ref.file_name] = artifact.sha256
+    else:
+        sums.pop(artifact.ref.file_name, None)
+    if not sums:
+        path.unlink(missing_ok=True)
+    elif path.suffix == ".sha256":
+        # As upstream publishes it: the bare hash.
+        path.write_text(artifact.sha256 + "\n", encoding="utf-8")
+    else:
+        path.write_text(render_checksums(sums), encoding="utf-8")
+
+
+def _is_own_build(entry: Entry) -> bool:
+    return entry.origin is Origin.OWN_BUILD
+
+
+def _line(store: Store, entry: Entry) -> str:
+    try:
+        origin = store.judge(entry.ref, entry.sha256, "the cache", own_build=_is_own_build(entry))
+    except HarnessError:
+        words = "differs from its pin and is not used"
+    else:
+        words = ORIGIN_WORDS[origin]
+    return f"{entry.ref}: here since {entry.at}, {words}, sha256 {entry.sha256}"

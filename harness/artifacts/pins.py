@@ -1,0 +1,143 @@
+"""The pins: which versions are run, what upstream calls their files, what they must hash to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from harness.artifacts.model import ArtifactKind
+from harness.artifacts.model import ArtifactRef
+from harness.errors import UsageError
+
+FORMAT = "k0s-harness-pins/1"
+
+
+@dataclass(frozen=True)
+class FileRule:
+    """Where upstream and a mirror keep one kind of file.
+
+    `folders` are relative to a mirror's root, the one to write first; `names` pairs of the first
+    version and the file name from there on. All are patterns of `{version}` and `{arch}`.
+    """
+
+    upstream: str
+    folders: tuple[str, ...]
+    checksums: str
+    names: tuple[tuple[tuple[int, ...], str], ...]
+
+    def file_name(self, version: str, arch: str) -> str:
+        """Return what upstream calls the file of that release."""
+        reached = [name for since, name in self.names if since <= _numbers(version)]
+        return reached[-1].format(version=version, arch=arch)
+
+
+@dataclass(frozen=True)
+class Pins:
+    """The content of pins.yaml."""
+
+    k0s_version: str
+    k0sctl_version: str
+    architectures: tuple[str, ...]
+    rules: Mapping[ArtifactKind, FileRule]
+    sums: Mapping[tuple[ArtifactKind, str, str], str]
+
+    @property
+    def kubectl_version(self) -> str:
+        """The kubectl that goes with the pinned k0s."""
+        return kubernetes_version(self.k0s_version)
+
+    def ref(self, kind: ArtifactKind, version: str, arch: str) -> ArtifactRef:
+        """Return the reference to a release's file, with the name upstream gives it.
+
+        Raises `UsageError` for a version that is not like v1.2.3 or v1.2.3+k0s.0.
+        """
+        return ArtifactRef(kind, version, arch, self.rules[kind].file_name(version, arch))
+
+    def refs(self, k0s_version: str | None, arch: str) -> tuple[ArtifactRef, ...]:
+        """Return the four files a run of `k0s_version` (None: the pinned one) is made of.
+
+        Small files first, so that what is missing shows before half a gigabyte is fetched.
+        """
+        k0s = k0s_version or self.k0s_version
+        return (
+            self.ref(ArtifactKind.K0SCTL, self.k0sctl_version, arch),
+            self.ref(ArtifactKind.KUBECTL, kubernetes_version(k0s), arch),
+            self.ref(ArtifactKind.K0S, k0s, arch),
+            self.ref(ArtifactKind.BUNDLE, k0s, arch),
+        )
+
+    def sha256(self, ref: ArtifactRef) -> str | None:
+        """Return the committed sha256 of that file, None where none is known."""
+        return self.sums.get((ref.kind, ref.version, ref.arch))
+
+    def upstream_folder(self, ref: ArtifactRef) -> str:
+        """Return the folder's URL at the release host, not yet quoted."""
+        return self.rules[ref.kind].upstream.format(version=ref.version, arch=ref.arch)
+
+    def mirror_folders(self, ref: ArtifactRef) -> tuple[str, ...]:
+        """Return the folders below a mirror's root that may hold the file, the usual one first."""
+        return tuple(
+            folder.format(version=ref.version, arch=ref.arch)
+            for folder in self.rules[ref.kind].folders
+        )
+
+    def checksum_name(self, ref: ArtifactRef) -> str:
+        """Return what upstream calls the checksum file beside it."""
+        return self.rules[ref.kind].checksums
+
+    def kinds(self) -> Iterator[ArtifactKind]:
+        """Yield the kinds, in the order of the file."""
+        yield from self.rules
+
+
+def kubernetes_version(k0s_version: str) -> str:
+    """Return the Kubernetes version inside a k0s version: v1.32.3 for v1.32.3+k0s.0."""
+    return k0s_version.partition("+")[0]
+
+
+def load_pins() -> Pins:
+    """Read the pins that came with this package."""
+    text = files(__package__).joinpath("pins.yaml").read_text(encoding="utf-8")
+    return parse_pins(yaml.safe_load(text))
+
+
+def parse_pins(data: Mapping[str, Any]) -> Pins:
+    """Build pins from the parsed file; raises `KeyError` or `ValueError` for another shape."""
+    if data["format"] != FORMAT:
+        raise ValueError(f"pins of format {data['format']!r}, and this is {FORMAT}")
+    return Pins(
+        k0s_version=data["versions"]["k0s"],
+        k0sctl_version=data["versions"]["k0sctl"],
+        architectures=tuple(data["architectures"]),
+        rules={ArtifactKind(kind): _rule(rule) for kind, rule in data["files"].items()},
+        sums={
+            (ArtifactKind(row["kind"]), row["version"], row["arch"]): row["sha256"]
+            for row in data["sha256"]
+        },
+    )
+
+
+def _rule(data: Mapping[str, Any]) -> FileRule:
+    folders = [data["mirror"]] + ([data["mirror_flat"]] if "mirror_flat" in data else [])
+    names = sorted((_numbers(row["since"]), row["name"]) for row in data["names"])
+    return FileRule(data["upstream"], tuple(folders), data["checksums"], tuple(names))
+
+
+_VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)([-+][0-9A-Za-z.+-]+)?")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        raise UsageError(
+            "Choosing the release files",
+            f"{version!r} is not a release's tag",
+            remedy="tags look like v1.32.3+k0s.0 (k0s), v0.31.0 (k0sctl), v1.32.3 (kubectl)",
+        )
+    return tuple(int(part) for part in match.groups()[:3])

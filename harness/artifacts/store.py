@@ -1,0 +1,339 @@
+"""Provides the release files of a run: all of them, verified, or one error that names each lack.
+
+Sources, in order: a k0s binary the user names (K0S_BINARY), the cache, the mirror
+(K0S_HARNESS_MIRROR), the upstream releases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.artifacts.cache import Cache
+from harness.artifacts.cache import Entry
+from harness.artifacts.download import Downloader
+from harness.artifacts.download import HttpDownloader
+from harness.artifacts.hashing import Hashes
+from harness.artifacts.hashing import sha256_of
+from harness.artifacts.model import Artifact
+from harness.artifacts.model import ArtifactKind
+from harness.artifacts.model import ArtifactRef
+from harness.artifacts.model import OnProgress
+from harness.artifacts.model import Origin
+from harness.artifacts.pins import Pins
+from harness.artifacts.pins import load_pins
+from harness.artifacts.problems import Lack
+from harness.artifacts.problems import MissingArtifactsError
+from harness.artifacts.problems import OwnBuildGoneError
+from harness.artifacts.problems import SourceUnavailableError
+from harness.artifacts.problems import WrongChecksumError
+from harness.artifacts.sources import OWN_BUILDS_FILE
+from harness.artifacts.sources import Place
+from harness.artifacts.sources import Source
+from harness.artifacts.sources import Upstream
+from harness.artifacts.sources import listed_sums
+from harness.artifacts.sources import mirror_source
+from harness.errors import HarnessError
+from harness.errors import UsageError
+from harness.settings import Settings
+from harness.wait import Clock
+from harness.wait import SystemClock
+
+PINNED = "committed in the harness's pins"
+
+
+class Store:
+    """The release files this host has or can get.
+
+    `say` takes narration a line at a time, `on_progress` the bytes of a download.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        pins: Pins | None = None,
+        *,
+        clock: Clock | None = None,
+        downloader: Downloader | None = None,
+        say: Callable[[str], None] = lambda _: None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
+        self.pins = pins or load_pins()
+        self.settings = settings
+        self.cache = Cache(settings.cache_dir, clock)
+        self.say = say
+        self._hashes = Hashes()
+        self._downloader = downloader or HttpDownloader(clock, say)
+        self._on_progress = on_progress
+
+    def provide(self, refs: Iterable[ArtifactRef]) -> dict[ArtifactKind, Artifact]:
+        """Return the wanted files by kind, each verified, fetched where they are not here yet.
+
+        Raises `MissingArtifactsError` naming every file that cannot be had and where it was looked
+        for, `WrongChecksumError` for a single file that is not what it should be, `DiskFullError`,
+        and `UsageError` for a setting that names nothing.
+        """
+        own: dict[ArtifactKind, Artifact] = {}
+        rest = []
+        for ref in refs:
+            if ref.kind is ArtifactKind.K0S and self.settings.k0s_binary is not None:
+                own[ref.kind] = self._own_binary(ref, self.settings.k0s_binary)
+            else:
+                rest.append(ref)
+        return own | self.fetch(rest)
+
+    def fetch(
+        self, refs: Sequence[ArtifactRef], *, replace_own_builds: bool = False
+    ) -> dict[ArtifactKind, Artifact]:
+        """Return the wanted files from the cache, which is filled first where it lacks one.
+
+        Like `provide` without K0S_BINARY. With `replace_own_builds` the release takes the place of
+        an own build in the cache.
+        """
+        found: dict[ArtifactKind, Artifact] = {}
+        absent: list[tuple[ArtifactRef, list[HarnessError]]] = []
+        lacks: list[tuple[ArtifactRef, list[HarnessError]]] = []
+        for ref in refs:
+            problems: list[HarnessError] = []
+            try:
+                artifact = self._cached(ref, problems, replace_own_builds=replace_own_builds)
+            except OwnBuildGoneError as problem:
+                lacks.append((ref, [problem]))
+                continue
+            if artifact is not None:
+                found[ref.kind] = artifact
+            else:
+                absent.append((ref, problems))
+        if absent:
+            sources = self._sources()
+            with self.cache.filling(self.say):
+                for ref, problems in absent:
+                    # What another process fetched while this one waited for the lock is there now.
+                    fetched = self._cached(
+                        ref, [], replace_own_builds=replace_own_builds
+                    ) or self._fetch(ref, sources, problems)
+                    if fetched is not None:
+                        found[ref.kind] = fetched
+                    else:
+                        lacks.append((ref, problems))
+        if lacks:
+            raise _as_one(lacks, len(refs))
+        return found
+
+    def look(self, ref: ArtifactRef) -> Artifact | None:
+        """Return the file if it is on this host and verified; fetches nothing and raises nothing.
+
+        What `plan` and `doctor` show.
+        """
+        if ref.kind is ArtifactKind.K0S and self.settings.k0s_binary is not None:
+            try:
+                return self._own_binary(ref, self.settings.k0s_binary)
+            except HarnessError:
+                return None
+        return self.look_in_cache(ref)
+
+    def look_in_cache(self, ref: ArtifactRef) -> Artifact | None:
+        """Return the file if the cache has it and it is verified; raises nothing."""
+        try:
+            return self._from_cache(ref)
+        except HarnessError:
+            return None
+
+    def judge(self, ref: ArtifactRef, sha256: str, source: str, *, own_build: bool) -> Origin:
+        """Return the origin of a file with that checksum.
+
+        Raises `WrongChecksumError` when it differs from its pin and nobody said it is their own.
+        """
+        pinned = self.pins.sha256(ref)
+        if pinned == sha256:
+            return Origin.OFFICIAL
+        if own_build:
+            return Origin.OWN_BUILD
+        if pinned is None:
+            return Origin.UNVERIFIED
+        raise WrongChecksumError(
+            ref.file_name,
+            source,
+            expected=pinned,
+            actual=sha256,
+            authority=PINNED,
+            remedy="get the official file, or, if this is a build of your own, say so: "
+            + ("K0S_BINARY=FILE or " if ref.kind is ArtifactKind.K0S else "")
+            + "k0s-harness artifacts import --own-build DIR",
+        )
+
+    def _sources(self) -> tuple[Source, ...]:
+        upstream = Upstream(self.pins, self._downloader)
+        if self.settings.mirror is None:
+            return (upstream,)
+        return (mirror_source(self.settings.mirror, self.pins, self._downloader), upstream)
+
+    def _cached(
+        self, ref: ArtifactRef, problems: list[HarnessError], *, replace_own_builds: bool
+    ) -> Artifact | None:
+        """Return what the cache has of `ref`, or None and why not in `problems`.
+
+        Raises `OwnBuildGoneError` for an own build that is damaged or gone.
+        """
+        try:
+            artifact = self._from_cache(ref)
+        except (SourceUnavailableError, WrongChecksumError) as problem:
+            entry = self.cache.entry(ref)
+            own = entry is not None and entry.origin is Origin.OWN_BUILD
+            if own and not replace_own_builds:
+                raise OwnBuildGoneError(ref, problem) from None
+            problems.append(problem)
+            return None
+        if artifact.origin is Origin.OWN_BUILD and replace_own_builds:
+            problems.append(
+                SourceUnavailableError(f"the cache {self.cache.folder}", "has an own build")
+            )
+            return None
+        return artifact
+
+    def _own_binary(self, ref: ArtifactRef, path: Path) -> Artifact:
+        doing = f"Reading K0S_BINARY={path}"
+        try:
+            if not path.is_file():
+                raise UsageError(
+                    doing,
+                    "it is no file",
+                    remedy="name a k0s binary, or unset K0S_BINARY to use the release",
+                )
+            sha256 = self._hashes.sha256(path)
+        except OSError as error:
+            raise UsageError(doing, error.strerror or str(error)) from None
+        source = f"K0S_BINARY={path}"
+        origin = self.judge(ref, sha256, source, own_build=True)
+        return Artifact(ref, path, sha256, origin, source)
+
+    def _from_cache(self, ref: ArtifactRef) -> Artifact:
+        """Return what the cache has of `ref`, verified.
+
+        Raises `SourceUnavailableError` when it has nothing, `WrongChecksumError` for a file that is
+        damaged (it is removed) or that a newer pin contradicts.
+        """
+        entry = self.cache.entry(ref)
+        if entry is None:
+            raise SourceUnavailableError(f"the cache {self.cache.folder}", "is not there")
+        own_build = entry.origin is Origin.OWN_BUILD
+        self.verify(entry)
+        origin = self.judge(ref, entry.sha256, "the cache", own_build=own_build)
+        return Artifact(ref, entry.path, entry.sha256, origin, entry.source)
+
+    def verify(self, entry: Entry) -> None:
+        """Compare a cached file with its checksum.
+
+        Raises `WrongChecksumError` when they differ (the file is removed), and
+        `SourceUnavailableError` when the file is gone.
+        """
+        try:
+            actual = self._hashes.sha256(entry.path)
+        except OSError as error:
+            raise SourceUnavailableError(
+                str(entry.path), f"the index has it, the file is gone ({error.strerror})"
+            ) from None
+        if actual != entry.sha256:
+            self.cache.remove_file(entry)
+            raise WrongChecksumError(
+                entry.ref.file_name,
+                f"the cache ({entry.path}, now removed)",
+                expected=entry.sha256,
+                actual=actual,
+                authority="when it was stored",
+            )
+
+    def _fetch(
+        self, ref: ArtifactRef, sources: Sequence[Source], problems: list[HarnessError]
+    ) -> Artifact | None:
+        """Return `ref` from the first source that has it; if none has, None and `problems` grows.
+
+        Called with the cache's lock held.
+        """
+        for source in sources:
+            for place in source.places(ref):
+                try:
+                    return self._fetch_from(ref, source, place)
+                except SourceUnavailableError as problem:
+                    problems.append(problem)
+                except WrongChecksumError as problem:
+                    # Not passed over: whoever runs that source should know.
+                    problems.append(problem)
+                    return None
+        return None
+
+    def _fetch_from(self, ref: ArtifactRef, source: Source, place: Place) -> Artifact:
+        location = place.of(ref.file_name)
+        shown = source.shown(location)
+        expected, authority = self._expected(ref, source, place)
+        partial = self.cache.partial(expected)
+        self.say(f"fetching {ref} from {shown}")
+        resumed = partial.exists()
+        source.copy(location, partial, self._on_progress)
+        actual = sha256_of(partial)
+        if actual != expected and resumed:
+            # The beginning was kept from an earlier try: it may be what is wrong.
+            partial.unlink()
+            source.copy(location, partial, self._on_progress)
+            actual = sha256_of(partial)
+        if actual != expected:
+            partial.unlink()
+            if authority == PINNED:
+                self.judge(ref, actual, shown, own_build=False)
+            raise WrongChecksumError(
+                ref.file_name, shown, expected=expected, actual=actual, authority=authority
+            )
+        origin = self.judge(ref, actual, shown, own_build=False)
+        path = self.cache.store(ref, partial, actual)
+        entry = self.cache.record(ref, path, actual, origin, shown)
+        return Artifact(ref, entry.path, actual, origin, shown)
+
+    def _expected(self, ref: ArtifactRef, source: Source, place: Place) -> tuple[str, str]:
+        """Return the sha256 the file must have, and who says so."""
+        if source.is_mirror:
+            _refuse_own_build(ref, source, place)
+        pinned = self.pins.sha256(ref)
+        if pinned is not None:
+            return pinned, PINNED
+        sums = listed_sums(source, place, place.checksum_name)
+        where = source.shown(place.of(place.checksum_name))
+        if ref.file_name not in sums:
+            raise SourceUnavailableError(where, f"it has no checksum for {ref.file_name}")
+        return sums[ref.file_name], where
+
+
+def _refuse_own_build(ref: ArtifactRef, source: Source, place: Place) -> None:
+    """Refuse a file that whoever exported the mirror marked as their own build."""
+    try:
+        marked = listed_sums(source, place, OWN_BUILDS_FILE)
+    except SourceUnavailableError:
+        return
+    if ref.file_name in marked:
+        raise SourceUnavailableError(
+            source.shown(place.of(ref.file_name)),
+            f"is an own build ({OWN_BUILDS_FILE}): `k0s-harness artifacts import --own-build` "
+            "takes it from a folder",
+        )
+
+
+def _as_one(lacks: Sequence[tuple[ArtifactRef, list[HarnessError]]], wanted: int) -> HarnessError:
+    """Return one error for all that is lacking."""
+    if len(lacks) == 1:
+        last = lacks[0][1][-1]
+        if not isinstance(last, SourceUnavailableError):
+            return last
+    return MissingArtifactsError([Lack(ref, _lines(problems)) for ref, problems in lacks], wanted)
+
+
+def _lines(problems: Sequence[HarnessError]) -> tuple[str, ...]:
+    """Return what was tried, one text each; a place that was tried twice stands once."""
+    texts = []
+    for problem in problems:
+        if isinstance(problem, SourceUnavailableError):
+            texts.append(f"{problem.place}: {problem.why}")
+        else:
+            texts.append(problem.text())
+    return tuple(dict.fromkeys(texts))
