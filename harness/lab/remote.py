@@ -33,8 +33,25 @@ class DialResult:
     text: str
 
 
-class Remote(Protocol):
-    """One machine over SSH. Every call has a deadline and raises `InfrastructureError` past it."""
+# What sshd says of a dial that failed: its own machine's words for errno.
+_WORDS = (
+    ("Connection refused", Dial.REFUSED),
+    ("No route to host", Dial.UNREACHABLE),
+    ("Network is unreachable", Dial.UNREACHABLE),
+    ("Connection timed out", Dial.TIMED_OUT),
+)
+
+
+def outcome_of_words(words: str) -> Dial | None:
+    """Return how a dial ended by the words of sshd, None for words of another failure."""
+    return next((outcome for text, outcome in _WORDS if text in words), None)
+
+
+class RemoteReader(Protocol):
+    """One machine that is only looked at. Every call has a deadline.
+
+    Raises `InfrastructureError` when the machine cannot be reached, or past the deadline.
+    """
 
     @property
     def name(self) -> str:
@@ -55,14 +72,18 @@ class Remote(Protocol):
         With `check`, a status other than 0 raises `CommandFailedError`.
         """
 
+    def dial(self, host: str, port: int, *, deadline: float) -> DialResult:
+        """Open a new TCP connection to `host:port` from the machine, close it, say how it went."""
+
+
+class Remote(RemoteReader, Protocol):
+    """One machine of a lab, which may be written to as well."""
+
     def put(self, text: str, path: str, *, mode: int = 0o644, sudo: bool = True) -> None:
         """Write `text` to `path` on the machine."""
 
     def get(self, path: str, local: Path) -> None:
         """Copy the machine's file `path` to `local`."""
-
-    def dial(self, host: str, port: int, *, deadline: float) -> DialResult:
-        """Open a new TCP connection to `host:port` from the machine, close it, say how it went."""
 
     def close(self) -> None:
         """Close the connection; a later call opens it again."""

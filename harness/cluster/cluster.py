@@ -1,0 +1,86 @@
+"""k0s on a lab: deployed by k0sctl as a user would, and changed the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.artifacts.model import Artifact
+from harness.artifacts.model import ArtifactKind
+from harness.cluster.k0sctl import K0sctl
+from harness.cluster.kubectl import Kubectl
+from harness.lab.lab import Lab
+from harness.plan import k0sctl as k0sctl_yaml
+from harness.plan.model import Plan
+from harness.process import Runner
+from harness.scenario.words import Component
+from harness.settings import ProviderName
+
+CONTROLLER = "controller0"
+
+
+class Cluster:
+    """The cluster of one run. Credentials stay in the lab's state folder, which is not published.
+
+    `k0sctl.yaml` is written to the run's folder as well: it names keys by path and holds none.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        plan: Plan,
+        artifacts: Mapping[ArtifactKind, Artifact],
+        *,
+        folder: Path,
+        runner: Runner,
+    ) -> None:
+        self._lab = lab
+        self._plan = plan
+        self._artifacts = artifacts
+        self._folder = folder
+        self._runner = runner
+        self._kubeconfig = lab.folder / "kubeconfig"
+        self.kubectl = Kubectl(artifacts[ArtifactKind.KUBECTL].path, self._kubeconfig, runner)
+
+    def apply(
+        self,
+        disabled: frozenset[Component],
+        *,
+        deadline: float,
+        on_phase: Callable[[str], None] | None = None,
+    ) -> None:
+        """Deploy the cluster, or change which of k0s's components are disabled.
+
+        Raises `ApplyRefusedError` with k0sctl's reason.
+        """
+        text = self.render(disabled)
+        config = self._lab.folder / "k0sctl.yaml"
+        config.write_text(text)
+        (self._folder / "k0sctl.yaml").write_text(text)
+        K0sctl(
+            self._artifacts[ArtifactKind.K0SCTL].path,
+            config=config,
+            known_hosts=self._lab.known_hosts,
+            scratch=self._lab.folder / "k0sctl-cache",
+            log=self._folder / "k0sctl.log",
+            runner=self._runner,
+        ).apply(
+            kubeconfig=self._kubeconfig,
+            api_address=self._lab.machines[CONTROLLER].address,
+            deadline=deadline,
+            on_phase=on_phase,
+        )
+
+    def render(self, disabled: frozenset[Component]) -> str:
+        """Return the k0sctl.yaml of the cluster with these components disabled."""
+        bundle = self._artifacts.get(ArtifactKind.BUNDLE)
+        return k0sctl_yaml.render(
+            self._plan,
+            endpoints={name: each.endpoint for name, each in self._lab.machines.items()},
+            phase_disabled=disabled,
+            binary=self._artifacts[ArtifactKind.K0S].path,
+            bundle=bundle.path if bundle is not None else None,
+            # Harmless where containers may do everything, and needed where this host may not.
+            restrict_oom_score=self._plan.provider is ProviderName.DOCKER,
+        )

@@ -1,0 +1,140 @@
+"""A cluster that its owner deployed with k0sctl: the way in, from the owner's own k0sctl.yaml.
+
+Only what is needed to look is read from the file, in k0sctl's words (v0.31 and v0.32, README
+"Host Fields"); everything else in it is left alone. Nothing here changes a host or the cluster.
+"""
+
+from __future__ import annotations
+
+import os
+import string
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import UsageError
+from harness.lab.remote import RemoteReader
+from harness.process import Completed
+
+KIND = "Cluster"
+# kubectl writes no cache below a path that cannot be a folder, and asks the API server anew.
+_NO_CACHE = "/dev/null/none"
+
+
+@dataclass(frozen=True)
+class ExistingHost:
+    """One host of the file: its role, and what to give `ssh` to reach it."""
+
+    name: str
+    role: str
+    ssh: tuple[str, ...]
+    root: bool
+    k0s: str
+
+    @property
+    def controls(self) -> bool:
+        """Whether the control plane runs there."""
+        return self.role in {"controller", "controller+worker", "single"}
+
+
+def read_hosts(path: Path, environ: Mapping[str, str] | None = None) -> tuple[ExistingHost, ...]:
+    """Return the hosts of a k0sctl.yaml, controllers first.
+
+    Raises `UsageError` for a file that is none, or that has no host `ssh` can reach.
+    """
+    doing = f"Reading {path}"
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(doing, str(error), remedy="name the cluster's k0sctl.yaml") from None
+    # k0sctl puts environment variables in before it reads the file.
+    text = string.Template(text).safe_substitute(os.environ if environ is None else environ)
+    try:
+        documents = [each for each in yaml.safe_load_all(text) if isinstance(each, dict)]
+    except yaml.YAMLError as error:
+        raise UsageError(doing, f"this is not YAML: {error}") from None
+    specs = [each for each in documents if each.get("kind") == KIND and "k0sctl" in str(each)]
+    hosts = _hosts_of(specs[0]) if specs else []
+    if not hosts:
+        raise UsageError(
+            doing,
+            "there is no k0sctl cluster with hosts in it",
+            remedy="name the file that was given to k0sctl apply --config",
+        )
+    found = [_host(host, doing) for host in hosts]
+    return tuple(sorted(found, key=lambda each: not each.controls))
+
+
+class K0sKubectl:
+    """kubectl as k0s brings it, run on a controller with its own admin kubeconfig."""
+
+    def __init__(self, host: ExistingHost, remote: RemoteReader) -> None:
+        self._host = host
+        self._remote = remote
+
+    def run(self, args: Sequence[str], *, doing: str, deadline: float, check: bool) -> Completed:
+        """Run `k0s kubectl args` on the controller."""
+        argv = [self._host.k0s, "kubectl", "--cache-dir", _NO_CACHE, *args]
+        return self._remote.run(argv, doing=doing, deadline=deadline, sudo=True, check=check)
+
+
+def _hosts_of(document: Mapping[str, Any]) -> Sequence[Any]:
+    spec = document.get("spec")
+    hosts = spec.get("hosts") if isinstance(spec, dict) else None
+    return hosts if isinstance(hosts, list) else []
+
+
+def _host(host: Any, doing: str) -> ExistingHost:  # noqa: ANN401  # people's YAML
+    if not isinstance(host, dict):
+        raise UsageError(doing, f"a host is a mapping, not {host!r}")
+    for kind, reach in (("ssh", _ssh), ("openSSH", _openssh)):
+        settings = host.get(kind)
+        if isinstance(settings, dict) and settings.get("address"):
+            user = str(settings.get("user") or ("root" if kind == "ssh" else ""))
+            address = str(settings["address"])
+            destination = f"{user}@{address}" if user else address
+            return ExistingHost(
+                name=address,
+                role=str(host.get("role", "")),
+                ssh=(*reach(settings), destination),
+                root=user == "root",
+                k0s=str(host.get("k0sInstallPath") or "k0s"),
+            )
+    raise UsageError(
+        doing,
+        f"a host with role {host.get('role')!r} has neither ssh nor openSSH with an address",
+        remedy="hosts reached by localhost or winrm are not supported",
+    )
+
+
+def _ssh(settings: Mapping[str, Any]) -> Sequence[str]:
+    arguments: list[str] = []
+    if settings.get("port"):
+        arguments += ["-p", str(settings["port"])]
+    if settings.get("keyPath"):
+        arguments += ["-i", str(Path(str(settings["keyPath"])).expanduser())]
+    bastion = settings.get("bastion")
+    if isinstance(bastion, dict) and bastion.get("address"):
+        # Its own key comes from the agent or the user's ssh config: -J takes none.
+        port = f":{bastion['port']}" if bastion.get("port") else ""
+        arguments += ["-J", f"{bastion.get('user') or 'root'}@{bastion['address']}{port}"]
+    return arguments
+
+
+def _openssh(settings: Mapping[str, Any]) -> Sequence[str]:
+    arguments: list[str] = []
+    if settings.get("configPath"):
+        arguments += ["-F", str(Path(str(settings["configPath"])).expanduser())]
+    if settings.get("port"):
+        arguments += ["-p", str(settings["port"])]
+    if settings.get("keyPath"):
+        arguments += ["-i", str(Path(str(settings["keyPath"])).expanduser())]
+    options = settings.get("options")
+    for name, value in (options if isinstance(options, dict) else {}).items():
+        text = {True: "yes", False: "no"}.get(value, str(value))
+        arguments += ["-o", f"{name}={text}"]
+    return arguments

@@ -1,0 +1,59 @@
+"""kubectl against one cluster, with its own kubeconfig and nobody else's."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.process import Completed
+from harness.process import Runner
+
+# The API server answers a get within a second even on a starved machine; five seconds tell a
+# hanging one apart without costing a hold its looks.
+REQUEST_SECONDS = 5
+
+
+class Kubectl:
+    """Runs kubectl with a discovery cache that is new for every call.
+
+    An old cache changes what `kubectl top nodes` says of the very same cluster: `Metrics API not
+    available` with a cold one, a ServiceUnavailable with one from better times.
+    """
+
+    def __init__(self, binary: Path, kubeconfig: Path, runner: Runner) -> None:
+        self.binary = binary
+        self.kubeconfig = kubeconfig
+        self._runner = runner
+
+    def run(
+        self,
+        args: Sequence[str],
+        *,
+        doing: str = "Asking the API server",
+        deadline: float = 2.0 * REQUEST_SECONDS,
+        stdin: str | None = None,
+        check: bool = True,
+    ) -> Completed:
+        """Run `kubectl args`; with `check` a status other than 0 raises `CommandFailedError`."""
+        with tempfile.TemporaryDirectory(prefix="k0s-harness-kubectl-") as cache:
+            return self._runner.run(
+                [
+                    str(self.binary),
+                    "--kubeconfig",
+                    str(self.kubeconfig),
+                    "--cache-dir",
+                    cache,
+                    "--request-timeout",
+                    f"{REQUEST_SECONDS}s",
+                    *args,
+                ],
+                doing=doing,
+                deadline=deadline,
+                stdin=stdin,
+                check=check,
+            )
+
+    def __call__(self, *args: str) -> str:
+        """Run `kubectl args` and return what it printed: the form for tests."""
+        return self.run(args).stdout

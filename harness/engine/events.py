@@ -1,0 +1,276 @@
+"""What the engine tells while it runs, and what a run came to.
+
+Events are for the eye and the timeline; results are for reports, JUnit and the nightly. Both are
+plain frozen values, so the command line, the pytest plugin and replay consume the same ones, and
+all of them know their JSON form (`to_dict`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import fields
+from dataclasses import is_dataclass
+from enum import Enum
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from typing import TypeAlias
+
+from harness.check.model import Verdict
+from harness.diagnose.model import Diagnosis
+from harness.errors import ExitCode
+
+
+class Outcome(StrEnum):
+    """What a whole run came to; each outcome has one exit code."""
+
+    MET = "met"
+    NOT_MET = "not-met"
+    INCONCLUSIVE = "inconclusive"
+    INFRASTRUCTURE = "infrastructure"
+    HOST_LACKS = "host-lacks"
+    REFUSED = "refused"
+    """Wrong usage, or a scenario this provider cannot run: nothing was started."""
+    INTERRUPTED = "interrupted"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code the README promises for this outcome."""
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES = {
+    Outcome.MET: ExitCode.OK,
+    Outcome.NOT_MET: ExitCode.NOT_MET,
+    Outcome.INCONCLUSIVE: ExitCode.INFRASTRUCTURE,
+    Outcome.INFRASTRUCTURE: ExitCode.INFRASTRUCTURE,
+    Outcome.HOST_LACKS: ExitCode.HOST_LACKS,
+    Outcome.REFUSED: ExitCode.USAGE,
+    Outcome.INTERRUPTED: ExitCode.INTERRUPTED,
+}
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401  # the JSON form of a value has no narrower type
+    """Return `value` as JSON knows it: dict, list, str, number, bool or None."""
+    if isinstance(value, Enum):
+        return value.value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+class _Value:
+    """Base of the values below: knows its JSON form."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form: field names to plain values."""
+        plain: dict[str, Any] = _plain(self)
+        return plain
+
+
+# --- what a run came to -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Transition(_Value):
+    """A change of what was observed: seconds since the phase's preconditions held, and the text."""
+
+    elapsed: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Precondition(_Value):
+    """What a phase presumes; `holds` is None where it could not be seen."""
+
+    name: str
+    holds: bool | None
+    text: str
+
+
+@dataclass(frozen=True)
+class ExpectationResult(_Value):
+    """One expectation, what was seen of it, and the verdict.
+
+    `id` is unique within its phase (`apiservice`, `apiservice-2`), `kind` the scenario's word.
+    `explanation` is the sentence that JUnit shows as the failure's message. `seconds` runs from
+    the moment the phase's preconditions held to the verdict.
+    """
+
+    id: str
+    kind: str
+    expected_text: str
+    observed_text: str
+    verdict: Verdict
+    explanation: str
+    transitions: tuple[Transition, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class AppliedChange(_Value):
+    """A fault or a remedy that was applied on entering a phase, and the seconds it took."""
+
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PhaseResult(_Value):
+    """One phase: what was changed, what it presumed, what was seen, and why.
+
+    `skipped` names expectations that a version gate left out. `seconds` is the whole phase.
+    """
+
+    name: str
+    preconditions: tuple[Precondition, ...] = ()
+    verdicts: tuple[ExpectationResult, ...] = ()
+    diagnosis: Diagnosis | None = None
+    changes: tuple[AppliedChange, ...] = ()
+    seconds: float = 0.0
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ArtifactUsed(_Value):
+    """One file a run was made of; `origin` is `official`, `unverified` or `own-build`."""
+
+    kind: str
+    version: str
+    file_name: str
+    sha256: str
+    origin: str
+    source: str
+
+
+@dataclass(frozen=True)
+class SettingUsed(_Value):
+    """An effective setting: its value as text, and the default, variable or option it is from."""
+
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class ScenarioResult(_Value):
+    """Everything a run of one scenario came to.
+
+    `substrate` says what stood there ("three containers sharing this host's kernel"), `versions`
+    what was seen running (k0s, kubernetes, k0sctl, vagrant, …), `timings` seconds by step,
+    `isolation` each layer and whether it held, `leftovers` what could not be removed, and
+    `config_not_arrived` the given configuration keys that k0s dropped. `started` and `ended` are
+    ISO 8601 in UTC. `error` is the text of what ended the run early, None where nothing did.
+    """
+
+    run_id: str
+    scenario: str
+    title: str
+    outcome: Outcome
+    started: str
+    ended: str
+    folder: Path
+    references: tuple[str, ...] = ()
+    phases: tuple[PhaseResult, ...] = ()
+    substrate: str = "no machines"
+    provider: str | None = None
+    provider_reason: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    artifacts: tuple[ArtifactUsed, ...] = ()
+    settings: Mapping[str, SettingUsed] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
+    isolation: Mapping[str, str] = field(default_factory=dict)
+    leftovers: tuple[str, ...] = ()
+    config_not_arrived: tuple[str, ...] = ()
+    error: str | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code that goes with the outcome."""
+        return self.outcome.exit_code
+
+    @property
+    def not_official(self) -> tuple[ArtifactUsed, ...]:
+        """The artifacts whose origin is not official; every report must name them."""
+        return tuple(used for used in self.artifacts if used.origin != "official")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form, with the exit code that follows from the outcome."""
+        return {"exit_code": int(self.exit_code), **super().to_dict()}
+
+
+# --- what is told while it runs ---------------------------------------------------------------
+
+
+class _Event(_Value):
+    """Base of the events: their JSON form says which event it is (`step-started`)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form with the event's name under `event`."""
+        name = re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
+        return {"event": name, **super().to_dict()}
+
+
+@dataclass(frozen=True)
+class StepStarted(_Event):
+    """A step began; `bound` is the seconds it may take, None where it has no bound of its own."""
+
+    title: str
+    bound: float | None = None
+
+
+@dataclass(frozen=True)
+class StepProgress(_Event):
+    """What the step in progress waits for and last saw."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class StepEnded(_Event):
+    """A step ended after `seconds`; `text` says with what, and may be empty."""
+
+    title: str
+    seconds: float
+    ok: bool
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class PhaseEntered(_Event):
+    """A phase begins: its name, what is changed on entering it, and what it expects, as text."""
+
+    name: str
+    changes: tuple[str, ...] = ()
+    expectations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TransitionSeen(_Event):
+    """What was observed at `where` (an expectation's id or a machine) changed to `text`."""
+
+    elapsed: float
+    where: str
+    text: str
+
+
+@dataclass(frozen=True)
+class VerdictReached(_Event):
+    """An expectation of the phase has its verdict."""
+
+    id: str
+    verdict: Verdict
+    text: str
+
+
+Event: TypeAlias = (
+    StepStarted | StepProgress | StepEnded | PhaseEntered | TransitionSeen | VerdictReached
+)

@@ -1,0 +1,139 @@
+"""What a phase presumes of its cluster; where it does not hold, nothing can be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from ipaddress import ip_address
+from typing import Any
+
+from harness.diagnose.facts import Facts
+from harness.diagnose.facts import facts_from
+from harness.engine.events import Precondition
+from harness.evidence.reading import Reading
+from harness.probe import controlplane
+from harness.probe import workloads
+from harness.probe.core import Probe
+from harness.probe.core import observe
+from harness.scenario.reserved import ConfigLeaf
+
+
+@dataclass(frozen=True)
+class Presumed:
+    """What one phase presumes: nodes, their network, konnectivity, metrics-server, configuration.
+
+    `config` is every value the scenario gives k0s: k0s drops some unknown keys silently (types
+    with an UnmarshalJSON of their own, such as spec.network and spec.api), so each is read back.
+    """
+
+    controller: str
+    workers: tuple[str, ...]
+    network: IPv4Network
+    konnectivity: bool
+    metrics_server: bool
+    config: tuple[ConfigLeaf, ...] = ()
+
+
+def probes(presumed: Presumed) -> Sequence[Probe[Any]]:
+    """Return the probes whose readings `judge` wants."""
+    always = (
+        workloads.nodes_probe(),
+        workloads.pods_probe(),
+        workloads.endpoints_probe(),
+        controlplane.flags_probe(presumed.controller),
+        controlplane.sockets_probe(presumed.controller),
+    )
+    return (*always, controlplane.config_probe(presumed.controller)) if presumed.config else always
+
+
+def endpoint_is_ready(readings: Iterable[Reading]) -> bool:
+    """Whether metrics-server's Service has a ready endpoint."""
+    return bool(facts_from(readings).endpoints)
+
+
+def judge(presumed: Presumed, readings: Iterable[Reading]) -> tuple[Precondition, ...]:
+    """Return every precondition with whether it holds; None where it could not be seen."""
+    taken = tuple(readings)
+    facts = facts_from(taken)
+    found = [_nodes(presumed, facts), _addresses(presumed, facts), _konnectivity(presumed, facts)]
+    if presumed.metrics_server:
+        found.append(_metrics_server(facts))
+    if presumed.config:
+        found.append(_config(presumed, taken))
+    return tuple(found)
+
+
+def _nodes(presumed: Presumed, facts: Facts) -> Precondition:
+    name = "nodes are Ready"
+    if facts.nodes is None:
+        return _not_seen(name, facts, "nodes")
+    ready = sorted(node.name for node in facts.nodes if node.ready)
+    text = f"{len(ready)} of {len(presumed.workers)}: {', '.join(ready) or 'none'}"
+    return Precondition(name, ready == sorted(presumed.workers), text)
+
+
+def _addresses(presumed: Presumed, facts: Facts) -> Precondition:
+    name = "node addresses are distinct and on the private network"
+    if facts.nodes is None:
+        return _not_seen(name, facts, "nodes")
+    addresses = [address for node in facts.nodes for address in node.addresses]
+    inside = all(ip_address(address) in presumed.network for address in addresses)
+    holds = len(set(addresses)) == len(presumed.workers) == len(addresses) and inside
+    return Precondition(name, holds, f"{', '.join(addresses) or 'none'} in {presumed.network}")
+
+
+def _konnectivity(presumed: Presumed, facts: Facts) -> Precondition:
+    wanted = "on" if presumed.konnectivity else "off"
+    name = f"konnectivity is {wanted}"
+    if facts.apiserver_flags is None:
+        return _not_seen(name, facts, "apiserver_flags")
+    if facts.listening is None:
+        return _not_seen(name, facts, "listening")
+    selector = facts.apiserver_flags.egress_selector
+    port = controlplane.AGENT_PORT in facts.listening
+    text = (
+        f"the API server has {'an' if selector else 'no'} egress selector, "
+        f"port {controlplane.AGENT_PORT} is {'' if port else 'not '}listened on"
+    )
+    return Precondition(name, selector is port is presumed.konnectivity, text)
+
+
+def _metrics_server(facts: Facts) -> Precondition:
+    name = "metrics-server is Ready"
+    if facts.endpoints is None:
+        return _not_seen(name, facts, "endpoints")
+    pods = facts.pods or ()
+    states = ", ".join(f"{pod.name} {'Ready' if pod.ready else pod.phase}" for pod in pods)
+    holds = any(pod.ready for pod in pods) and bool(facts.endpoints)
+    return Precondition(name, holds, f"{states or 'no pod'}, {len(facts.endpoints)} endpoints")
+
+
+def _config(presumed: Presumed, readings: Iterable[Reading]) -> Precondition:
+    name = "k0s has the given configuration"
+    config = None
+    problem = "not looked at"
+    for reading in readings:
+        if reading.probe == controlplane.CONFIG:
+            observation = observe(controlplane.parse_config, reading)
+            config, problem = observation.value, observation.problem or ""
+    if config is None:
+        return Precondition(name, None, problem)
+    dropped = [leaf.dotted for leaf in presumed.config if not _arrived(config, leaf)]
+    text = f"k0s dropped {', '.join(dropped)}" if dropped else f"{len(presumed.config)} values"
+    return Precondition(name, not dropped, text)
+
+
+def _arrived(config: Mapping[str, Any], leaf: ConfigLeaf) -> bool:
+    here: Any = config
+    for key in leaf.path:
+        if not isinstance(here, Mapping) or key not in here:
+            return False
+        here = here[key]
+    return bool(here == leaf.value)
+
+
+def _not_seen(name: str, facts: Facts, probe: str) -> Precondition:
+    return Precondition(name, None, facts.unseen.get(probe, "not looked at"))

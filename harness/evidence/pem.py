@@ -1,0 +1,113 @@
+"""Private keys in PEM form: whole, escaped inside JSON, prefixed by a log, cut off at either end.
+
+Certificates and public keys are no secrets and stay: they are evidence when TLS is the cause.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterator
+
+MARK = "[redacted: private key]"
+
+_BEGIN = re.compile(r"-{4,5} ?BEGIN [A-Z0-9 ]{0,40}?PRIVATE KEY[A-Z ]{0,10}-{4,5}")
+_END = re.compile(r"-{4,5} ?END [A-Z0-9 ]{0,40}?PRIVATE KEY[A-Z ]{0,10}-{4,5}")
+# Between lines: real white space, or its escape inside a JSON string at any depth.
+# The look-behind keeps a long row of backslashes from being tried once per backslash.
+_GAP = r"(?:(?<!\\)\\++[nrt]|\s)++"
+_GAP_PATTERN = re.compile(_GAP)
+# What may stand before a key's line (`    controller0: MIIE…`, as Vagrant prints) or in its head.
+_PREFIX = r"(?:[|>] ?+|[\w.\[\]-]{1,64}+:[ \t]++)?+"
+_HEAD = r"(?:Proc-Type|DEK-Info|Comment|Version):[ \t]*+[^\s\\\"]*+"
+_BASE64_LINE = r"[A-Za-z0-9+/]{16,}+={0,2}+"
+# The body of a block that has no end: everything that is still base64, and one last short line.
+_CUT_BODY = re.compile(
+    rf"(?:{_GAP}(?:{_HEAD}|{_PREFIX}{_BASE64_LINE}))*+"
+    rf"(?:{_GAP}[A-Za-z0-9+/]{{1,15}}+={{0,2}}+(?=\s|\\|\"|\Z))?+"
+)
+_BASE64 = string.ascii_letters + string.digits + "+/"
+_LONG_RUN = re.compile(_BASE64_LINE)
+_BASE64_TOKEN = re.compile(r"[A-Za-z0-9+/]++={0,2}")
+_LOG_PREFIX = re.compile(r"[\w.\[\]-]{1,64}:")
+# An RSA key of 16384 bits is 12.7 kB of PEM; twice that leaves room for a log's line prefixes.
+# An END further away belongs to another block.
+_LONGEST_BLOCK = 26_000
+# A line of PEM is 64 characters; a shorter one before the END can only be the last.
+_SHORTEST_FULL_LINE = 16
+
+
+def redact_private_keys(text: str) -> str:
+    """Return `text` with every private key block, whole or cut off, replaced by `MARK`."""
+    if "PRIVATE KEY" not in text:
+        return text
+    pieces: list[str] = []
+    position = 0
+    for start, end, replacement in _blocks(text):
+        pieces += [text[position:start], replacement]
+        position = end
+    return "".join([*pieces, text[position:]])
+
+
+def _blocks(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield (start, end, replacement) of each block, in order and without overlap.
+
+    Each marker is looked for once, so the time is linear however many of them have no partner.
+    """
+    position = 0
+    begin = _BEGIN.search(text)
+    end = _END.search(text)
+    while begin is not None or end is not None:
+        if begin is None or (end is not None and end.start() < begin.start()):
+            assert end is not None
+            yield _start_of_tail(text, position, end.start()), end.end(), MARK
+            position = end.end()
+        else:
+            following = _BEGIN.search(text, begin.end())
+            limit = following.start() if following is not None else len(text)
+            limit = min(limit, begin.end() + _LONGEST_BLOCK)
+            if end is not None and end.start() <= limit:
+                body = text[begin.end() : end.start()]
+                yield begin.start(), end.end(), _without_body(body)
+                position = end.end()
+            else:
+                cut = _CUT_BODY.match(text, begin.end())
+                position = cut.end() if cut is not None else begin.end()
+                yield begin.start(), position, MARK
+            begin = following
+        if end is not None and end.start() < position:
+            end = _END.search(text, position)
+
+
+def _without_body(body: str) -> str:
+    """Return what replaces a block: one mark, or, where quotes cross it, marks between them.
+
+    A quote inside means that the lines stand in several strings (a list of lines, one JSON object
+    a line); taking the quotes away would leave text that no longer parses.
+    """
+    if '"' not in body and "'" not in body:
+        return MARK
+    return MARK + _LONG_RUN.sub(MARK, body)
+
+
+def _start_of_tail(text: str, floor: int, end: int) -> int:
+    """Return where the base64 lines before an END without a BEGIN start; not before `floor`."""
+    floor = max(floor, end - _LONGEST_BLOCK)
+    start = end
+    gaps = list(_GAP_PATTERN.finditer(text, floor, end))
+    stop = end
+    for index in range(len(gaps), -1, -1):
+        # The words between the gaps, from the last to the first.
+        left = gaps[index - 1].end() if index > 0 else floor
+        word = text[left:stop]
+        if word and not _LOG_PREFIX.fullmatch(word):
+            last_line = start == end
+            if not _BASE64_TOKEN.fullmatch(word) or (
+                len(word) < _SHORTEST_FULL_LINE and not last_line
+            ):
+                # The first line may follow a quote or an equals sign directly.
+                inner = len(word) - len(word.rstrip(_BASE64 + "="))
+                return stop - inner if inner >= _SHORTEST_FULL_LINE else start
+            start = left
+        stop = gaps[index - 1].start() if index > 0 else floor
+    return start

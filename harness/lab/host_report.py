@@ -1,0 +1,154 @@
+"""What `k0s-harness doctor` says of a host, and the record of what set-up did to it.
+
+The record is `host.jsonl` in the state folder: one JSON object a line, appended before the next
+thing is done, written by `harness.lab.setup` and, for Python itself, by bootstrap.sh.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.lab.host import LabNeeds
+from harness.lab.host import Problem
+from harness.lab.host import ProviderChoice
+from harness.lab.host import choose_provider
+from harness.lab.host import problems
+from harness.lab.host_facts import HostFacts
+from harness.lab.host_facts import facts_from
+from harness.lab.host_facts import read_host
+from harness.process import Runner
+from harness.settings import Settings
+
+RECORD_NAME = "host.jsonl"
+# The words of a report's left column are padded to the longest of them.
+COLUMN = 12
+
+
+@dataclass(frozen=True)
+class SetupRecord:
+    """One thing that set-up did: `time` (UTC, ISO 8601), what it did to what, how to undo it."""
+
+    time: str
+    did: str
+    what: tuple[str, ...]
+    undo: str
+
+
+@dataclass(frozen=True)
+class HostReport:
+    """This host as `doctor` shows it; `problems` are those of the default lab."""
+
+    facts: HostFacts
+    choice: ProviderChoice
+    needs: LabNeeds
+    problems: tuple[Problem, ...]
+    records: tuple[SetupRecord, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether a lab of the default size can be made here now."""
+        return not self.problems
+
+
+def append_record(state_dir: Path, record: SetupRecord) -> None:
+    """Write `record` down; the folder is made for this user alone."""
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (state_dir / RECORD_NAME).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(asdict(record)) + "\n")
+
+
+def read_records(state_dir: Path) -> tuple[SetupRecord, ...]:
+    """Return what set-up did here, oldest first; a line cut short by a full disk is left out."""
+    try:
+        lines = (state_dir / RECORD_NAME).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ()
+    found = []
+    for line in lines:
+        try:
+            data = json.loads(line)
+            found.append(
+                SetupRecord(data["time"], data["did"], tuple(data["what"]), str(data["undo"]))
+            )
+        except (ValueError, KeyError, TypeError):
+            continue
+    return tuple(found)
+
+
+def describe(report: HostReport) -> list[str]:
+    """Return the lines of `k0s-harness doctor` about the host, without trailing newlines."""
+    facts = report.facts
+    init = "systemd" if facts.systemd else f"no init that starts services (pid 1: {facts.init})"
+    rows = [
+        ("host", f"{facts.name}, kernel {facts.kernel}, {facts.architecture}, {facts.cpus} CPUs"),
+        ("", f"{init}; cgroup v{facts.cgroup}; user {facts.user}, {SUDO_WORDS[facts.sudo]}"),
+        ("provider", f"{report.choice.provider}: {report.choice.reason}"),
+        ("vagrant", _tool(facts, "vagrant", facts.vagrant)),
+        ("docker", _docker(facts)),
+        *(
+            (program, _tool(facts, program, None))
+            for program in ("mmdebstrap", "nft", "ssh", "ip")
+            if program in facts.programs
+        ),
+        ("memory", f"{facts.available_mib} MiB available of {facts.memory_mib} MiB"),
+        (
+            "disk",
+            ", ".join(f"{name} {free} MiB" for name, free in facts.free_mib.items()) + " free",
+        ),
+    ]
+    if facts.missing_capabilities:
+        rows.append(("without", ", ".join(facts.missing_capabilities)))
+    lines = [f"{label:<{COLUMN}}{text}".rstrip() for label, text in rows]
+    size = f"{report.needs.controllers} controller, {report.needs.workers} workers"
+    if report.ready:
+        lines.append(f"{'ready':<{COLUMN}}for a lab of {size}")
+    for problem in report.problems:
+        lines += f"{'not ready':<{COLUMN}}{problem}".splitlines()
+    for record in report.records:
+        what = " ".join(record.what)
+        lines += [
+            f"{'set up':<{COLUMN}}{record.time} {record.did} {what}",
+            f"{'':<{COLUMN}}undo: {record.undo}",
+        ]
+    return lines
+
+
+SUDO_WORDS = {
+    "root": "root",
+    "passwordless": "sudo without a password",
+    "password": "sudo asks for a password",
+    "none": "no sudo",
+}
+
+
+def _tool(facts: HostFacts, program: str, version: tuple[int, ...] | None) -> str:
+    if program not in facts.programs:
+        return "not here"
+    said = ".".join(map(str, version)) + " " if version else ""
+    return f"{said}({facts.programs[program]})"
+
+
+def _docker(facts: HostFacts) -> str:
+    if "docker" not in facts.programs:
+        return "not here"
+    if facts.engine.reachable:
+        return f"{facts.engine.version}, machines in {facts.engine.root}"
+    return f"not reachable: {facts.engine.problem}"
+
+
+def inspect_host(
+    runner: Runner,
+    settings: Settings,
+    environ: Mapping[str, str],
+    needs: LabNeeds | None = None,
+) -> HostReport:
+    """Return what this host can do for a lab with `needs` (default: 1 controller, 2 workers)."""
+    facts = facts_from(read_host(runner, settings, environ))
+    choice = choose_provider(facts, settings.provider)
+    needs = needs or LabNeeds()
+    found = problems(facts, choice.provider, needs)
+    return HostReport(facts, choice, needs, found, read_records(settings.state_dir))

@@ -1,0 +1,369 @@
+"""Bringing a lab up and taking it down: the machines of one run, their network, the way in.
+
+`reserve` claims a name and subnets, `bring_up` makes the machines, `Lab.destroy` removes them. The
+reservation is a context: leaving it removes whatever is still there, unless the lab is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import replace
+from datetime import datetime
+from ipaddress import IPv4Network
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from harness.errors import HarnessError
+from harness.errors import InfrastructureError
+from harness.errors import UsageError
+from harness.lab import leftovers
+from harness.lab import machine
+from harness.lab import records
+from harness.lab import subnets
+from harness.lab import sysctls
+from harness.lab.creation import STEP_NETWORKS
+from harness.lab.creation import Creation
+from harness.lab.creation import LabRequest
+from harness.lab.creation import bounds
+from harness.lab.docker import Docker
+from harness.lab.isolation import IsolationReport
+from harness.lab.leftovers import LOCK_SECONDS
+from harness.lab.leftovers import NAMES_LOCK
+from harness.lab.locks import FileLock
+from harness.lab.locks import host_lock
+from harness.lab.machine import Machine
+from harness.lab.records import LabRecord
+from harness.lab.records import LabState
+from harness.lab.remote import Remote
+from harness.lab.ssh import ParamikoRemote
+from harness.lab.vagrant import Vagrant
+from harness.process import Runner
+from harness.settings import ProviderName
+from harness.settings import Settings
+from harness.wait import Clock
+
+__all__ = [
+    "Host",
+    "Lab",
+    "LabRequest",
+    "Reservation",
+    "attach",
+    "bounds",
+    "bring_up",
+    "reserve",
+    "substrate",
+]
+
+Narrate = leftovers.Narrate
+
+
+def _silent(_step: str, _detail: str) -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a lab needs of this host: programs, time, settings."""
+
+    runner: Runner
+    clock: Clock
+    settings: Settings
+
+
+class Reservation:
+    """A run's claim on a name and two subnets; leaving the context removes what is left of it."""
+
+    def __init__(self, host: Host, record: LabRecord, lock: FileLock, narrate: Narrate) -> None:
+        self.host = host
+        self.record = record
+        self.narrate = narrate
+        self._lock = lock
+        self.log: Path | None = None
+        self.done = False
+
+    @property
+    def run_id(self) -> str:
+        """The run's id, such as `k5-4fz09c`."""
+        return self.record.run_id
+
+    @property
+    def subnet(self) -> IPv4Network:
+        """The private network, which carries the cluster."""
+        return self.record.networks.private.ipv4
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove what is left; a failure to do so is raised only if nothing else was."""
+        try:
+            self.remove()
+        except HarnessError:
+            if problem is None:
+                raise
+
+    def remove(self) -> None:
+        """Remove everything of this run, once.
+
+        Raises `InfrastructureError` naming what is left.
+        """
+        if self.done:
+            return
+        with leftovers.uninterrupted():
+            removal = leftovers.remove(
+                self.record,
+                runner=self.host.runner,
+                clock=self.host.clock,
+                settings=self.host.settings,
+                log=self.log,
+                narrate=self.narrate,
+            )
+            self.done = True
+            self._lock.release()
+        if removal.problems:
+            raise InfrastructureError(
+                f"Removing the lab {self.run_id}",
+                "; ".join(removal.problems),
+                remedy="make clean-labs tries again",
+                where=self.log,
+            )
+
+    def keep(self, until: datetime) -> None:
+        """Leave everything standing until then."""
+        self.record = records.keep(self.record, until)
+        self.done = True
+        self._lock.release()
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The machines of one run and the way in; `timings` has the seconds each step took.
+
+    `reservation` is None for a kept lab that is only looked at: it is `clean` that removes it.
+    """
+
+    record: LabRecord
+    machines: Mapping[str, Machine]
+    substrate: str
+    isolation: IsolationReport
+    reservation: Reservation | None
+    timings: Mapping[str, float]
+    _remotes: Mapping[str, Remote]
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.record.run_id
+
+    @property
+    def name(self) -> str:
+        """The scenario it was made for."""
+        return self.record.scenario
+
+    @property
+    def provider(self) -> ProviderName:
+        """What the machines are made with."""
+        return self.record.provider
+
+    @property
+    def subnet(self) -> IPv4Network:
+        """The private network, which carries the cluster."""
+        return self.record.networks.private.ipv4
+
+    @property
+    def folder(self) -> Path:
+        """The state folder (0700): keys, known_hosts, Vagrant's state."""
+        return self.record.folder
+
+    @property
+    def ssh_config(self) -> Path:
+        """OpenSSH's configuration with an alias for each machine, for testinfra and for people."""
+        return self.record.ssh_config
+
+    @property
+    def known_hosts(self) -> Path:
+        """The machines' pinned host keys, for every SSH client."""
+        return self.record.known_hosts
+
+    def remote(self, name: str) -> Remote:
+        """Return the machine `name` over SSH; raises `KeyError` for a name that is not there."""
+        return self._remotes[name]
+
+    def destroy(self) -> None:
+        """Remove the lab; raises `InfrastructureError` naming what could not be removed."""
+        self.close()
+        if self.reservation is not None:
+            self.reservation.remove()
+
+    def keep(self, until: datetime) -> None:
+        """Leave the lab standing until then; `k0s-harness labs` shows it."""
+        self.close()
+        if self.reservation is not None:
+            self.reservation.keep(until)
+
+    def close(self) -> None:
+        """Close the connections to the machines."""
+        for remote in self._remotes.values():
+            remote.close()
+
+
+def reserve(
+    host: Host, *, scenario: str, provider: ProviderName, narrate: Narrate = _silent
+) -> Reservation:
+    """Claim a run id and free subnets, and write the record from which `clean` works."""
+    settings = host.settings
+    names_lock = functools.partial(
+        host_lock,
+        NAMES_LOCK,
+        holder=f"process {os.getpid()}",
+        bound=LOCK_SECONDS,
+        clock=host.clock,
+        narrate=lambda text: narrate(STEP_NETWORKS, text),
+    )
+    with names_lock():
+        used = [*subnets.host_networks(host.runner)]
+        if provider is ProviderName.DOCKER:
+            used += Docker(host.runner).subnets()
+        for entry in records.list_labs(settings.labs_dir, host.runner, now=host.clock.now()):
+            if entry.record is not None:
+                networks = entry.record.networks
+                used += [networks.nat.ipv4, networks.private.ipv4]
+        record = records.make_record(
+            run_id=records.new_run_id(),
+            scenario=scenario,
+            provider=provider,
+            labs_dir=settings.labs_dir,
+            machines=(),
+            private=subnets.choose_private(used),
+            nat=subnets.choose_nat(used),
+            created=host.clock.now(),
+        )
+        reservation = Reservation(host, record, records.claim(record), narrate)
+    if provider is ProviderName.DOCKER:
+        # No other lab's end can put values back in between: this one has its folder by now.
+        with _files_written(), _removing(reservation), names_lock():
+            sysctls.record(settings.state_dir)
+    return reservation
+
+
+def bring_up(reservation: Reservation, request: LabRequest) -> Lab:
+    """Make the machines and return the lab, every machine reachable and isolated.
+
+    Raises `InfrastructureError` when something does not come up; evidence is then in the request's
+    folder and everything of the run is removed, as after an interrupt.
+    """
+    reservation.log = request.log
+    reservation.record = replace(
+        reservation.record, machines=tuple(spec.name for spec in request.machines)
+    )
+    record = reservation.record
+    creation = Creation(
+        record,
+        request,
+        runner=reservation.host.runner,
+        clock=reservation.host.clock,
+        narrate=reservation.narrate,
+    )
+    with _files_written(), _removing(reservation, creation.keep_evidence):
+        request.log_dir.mkdir(parents=True, exist_ok=True)
+        records.write(record)
+        created = creation.run()
+        machine.save(record.folder, created.machines, created.isolation)
+    return Lab(
+        record=record,
+        machines=created.machines,
+        substrate=substrate(record.provider, len(created.machines)),
+        isolation=created.isolation,
+        reservation=reservation,
+        timings=created.timings,
+        _remotes=created.remotes,
+    )
+
+
+def attach(host: Host, run_id: str) -> Lab:
+    """Return a kept lab by its run id, to look at it.
+
+    Raises `UsageError` when there is none of that name, `InfrastructureError` when its machines are
+    not running.
+    """
+    doing = f"Looking at the lab {run_id}"
+    entries = records.list_labs(host.settings.labs_dir, host.runner, now=host.clock.now())
+    kept = {entry.run_id: entry.record for entry in entries if entry.state is LabState.KEPT}
+    record = kept.get(run_id)
+    if record is None:
+        names = ", ".join(kept) or "there is none"
+        raise UsageError(doing, f"no lab of that name is kept ({names})")
+    machines, isolated = machine.load(record.folder)
+    vagrant = Vagrant(host.runner, folder=record.folder, provider=record.provider, log=None)
+    states = vagrant.states()
+    down = [f"{name} is {states.get(name)}" for name in machines if states.get(name) != "running"]
+    if down:
+        raise InfrastructureError(
+            doing, ", ".join(down), remedy=f"k0s-harness labs --clean {run_id} removes it"
+        )
+    return Lab(
+        record=record,
+        machines=machines,
+        substrate=substrate(record.provider, len(machines)),
+        isolation=isolated,
+        reservation=None,
+        timings={},
+        _remotes={
+            name: ParamikoRemote(name, found.endpoint, record.known_hosts)
+            for name, found in machines.items()
+        },
+    )
+
+
+@contextlib.contextmanager
+def _removing(
+    reservation: Reservation, keep_evidence: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Remove everything of the run when what is inside fails or is interrupted."""
+    try:
+        yield
+    except BaseException:
+        with leftovers.uninterrupted():
+            keep_evidence()
+            # The first error is the one to show; what is left is found by its record.
+            with contextlib.suppress(HarnessError):
+                reservation.remove()
+        raise
+
+
+@contextlib.contextmanager
+def _files_written() -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into a sentence."""
+    try:
+        yield
+    except OSError as problem:
+        raise InfrastructureError(
+            "Writing the lab's files",
+            f"{problem.filename or 'a file'}: {problem.strerror or problem}",
+            remedy="free some space, or set K0S_HARNESS_STATE and K0S_HARNESS_RUNS elsewhere",
+        ) from problem
+
+
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
+
+
+def substrate(provider: ProviderName, machines: int) -> str:
+    """Return what stands there, for a report's first line."""
+    count = _NUMBERS[machines] if machines < len(_NUMBERS) else str(machines)
+    many = "" if machines == 1 else "s"
+    if provider is ProviderName.DOCKER:
+        return f"{count} container{many} sharing this host's kernel"
+    return f"{count} VM{many}"

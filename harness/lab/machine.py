@@ -1,0 +1,132 @@
+"""One machine of a lab, and what is done to it between its boot and k0s."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InfrastructureError
+from harness.lab import isolation
+from harness.lab.isolation import IsolationReport
+from harness.lab.remote import Remote
+from harness.lab.ssh_files import SshEndpoint
+from harness.lab.topology import MachineSpec
+from harness.scenario.words import Role
+
+# A few files and two programs on a machine that has just booted.
+COMMAND_SECONDS = 30.0
+# The machines' description in the state folder.
+SAVED = "machines.json"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine: its name and role, its private address, the way in, and its two interfaces."""
+
+    name: str
+    role: Role
+    address: str
+    endpoint: SshEndpoint
+    nat_interface: str
+    private_interface: str
+
+
+def prepare(
+    spec: MachineSpec,
+    remote: Remote,
+    endpoint: SshEndpoint,
+    *,
+    everyone: Sequence[MachineSpec],
+    services: IPv4Network,
+    pods: IPv4Network,
+) -> Machine:
+    """Isolate the machine, tell it the others' names, and return it with what it is.
+
+    Raises `InfrastructureError` when its interfaces are not what was asked for.
+    """
+    links = remote.run(
+        ["ip", "-j", "-4", "address"], doing="Reading the interfaces", deadline=COMMAND_SECONDS
+    )
+    routes = remote.run(
+        ["ip", "-j", "-4", "route", "show", "default"],
+        doing="Reading the default route",
+        deadline=COMMAND_SECONDS,
+    )
+    private = interface_with(json.loads(links.stdout), spec.address)
+    nat = default_interface(json.loads(routes.stdout))
+    if private is None or nat is None or private == nat:
+        raise InfrastructureError(
+            f"Looking at {spec.name}",
+            f"expected {spec.address} on a private interface and the default route on another; "
+            f"found {private} and {nat}",
+            details=links.stdout + routes.stdout,
+        )
+    isolation.install_on_machine(remote, isolation.machine_rules(nat, services=services, pods=pods))
+    remote.put(hosts_file(everyone), "/etc/hosts")
+    return Machine(spec.name, spec.role, spec.address, endpoint, nat, private)
+
+
+def save(folder: Path, machines: Mapping[str, Machine], isolated: IsolationReport) -> None:
+    """Write down what a later command needs to enter the lab."""
+    data = {
+        "isolation": asdict(isolated),
+        "machines": [
+            {
+                **asdict(found),
+                "endpoint": {**asdict(found.endpoint), "key_path": str(found.endpoint.key_path)},
+            }
+            for found in machines.values()
+        ],
+    }
+    (folder / SAVED).write_text(json.dumps(data, indent=2) + "\n")
+
+
+def load(folder: Path) -> tuple[dict[str, Machine], IsolationReport]:
+    """Return what `save` wrote; raise `InfrastructureError` where it cannot be read."""
+    path = folder / SAVED
+    try:
+        data = json.loads(path.read_text())
+        machines = {}
+        for saved in data["machines"]:
+            endpoint = saved["endpoint"]
+            machines[saved["name"]] = Machine(
+                **{
+                    **saved,
+                    "role": Role(saved["role"]),
+                    "endpoint": SshEndpoint(**{**endpoint, "key_path": Path(endpoint["key_path"])}),
+                }
+            )
+        return machines, IsolationReport(**data["isolation"])
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise InfrastructureError(
+            f"Reading {path}", f"this is not a lab's description: {problem}"
+        ) from problem
+
+
+def interface_with(links: Any, address: str) -> str | None:  # noqa: ANN401  # JSON of `ip`
+    """Return the interface that carries `address` in `ip -j address`, None where none does."""
+    for link in links:
+        if any(entry.get("local") == address for entry in link.get("addr_info", [])):
+            return str(link["ifname"])
+    return None
+
+
+def default_interface(routes: Any) -> str | None:  # noqa: ANN401  # JSON of `ip`
+    """Return the interface of the first default route in `ip -j route`, None without one."""
+    return str(routes[0]["dev"]) if routes else None
+
+
+def hosts_file(everyone: Sequence[MachineSpec]) -> str:
+    """Return /etc/hosts: a machine's name is its private address, also on itself.
+
+    A name that stood for a loopback or a NAT address would become the kubelet's node address.
+    """
+    lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+    lines += [f"{spec.address} {spec.name}" for spec in everyone]
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,136 @@
+"""Machines of people's own clusters, through the OpenSSH client: it knows agents and bastions.
+
+Nothing is written to a machine or to the user's known_hosts: an unknown host key is an error.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import InfrastructureError
+from harness.lab.remote import Dial
+from harness.lab.remote import DialResult
+from harness.lab.remote import outcome_of_words
+from harness.process import CommandFailedError
+from harness.process import Completed
+from harness.process import Runner
+
+# ssh's own status for everything that is not the remote command's.
+_SSH_FAILED = 255
+# Longer than the dial of a machine on another continent, shorter than patience.
+CONNECT_SECONDS = 10
+# The remote end words it: `channel 0: open failed: connect failed: Connection refused`.
+_OPEN_FAILED = re.compile(r"open failed: (?:connect failed|administratively prohibited): (.*)")
+
+
+class OpenSSHRemote:
+    """A machine that `ssh` reaches by `arguments` (options, then `user@host`).
+
+    Connections are shared through a control socket in `sockets`, a folder (0700) of the caller's.
+    Non-root users need password-less sudo for what wants root.
+    """
+
+    def __init__(
+        self, name: str, arguments: Sequence[str], *, root: bool, sockets: Path, runner: Runner
+    ) -> None:
+        self._name = name
+        self._root = root
+        self._runner = runner
+        self._sockets = sockets
+        *options, self._destination = arguments
+        self._ssh = [
+            "ssh",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            f"ConnectTimeout={CONNECT_SECONDS}",
+            "-o",
+            "ControlMaster=auto",
+            "-o",
+            f"ControlPath={sockets}/%C",
+            "-o",
+            "ControlPersist=60",
+            *options,
+        ]
+
+    @property
+    def name(self) -> str:
+        """Name of the machine: its address, as in the user's file."""
+        return self._name
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        doing: str,
+        deadline: float,
+        sudo: bool = False,
+        stdin: str | None = None,
+        check: bool = True,
+    ) -> Completed:
+        """Run `argv` on the machine, as root with `sudo`; see `Remote.run`."""
+        words = ["sudo", "-n", *argv] if sudo and not self._root else list(argv)
+        completed = self._runner.run(
+            [*self._ssh, self._destination, "--", shlex.join(words)],
+            doing=doing,
+            deadline=deadline,
+            stdin=stdin,
+            check=False,
+        )
+        if completed.returncode == _SSH_FAILED:
+            raise InfrastructureError(
+                f"Reaching {self._name} over SSH",
+                completed.stderr.strip().splitlines()[-1] if completed.stderr.strip() else "failed",
+                remedy=f"try it by hand: {shlex.join(['ssh', self._destination])}",
+            )
+        if check and not completed.ok:
+            raise CommandFailedError(doing, completed)
+        return completed
+
+    def dial(self, host: str, port: int, *, deadline: float) -> DialResult:
+        """Have the machine's sshd open a connection to `host:port` (`ssh -W`), and close it."""
+        began = time.monotonic()
+        try:
+            completed = self._runner.run(
+                # Through a connection of its own: an error of a shared one is told to its master.
+                [*self._ssh, "-o", "ControlPath=none", "-W", f"{host}:{port}", self._destination],
+                doing=f"Dialling {host}:{port} from {self._name}",
+                deadline=deadline + CONNECT_SECONDS,
+                check=False,
+            )
+        except CommandFailedError as error:
+            if not error.timed_out:
+                raise
+            return DialResult(Dial.TIMED_OUT, time.monotonic() - began, "no answer")
+        return _dial_result(completed, self._name)
+
+    def close(self) -> None:
+        """End the shared connection."""
+        self._runner.run(
+            [*self._ssh, "-O", "exit", self._destination],
+            doing="Closing SSH connections",
+            deadline=CONNECT_SECONDS,
+            check=False,
+        )
+
+
+def _dial_result(completed: Completed, machine: str) -> DialResult:
+    """Return how the dial of `ssh -W` ended, from the words of the machine's sshd."""
+    if completed.ok:
+        return DialResult(Dial.CONNECTED, completed.duration, "")
+    failed = _OPEN_FAILED.search(completed.stderr)
+    words = failed.group(1).strip() if failed is not None else ""
+    outcome = outcome_of_words(words)
+    if outcome is None:
+        raise InfrastructureError(
+            f"Dialling from {machine} over SSH",
+            completed.stderr.strip() or f"ssh ended with {completed.returncode}",
+            remedy="sshd on the machine must allow TCP forwarding (AllowTcpForwarding)",
+        )
+    return DialResult(outcome, completed.duration, words)

@@ -1,0 +1,121 @@
+"""The files with which every SSH client of a run finds and verifies the machines.
+
+One known_hosts for paramiko, OpenSSH (testinfra) and k0sctl (`SSH_KNOWN_HOSTS`), with keys taken
+from the machines at their creation and never from the network.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import InfrastructureError
+from harness.process import Runner
+
+USER = "vagrant"
+# The fields of a public key's line: type and key; a comment may follow.
+_KEY_FIELDS = 2
+KEYGEN_SECONDS = 30.0
+# A machine under load misses a few keepalives; ten dead ones are 50 s.
+ALIVE_INTERVAL = 5
+ALIVE_COUNT = 10
+# A multiplexed connection outlives a pause between two tests, not a run.
+PERSIST_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class SshEndpoint:
+    """How a machine is reached: address, port, user, and the private key's file."""
+
+    address: str
+    port: int
+    user: str
+    key_path: Path
+
+
+def make_key(runner: Runner, path: Path) -> str:
+    """Make the run's own key pair at `path` and return the public key's line."""
+    runner.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", path.parent.name, "-f", str(path)],
+        doing="Making the run's SSH key",
+        deadline=KEYGEN_SECONDS,
+    )
+    return path.with_suffix(".pub").read_text().strip()
+
+
+def host_key(line: str, machine: str) -> str:
+    """Return type and key of a machine's public host key file.
+
+    Raises `InfrastructureError` for anything but one ed25519 key.
+    """
+    fields = line.split()
+    if len(fields) < _KEY_FIELDS or fields[0] != "ssh-ed25519":
+        raise InfrastructureError(
+            f"Reading the host key of {machine}", f"this is not an ed25519 public key: {line!r}"
+        )
+    return " ".join(fields[:_KEY_FIELDS])
+
+
+def known_hosts(keys: Mapping[str, str], endpoints: Mapping[str, SshEndpoint]) -> str:
+    """Return the text of known_hosts: each machine by alias and by address."""
+    lines = []
+    for name, key in keys.items():
+        endpoint = endpoints[name]
+        address = (
+            endpoint.address
+            if endpoint.port == 22  # noqa: PLR2004  # the port that known_hosts leaves out
+            else f"[{endpoint.address}]:{endpoint.port}"
+        )
+        lines.append(f"{name},{address} {key}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def ssh_config(
+    endpoints: Mapping[str, SshEndpoint], known_hosts_path: Path, socket_dir: Path
+) -> str:
+    """Return an OpenSSH configuration with one alias a machine, for testinfra and for people."""
+    blocks = [_block(name, endpoint) for name, endpoint in endpoints.items()]
+    common = (
+        "Host *",
+        f"  UserKnownHostsFile {known_hosts_path}",
+        "  GlobalKnownHostsFile /dev/null",
+        "  StrictHostKeyChecking yes",
+        "  HostKeyAlgorithms ssh-ed25519",
+        "  IdentitiesOnly yes",
+        "  IdentityAgent none",
+        "  PasswordAuthentication no",
+        "  BatchMode yes",
+        "  LogLevel ERROR",
+        "  ConnectTimeout 10",
+        f"  ServerAliveInterval {ALIVE_INTERVAL}",
+        f"  ServerAliveCountMax {ALIVE_COUNT}",
+        "  ControlMaster auto",
+        f"  ControlPath {socket_dir}/%n",
+        f"  ControlPersist {PERSIST_SECONDS}",
+    )
+    return "\n\n".join([*blocks, "\n".join(common)]) + "\n"
+
+
+def socket_dir(run_id: str) -> Path:
+    """Return where the run's multiplexing sockets lie.
+
+    Short and outside the state folder: a socket's path may have 107 bytes, and ssh adds 17 of its
+    own while it makes one.
+    """
+    return Path(tempfile.gettempdir()) / f"{run_id}.ssh"
+
+
+def _block(name: str, endpoint: SshEndpoint) -> str:
+    lines: Sequence[str] = (
+        f"Host {name}",
+        f"  HostName {endpoint.address}",
+        f"  Port {endpoint.port}",
+        f"  User {endpoint.user}",
+        f"  IdentityFile {endpoint.key_path}",
+        # known_hosts has the alias too, so an address that another lab had does no harm.
+        f"  HostKeyAlias {name}",
+    )
+    return "\n".join(lines)

@@ -1,0 +1,157 @@
+"""What the one Vagrantfile reads: the machines of a lab, their networks and names, as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.lab.subnets import gateway
+from harness.lab.vagrant import BOOT_SECONDS
+from harness.lab.vagrant import PROJECT
+from harness.scenario.words import Role
+from harness.settings import ProviderName
+
+# Container machines never get these: a clock set, a module loaded, a port written in a container is
+# the host's.
+ALWAYS_DROPPED = ("SYS_TIME", "SYS_MODULE", "SYS_RAWIO")
+# What stands before a host key that a VM prints at its creation.
+HOST_KEY_MARKER = "k0s-harness-host-key"
+# Position of each capability's bit, for those that a host's engine itself may lack.
+_CAPABILITY_BITS = {"SYS_RESOURCE": 24}
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    """A machine to be made: name, role, address on the private network, size for VMs."""
+
+    name: str
+    role: Role
+    address: str
+    cpus: int = 2
+    memory_mib: int = 2048
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of a lab: its name, the bridge's name on the host, its subnet."""
+
+    name: str
+    bridge: str
+    subnet: str
+
+    @property
+    def ipv4(self) -> IPv4Network:
+        """The subnet as a value."""
+        return IPv4Network(self.subnet)
+
+    @property
+    def gateway(self) -> str:
+        """The host's own address in it."""
+        return str(gateway(self.ipv4))
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The two networks of a lab: NAT (default route) and private (carries the cluster)."""
+
+    nat: Network
+    private: Network
+
+
+def nat_address(spec: MachineSpec, networks: Networks) -> str:
+    """Return the machine's address on the NAT network: the same host part as on the private one."""
+    offset = int(IPv4Address(spec.address)) - int(networks.private.ipv4.network_address)
+    return str(networks.nat.ipv4[offset])
+
+
+def topology(
+    *,
+    run_id: str,
+    provider: ProviderName,
+    machines: Sequence[MachineSpec],
+    networks: Networks,
+    labels: Mapping[str, str],
+    image: str | None,
+    box: str | None,
+    key: Path,
+    public_key: str,
+    dropped: Sequence[str],
+) -> str:
+    """Return the topology as JSON text; `image` is for container machines, `box` for VMs."""
+    data: dict[str, Any] = {
+        "run_id": run_id,
+        "provider": provider.value,
+        "image": image,
+        "box": box,
+        "host_key_marker": HOST_KEY_MARKER,
+        "labels": dict(labels),
+        "boot_timeout": BOOT_SECONDS,
+        "private_key": str(key),
+        "public_key": public_key,
+        "drop_capabilities": list(dropped),
+        "netmask": str(networks.private.ipv4.netmask),
+        "networks": {
+            name: {
+                "name": network.name,
+                "bridge": network.bridge,
+                "subnet": network.subnet,
+                "gateway": network.gateway,
+            }
+            for name, network in (("nat", networks.nat), ("private", networks.private))
+        },
+        "machines": [
+            {
+                "name": spec.name,
+                "container": container_name(run_id, spec.name),
+                "address": spec.address,
+                "nat_address": nat_address(spec, networks),
+                "cpus": spec.cpus,
+                "memory_mib": spec.memory_mib,
+            }
+            for spec in machines
+        ],
+    }
+    return json.dumps(data, indent=2) + "\n"
+
+
+def box_of(provider: ProviderName) -> str:
+    """Return the box that a VM provider makes its machines of (`boxes/boxes.yaml`)."""
+    boxes: dict[str, str] = yaml.safe_load((PROJECT / "boxes" / "boxes.yaml").read_text())
+    return boxes[provider.value]
+
+
+def container_name(run_id: str, machine: str) -> str:
+    """Return the container's name: named after the run."""
+    return f"{run_id}-{machine}"
+
+
+def dropped_capabilities() -> tuple[str, ...]:
+    """Return the capabilities that container machines do without on this host.
+
+    Docker's `--cap-add=ALL` fails for one that the engine itself does not have.
+    """
+    bounding = _bounding_set()
+    lacking = [name for name, bit in _CAPABILITY_BITS.items() if not bounding >> bit & 1]
+    return (*ALWAYS_DROPPED, *lacking)
+
+
+def _bounding_set() -> int:
+    """Return the bounding set of the docker engine, or of this process where it is not seen."""
+    try:
+        engine = Path("/var/run/docker.pid").read_text().strip()
+        status = Path(f"/proc/{engine}/status").read_text()
+    except OSError:
+        status = Path(f"/proc/{os.getpid()}/status").read_text()
+    for line in status.splitlines():
+        if line.startswith("CapBnd:"):
+            return int(line.split()[1], 16)
+    return ~0

@@ -1,0 +1,202 @@
+"""The one adapter for Vagrant.
+
+`up` and `destroy` go through the runner, because they need a log, a deadline and options that
+python-vagrant does not have (`--no-destroy-on-error`); python-vagrant reads the machines' state and
+their SSH settings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import vagrant as python_vagrant
+
+from harness.errors import InfrastructureError
+from harness.process import CommandFailedError
+from harness.process import Completed
+from harness.process import Runner
+from harness.settings import ProviderName
+
+# Where the one Vagrantfile is.
+PROJECT = Path(__file__).resolve().parents[2]
+
+# A machine takes 3-7 s to answer on SSH, and 20 s where ten programs compete for two cores. Vagrant
+# gives up on a machine after this many seconds.
+BOOT_SECONDS = 120
+# Where Vagrant keeps what it knows of a run's machines, in the run's folder.
+STATE_FOLDER = "vagrant"
+
+# Vagrant's own start is 2 s, 10 s when the host is busy; two minutes a machine is the boot's bound.
+UP_SECONDS_PER_MACHINE = 150.0
+DESTROY_SECONDS_PER_MACHINE = 60.0
+START_SECONDS = 30.0
+
+_ERROR_LINES = re.compile(r"^==> \S+: |^\s+\S+: ")
+
+
+class VagrantError(InfrastructureError):
+    """Vagrant said no; the sentence is its own, shortened."""
+
+
+class Vagrant:
+    """Vagrant for one run: its state lies in the run's folder, its words in `log`."""
+
+    def __init__(
+        self, runner: Runner, *, folder: Path, provider: ProviderName, log: Path | None
+    ) -> None:
+        self._runner = runner
+        self._provider = provider
+        self._log = log
+        self.environment: Mapping[str, str] = environment(folder, provider)
+
+    def up(
+        self, names: Sequence[str], *, on_line: Callable[[str], None] | None = None
+    ) -> Completed:
+        """Create and boot the machines `names`, as far as the provider can side by side.
+
+        Returns what Vagrant said. Raises `VagrantError` with Vagrant's reason; the machines stay
+        as they are, as evidence.
+        """
+        return self._run(
+            "Bringing the machines up",
+            [
+                "up",
+                *names,
+                f"--provider={self._provider}",
+                "--no-destroy-on-error",
+                "--parallel",
+                "--no-tty",
+            ],
+            deadline=START_SECONDS + UP_SECONDS_PER_MACHINE * len(names),
+            on_line=on_line,
+        )
+
+    def destroy(self, count: int) -> Completed:
+        """Remove all machines of the run; `count` of them sets the bound."""
+        return self._run(
+            "Removing the machines",
+            ["destroy", "--force", "--parallel", "--no-tty"],
+            deadline=START_SECONDS + DESTROY_SECONDS_PER_MACHINE * count,
+            on_line=None,
+        )
+
+    def states(self) -> dict[str, str]:
+        """Return Vagrant's word for each machine's state (`running`, `not_created`, …)."""
+        with _asking("Reading the machines' state"):
+            return {entry.name: entry.state for entry in self._reader().status() if entry.name}  # type: ignore[no-untyped-call]
+
+    def ssh_settings(self, name: str) -> dict[str, str]:
+        """Return what `vagrant ssh-config` says of one machine (HostName, Port, IdentityFile…)."""
+        with _asking(f"Reading the SSH settings of {name}"):
+            return dict(self._reader().conf(vm_name=name))  # type: ignore[no-untyped-call]
+
+    def _reader(self) -> python_vagrant.Vagrant:
+        # python-vagrant hands `env` to the program as it is, so it must be whole.
+        return python_vagrant.Vagrant(  # type: ignore[no-untyped-call]
+            root=str(PROJECT), env={**os.environ, **self.environment}, err_cm=self._error_log
+        )
+
+    @contextlib.contextmanager
+    def _error_log(self) -> Iterator[IO[bytes]]:
+        with (self._log or Path(os.devnull)).open("ab") as sink:
+            yield sink
+
+    def _run(
+        self,
+        doing: str,
+        arguments: Sequence[str],
+        *,
+        deadline: float,
+        on_line: Callable[[str], None] | None,
+    ) -> Completed:
+        try:
+            return self._runner.run(
+                ["vagrant", *arguments],
+                doing=doing,
+                deadline=deadline,
+                env=self.environment,
+                cwd=PROJECT,
+                log=self._log,
+                on_line=on_line,
+            )
+        except CommandFailedError as failed:
+            if failed.timed_out:
+                raise
+            raise VagrantError(
+                doing,
+                reason(failed.completed),
+                details=failed.details,
+                where=self._log,
+            ) from failed
+
+
+def environment(folder: Path, provider: ProviderName) -> dict[str, str]:
+    """Return what makes Vagrant work for one run and ask nobody outside this host."""
+    variables = {
+        **mark(folder),
+        "VAGRANT_CWD": str(PROJECT),
+        "VAGRANT_DOTFILE_PATH": str(folder / STATE_FOLDER),
+        "VAGRANT_CHECKPOINT_DISABLE": "1",
+        "VAGRANT_BOX_UPDATE_CHECK_DISABLE": "1",
+        "VAGRANT_NO_COLOR": "1",
+        "HARNESS_TOPOLOGY": str(topology_path(folder)),
+    }
+    if provider is ProviderName.DOCKER:
+        # A home of the run's own: no index of machines in the user's, no settings from it. VM
+        # providers share the user's, because boxes and plugins are there.
+        variables["VAGRANT_HOME"] = str(folder / "vagrant-home")
+    return variables
+
+
+def mark(folder: Path) -> dict[str, str]:
+    """Return the variable that marks all a run starts and that could outlive it when it is killed.
+
+    By it `clean` tells a killed run's children from all other processes.
+    """
+    return {"K0S_HARNESS_RUN": str(folder)}
+
+
+def topology_path(folder: Path) -> Path:
+    """Return where a run's topology file is."""
+    return folder / "topology.json"
+
+
+def machine_lines(completed: Completed, marker: str) -> dict[str, str]:
+    """Return what each machine printed after `marker`, from Vagrant's output of provisioners."""
+    pattern = re.compile(rf"^\s+(\S+): {re.escape(marker)} (.+)$", re.MULTILINE)
+    return {name: text.strip() for name, text in pattern.findall(completed.stdout)}
+
+
+def reason(completed: Completed) -> str:
+    """Return Vagrant's explanation in one sentence.
+
+    Vagrant writes its errors on stderr as paragraphs; the first two lines say what happened, and
+    docker's own words, where there are some, follow `Stderr:`.
+    """
+    text = completed.stderr.strip() or completed.stdout.strip()
+    stderr = re.search(r"^Stderr: (.+)$", text, re.MULTILINE)
+    if stderr is not None:
+        return stderr.group(1).strip()
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    words = [line for line in lines if not _ERROR_LINES.match(line)]
+    return " ".join(words[:2]) or f"exit status {completed.returncode} without a word"
+
+
+@contextlib.contextmanager
+def _asking(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except subprocess.CalledProcessError as failed:
+        raise VagrantError(doing, f"vagrant ended with {failed.returncode}") from failed
+    except (IndexError, ValueError) as odd:
+        # python-vagrant splits plain lines among machine-readable ones without looking.
+        raise VagrantError(doing, f"python-vagrant could not read the answer: {odd}") from odd

@@ -1,0 +1,91 @@
+"""What a probe is: where to run what, and a pure function from the raw reading to a value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from typing import Generic
+from typing import TypeVar
+
+from harness.evidence.reading import Reading
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+# `Reading.where` of what was asked of the Kubernetes API instead of a machine.
+API = "api"
+# First word of `Reading.argv` of a round of new TCP connections; see `harness.probe.dials`.
+DIAL = "dial"
+
+
+class UnreadableError(Exception):
+    """A reading has no value: the look failed, or its text is not what the probe knows."""
+
+
+@dataclass(frozen=True)
+class Probe(Generic[T_co]):
+    """One fact to read. It never changes anything.
+
+    `argv` is run on the machine `where`, as root with `sudo`; for `where == API` it is a kubectl
+    command line. `deadline` is in seconds.
+    """
+
+    name: str
+    where: str
+    argv: tuple[str, ...]
+    parse: Callable[[Reading], T_co]
+    sudo: bool = False
+    deadline: float = 10.0
+
+
+@dataclass(frozen=True)
+class Observation(Generic[T]):
+    """A reading and what it says; `value` is None exactly when `problem` says why there is none."""
+
+    reading: Reading
+    value: T | None
+    problem: str | None = None
+
+
+def observe(parse: Callable[[Reading], T], reading: Reading) -> Observation[T]:
+    """Return the reading with its value, or with the reason why it has none."""
+    try:
+        return Observation(reading, parse(reading))
+    except UnreadableError as error:
+        return Observation(reading, None, str(error))
+
+
+def require_success(reading: Reading) -> str:
+    """Return stdout of a look that ended with status 0; else raise `UnreadableError`."""
+    require_ended(reading)
+    if reading.returncode != 0:
+        said = (reading.stderr.strip() or reading.stdout.strip()).splitlines()
+        raise UnreadableError(
+            f"{reading.argv[0]} on {reading.where} ended with {reading.returncode}"
+            + (f": {said[-1]}" if said else "")
+        )
+    return reading.stdout
+
+
+def require_ended(reading: Reading) -> None:
+    """Raise `UnreadableError` when the look itself failed."""
+    if reading.failed:
+        raise UnreadableError(reading.error or "the look failed")
+
+
+def require_json(reading: Reading) -> Any:  # noqa: ANN401  # kubectl's and ip's JSON is what it is
+    """Return stdout as JSON; raise `UnreadableError` when it is none or the look failed."""
+    text = require_success(reading)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UnreadableError(
+            f"{reading.argv[0]} on {reading.where} printed no JSON: {error}"
+        ) from None
+
+
+def not_found(reading: Reading) -> bool:
+    """Whether kubectl said that the object does not exist."""
+    return reading.returncode not in (None, 0) and "(NotFound)" in reading.stderr

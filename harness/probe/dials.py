@@ -1,0 +1,65 @@
+"""Rounds of new TCP connections from a machine to one address.
+
+The reading's text has one line a dial: outcome, seconds, and the words of the machine's own sshd,
+which opens the connection. `nc -vz HOST PORT` on the machine is the same look by hand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from harness.evidence.reading import Reading
+from harness.probe.core import DIAL
+from harness.probe.core import Probe
+from harness.probe.core import UnreadableError
+from harness.probe.core import require_success
+
+# A dial that would need longer is as good as lost: the aggregator itself gives up after 5 s.
+DIAL_SECONDS = 5.0
+# A path that failed this often is known to be broken; the rest would only cost time.
+ENOUGH_FAILURES = 3
+
+
+@dataclass(frozen=True)
+class Dials:
+    """How many connections were tried and opened, and what ended the others."""
+
+    target: str
+    tried: int
+    connected: int
+    failures: tuple[tuple[str, int], ...]
+
+    @property
+    def all_connected(self) -> bool:
+        """Whether every dial opened a connection, of at least one."""
+        return self.tried > 0 and self.connected == self.tried
+
+    def text(self) -> str:
+        """Return the counts in a few words."""
+        failed = ", ".join(f"{count} {outcome}" for outcome, count in self.failures)
+        return f"{self.connected} of {self.tried} connections to {self.target} opened" + (
+            f" ({failed})" if failed else ""
+        )
+
+
+def probe(machine: str, host: str, port: int, *, times: int = 1) -> Probe[Dials]:
+    """Return the probe of `times` new connections from `machine` to `host:port`."""
+    return Probe(
+        f"dial:{host}:{port}",
+        machine,
+        (DIAL, host, str(port), str(times)),
+        parse,
+        deadline=DIAL_SECONDS,
+    )
+
+
+def parse(reading: Reading) -> Dials:
+    """Return the counts."""
+    _, host, port, _ = reading.argv
+    outcomes = [line.split()[0] for line in require_success(reading).splitlines() if line.strip()]
+    if not outcomes:
+        raise UnreadableError(f"no dial to {host}:{port} was tried")
+    counted = Counter(outcomes)
+    connected = counted.pop("connected", 0)
+    return Dials(f"{host}:{port}", len(outcomes), connected, tuple(sorted(counted.items())))

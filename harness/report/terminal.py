@@ -1,0 +1,98 @@
+"""Narration while a run goes on: one line a step, its bound before, its time after.
+
+In between stands what is waited for, on change only. On a terminal that line is overwritten; in a
+log every change is a line of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+from typing import TextIO
+
+from harness.check.model import Verdict
+from harness.engine.events import Event
+from harness.engine.events import PhaseEntered
+from harness.engine.events import StepEnded
+from harness.engine.events import StepProgress
+from harness.engine.events import StepStarted
+from harness.engine.events import TransitionSeen
+from harness.engine.events import VerdictReached
+from harness.evidence.redaction import redact
+from harness.report.words import duration
+from harness.report.words import one_line
+
+_GREEN, _RED, _YELLOW = "32", "31", "33"
+_COLOURS = {Verdict.MET: _GREEN, Verdict.NOT_MET: _RED, Verdict.INCONCLUSIVE: _YELLOW}
+_ERASE_LINE = "\r\x1b[2K"
+
+
+class Narrator:
+    """Turns events into lines; call it with each event, from any thread.
+
+    Without `stream` it is standard error as it is at that moment, so that it also works while
+    pytest has put its own in the way. Colours and overwriting are for terminals only; `NO_COLOR`
+    turns the colours off.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._given = stream
+        self._lock = threading.Lock()
+        self._progress = ""
+        self._overwritable = False
+
+    def __call__(self, event: Event) -> None:
+        """Tell `event`; progress that says the same again is not told."""
+        with self._lock:
+            match event:
+                case StepStarted(title, bound):
+                    self._progress = ""
+                    self._line(f"==> {title}{f' (at most {duration(bound)})' if bound else ''}")
+                case StepProgress(text):
+                    self._tell_progress(one_line(text))
+                case StepEnded(title, seconds, ok, text):
+                    self._progress = ""
+                    mark = self._mark("ok" if ok else "FAILED", _GREEN if ok else _RED)
+                    ending = f": {one_line(text)}" if text else ""
+                    self._line(f"    {mark}  {title} in {duration(seconds)}{ending}")
+                case PhaseEntered(name, changes, expectations):
+                    self._line(f"==> Phase {name}")
+                    for change in changes:
+                        self._line(f"    change: {one_line(change)}")
+                    for expectation in expectations:
+                        self._line(f"    expect: {one_line(expectation)}")
+                case TransitionSeen(elapsed, where, text):
+                    self._line(f"    {duration(elapsed):>6}  {where}: {one_line(text)}")
+                case VerdictReached(identifier, verdict, text):
+                    mark = self._mark(verdict, _COLOURS[verdict])
+                    self._line(f"    {mark}  {identifier}: {one_line(text)}")
+
+    @property
+    def _stream(self) -> TextIO:
+        return self._given if self._given is not None else sys.stderr
+
+    def _tell_progress(self, text: str) -> None:
+        if not text or text == self._progress:
+            return
+        self._progress = text
+        if not self._stream.isatty():
+            self._line(f"    {text}")
+            return
+        # One column stays free: a full line would scroll, and could not be overwritten.
+        width = shutil.get_terminal_size().columns - 1
+        self._stream.write(_ERASE_LINE + f"    {redact(text)}"[:width])
+        self._stream.flush()
+        self._overwritable = True
+
+    def _line(self, text: str) -> None:
+        erase = _ERASE_LINE if self._overwritable else ""
+        self._overwritable = False
+        self._stream.write(f"{erase}{redact(text)}\n")
+        self._stream.flush()
+
+    def _mark(self, word: str, colour: str) -> str:
+        if not self._stream.isatty() or os.environ.get("NO_COLOR"):
+            return word
+        return f"\x1b[{colour}m{word}\x1b[0m"

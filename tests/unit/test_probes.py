@@ -1,0 +1,129 @@
+"""Probes read what real clusters printed."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.probe import apiservice
+from harness.probe import controlplane
+from harness.probe import dials
+from harness.probe import isolation
+from harness.probe import routing
+from harness.probe import top_nodes
+from harness.probe import workloads
+from harness.probe.core import UnreadableError
+from harness.probe.core import observe
+from harness.scenario.words import TopOutcome
+
+
+@pytest.fixture
+def reading(recording):
+    """One reading of a recording, by its probe and, where several machines were asked, machine."""
+
+    def find(name, probe, where=None):
+        return next(
+            each
+            for each in recording(f"konnectivity-off/{name}")
+            if each.probe == probe and where in (None, each.where)
+        )
+
+    return find
+
+
+def test_the_condition_is_read_with_reason_and_message(reading):
+    state = apiservice.parse(reading("broken", "apiservice"))
+    assert state.available is False
+    assert state.brief() == "False FailedDiscoveryCheck"
+    assert "https://10.109.145.162:443/apis/metrics.k8s.io/v1beta1" in state.message
+    assert apiservice.parse(reading("repaired", "apiservice")).text() == (
+        "True Passed all checks passed"
+    )
+
+
+def test_top_nodes_fails_without_konnectivity_and_lists_both_workers_with_it(reading):
+    assert top_nodes.parse(reading("broken", "top_nodes")).outcome is TopOutcome.API_NOT_AVAILABLE
+    top = top_nodes.parse(reading("repaired", "top_nodes"))
+    assert top.outcome is TopOutcome.COMPLETE
+    assert top.nodes == ("worker0", "worker1")
+
+
+def test_a_failed_look_is_no_value(reading):
+    failed = replace(reading("broken", "apiservice"), returncode=None, error="no answer")
+    observation = observe(apiservice.parse, failed)
+    assert observation.value is None
+    assert observation.problem == "no answer"
+
+
+def test_an_error_of_no_known_kind_is_no_outcome_of_top_nodes(reading):
+    said = replace(reading("broken", "top_nodes"), stderr="error: something else")
+    with pytest.raises(UnreadableError, match="something else"):
+        top_nodes.parse(said)
+
+
+def test_a_ready_pod_and_its_service_and_endpoint_are_read(reading):
+    (pod,) = workloads.parse_pods(reading("broken", "pods"))
+    assert (pod.ready, pod.phase, pod.node, pod.address) == (
+        True,
+        "Running",
+        "worker1",
+        "10.244.0.4",
+    )
+    service = workloads.parse_service(reading("broken", "service"))
+    assert (service.cluster_ip, service.port) == ("10.109.145.162", 443)
+    (endpoint,) = workloads.parse_endpoints(reading("broken", "endpoints"))
+    assert (endpoint.address, endpoint.port, endpoint.node) == ("10.244.0.4", 10250, "worker1")
+
+
+def test_a_pending_pod_is_not_ready_and_no_endpoint(reading):
+    (pod,) = workloads.parse_pods(reading("settling", "pods"))
+    assert not pod.ready
+    assert workloads.parse_endpoints(reading("settling", "endpoints")) == ()
+
+
+def test_nodes_have_their_private_addresses(reading):
+    nodes = workloads.parse_nodes(reading("broken", "nodes"))
+    assert [(node.name, node.ready, node.addresses) for node in nodes] == [
+        ("worker0", True, ("192.168.56.11",)),
+        ("worker1", True, ("192.168.56.12",)),
+    ]
+
+
+def test_the_egress_selector_is_seen_in_the_api_servers_arguments(reading):
+    off = controlplane.parse_flags(reading("broken", "apiserver_flags"))
+    on = controlplane.parse_flags(reading("repaired", "apiserver_flags"))
+    assert (off.egress_selector, on.egress_selector) == (False, True)
+    assert off.aggregator_routing is False
+    assert off.service_cidr == "10.96.0.0/12"
+
+
+def test_the_agents_port_is_listened_on_only_with_konnectivity(reading):
+    off = controlplane.parse_sockets(reading("broken", "listening"))
+    on = controlplane.parse_sockets(reading("repaired", "listening"))
+    assert 6443 in off & on
+    assert on - off >= {controlplane.AGENT_PORT, controlplane.ADMIN_PORT, controlplane.HEALTH_PORT}
+
+
+def test_the_tunnels_server_counts_its_agents(reading):
+    assert controlplane.parse_tunnel(reading("repaired", "tunnel")) == controlplane.TunnelServer(
+        listening=True, agents=2, dial_failures=10
+    )
+    assert not controlplane.parse_tunnel(reading("broken", "tunnel")).listening
+
+
+def test_the_default_route_is_told_from_a_route_of_its_own(reading):
+    route = routing.parse(reading("broken", "route:10.109.145.162"))
+    assert not route.own
+    assert route.text() == "10.109.145.162 goes by the default route via 172.30.64.1 dev eth0"
+
+
+def test_rounds_of_connections_are_counted(reading):
+    lost = dials.parse(reading("broken", "dial:10.109.145.162:443"))
+    assert lost.text() == "0 of 1 connections to 10.109.145.162:443 opened (1 timed-out)"
+    made = dials.parse(reading("repaired", "dial:10.109.145.162:443", where="worker0"))
+    assert (made.tried, made.connected, made.all_connected) == (20, 20, True)
+
+
+def test_the_labs_filter_counts_what_left_by_destination(reading):
+    counted = isolation.parse(reading("broken", "isolation"))
+    assert counted["service_network"] == 408
+    assert counted["other"] == 0
