@@ -1,0 +1,75 @@
+# Everything a user needs; `make` alone lists it. Set-up happens inside: bootstrap.sh finds or makes
+# what is missing, and costs nothing once it is there.
+#
+# PROVIDER=, KEEP=, K0S_BINARY=, K0S_HARNESS_MIRROR=, YES=1 and NO_INSTALL=1, given to make or in the
+# environment, reach every command. Exit statuses: make turns all into 2, the last line on stderr
+# (`k0s-harness: exit N: ...`) has the real one.
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+lab := sh ./bootstrap.sh --lab
+dev := sh ./bootstrap.sh --dev
+harness := k0s-harness
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; \
+	do printf '  make %-22s %s\n' "$$name" "$$what"; done
+
+.PHONY: test-konnectivity-off
+test-konnectivity-off: ## issue 5781 on a real cluster: konnectivity off breaks the metrics API, on repairs it
+	@$(lab) $(harness) run scenarios/konnectivity-off.yaml
+
+.PHONY: test-konnectivity-on
+test-konnectivity-on: ## a real cluster with konnectivity: the metrics API is available and holds
+	@$(lab) $(harness) run scenarios/konnectivity-on.yaml
+
+.PHONY: test-scenario
+test-scenario: ## one scenario: make test-scenario SCENARIO=scenarios/NAME.yaml
+	@if [ -z "$$SCENARIO" ]; then \
+	  echo 'k0s-harness: exit 2: name one: make test-scenario SCENARIO=scenarios/NAME.yaml' >&2; exit 2; fi
+	@$(lab) $(harness) run "$$SCENARIO"
+
+.PHONY: test-all
+test-all: ## every scenario there is
+	@$(lab) $(harness) run scenarios/*.yaml
+
+.PHONY: test
+test: ## the tests of the harness: unit, integration on real machines, real clusters where artifacts are
+	@sh ./bootstrap.sh --tests --dev true
+	@set -- tests/unit tests/integration; \
+	if sh ./bootstrap.sh $(harness) artifacts list --check >/dev/null 2>&1; then set -- "$$@" tests/cluster; \
+	else echo 'cluster layer: skipped, the k0s artifacts are not on this host (k0s-harness artifacts list)' >&2; fi; \
+	$(dev) pytest "$$@" $(PYTEST_ARGS)
+
+.PHONY: unit
+unit: ## the unit tests alone; no machine is started
+	@$(dev) pytest tests/unit $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: ## style, types, import layers, schema, scenarios, workflow, shell
+	@$(dev) sh .ci/lint
+
+.PHONY: bench
+bench: ## a cold konnectivity-on against the same work done by hand, as a ratio
+	@$(lab) $(harness) bench
+
+.PHONY: doctor
+doctor: ## what this host can do, what is missing and the command that gets it; changes nothing
+	@sh ./bootstrap.sh --look $(harness) doctor
+
+.PHONY: clean-labs
+clean-labs: ## remove what earlier runs left on this host, and nothing else
+	@sh ./bootstrap.sh $(harness) labs --clean
+
+.PHONY: nightly
+nightly: ## every scenario, runs kept, one JUnit file and a job summary
+	@$(lab) sh -c 'exec $(harness) nightly $${GITHUB_STEP_SUMMARY:+--summary "$$GITHUB_STEP_SUMMARY"}'
+
+.PHONY: lock
+lock: ## renew the lock files from pyproject.toml (needs uv; other targets do not)
+	@printf 'hatchling>=1.27\neditables\n' | UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile --quiet \
+	  pyproject.toml - --universal --upgrade --generate-hashes -o requirements.lock
+	@printf 'hatchling>=1.27\neditables\n' | UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile --quiet \
+	  pyproject.toml - --group pyproject.toml:dev -c requirements.lock --universal --upgrade --generate-hashes \
+	  -o requirements-dev.lock
