@@ -15,7 +15,9 @@ from harness.engine.background import take_ladder
 from harness.engine.outcome import worst
 from harness.engine.session import RunSession
 from harness.errors import ExitCode
+from harness.errors import HarnessError
 from harness.errors import InfrastructureError
+from harness.errors import InterruptedRunError
 from harness.errors import UsageError
 from harness.evidence.recorder import write_whole
 from harness.lab import leftovers
@@ -75,9 +77,8 @@ def _through_pytest(paths: Sequence[Path], settings: Settings, select: str | Non
         [
             *map(str, paths),
             # Narration and summary are the harness's own; pytest's would say it all again.
-            "--quiet",
-            "--no-header",
-            "--no-summary",
+            "-p",
+            "no:terminal",
             "-p",
             "no:cacheprovider",
             f"--k0s-runs={settings.runs_dir}",
@@ -87,21 +88,30 @@ def _through_pytest(paths: Sequence[Path], settings: Settings, select: str | Non
         ],
         plugins=[keeper],
     )
-    if keeper.session is None or not keeper.session.results:
-        raise InfrastructureError(
-            "Running the scenarios through pytest",
-            f"it ended with status {int(status)} before any scenario began",
-        )
-    return keeper.session
+    doing = "Running the scenarios through pytest"
+    if keeper.session is not None and keeper.session.results:
+        return keeper.session
+    if status == pytest.ExitCode.INTERRUPTED:
+        raise InterruptedRunError(doing, "interrupted before any scenario began")
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        raise UsageError(doing, f"no expectation matches -k {select}")
+    raise keeper.error or InfrastructureError(doing, f"it ended with status {int(status)}")
 
 
 class _SessionKeeper:
     """Keeps the session of runs beyond the end of pytest's."""
 
     session: RunSession | None = None
+    error: HarnessError | None = None
 
     def pytest_configure(self, config: pytest.Config) -> None:
         self.session = config.stash.get(SESSION, None)
+
+    def pytest_exception_interact(self, call: pytest.CallInfo[object]) -> None:
+        """Keep the first error of ours: a host that lacks something has no result to tell it."""
+        error = call.excinfo.value if call.excinfo is not None else None
+        if self.error is None and isinstance(error, HarnessError):
+            self.error = error
 
 
 def show_labs(settings: Settings) -> ExitCode:

@@ -147,14 +147,15 @@ def end_process_group(child: subprocess.Popen[bytes]) -> None:
     """End `child` and all it started: SIGINT, then SIGTERM, then SIGKILL, each after a grace.
 
     SIGINT comes first because Vagrant finishes its current action on it and leaves a state that
-    `vagrant destroy` can still read; a second one would make it stop without cleaning up.
+    `vagrant destroy` can still read; a second one would make it stop without cleaning up. A user
+    who interrupts again meanwhile gets the next signal sent at once.
     """
     for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, sign)
         try:
             child.wait(timeout=GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
             continue
         break
     # Grandchildren that ignored the signals of their parent's group are ended with it.

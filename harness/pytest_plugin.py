@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -77,6 +79,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(
             "clusters cannot be shared between the processes of pytest-xdist; run without -n"
         )
+    # What stops a run in CI; it takes the same way out as Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupt)
     session = config.stash[SESSION]
     order = list(dict.fromkeys(path for path, _ in wanted.values()))
 
@@ -112,12 +116,13 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
             item.config.stash[SESSION].finish(state[0])
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Tear down whatever is still up, also after an interrupt."""
     runs = session.config.stash.get(SESSION, None)
     if runs is not None and runs.alive:
+        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
         with _narration(session.config):
-            runs.finish_all()
+            runs.finish_all(KeyboardInterrupt() if interrupted else None)
 
 
 class ScenarioFile(pytest.File):
@@ -251,6 +256,10 @@ def _testinfra(lab: Lab) -> Callable[[str], Host]:
 
     # Always OpenSSH: testinfra's paramiko backend checks no host keys.
     return lambda name: testinfra.get_host(f"ssh://{name}?ssh_config={lab.ssh_config}&sudo=true")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _state_of(item: pytest.Item) -> tuple[Path, str] | None:

@@ -17,6 +17,7 @@ from harness.cluster.cluster import Cluster
 from harness.engine.collect import collect
 from harness.engine.events import ArtifactUsed
 from harness.engine.events import Event
+from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
 from harness.engine.events import SettingUsed
@@ -34,6 +35,7 @@ from harness.lab.lab import Host
 from harness.lab.lab import Lab
 from harness.lab.lab import bring_up
 from harness.lab.lab import reserve
+from harness.lab.leftovers import uninterrupted
 from harness.lab.topology import MachineSpec
 from harness.plan.build import build
 from harness.plan.model import Plan
@@ -135,10 +137,12 @@ class ScenarioRun:
         """Collect evidence, remove the machines or keep them, and return what the run came to."""
         if interrupted_by is not None and self._error is None:
             self._error = interrupted_by
-        if self._lab is not None:
-            self._collect(self._lab)
-            self._tear_down(self._lab)
-        return self._result()
+        # Everything in here has a bound of its own, so a second Ctrl-C waits for the clean-up.
+        with uninterrupted():
+            if self._lab is not None:
+                self._collect(self._lab)
+                self._tear_down(self._lab)
+            return self._result()
 
     def _stand_up(self) -> Entered:
         """Provide the artifacts, bring the machines up, and make ready what enters phases."""
@@ -172,6 +176,7 @@ class ScenarioRun:
             self._lab, self.plan, self._artifacts, folder=self.folder, runner=self._runner
         )
         self._recorder.write_piece("plan/plan.txt", describe(self.plan))
+        self._recorder.write_json("meta.json", self._result().to_dict())
         remotes = {name: self._lab.remote(name) for name in self._lab.machines}
         return Entered(
             plan=self.plan,
@@ -206,9 +211,7 @@ class ScenarioRun:
             self._leftovers += (f"evidence: {error}",)
 
     def _tear_down(self, lab: Lab) -> None:
-        failed = self._error is not None or any(
-            verdict.verdict != "met" for each in self._results.values() for verdict in each.verdicts
-        )
+        failed = self._outcome() is not Outcome.MET
         keep = self._settings.keep
         if keep is Keep.ALWAYS or (keep is Keep.FAILURE and failed):
             until = self._clock.now() + KEPT_FOR
@@ -240,13 +243,11 @@ class ScenarioRun:
 
     def _result(self) -> ScenarioResult:
         lab = self._lab
-        error = self._error
-        verdicts = [each.verdict for phase in self._results.values() for each in phase.verdicts]
         return ScenarioResult(
             run_id=self.request.run_id,
             scenario=self.plan.scenario.name,
             title=self.plan.scenario.title,
-            outcome=outcome_of(verdicts, error),
+            outcome=self._outcome(),
             started=self._started_at.isoformat(timespec="seconds"),
             ended=self._clock.now().isoformat(timespec="seconds"),
             folder=self.folder,
@@ -261,8 +262,12 @@ class ScenarioRun:
             timings=dict(self._steps.timings),
             isolation=lab.isolation.lines() if lab is not None else {},
             leftovers=self._leftovers,
-            error=_text_of(error),
+            error=_text_of(self._error),
         )
+
+    def _outcome(self) -> Outcome:
+        verdicts = [each.verdict for phase in self._results.values() for each in phase.verdicts]
+        return outcome_of(verdicts, self._error)
 
     def _versions(self) -> Mapping[str, str]:
         refs = {each.kind: each.version for each in self.plan.artifacts}

@@ -23,8 +23,9 @@ ENOUGH_FAILURES = 3
 
 @dataclass(frozen=True)
 class Dials:
-    """How many connections were tried and opened, and what ended the others."""
+    """How many connections were tried from `machine` and opened, and what ended the others."""
 
+    machine: str
     target: str
     tried: int
     connected: int
@@ -38,9 +39,8 @@ class Dials:
     def text(self) -> str:
         """Return the counts in a few words."""
         failed = ", ".join(f"{count} {outcome}" for outcome, count in self.failures)
-        return f"{self.connected} of {self.tried} connections to {self.target} opened" + (
-            f" ({failed})" if failed else ""
-        )
+        way = f"{self.connected} of {self.tried} connections from {self.machine} to {self.target}"
+        return f"{way} opened" + (f" ({failed})" if failed else "")
 
 
 def probe(machine: str, host: str, port: int, *, times: int = 1) -> Probe[Dials]:
@@ -62,4 +62,6 @@ def parse(reading: Reading) -> Dials:
         raise UnreadableError(f"no dial to {host}:{port} was tried")
     counted = Counter(outcomes)
     connected = counted.pop("connected", 0)
-    return Dials(f"{host}:{port}", len(outcomes), connected, tuple(sorted(counted.items())))
+    return Dials(
+        reading.where, f"{host}:{port}", len(outcomes), connected, tuple(sorted(counted.items()))
+    )

@@ -18,7 +18,7 @@ def test_without_konnectivity_the_missing_route_is_named_with_its_proof(recordin
     assert found.confidence is Confidence.HIGH
     assert found.first_broken_hop == ladder.ROUTE
     assert "10.109.145.162 goes by the default route via 172.30.64.1 dev eth0" in str(found.facts)
-    assert "0 of 1 connections to 10.109.145.162:443 opened" in str(found.facts)
+    assert "0 of 1 connections from controller0 to 10.109.145.162:443 opened" in str(found.facts)
 
 
 def test_the_remedy_has_the_addresses_of_this_cluster(recording):

@@ -118,7 +118,9 @@ def test_the_default_route_is_told_from_a_route_of_its_own(reading):
 
 def test_rounds_of_connections_are_counted(reading):
     lost = dials.parse(reading("broken", "dial:10.109.145.162:443"))
-    assert lost.text() == "0 of 1 connections to 10.109.145.162:443 opened (1 timed-out)"
+    assert lost.text() == (
+        "0 of 1 connections from controller0 to 10.109.145.162:443 opened (1 timed-out)"
+    )
     made = dials.parse(reading("repaired", "dial:10.109.145.162:443", where="worker0"))
     assert (made.tried, made.connected, made.all_connected) == (20, 20, True)
 
