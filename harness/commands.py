@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -147,7 +148,7 @@ def clean_labs(settings: Settings, *, named: Sequence[str], kept_too: bool) -> E
 
 def diagnose_existing(k0sctl: Path, *, as_json: bool) -> ExitCode:
     """Print why the metrics API of somebody's own cluster is unavailable; nothing is changed."""
-    hosts = existing.read_hosts(k0sctl)
+    hosts = existing.read_hosts(k0sctl, os.environ)
     controller = next((host for host in hosts if host.controls), None)
     if controller is None:
         raise UsageError(f"Reading {k0sctl}", "no host in it runs a control plane")

@@ -15,12 +15,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from typing import Protocol
+from typing import Self
 
 from harness.errors import HostLacksError
 from harness.errors import InfrastructureError
@@ -28,6 +30,8 @@ from harness.errors import InfrastructureError
 # A program that ignores its first signal gets the next one after this many seconds; Vagrant needs
 # about ten to leave a docker machine in a state that `destroy` understands.
 GRACE_SECONDS = 15.0
+# A Ctrl-C that arrives just before a wait begins does not end that wait, it is noticed after it.
+NOTICE_SECONDS = 1.0
 # What of a failed program's output is quoted in the error; the log has the rest.
 TAIL_LINES = 15
 
@@ -107,27 +111,15 @@ class LocalRunner:
 
         `doing` is the beginning of the error's sentence, `deadline` the seconds it may take. `env`
         is laid over this process's environment. With `check`, a status other than 0 raises
-        `CommandFailedError`; a passed deadline always does. A program that is not there raises
-        `HostLacksError`. When this call is interrupted the whole process group is ended first.
+        `CommandFailedError`; a passed deadline always does. A program that is not there or cannot
+        be started raises `HostLacksError`, a log that cannot be written `InfrastructureError`. When
+        this call is interrupted the whole process group is ended first.
         """
         started = time.monotonic()
-        try:
-            child = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**os.environ, **(env or {})},
-                cwd=cwd,
-                start_new_session=True,
-            )
-        except FileNotFoundError:
-            raise HostLacksError(
-                doing, f"there is no program {argv[0]}", remedy="make doctor says how to get it"
-            ) from None
-        timed_out = False
         with contextlib.ExitStack() as stack:
-            sink = stack.enter_context(_open_log(log)) if log is not None else None
+            sink = stack.enter_context(_Log(log, doing)) if log is not None else None
+            child = _start(argv, doing=doing, stdin=stdin, env=env, cwd=cwd)
+            timed_out = False
             try:
                 stdout, stderr = _drain(child, stdin, started + deadline, sink, on_line)
             except TimeoutError as late:
@@ -143,6 +135,36 @@ class LocalRunner:
         return completed
 
 
+def _start(
+    argv: Sequence[str],
+    *,
+    doing: str,
+    stdin: str | None,
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+) -> subprocess.Popen[bytes]:
+    """Return the program, started in a process group of its own."""
+    try:
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            start_new_session=True,
+        )
+    except OSError as error:
+        # Popen names the folder here where that is what is missing.
+        missing = isinstance(error, FileNotFoundError) and error.filename == argv[0]
+        what = (
+            f"there is no program {argv[0]}"
+            if missing
+            else f"{error.filename or argv[0]} cannot be used: {error.strerror}"
+        )
+        raise HostLacksError(doing, what, remedy="make doctor says how to get it") from None
+
+
 def end_process_group(child: subprocess.Popen[bytes]) -> None:
     """End `child` and all it started: SIGINT, then SIGTERM, then SIGKILL, each after a grace.
 
@@ -150,22 +172,56 @@ def end_process_group(child: subprocess.Popen[bytes]) -> None:
     `vagrant destroy` can still read; a second one would make it stop without cleaning up. A user
     who interrupts again meanwhile gets the next signal sent at once.
     """
+    interrupt = None
     for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, sign)
         try:
             child.wait(timeout=GRACE_SECONDS)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        except subprocess.TimeoutExpired:
+            continue
+        except KeyboardInterrupt as again:
+            interrupt = again
             continue
         break
     # Grandchildren that ignored the signals of their parent's group are ended with it.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
+    if interrupt is not None:
+        raise interrupt
 
 
-def _open_log(path: Path) -> IO[bytes]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("ab")
+class _Log:
+    """The file that has all a program says; one that cannot be written is an error of ours."""
+
+    def __init__(self, path: Path, doing: str) -> None:
+        self._path = path
+        self._doing = doing
+        with self._told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Unbuffered: people follow it while the program runs.
+            self._file = path.open("ab", buffering=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, chunk: bytes) -> None:
+        with self._told():
+            self._file.write(chunk)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InfrastructureError(
+                self._doing,
+                f"its log {self._path} cannot be written: {error.strerror}",
+                remedy="make room there, or name another folder in K0S_HARNESS_RUNS",
+            ) from error
 
 
 class _Stream:
@@ -202,7 +258,7 @@ def _drain(
     child: subprocess.Popen[bytes],
     stdin: str | None,
     until: float,
-    sink: IO[bytes] | None,
+    sink: _Log | None,
     on_line: Callable[[str], None] | None,
 ) -> tuple[str, str]:
     """Read both streams until they close; raise `TimeoutError(stdout, stderr)` at `until`."""
@@ -210,15 +266,15 @@ def _drain(
     assert child.stderr is not None
     if stdin is not None and child.stdin is not None:
         # What the harness hands over (a manifest, a key) fits a pipe's buffer: this cannot block.
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError), child.stdin:
             child.stdin.write(stdin.encode())
-        child.stdin.close()
     with child.stdout, child.stderr, selectors.DefaultSelector() as selector:
         streams = (_Stream(child.stdout, on_line), _Stream(child.stderr, on_line))
         for stream in streams:
             selector.register(stream.pipe, selectors.EVENT_READ, stream)
         while selector.get_map():
-            ready = selector.select(timeout=max(0.0, until - time.monotonic()))
+            left = max(0.0, until - time.monotonic())
+            ready = selector.select(timeout=min(left, NOTICE_SECONDS))
             for key, _ in ready:
                 chunk = os.read(key.fd, 65536)
                 if not chunk:
@@ -228,7 +284,6 @@ def _drain(
                 key.data.add(chunk)
                 if sink is not None:
                     sink.write(chunk)
-                    sink.flush()
             if time.monotonic() >= until and selector.get_map():
                 raise TimeoutError(*(stream.text for stream in streams))
         texts = (streams[0].text, streams[1].text)

@@ -19,27 +19,36 @@ CONNECTIONS = 20
 
 
 def judge(
-    dials: Sequence[Dials], before: TunnelServer | None, after: TunnelServer | None
+    dials: Sequence[Dials],
+    before: TunnelServer | None,
+    after: TunnelServer | None,
+    *,
+    unread: Sequence[str] = (),
 ) -> Judgement:
     """Return met, not met (partial) or inconclusive; never an open judgement.
 
-    `before` and `after` are the konnectivity server's figures around the round, both None where
-    konnectivity is off.
+    `before` and `after` are the konnectivity server's figures from the round to the hold's end, both
+    None where konnectivity is off. `unread` says what of the paths could not be read: a way that
+    was not tried was not seen to be whole.
     """
-    if not dials:
-        text = "no connection was tried over the path in use"
-        return Judgement(Verdict.INCONCLUSIVE, text, text)
     failed = [found for found in dials if not found.all_connected]
     if failed:
         text = "partial: " + "; ".join(found.text() for found in failed)
         return Judgement(Verdict.NOT_MET, text, text)
-    if sum(found.connected for found in dials) < CONNECTIONS:
-        text = f"fewer than {CONNECTIONS} connections were tried"
-        return Judgement(Verdict.INCONCLUSIVE, text, text)
     if before is not None and after is not None and after.dial_failures > before.dial_failures:
         grown = after.dial_failures - before.dial_failures
         text = f"partial: the konnectivity server counted {grown} failed dials meanwhile"
         return Judgement(Verdict.NOT_MET, text, text)
+    if unread:
+        text = "not every connection could be tried: " + "; ".join(unread)
+        return Judgement(Verdict.INCONCLUSIVE, text, text)
+    if not dials:
+        text = "no connection was tried over the path in use"
+        return Judgement(Verdict.INCONCLUSIVE, text, text)
+    few = [found for found in dials if found.tried < CONNECTIONS]
+    if few:
+        text = f"fewer than {CONNECTIONS} connections were tried: {few[0].text()}"
+        return Judgement(Verdict.INCONCLUSIVE, text, text)
     text = "; ".join(found.text() for found in dials)
     return Judgement(Verdict.MET, text, text)
 

@@ -52,7 +52,7 @@ class Cluster:
     ) -> None:
         """Deploy the cluster, or change which of k0s's components are disabled.
 
-        Raises `ApplyRefusedError` with k0sctl's reason.
+        Raises `ApplyFailedError` with k0sctl's reason.
         """
         text = self.render(disabled)
         config = self._lab.folder / "k0sctl.yaml"

@@ -6,7 +6,6 @@ Only what is needed to look is read from the file, in k0sctl's words (v0.31 and 
 
 from __future__ import annotations
 
-import os
 import string
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -41,7 +40,7 @@ class ExistingHost:
         return self.role in {"controller", "controller+worker", "single"}
 
 
-def read_hosts(path: Path, environ: Mapping[str, str] | None = None) -> tuple[ExistingHost, ...]:
+def read_hosts(path: Path, environ: Mapping[str, str]) -> tuple[ExistingHost, ...]:
     """Return the hosts of a k0sctl.yaml, controllers first.
 
     Raises `UsageError` for a file that is none, or that has no host `ssh` can reach.
@@ -52,7 +51,7 @@ def read_hosts(path: Path, environ: Mapping[str, str] | None = None) -> tuple[Ex
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(doing, str(error), remedy="name the cluster's k0sctl.yaml") from None
     # k0sctl puts environment variables in before it reads the file.
-    text = string.Template(text).safe_substitute(os.environ if environ is None else environ)
+    text = string.Template(text).safe_substitute(environ)
     try:
         documents = [each for each in yaml.safe_load_all(text) if isinstance(each, dict)]
     except yaml.YAMLError as error:
@@ -65,7 +64,10 @@ def read_hosts(path: Path, environ: Mapping[str, str] | None = None) -> tuple[Ex
             "there is no k0sctl cluster with hosts in it",
             remedy="name the file that was given to k0sctl apply --config",
         )
-    found = [_host(host, doing) for host in hosts]
+    # As k0sctl does; its empty value, which accepts any key, is not taken over.
+    own_file = environ.get("SSH_KNOWN_HOSTS")
+    known_hosts = ["-o", f"UserKnownHostsFile={own_file}"] if own_file else []
+    found = [_host(host, doing, known_hosts) for host in hosts]
     return tuple(sorted(found, key=lambda each: not each.controls))
 
 
@@ -88,7 +90,11 @@ def _hosts_of(document: Mapping[str, Any]) -> Sequence[Any]:
     return hosts if isinstance(hosts, list) else []
 
 
-def _host(host: Any, doing: str) -> ExistingHost:  # noqa: ANN401  # people's YAML
+def _host(
+    host: Any,  # noqa: ANN401  # people's YAML
+    doing: str,
+    known_hosts: Sequence[str],
+) -> ExistingHost:
     if not isinstance(host, dict):
         raise UsageError(doing, f"a host is a mapping, not {host!r}")
     for kind, reach in (("ssh", _ssh), ("openSSH", _openssh)):
@@ -100,7 +106,7 @@ def _host(host: Any, doing: str) -> ExistingHost:  # noqa: ANN401  # people's YA
             return ExistingHost(
                 name=address,
                 role=str(host.get("role", "")),
-                ssh=(*reach(settings), destination),
+                ssh=(*known_hosts, *reach(settings), destination),
                 root=user == "root",
                 k0s=str(host.get("k0sInstallPath") or "k0s"),
             )

@@ -20,12 +20,22 @@ _FATAL = re.compile(r'^level=fatal msg="((?:[^"\\]|\\.)*)"')
 _WRAPPING = re.compile(r"^apply failed - log file saved to \S+: ")
 
 
-class ApplyRefusedError(InfrastructureError):
-    """k0sctl or k0s refused the configuration; `reason` is what it said, in one line."""
+# What k0s and k0sctl say of a configuration they will not take; whatever else ends an apply (an
+# upload, a node that never becomes Ready) failed and refused nothing.
+_REFUSAL = re.compile(r"validation failed|unknown field|is not unique|\binvalid\b", re.IGNORECASE)
+
+
+class ApplyFailedError(InfrastructureError):
+    """`k0sctl apply` ended badly; `reason` is what it said, in one line."""
 
     def __init__(self, reason: str, log: Path) -> None:
         self.reason = reason
         super().__init__("Applying the cluster configuration", reason, where=log)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the configuration was refused, rather than something having failed."""
+        return _REFUSAL.search(self.reason) is not None
 
 
 class K0sctl:
@@ -95,7 +105,7 @@ class K0sctl:
             if error.timed_out:
                 raise
             output = error.completed.stdout + "\n" + error.completed.stderr
-            raise ApplyRefusedError(refusal(output), self._log) from None
+            raise ApplyFailedError(reason_of(output), self._log) from None
 
 
 def phase_title(line: str) -> str | None:
@@ -104,7 +114,7 @@ def phase_title(line: str) -> str | None:
     return found.group(1) if found else None
 
 
-def refusal(output: str) -> str:
+def reason_of(output: str) -> str:
     """Return the reason in k0sctl's last fatal line, on one line; without one, its last words."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     for line in reversed(lines):

@@ -19,8 +19,10 @@ from harness.diagnose.model import Diagnosis
 from harness.evidence.reading import Reading
 from harness.probe import controlplane
 from harness.probe import dials
+from harness.probe.controlplane import TunnelServer
 from harness.probe.core import Probe
 from harness.probe.core import observe
+from harness.probe.dials import Dials
 from harness.probe.prober import Prober
 
 # Between two diagnoses of one phase: the ladder's dials take up to 5 s, and what it looks at
@@ -44,8 +46,23 @@ class Stage:
     stretch: float = 1.0
 
 
+@dataclass(frozen=True)
+class _Round:
+    """One round of new connections, and the konnectivity server's figures before it.
+
+    `unread` says what of the paths or of the connections could not be read.
+    """
+
+    made: tuple[Dials, ...]
+    unread: tuple[str, ...]
+    before: TunnelServer | None
+
+
 class Connections:
-    """The round of new connections over the path in use, made once while the state holds."""
+    """The round of new connections over the path in use, made once while the state holds.
+
+    The konnectivity server's failed dials are counted from before the round to the hold's end.
+    """
 
     def __init__(
         self, prober: Prober, stage: Stage, record: Callable[[Sequence[Reading]], None]
@@ -53,7 +70,7 @@ class Connections:
         self._prober = prober
         self._stage = stage
         self._record = record
-        self._round: Future[Judgement] | None = None
+        self._round: Future[_Round] | None = None
 
     def start(self, pool: ThreadPoolExecutor) -> None:
         """Begin the round; it is made once a phase."""
@@ -61,24 +78,42 @@ class Connections:
             self._round = pool.submit(self._make)
 
     def judgement(self) -> Judgement | None:
-        """Return what the round came to, None while it lasts."""
-        return self._round.result() if self._round is not None and self._round.done() else None
+        """Return what the round came to at the end of the hold, None while the round lasts."""
+        if self._round is None or not self._round.done():
+            return None
+        ended = self._round.result()
+        after = self._tunnel()
+        unread = ended.unread
+        if self._stage.konnectivity and (ended.before is None or after is None):
+            unread += ("the konnectivity server's count of failed dials",)
+        return reachability.judge(ended.made, ended.before, after, unread=unread)
 
-    def _make(self) -> Judgement:
-        stage = self._stage
-        first = self._prober.take(ladder.first_probes(stage.controller, in_lab=False))
-        facts = facts_from(first)
-        rounds = self._prober.take(_paths(stage, facts))
-        tunnel = [controlplane.tunnel_probe(stage.controller)] if stage.konnectivity else []
-        after = self._prober.take(tunnel)
-        self._record((*first, *rounds, *after))
-        found = [observe(dials.parse, reading).value for reading in rounds]
-        counted = [observe(controlplane.parse_tunnel, reading).value for reading in after]
-        return reachability.judge(
-            [each for each in found if each is not None],
-            facts.tunnel if stage.konnectivity else None,
-            counted[0] if counted else None,
+    def _make(self) -> _Round:
+        readings = self._prober.take(ladder.first_probes(self._stage.controller, in_lab=False))
+        facts = facts_from(readings)
+        rounds = self._prober.take(_paths(self._stage, facts))
+        self._record((*readings, *rounds))
+        found = [observe(dials.parse, reading) for reading in rounds]
+        # A path that is not known, or a machine that did not answer, was not seen to be whole.
+        unread = [facts.unseen[name] for name in ("service", "endpoints") if name in facts.unseen]
+        unread += [each.problem for each in found if each.problem is not None]
+        return _Round(
+            tuple(each.value for each in found if each.value is not None),
+            tuple(unread),
+            _counting(facts.tunnel) if self._stage.konnectivity else None,
         )
+
+    def _tunnel(self) -> TunnelServer | None:
+        if not self._stage.konnectivity:
+            return None
+        reading = self._prober.read(controlplane.tunnel_probe(self._stage.controller))
+        self._record((reading,))
+        return _counting(observe(controlplane.parse_tunnel, reading).value)
+
+
+def _counting(tunnel: TunnelServer | None) -> TunnelServer | None:
+    """Return the figures if a server gave them: one that does not listen counts nothing."""
+    return tunnel if tunnel is not None and tunnel.listening else None
 
 
 class Diagnoses:

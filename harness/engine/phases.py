@@ -12,7 +12,7 @@ from harness.check.model import Verdict
 from harness.cluster.cluster import CONTROLLER
 from harness.cluster.cluster import Cluster
 from harness.cluster.k0sctl import APPLY_SECONDS
-from harness.cluster.k0sctl import ApplyRefusedError
+from harness.cluster.k0sctl import ApplyFailedError
 from harness.diagnose.model import Diagnosis
 from harness.engine import preconditions
 from harness.engine.background import Stage
@@ -60,7 +60,7 @@ class PreconditionsUnmetError(InconclusiveError):
 
 
 @dataclass
-class Entered:
+class Phases:
     """Enters phases on one cluster; keeps what later phases need of earlier ones.
 
     `record` gets every reading, `emit` every event. `stretch` lengthens bounds on a slow provider.
@@ -81,7 +81,7 @@ class Entered:
     def enter(self, phase: PhasePlan) -> PhaseResult:
         """Make the phase's changes, watch it, and return what it came to.
 
-        Raises `PreconditionsUnmetError` where nothing can be judged, and `ApplyRefusedError` where
+        Raises `PreconditionsUnmetError` where nothing can be judged, and `ApplyFailedError` where
         k0sctl refused a configuration that no expectation wanted refused.
         """
         began = self.clock.monotonic()
@@ -118,22 +118,22 @@ class Entered:
     def _now(self) -> float:
         return self.clock.monotonic() - self.started
 
-    def _apply(self, phase: PhasePlan, *, may_refuse: bool) -> ApplyRefusedError | None:
+    def _apply(self, phase: PhasePlan, *, may_refuse: bool) -> ApplyFailedError | None:
         if self._applied == phase.disabled_components:
             return None
         bound = APPLY_SECONDS * self.stretch
         try:
             with self.steps.step("k0sctl apply", bound) as tell:
                 self.cluster.apply(phase.disabled_components, deadline=bound, on_phase=tell)
-        except ApplyRefusedError as error:
-            if not may_refuse:
+        except ApplyFailedError as error:
+            if not (may_refuse and error.refused):
                 raise
             return error
         self._applied = phase.disabled_components
         return None
 
     def _judge_apply(
-        self, planned: PlannedExpectation, refusal: ApplyRefusedError | None
+        self, planned: PlannedExpectation, refusal: ApplyFailedError | None
     ) -> ExpectationResult:
         expectation = planned.expectation
         assert isinstance(expectation, scenario.Apply)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -15,17 +14,17 @@ from harness.artifacts.model import ArtifactKind
 from harness.artifacts.store import Store
 from harness.cluster.cluster import Cluster
 from harness.engine.collect import collect
-from harness.engine.events import ArtifactUsed
 from harness.engine.events import Event
 from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
-from harness.engine.events import SettingUsed
 from harness.engine.outcome import outcome_of
-from harness.engine.phases import Entered
+from harness.engine.phases import Phases
+from harness.engine.result import artifact_used
+from harness.engine.result import error_text
+from harness.engine.result import settings_used
 from harness.engine.steps import Steps
 from harness.errors import HarnessError
-from harness.errors import InfrastructureError
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import Recorder
 from harness.lab.creation import LabRequest
@@ -96,7 +95,7 @@ class ScenarioRun:
         self._artifacts: Mapping[ArtifactKind, Artifact] = {}
         self._lab: Lab | None = None
         self._cluster: Cluster | None = None
-        self._entered: Entered | None = None
+        self._phases: Phases | None = None
         self._results: dict[str, PhaseResult] = {}
         self._leftovers: tuple[str, ...] = ()
         self._error: BaseException | None = None
@@ -121,11 +120,11 @@ class ScenarioRun:
         if self._error is not None:
             raise self._error
         try:
-            if self._entered is None:
-                self._entered = self._stand_up()
+            if self._phases is None:
+                self._phases = self._stand_up()
             for phase in self.plan.phases:
                 if phase.name not in self._results:
-                    self._results[phase.name] = self._entered.enter(phase)
+                    self._results[phase.name] = self._phases.enter(phase)
                 if phase.name == name:
                     break
         except BaseException as error:
@@ -144,7 +143,7 @@ class ScenarioRun:
                 self._tear_down(self._lab)
             return self._result()
 
-    def _stand_up(self) -> Entered:
+    def _stand_up(self) -> Phases:
         """Provide the artifacts, bring the machines up, and make ready what enters phases."""
         self._recorder = Recorder(self.folder)
         with self._steps.step("Artifacts") as tell:
@@ -159,7 +158,7 @@ class ScenarioRun:
                 Host(self._runner, self._clock, self._settings),
                 scenario=self.plan.scenario.name,
                 provider=provider,
-                narrate=lambda step, detail: tell(f"{step}: {detail}" if detail else step),
+                narrate=_narrate_to(tell),
             )
             with contextlib.ExitStack() as unless_up:
                 unless_up.enter_context(reservation)
@@ -178,7 +177,7 @@ class ScenarioRun:
         self._recorder.write_piece("plan/plan.txt", describe(self.plan))
         self._recorder.write_json("meta.json", self._result().to_dict())
         remotes = {name: self._lab.remote(name) for name in self._lab.machines}
-        return Entered(
+        return Phases(
             plan=self.plan,
             cluster=self._cluster,
             prober=Prober(self._cluster.kubectl, remotes, self._clock, self._started),
@@ -257,12 +256,12 @@ class ScenarioRun:
             provider=self.request.choice.provider,
             provider_reason=self.request.choice.reason,
             versions=self._versions(),
-            artifacts=tuple(_used(each) for each in self._artifacts.values()),
-            settings=_settings_used(self._settings),
+            artifacts=tuple(artifact_used(each) for each in self._artifacts.values()),
+            settings=settings_used(self._settings),
             timings=dict(self._steps.timings),
             isolation=lab.isolation.lines() if lab is not None else {},
             leftovers=self._leftovers,
-            error=_text_of(self._error),
+            error=error_text(self._error),
         )
 
     def _outcome(self) -> Outcome:
@@ -274,32 +273,11 @@ class ScenarioRun:
         return {str(kind): version for kind, version in sorted(refs.items())}
 
 
-def _used(artifact: Artifact) -> ArtifactUsed:
-    return ArtifactUsed(
-        kind=artifact.ref.kind,
-        version=artifact.ref.version,
-        file_name=artifact.ref.file_name,
-        sha256=artifact.sha256,
-        origin=artifact.origin,
-        source=artifact.source,
-    )
+def _narrate_to(tell: Callable[[str], None]) -> Callable[[str, str], None]:
+    """Return what passes on the lab's narration without the details that Vagrant indents."""
 
+    def narrate(step: str, detail: str) -> None:
+        if not detail.startswith(" "):
+            tell(f"{step}: {detail.removeprefix('==> ')}" if detail else step)
 
-def _settings_used(settings: Settings) -> Mapping[str, SettingUsed]:
-    return {
-        field.name: SettingUsed(
-            str(getattr(settings, field.name)), settings.origin.get(field.name, "default")
-        )
-        for field in dataclasses.fields(settings)
-        if field.name != "origin" and getattr(settings, field.name) is not None
-    }
-
-
-def _text_of(error: BaseException | None) -> str | None:
-    if error is None:
-        return None
-    if isinstance(error, HarnessError):
-        return error.text()
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    return InfrastructureError("Running the scenario", f"{type(error).__name__}: {error}").text()
+    return narrate

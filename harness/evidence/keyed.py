@@ -50,7 +50,7 @@ _JOINT = re.compile(
     """,
     re.VERBOSE,
 )
-_OPTION = re.compile(r"--?[\w-]*\Z")
+_OPTION = re.compile(r"(?<![\w-])--?[\w-]*\Z")
 _OPENING = re.compile(r"(\\*+)([\"'])")
 # Unquoted values end at white space, a quote, or an escape that stands for one of them.
 _BARE = re.compile(r"(?:[^\s\"'\\]|\\++(?![\\nrt\"']))++")
@@ -77,6 +77,22 @@ _LOOK_BACK = 80
 # from the shorter one if it has a digit.
 _LONG_WORD = 16
 _SHORT_WORD = 6
+
+
+def kind_of_name(name: str) -> str | None:
+    """Return the kind of secret that a member or an option called `name` holds, None for none."""
+    lowered = name.lower()
+    for word, beginnings in _BEGINNINGS.items():
+        if len(lowered) == len(name) and lowered.endswith(word):
+            kind = _kind(name, lowered, len(name) - len(word), beginnings)
+            if kind is not None:
+                return kind[0]
+    return None
+
+
+def is_harmless(value: str) -> bool:
+    """Return whether `value` is no secret whatever its name: empty, a placeholder, a path."""
+    return not value.strip() or _HARMLESS.fullmatch(value) is not None
 
 
 @dataclass(frozen=True)
@@ -113,11 +129,21 @@ def _found(text: str, lowered: str, word: re.Match[str]) -> _Found | None:
     joint = _JOINT.match(text, word.end())
     if joint is None:
         return None
-    for beginning, kind in _BEGINNINGS[word.group()].items():
-        start = word.start() - len(beginning)
-        if lowered.endswith(beginning, 0, word.start()) and _is_boundary(text, start):
-            before = text[max(0, start - _LOOK_BACK) : start]
-            return _Found(kind, lowered[start : word.end()], before, joint)
+    kind = _kind(text, lowered, word.start(), _BEGINNINGS[word.group()])
+    if kind is None:
+        return None
+    before = text[max(0, kind[1] - _LOOK_BACK) : kind[1]]
+    return _Found(kind[0], lowered[kind[1] : word.end()], before, joint)
+
+
+def _kind(
+    text: str, lowered: str, end: int, beginnings: Mapping[str, str]
+) -> tuple[str, int] | None:
+    """Return the kind and the start of the name whose last word starts at `end`."""
+    for beginning, kind in beginnings.items():
+        start = end - len(beginning)
+        if lowered.endswith(beginning, 0, end) and _is_boundary(text, start):
+            return kind, start
     return None
 
 
@@ -146,7 +172,7 @@ def _value(text: str, found: _Found) -> tuple[int, int, str] | None:
     start = opening.end()
     end = _end_of_quoted(text, start, len(opening.group(1)), opening.group(2))
     value = text[start:end]
-    if not value.strip() or _HARMLESS.fullmatch(value):
+    if is_harmless(value):
         return None
     return start, end, f"[redacted: {found.kind}]"
 
@@ -174,7 +200,7 @@ def _bare_value(text: str, start: int, found: _Found) -> tuple[int, int, str] | 
 
 
 def _is_no_secret(bare: str) -> bool:
-    return bare.startswith(_NO_BARE_VALUE) or _HARMLESS.fullmatch(bare) is not None
+    return bare.startswith(_NO_BARE_VALUE) or is_harmless(bare)
 
 
 def _is_like_a_token(word: str) -> bool:

@@ -23,11 +23,15 @@ _HEAD = r"(?:Proc-Type|DEK-Info|Comment|Version):[ \t]*+[^\s\\\"]*+"
 _BASE64_LINE = r"[A-Za-z0-9+/]{16,}+={0,2}+"
 # The body of a block that has no end: everything that is still base64, and one last short line.
 _CUT_BODY = re.compile(
-    rf"(?:{_GAP}(?:{_HEAD}|{_PREFIX}{_BASE64_LINE}))*+"
+    rf"(?:{_GAP}(?:{_HEAD}|{_PREFIX}(?:{_HEAD}|{_BASE64_LINE})))*+"
     rf"(?:{_GAP}[A-Za-z0-9+/]{{1,15}}+={{0,2}}+(?=\s|\\|\"|\Z))?+"
 )
 _BASE64 = string.ascii_letters + string.digits + "+/"
-_LONG_RUN = re.compile(_BASE64_LINE)
+# A line of a key in a string of its own: with a letter, so no number, and no name of a member.
+_QUOTED_LINE = re.compile(
+    r"(?:(?<=[\"'\s])|(?<=\\[nrt]))(?=\d*+[A-Za-z+/])[A-Za-z0-9+/]{16,}+={0,2}+"
+    r"(?=[\"'\\\s])(?!\\*+[\"']\s*+:)"
+)
 _BASE64_TOKEN = re.compile(r"[A-Za-z0-9+/]++={0,2}")
 _LOG_PREFIX = re.compile(r"[\w.\[\]-]{1,64}:")
 # An RSA key of 16384 bits is 12.7 kB of PEM; twice that leaves room for a log's line prefixes.
@@ -87,7 +91,14 @@ def _without_body(body: str) -> str:
     """
     if '"' not in body and "'" not in body:
         return MARK
-    return MARK + _LONG_RUN.sub(MARK, body)
+    return MARK + _QUOTED_LINE.sub(MARK, body)
+
+
+def _escape_length(text: str, start: int) -> int:
+    """Return how many letters at `start` belong to an escape: n of a newline, u003d of `=`."""
+    if text[start - 1 : start] != "\\":
+        return 0
+    return 5 if text[start] == "u" else 1
 
 
 def _start_of_tail(text: str, floor: int, end: int) -> int:
@@ -107,7 +118,9 @@ def _start_of_tail(text: str, floor: int, end: int) -> int:
             ):
                 # The first line may follow a quote or an equals sign directly.
                 inner = len(word) - len(word.rstrip(_BASE64 + "="))
-                return stop - inner if inner >= _SHORTEST_FULL_LINE else start
+                if inner < _SHORTEST_FULL_LINE:
+                    return start
+                return stop - inner + _escape_length(text, stop - inner)
             start = left
         stop = gaps[index - 1].start() if index > 0 else floor
     return start

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import json
 import os
 import threading
@@ -21,6 +20,8 @@ from typing import Any
 
 from harness.errors import InfrastructureError
 from harness.errors import UsageError
+from harness.evidence.keyed import is_harmless
+from harness.evidence.keyed import kind_of_name
 from harness.evidence.reading import Reading
 from harness.evidence.redaction import redact
 
@@ -166,13 +167,14 @@ def load_readings(
     doing = f"Reading the recording {path}"
     try:
         # Not splitlines: a reading's text may hold any of the other line ends Unicode knows.
-        lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+        text = path.read_text(encoding="utf-8").removesuffix("\n")
     except OSError as error:
         raise UsageError(
             doing, reason_of(error), remedy="name the folder of one scenario's run"
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError(doing, f"it is not text: {error}") from error
+    lines = text.split("\n") if text else []
     readings = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -202,19 +204,12 @@ def redacted_value(value: Any) -> Any:  # noqa: ANN401  # any JSON value, and th
     return value
 
 
-def _redacted_member(key: str, value: object) -> object:
+def _redacted_member(name: str, value: object) -> object:
     """Return a member of an object redacted: `{"token": "abc"}` is a secret by its name alone."""
-    if isinstance(value, str) and (by_name := _secret_by_name(key)) is not None:
-        return by_name if value.strip() else value
+    kind = kind_of_name(name) if isinstance(value, str) else None
+    if isinstance(value, str) and kind is not None and not is_harmless(value):
+        return f"[redacted: {kind}]"
     return redacted_value(value)
-
-
-@functools.lru_cache(maxsize=1024)
-def _secret_by_name(key: str) -> str | None:
-    """Return what replaces any value of a member called `key`, None where it is no secret."""
-    plain = {key: "any-value"}
-    redacted: dict[str, str] = json.loads(redact(json.dumps(plain)))
-    return None if redacted == plain else redacted.get(key)
 
 
 def _shortened(text: str) -> str:

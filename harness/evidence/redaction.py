@@ -14,25 +14,30 @@ import base64
 import binascii
 import re
 
+from harness.evidence.json_text import is_json
+from harness.evidence.json_text import redact_json
 from harness.evidence.keyed import redact_keyed_values
 from harness.evidence.pem import redact_private_keys
 
 # Wrapped as `base64` does (76) or as PEM does (64), over lines or escaped newlines; or one run.
 _BREAK = r"(?:\\++r)?+(?:\\++n|\r?\n)[ \t]*+"
+_LINE = r"(?:[A-Za-z0-9+/]{76}|[A-Za-z0-9+/]{64})(?![A-Za-z0-9+/_.=-])"
 _RUN = re.compile(
     rf"""
     (?<![A-Za-z0-9+/_.-])
     (?:
-      (?:(?:[A-Za-z0-9+/]{{76}}|[A-Za-z0-9+/]{{64}}){_BREAK})++
-      [A-Za-z0-9+/]{{1,76}}+={{0,2}}+(?![A-Za-z0-9+/_.-])
+      {_LINE}(?:{_BREAK}{_LINE})*+(?:{_BREAK}[A-Za-z0-9+/]{{1,76}}+={{0,2}}+(?![A-Za-z0-9+/_.-]))?+
     | [A-Za-z0-9+/_.-]{{16,}}+={{0,2}}+
     )
     """,
     re.VERBOSE,
 )
 _BREAK_PATTERN = re.compile(rf"({_BREAK})")
+_ESCAPED_LETTER = re.compile(r"\\(?:u00|/)")
 # "-----BEGIN " in base64.
 _WRAPPED_PEM = "LS0tLS1CRUdJTi"
+# A secret may stand out only once its neighbour is gone; what is left alone is left alone at once.
+_PASSES = 4
 # gzip's magic and method (1f 8b 08) and an empty flag byte, as Go writes it, in base64.
 _GZIP = "H4sIA"
 # The shortest piece of a join token worth hiding: its first bytes are gzip's header only.
@@ -87,7 +92,25 @@ def redact(text: str) -> str:
     A password inside a URL becomes `redacted-password`, so that the URL stays one. Nothing of a
     secret is kept, not even a hash: a password's hash can be guessed.
     """
-    return _redact(text, 0)
+    for _ in range(_PASSES):
+        before, text = text, _redact_once(text)
+        if text == before:
+            break
+    return text
+
+
+def _redact_once(text: str) -> str:
+    plain = _redact(text, 0)
+    # Most text holds no secret, and then the cheap look is enough; escaped letters may hide one.
+    if plain == text and _ESCAPED_LETTER.search(text) is None:
+        return text
+    if is_json(text):
+        return redact_json(redact_private_keys(text), redact)
+    lines = text.split("\n")
+    if len(lines) > 1 and all(line[:1] in {"{", ""} for line in lines):
+        lines = redact_private_keys(text).split("\n")
+        return "\n".join(_redact_once(line) for line in lines)
+    return plain
 
 
 def _redact(text: str, depth: int) -> str:
@@ -136,7 +159,7 @@ def _judge(found: re.Match[str], depth: int) -> str:
 def _judge_run(run: str, depth: int) -> str:
     start = 0 if run.startswith("H4sI") else run.find(_GZIP)
     if start != -1 and len(run) - start >= _SHORTEST_TOKEN:
-        return f"{run[:start]}[redacted: join token]"
+        return f"{_judge_run(run[:start], depth)}[redacted: join token]"
     if _JSON_START in run:
         run = _without_jwt(run)
     if len(run) < _SHORTEST_WRAPPED or depth >= _DEEPEST:

@@ -40,7 +40,7 @@ UP_SECONDS_PER_MACHINE = 150.0
 DESTROY_SECONDS_PER_MACHINE = 60.0
 START_SECONDS = 30.0
 
-_ERROR_LINES = re.compile(r"^==> \S+: |^\s+\S+: ")
+_DAEMON = "Error response from daemon: "
 
 
 class VagrantError(InfrastructureError):
@@ -134,7 +134,7 @@ class Vagrant:
             raise VagrantError(
                 doing,
                 reason(failed.completed),
-                details=failed.details,
+                details=last_warning(failed.completed),
                 where=self._log,
             ) from failed
 
@@ -179,16 +179,25 @@ def machine_lines(completed: Completed, marker: str) -> dict[str, str]:
 def reason(completed: Completed) -> str:
     """Return Vagrant's explanation in one sentence.
 
-    Vagrant writes its errors on stderr as paragraphs; the first two lines say what happened, and
-    docker's own words, where there are some, follow `Stderr:`.
+    Where docker failed, its own words, which follow `Stderr:`; else the first sentence of what
+    Vagrant wrote on stderr.
     """
     text = completed.stderr.strip() or completed.stdout.strip()
-    stderr = re.search(r"^Stderr: (.+)$", text, re.MULTILINE)
-    if stderr is not None:
-        return stderr.group(1).strip()
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    words = [line for line in lines if not _ERROR_LINES.match(line)]
-    return " ".join(words[:2]) or f"exit status {completed.returncode} without a word"
+    docker = re.search(r"^Stderr: (.+?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    if docker is not None:
+        _, marker, words = docker.group(1).partition(_DAEMON)
+        return " ".join((words if marker else docker.group(1)).split())
+    words = " ".join(text.split("\n\n", maxsplit=1)[0].split())
+    sentence = re.match(r".+?[.!](?= |$)", words)
+    if sentence is not None:
+        return sentence.group()
+    return words or f"exit status {completed.returncode} without a word"
+
+
+def last_warning(completed: Completed) -> str | None:
+    """Return the last warning Vagrant printed for a machine, None without any."""
+    warnings = re.findall(r"^\s+(\S+: Warning: .+)$", completed.stdout, re.MULTILINE)
+    return warnings[-1] if warnings else None
 
 
 @contextlib.contextmanager

@@ -71,7 +71,7 @@ def render(planned: Sequence[str], results: Iterable[ScenarioResult]) -> str:
     for kind in ("tests", "failures", "errors"):
         root.set(kind, str(sum(int(suite.get(kind, "0")) for suite in root)))
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return ET.tostring(root, encoding="utf-8", xml_declaration=True).decode() + "\n"
 
 
 def _suite(result: ScenarioResult) -> ET.Element:

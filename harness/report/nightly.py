@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from harness.check.model import Verdict
 from harness.engine.events import ScenarioResult
+from harness.evidence.redaction import redact
 from harness.report import summary
 from harness.report.words import one_line
 from harness.report.words import origin_line
@@ -30,7 +31,7 @@ def job_summary(planned: Sequence[str], results: Iterable[ScenarioResult]) -> st
     A planned scenario without a result has its row: absence is shown, never left out.
     """
     by_name = {result.scenario: result for result in results}
-    text = "\n".join(_lines(dict.fromkeys([*planned, *by_name]), by_name))
+    text = redact("\n".join(_lines(dict.fromkeys([*planned, *by_name]), by_name)))
     if len(text.encode()) <= _LONGEST:
         return text
     table, _, _ = text.partition("\n<details>")

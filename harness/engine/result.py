@@ -1,0 +1,47 @@
+"""What of the layers' own values stands in a run's result."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from harness.artifacts.model import Artifact
+from harness.engine.events import ArtifactUsed
+from harness.engine.events import SettingUsed
+from harness.errors import HarnessError
+from harness.errors import InfrastructureError
+from harness.settings import Settings
+
+
+def artifact_used(artifact: Artifact) -> ArtifactUsed:
+    """Return what a report says of an artifact."""
+    return ArtifactUsed(
+        kind=artifact.ref.kind,
+        version=artifact.ref.version,
+        file_name=artifact.ref.file_name,
+        sha256=artifact.sha256,
+        origin=artifact.origin,
+        source=artifact.source,
+    )
+
+
+def settings_used(settings: Settings) -> Mapping[str, SettingUsed]:
+    """Return the effective settings by name, each with where it came from."""
+    return {
+        field.name: SettingUsed(
+            str(getattr(settings, field.name)), settings.origin.get(field.name, "default")
+        )
+        for field in dataclasses.fields(settings)
+        if field.name != "origin" and getattr(settings, field.name) is not None
+    }
+
+
+def error_text(error: BaseException | None) -> str | None:
+    """Return what ended a run early, as its sentence; None where nothing did."""
+    if error is None:
+        return None
+    if isinstance(error, HarnessError):
+        return error.text()
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return InfrastructureError("Running the scenario", f"{type(error).__name__}: {error}").text()

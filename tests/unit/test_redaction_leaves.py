@@ -1,0 +1,184 @@
+"""What `redact` leaves alone, that it is stable, keeps JSON whole, and takes linear time."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from harness.evidence.redaction import redact
+
+# Quoted from docs: the condition and message texts measured on k0s v1.32.3+k0s.0, docker provider.
+MEASURED = """\
+False FailedDiscoveryCheck failing or missing response from \
+https://10.110.84.73:443/apis/metrics.k8s.io/v1beta1: \
+Get "https://10.110.84.73:443/apis/metrics.k8s.io/v1beta1": context deadline exceeded \
+(Client.Timeout exceeded while awaiting headers)
+net/http: request canceled while waiting for connection \
+(Client.Timeout exceeded while awaiting headers)
+dial tcp 10.110.84.73:443: connect: connection refused
+True Passed all checks passed
+error: Metrics API not available
+error: metrics not available yet
+Error from server (ServiceUnavailable): the server is currently unable to handle the request \
+(get nodes.metrics.k8s.io)
+Error: failed to read config: error unmarshaling JSON: while decoding JSON: json: \
+unknown field "enabled"
+konnectivity_network_proxy_server_ready_backend_connections 2
+e06554c0fbc117c7792673e536297c3e792eefcb20457289ef5b02894ce85b2f
+""".splitlines()
+
+
+@pytest.mark.parametrize("text", MEASURED)
+def test_what_clusters_say_of_their_state_is_untouched(text):
+    assert redact(text) == text
+    assert redact(json.dumps({"message": text})) == json.dumps({"message": text})
+
+
+def test_digests_uids_and_names_are_untouched():
+    digest = secrets.token_hex(32)
+    for text in (
+        digest,
+        f"registry.example:5000/metrics-server@sha256:{digest}",
+        f"{digest}  k0s-v1.32.3+k0s.0-amd64",
+        f"{digest} *k0sctl-linux-amd64\n{digest} *k0sctl-linux-arm64\n",
+        f'"uid": "{uuid.uuid4()}"',
+        f"metrics-server-{secrets.token_hex(5)}-{secrets.token_hex(3)[:5]}",
+        f"event node{secrets.randbelow(90) + 10}.{secrets.token_hex(8)}",
+        f"containerd://{digest}",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + secrets.token_hex(20),
+        "/var/lib/k0s/containerd/io.containerd.grpc.v1.cri/sandboxes/" + digest,
+    ):
+        assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "--token-file=/etc/k0s/k0stoken",
+        "--token-auth-file=/x --tls-private-key-file=/var/lib/k0s/pki/server.key",
+        "--service-account-signing-key-file=/var/lib/k0s/pki/sa.key",
+        "automountServiceAccountToken: false",
+        '"automountServiceAccountToken": true',
+        "serviceAccountToken:\n  audience: system:konnectivity-server",
+        '"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}',
+        '"secret":{"defaultMode":420,"secretName":"x"}',
+        '{"token":null,"password":""}',
+        "authorization:\n  mode: Webhook",
+        "--authorization-mode=Node,RBAC",
+        "Failed to validate authentication token, err:lookup failed",
+        "invalid bearer token: expired",
+        "Unauthorized: bearer authentication is needed",
+        "tokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token",
+        "token: /var/run/secrets/kubernetes.io/serviceaccount/token",
+        "password: $(PASSWORD)",
+        "Authorization: Bearer <masked>",
+        "docker run -u 1000:1000 image",
+        "https://172.31.77.10:6443/version",
+        "ssh vagrant@172.31.77.11 key: value",
+        "kubectl create token --help",
+        # The volume of a pod as k0s writes it; only the name of the volume speaks of a token.
+        '"volumes":[{"name":"konnectivity-agent-token","projected":{"sources":[]}}]',
+        '{"args": ["--cluster-id", "konnectivity-agent-token", "next"]}',
+        "public key, keyboard, monkey=banana, keyring: x",
+    ],
+)
+def test_words_that_only_speak_of_secrets_are_untouched(text):
+    assert redact(text) == text
+
+
+fragments = st.sampled_from(
+    [
+        *['"', "'", "\\", "\\n", '\\"', "\n", " ", ":", "=", ",", "{", "}", "[", "]", "@", "://"],
+        *["token", "password", "secret", "auth", "value", "name", "Bearer ", "Authorization"],
+        *["--token ", "https_proxy", "http://u:p", "-----BEGIN RSA PRIVATE KEY-----"],
+        *["-----END RSA PRIVATE KEY-----", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "H4sIAAAAAAAA/1234"],
+        *["eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln", "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVk", "ş", "İ"],
+        *["AKIA1234567890ABCDEF", "redacted", "[redacted: token]", "redacted-password", "A" * 64],
+    ]
+)
+texts = st.lists(fragments | st.text(max_size=6), max_size=14).map("".join)
+documents = st.recursive(
+    texts | st.none() | st.booleans() | st.integers(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(texts)
+def test_redacting_twice_is_redacting_once(text):
+    once = redact(text)
+    assert redact(once) == once
+
+
+@settings(max_examples=400, deadline=None)
+@given(documents, st.sampled_from([None, 2]), st.booleans())
+def test_json_stays_json_at_any_depth(document, indent, ascii_only):
+    text = json.dumps({"top": document}, indent=indent, ensure_ascii=ascii_only)
+    json.loads(redact(text))
+    nested = json.dumps({"log": text})
+    json.loads(redact(nested))
+    for line in redact(f"{nested}\n{nested}\n").splitlines():
+        json.loads(line)
+
+
+# Each is a pattern's worst case: its beginning over and over, its end never or far away.
+WORST = {
+    "base64": "Ab3/" * 8,
+    "begin": "-----BEGIN PRIVATE KEY-----",
+    "end": "-----END PRIVATE KEY-----",
+    "begin escaped": "-----BEGIN PRIVATE KEY-----\\n",
+    "backslashes": "\\",
+    "quotes": 'password:"',
+    "single quotes": "password='",
+    "names": "token ",
+    "assignments": "secret=",
+    "pairs": "password value ",
+    "jwt": "eyJ",
+    "dotted jwt": "eyJhbGci.",
+    "urls": "://a:",
+    "proxies": "_proxy=a:",
+    "gzip": "H4sIA",
+    "bearer": "bearer ",
+    "authorization": "authorization:",
+    "hash": "$6$",
+    "lines": "A" * 64 + "\n",
+    "escaped lines": "A" * 64 + "\\n",
+    "json": '{"name":"x","uid":"0e8a"},',
+    "users": "--user ",
+    "spaces": " ",
+    "dots": "a.",
+}
+
+
+def seconds(text: str) -> float:
+    # Processor time, because other work on the machine says nothing about this function.
+    began = time.process_time()
+    redact(text)
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("kind", WORST)
+def test_the_time_grows_with_the_length_and_not_with_its_square(kind):
+    def line(length: int) -> str:
+        return WORST[kind] * (length // len(WORST[kind]))
+
+    short = min(seconds(line(50_000)) for _ in range(3))
+    long = seconds(line(400_000))
+    # Eight times the length takes eight times as long; with its square it would be sixty-four.
+    assert long < 24 * max(short, 0.005)
+
+
+def test_a_line_of_5_mb_with_a_secret_in_it_is_done_in_seconds():
+    line = "Ab3/" * 625_000 + ' "password": "hunter2hunter2" ' + "x y " * 625_000
+    began = time.process_time()
+    redacted = redact(line)
+    assert time.process_time() - began < 20
+    assert "hunter2" not in redacted
