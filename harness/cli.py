@@ -12,6 +12,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import NoReturn
 
 from harness.errors import ExitCode
 from harness.errors import HarnessError
@@ -25,7 +26,13 @@ SCENARIOS = Path("scenarios")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; the last line on stderr says it as well."""
-    options = _parser().parse_args(arguments)
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as ended:
+        # argparse has said what is wrong; after --help nothing is.
+        if ended.code:
+            _say(f"k0s-harness: exit {ended.code}: {_ENDINGS[ExitCode.USAGE]}")
+        raise
     command: Callable[[argparse.Namespace], ExitCode] = options.command
     try:
         code, why = command(options), None
@@ -52,8 +59,17 @@ _ENDINGS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors end with the same last line as every other ending."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        _say(f"k0s-harness: exit {int(ExitCode.USAGE)}: {message}")
+        sys.exit(ExitCode.USAGE)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="k0s-harness",
         description="Real k0s clusters on disposable machines, broken and repaired in declared "
         "steps: what was seen, whether it matches, and why.",
@@ -79,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     nightly = verb("nightly", _nightly, "run every scenario, keep the runs, write a job summary")
     nightly.add_argument("--runs", dest="runs_dir", help="folder of evidence and reports")
     nightly.add_argument("--summary", type=Path, help="Markdown file to append the summary to")
+
+    bench = verb("bench", _bench, "a cold konnectivity-on against the same work done by hand")
+    bench.add_argument("--rounds", type=int, default=2, help="pairs of runs (default 2)")
 
     plan = verb("plan", _plan, "what would be built; starts nothing")
     plan.add_argument("scenario", metavar="SCENARIO")
@@ -107,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_artifacts(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_artifacts(verbs: argparse._SubParsersAction[_Parser]) -> None:
     text = "the release files: list, fetch, import, verify, export for an offline host"
     artifacts = verbs.add_parser("artifacts", help=text, description=text)
     actions = artifacts.add_subparsers(required=True, metavar="ACTION")
@@ -143,6 +162,15 @@ def _nightly(options: argparse.Namespace) -> ExitCode:
     from harness.commands import nightly
 
     return nightly(sorted(SCENARIOS.glob("*.yaml")), _settings(options), options.summary)
+
+
+def _bench(options: argparse.Namespace) -> ExitCode:
+    from harness.bench import bench
+    from harness.scenario.load import find
+
+    scenario = find("konnectivity-on", SCENARIOS)
+    print(bench(scenario, _settings(options), rounds=options.rounds, say=_say))
+    return ExitCode.OK
 
 
 def _plan(options: argparse.Namespace) -> ExitCode:

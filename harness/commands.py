@@ -13,6 +13,7 @@ import pytest
 from harness.cluster import existing
 from harness.diagnose.causes import diagnose
 from harness.engine.background import take_ladder
+from harness.engine.outcome import outcome_of
 from harness.engine.outcome import worst
 from harness.engine.session import RunSession
 from harness.errors import ExitCode
@@ -46,7 +47,9 @@ def run_scenarios(
     session = _through_pytest(paths, settings, select)
     for result in session.results:
         print(summary.render(result))
-    return worst(result.outcome for result in session.results).exit_code
+    outcomes = [result.outcome for result in session.results]
+    outcomes += [outcome_of((), error) for error in session.not_started.values()]
+    return worst(outcomes).exit_code
 
 
 def nightly(paths: Sequence[Path], settings: Settings, job_summary: Path | None) -> ExitCode:
@@ -82,21 +85,30 @@ def _through_pytest(paths: Sequence[Path], settings: Settings, select: str | Non
             "no:terminal",
             "-p",
             "no:cacheprovider",
-            f"--k0s-runs={settings.runs_dir}",
-            f"--k0s-keep={settings.keep}",
-            *([f"--k0s-provider={settings.provider}"] if settings.provider else []),
+            # The plugin reads the environment itself, and says where each value came from.
+            *(
+                f"{option}={getattr(settings, name)}"
+                for name, option in _OPTIONS.items()
+                if settings.origin.get(name, "").startswith("--")
+            ),
             *(["-k", select] if select else []),
         ],
         plugins=[keeper],
     )
     doing = "Running the scenarios through pytest"
-    if keeper.session is not None and keeper.session.results:
-        return keeper.session
-    if status == pytest.ExitCode.INTERRUPTED:
+    session = keeper.session
+    if session is not None and (session.results or session.not_started):
+        for error in session.not_started.values():
+            _say(error.text())
+        return session
+    if keeper.interrupted:
         raise InterruptedRunError(doing, "interrupted before any scenario began")
     if status == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise UsageError(doing, f"no expectation matches -k {select}")
     raise keeper.error or InfrastructureError(doing, f"it ended with status {int(status)}")
+
+
+_OPTIONS = {"runs_dir": "--k0s-runs", "keep": "--k0s-keep", "provider": "--k0s-provider"}
 
 
 class _SessionKeeper:
@@ -104,12 +116,17 @@ class _SessionKeeper:
 
     session: RunSession | None = None
     error: HarnessError | None = None
+    interrupted: bool = False
 
     def pytest_configure(self, config: pytest.Config) -> None:
         self.session = config.stash.get(SESSION, None)
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Tell a Ctrl-C from a mistake in a file: pytest has one exit status for both."""
+        self.interrupted = not isinstance(excinfo.value, pytest.Session.Interrupted)
+
     def pytest_exception_interact(self, call: pytest.CallInfo[object]) -> None:
-        """Keep the first error of ours: a host that lacks something has no result to tell it."""
+        """Keep the first error of ours: a mistake in a file has no result to tell it."""
         error = call.excinfo.value if call.excinfo is not None else None
         if self.error is None and isinstance(error, HarnessError):
             self.error = error

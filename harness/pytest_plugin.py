@@ -125,14 +125,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             runs.finish_all(KeyboardInterrupt() if interrupted else None)
 
 
-class ScenarioFile(pytest.File):
-    """A scenario: its phases are its children."""
-
-    def collect(self) -> Iterator[Phase]:
-        """Yield the phases in file order; a mistake in the file is shown with its line."""
-        loaded = load(self.path)
-        for phase in loaded.scenario.phases:
-            yield Phase.from_parent(self, name=phase.name)
+class _Collector(pytest.Collector):
+    """Base of the collectors: a mistake is shown as its sentence."""
 
     def repr_failure(  # type: ignore[override]  # as pytest's own collectors do
         self, excinfo: pytest.ExceptionInfo[BaseException]
@@ -141,7 +135,17 @@ class ScenarioFile(pytest.File):
         return _sentence(excinfo) or super().repr_failure(excinfo)
 
 
-class Phase(pytest.Collector):
+class ScenarioFile(_Collector, pytest.File):
+    """A scenario: its phases are its children."""
+
+    def collect(self) -> Iterator[Phase]:
+        """Yield the phases in file order; a mistake in the file is shown with its line."""
+        loaded = load(self.path)
+        for phase in loaded.scenario.phases:
+            yield Phase.from_parent(self, name=phase.name)
+
+
+class Phase(_Collector):
     """A phase: its expectations are its items."""
 
     def collect(self) -> Iterator[ExpectationItem]:
@@ -167,11 +171,11 @@ class ExpectationItem(pytest.Item):
     def setup(self) -> None:
         """Enter the phase, unless an item before has; what cannot be judged is an error here."""
         path, phase = self.state
-        with _narration(self.config):
+        with _narration(self.config), _sentence_alone():
             entered = self.config.stash[SESSION].enter(path, phase)
         self.result = next(each for each in entered.verdicts if each.id == self.name)
         if self.result.verdict is Verdict.INCONCLUSIVE:
-            raise HarnessError(self.result.expected_text, self.result.explanation)
+            pytest.fail(f"{self.result.expected_text}: {self.result.explanation}", pytrace=False)
 
     def runtest(self) -> None:
         """Report the verdict."""
@@ -216,7 +220,7 @@ def _k0s_run(request: pytest.FixtureRequest) -> ScenarioRun:
             "@pytest.mark.k0s(scenario=..., phase=...)"
         )
     session = request.config.stash[SESSION]
-    with _narration(request.config):
+    with _narration(request.config), _sentence_alone():
         session.enter(*state)
     return session.run_of(state[0])
 
@@ -288,6 +292,15 @@ def _narration(config: pytest.Config) -> Iterator[None]:
         return
     with manager.global_and_fixture_disabled():
         yield
+
+
+@contextlib.contextmanager
+def _sentence_alone() -> Iterator[None]:
+    """Let an error of ours end a set-up without the traceback that pytest shows there."""
+    try:
+        yield
+    except HarnessError as error:
+        pytest.fail(error.text(), pytrace=False)
 
 
 def _sentence(excinfo: pytest.ExceptionInfo[BaseException]) -> str | None:

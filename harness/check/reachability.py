@@ -27,9 +27,9 @@ def judge(
 ) -> Judgement:
     """Return met, not met (partial) or inconclusive; never an open judgement.
 
-    `before` and `after` are the konnectivity server's figures from the round to the hold's end, both
-    None where konnectivity is off. `unread` says what of the paths could not be read: a way that
-    was not tried was not seen to be whole.
+    `before` and `after` are the konnectivity server's figures from the round to the hold's end,
+    both None where konnectivity is off. `unread` says what of the paths could not be read: a way
+    that was not tried was not seen to be whole.
     """
     failed = [found for found in dials if not found.all_connected]
     if failed:

@@ -82,6 +82,10 @@ class K0sctl:
             if title is not None and on_phase is not None:
                 on_phase(title)
 
+        # Never over an existing file: k0sctl v0.31.0 does not truncate it, and a kubeconfig that is
+        # a few characters shorter than the one before is then no YAML (seen 2026-11-23).
+        fresh = kubeconfig.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
         try:
             self._runner.run(
                 [
@@ -90,7 +94,7 @@ class K0sctl:
                     "--config",
                     str(self._config),
                     "--kubeconfig-out",
-                    str(kubeconfig),
+                    str(fresh),
                     # The whole URL: k0sctl writes it into the kubeconfig as it stands.
                     "--kubeconfig-api-address",
                     f"https://{api_address}:6443",
@@ -106,6 +110,7 @@ class K0sctl:
                 raise
             output = error.completed.stdout + "\n" + error.completed.stderr
             raise ApplyFailedError(reason_of(output), self._log) from None
+        fresh.replace(kubeconfig)
 
 
 def phase_title(line: str) -> str | None:

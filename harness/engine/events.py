@@ -164,11 +164,12 @@ class SettingUsed(_Value):
 class ScenarioResult(_Value):
     """Everything a run of one scenario came to.
 
-    `substrate` says what stood there ("three containers sharing this host's kernel"), `versions`
-    what was seen running (k0s, kubernetes, k0sctl, vagrant, …), `timings` seconds by step,
-    `isolation` each layer and whether it held, `leftovers` what could not be removed, and
-    `config_not_arrived` the given configuration keys that k0s dropped. `started` and `ended` are
-    ISO 8601 in UTC. `error` is the text of what ended the run early, None where nothing did.
+    `not_entered` names the phases that nobody asked for, or that an early end kept from being
+    entered: the outcome says nothing of them. `substrate` says what stood there ("three containers
+    sharing this host's kernel"), `versions` what was run (k0s, k0sctl, kubectl, bundle), `timings`
+    seconds by step, `isolation` each layer and whether it held, `leftovers` what could not be
+    removed. `started` and `ended` are ISO 8601 in UTC. `error` is the text of what ended the run
+    early, None where nothing did.
     """
 
     run_id: str
@@ -180,6 +181,7 @@ class ScenarioResult(_Value):
     folder: Path
     references: tuple[str, ...] = ()
     phases: tuple[PhaseResult, ...] = ()
+    not_entered: tuple[str, ...] = ()
     substrate: str = "no machines"
     provider: str | None = None
     provider_reason: str | None = None
@@ -189,7 +191,6 @@ class ScenarioResult(_Value):
     timings: Mapping[str, float] = field(default_factory=dict)
     isolation: Mapping[str, str] = field(default_factory=dict)
     leftovers: tuple[str, ...] = ()
-    config_not_arrived: tuple[str, ...] = ()
     error: str | None = None
 
     @property

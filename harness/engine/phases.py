@@ -101,6 +101,8 @@ class Phases:
             seen, opened = self._wait_for_preconditions(phase)
             results, diagnosis = self._watch(phase, watched, opened)
             verdicts += results
+        elif refusal is not None:
+            verdicts += [self._unwatched(each, refusal) for each in watched]
         return PhaseResult(
             name=phase.name,
             preconditions=seen,
@@ -153,6 +155,21 @@ class Phases:
         self.emit(VerdictReached(result.id, result.verdict, result.explanation))
         return result
 
+    def _unwatched(
+        self, planned: PlannedExpectation, refusal: ApplyFailedError
+    ) -> ExpectationResult:
+        """Return the result of an expectation whose phase was never entered."""
+        result = ExpectationResult(
+            id=planned.id,
+            kind=planned.expectation.kind,
+            expected_text=describe_expectation(planned.expectation),
+            observed_text="nothing was seen",
+            verdict=Verdict.INCONCLUSIVE,
+            explanation=f"not watched, because k0sctl apply was refused: {refusal.reason}",
+        )
+        self.emit(VerdictReached(result.id, result.verdict, result.explanation))
+        return result
+
     def _wait_for_preconditions(self, phase: PhasePlan) -> tuple[tuple[Precondition, ...], float]:
         """Return the preconditions as they held, and when they did."""
         presumed = preconditions.Presumed(
@@ -171,7 +188,11 @@ class Phases:
         def look() -> tuple[Precondition, ...]:
             readings = self.prober.take(preconditions.probes(presumed))
             self.record(readings)
-            if self._endpoint_ready is None and preconditions.endpoint_is_ready(readings):
+            ready = preconditions.endpoint_is_ready(readings)
+            if ready is False:
+                # Gone since an earlier phase: the cluster has to settle again once it is back.
+                self._endpoint_ready = None
+            elif ready and self._endpoint_ready is None:
                 self._endpoint_ready = self._now()
             return preconditions.judge(presumed, readings)
 

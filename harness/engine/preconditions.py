@@ -49,9 +49,10 @@ def probes(presumed: Presumed) -> Sequence[Probe[Any]]:
     return (*always, controlplane.config_probe(presumed.controller)) if presumed.config else always
 
 
-def endpoint_is_ready(readings: Iterable[Reading]) -> bool:
-    """Whether metrics-server's Service has a ready endpoint."""
-    return bool(facts_from(readings).endpoints)
+def endpoint_is_ready(readings: Iterable[Reading]) -> bool | None:
+    """Whether metrics-server's Service has a ready endpoint; None where that was not seen."""
+    endpoints = facts_from(readings).endpoints
+    return None if endpoints is None else bool(endpoints)
 
 
 def judge(presumed: Presumed, readings: Iterable[Reading]) -> tuple[Precondition, ...]:

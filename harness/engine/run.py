@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from harness.artifacts.model import Artifact
 from harness.artifacts.model import ArtifactKind
@@ -20,6 +21,7 @@ from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
 from harness.engine.outcome import outcome_of
 from harness.engine.phases import Phases
+from harness.engine.phases import PreconditionsUnmetError
 from harness.engine.result import artifact_used
 from harness.engine.result import error_text
 from harness.engine.result import settings_used
@@ -36,12 +38,12 @@ from harness.lab.lab import bring_up
 from harness.lab.lab import reserve
 from harness.lab.leftovers import uninterrupted
 from harness.lab.topology import MachineSpec
-from harness.plan.build import build
+from harness.plan.build import readdressed
+from harness.plan.model import PhasePlan
 from harness.plan.model import Plan
 from harness.plan.show import describe
 from harness.probe.prober import Prober
 from harness.process import Runner
-from harness.scenario.load import LoadedScenario
 from harness.settings import Keep
 from harness.settings import Settings
 from harness.wait import Clock
@@ -54,13 +56,12 @@ KEPT_FOR = timedelta(hours=12)
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What one run is made of: the scenario, its plan, the provider and why it is that one.
+    """What one run is made of: its plan, the provider and why it is that one.
 
     `plan` stands before any machine does; its subnet is the one a lab would take first.
     """
 
     run_id: str
-    loaded: LoadedScenario
     plan: Plan
     choice: ProviderChoice
 
@@ -124,7 +125,7 @@ class ScenarioRun:
                 self._phases = self._stand_up()
             for phase in self.plan.phases:
                 if phase.name not in self._results:
-                    self._results[phase.name] = self._phases.enter(phase)
+                    self._results[phase.name] = self._enter(self._phases, phase)
                 if phase.name == name:
                     break
         except BaseException as error:
@@ -142,6 +143,14 @@ class ScenarioRun:
                 self._collect(self._lab)
                 self._tear_down(self._lab)
             return self._result()
+
+    def _enter(self, phases: Phases, phase: PhasePlan) -> PhaseResult:
+        try:
+            return phases.enter(phase)
+        except PreconditionsUnmetError as error:
+            # The report is to show how they stood, although nothing could be judged.
+            self._results[phase.name] = PhaseResult(phase.name, preconditions=error.seen)
+            raise
 
     def _stand_up(self) -> Phases:
         """Provide the artifacts, bring the machines up, and make ready what enters phases."""
@@ -162,20 +171,14 @@ class ScenarioRun:
             )
             with contextlib.ExitStack() as unless_up:
                 unless_up.enter_context(reservation)
-                self.plan = build(
-                    self.request.loaded,
-                    subnet=reservation.subnet,
-                    provider=provider,
-                    pins=store.pins,
-                    arch=self.plan.artifacts[0].arch,
-                )
-                self._lab = bring_up(reservation, self._lab_request())
+                self.plan = readdressed(self.plan, reservation.subnet)
+                self._lab = bring_up(reservation, lab_request(self.plan, self.folder))
                 unless_up.pop_all()
         self._cluster = Cluster(
             self._lab, self.plan, self._artifacts, folder=self.folder, runner=self._runner
         )
         self._recorder.write_piece("plan/plan.txt", describe(self.plan))
-        self._recorder.write_json("meta.json", self._result().to_dict())
+        self._recorder.write_json("meta.json", self._meta())
         remotes = {name: self._lab.remote(name) for name in self._lab.machines}
         return Phases(
             plan=self.plan,
@@ -186,15 +189,6 @@ class ScenarioRun:
             steps=self._steps,
             record=self._record,
             emit=self._emit,
-        )
-
-    def _lab_request(self) -> LabRequest:
-        return LabRequest(
-            machines=tuple(
-                MachineSpec(each.name, each.role, each.address, each.cpus, each.memory_mib)
-                for each in self.plan.machines
-            ),
-            log_dir=self.folder,
         )
 
     def _collect(self, lab: Lab) -> None:
@@ -252,6 +246,9 @@ class ScenarioRun:
             folder=self.folder,
             references=self.plan.scenario.references,
             phases=tuple(self._results.values()),
+            not_entered=tuple(
+                phase.name for phase in self.plan.phases if phase.name not in self._results
+            ),
             substrate=lab.substrate if lab is not None else "no machines",
             provider=self.request.choice.provider,
             provider_reason=self.request.choice.reason,
@@ -264,6 +261,12 @@ class ScenarioRun:
             error=error_text(self._error),
         )
 
+    def _meta(self) -> Mapping[str, object]:
+        """Return what is known before anything was seen, for a run that never ends by itself."""
+        known = self._result().to_dict()
+        later = ("exit_code", "outcome", "ended", "phases", "not_entered", "leftovers", "error")
+        return {name: value for name, value in known.items() if name not in later}
+
     def _outcome(self) -> Outcome:
         verdicts = [each.verdict for phase in self._results.values() for each in phase.verdicts]
         return outcome_of(verdicts, self._error)
@@ -271,6 +274,17 @@ class ScenarioRun:
     def _versions(self) -> Mapping[str, str]:
         refs = {each.kind: each.version for each in self.plan.artifacts}
         return {str(kind): version for kind, version in sorted(refs.items())}
+
+
+def lab_request(plan: Plan, log_dir: Path) -> LabRequest:
+    """Return what the lab layer is asked to make for `plan`; its logs go to `log_dir`."""
+    return LabRequest(
+        machines=tuple(
+            MachineSpec(each.name, each.role, each.address, each.cpus, each.memory_mib)
+            for each in plan.machines
+        ),
+        log_dir=log_dir,
+    )
 
 
 def _narrate_to(tell: Callable[[str], None]) -> Callable[[str, str], None]:

@@ -16,6 +16,7 @@ from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
 from harness.engine.run import RunRequest
 from harness.engine.run import ScenarioRun
+from harness.errors import HarnessError
 from harness.errors import UsageError
 from harness.lab import host
 from harness.lab.host_facts import facts_from
@@ -38,6 +39,8 @@ from harness.wait import SystemClock
 class RunSession:
     """Runs scenarios by their files, one lab each, and keeps what they came to.
 
+    `not_started` has why a scenario has no run: this host cannot carry it.
+
     `emit` hears every event, `on_result` each result as soon as its run is over. `clock` and
     `runner` are this host's unless a test says otherwise.
     """
@@ -48,8 +51,9 @@ class RunSession:
     runner: Runner = field(default_factory=LocalRunner)
     clock: Clock = field(default_factory=SystemClock)
     results: list[ScenarioResult] = field(default_factory=list)
+    not_started: dict[Path, HarnessError] = field(default_factory=dict)
     _runs: dict[Path, ScenarioRun] = field(default_factory=dict)
-    _plans: dict[Path, tuple[LoadedScenario, Plan]] = field(default_factory=dict)
+    _plans: dict[Path, Plan] = field(default_factory=dict)
     _choice: host.ProviderChoice | None = None
 
     def __post_init__(self) -> None:
@@ -69,12 +73,12 @@ class RunSession:
 
     def planned(self, path: Path, phase: str) -> tuple[PlannedExpectation, ...]:
         """Return the expectations of a phase; raises `ScenarioError` for a file with mistakes."""
-        _, plan = self._plan(path)
+        plan = self._plan(path)
         return next(each.expectations for each in plan.phases if each.name == phase)
 
     def phase_index(self, path: Path, phase: str) -> int:
         """Return the place of a phase in its file; raises `UsageError` for an unknown one."""
-        names = [each.name for each in self._plan(path)[1].phases]
+        names = [each.name for each in self._plan(path).phases]
         if phase not in names:
             raise UsageError(
                 f"Looking for phase {phase!r} in {path}", f"its phases are {', '.join(names)}"
@@ -83,8 +87,14 @@ class RunSession:
 
     def enter(self, path: Path, phase: str) -> PhaseResult:
         """Bring the scenario's cluster into the phase, and return what the phase came to."""
+        if path in self.not_started:
+            raise self.not_started[path]
         if path not in self._runs:
-            self._runs[path] = self._start(path)
+            try:
+                self._runs[path] = self._start(path)
+            except HarnessError as error:
+                self.not_started[path] = error
+                raise
         return self._runs[path].enter(phase)
 
     def run_of(self, path: Path) -> ScenarioRun:
@@ -104,15 +114,14 @@ class RunSession:
         for path in tuple(self._runs):
             self.finish(path, interrupted_by)
 
-    def _plan(self, path: Path) -> tuple[LoadedScenario, Plan]:
+    def _plan(self, path: Path) -> Plan:
         if path not in self._plans:
-            loaded = load(path)
-            self._plans[path] = (loaded, plan_of(loaded, self.settings))
+            self._plans[path] = plan_of(load(path), self.settings)
         return self._plans[path]
 
     def _start(self, path: Path) -> ScenarioRun:
         """Return a new run, on a host that can carry it; raises `HostLacksError` on another."""
-        loaded, plan = self._plan(path)
+        plan = self._plan(path)
         facts = facts_from(read_host(self.runner, self.settings, os.environ))
         choice = host.choose_provider(facts, self.settings.provider)
         host.require(
@@ -125,7 +134,7 @@ class RunSession:
             ),
         )
         return ScenarioRun(
-            RunRequest(self.run_id, loaded, plan, choice),
+            RunRequest(self.run_id, plan, choice),
             settings=self.settings,
             runner=self.runner,
             clock=self.clock,

@@ -34,6 +34,10 @@ from harness.probe.prober import Prober
 from harness.scenario import model as scenario
 from harness.wait import Clock
 
+# A state that was not reached by then may never be, and why is wanted while it is judged. A walk
+# up the ladder takes up to 15 s (kubectl's 10 and the dials' 5) and is seen at the next look.
+LAST_CHANCE_SECONDS = 20.0
+
 
 @dataclass
 class _Watched:
@@ -165,7 +169,8 @@ class PhaseWatch:
             each for each in self._watched if isinstance(each.expectation, scenario.Diagnosis)
         ]
         last_chance = any(
-            self._now() > each.window.opened + each.window.within for each in diagnosis
+            self._now() > each.window.opened + each.window.within - LAST_CHANCE_SECONDS
+            for each in diagnosis
         )
         wanted = any(each.open for each in diagnosis) or self._diagnoses.latest is None
         if self._wants_diagnosis() and wanted and ((reached and settled) or last_chance):

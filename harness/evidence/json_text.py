@@ -17,6 +17,7 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _NUMBER = re.compile(r"-?\d[\d.eE+-]*+")
 # Between a member's name and its value, which may be the first of a list (HTTP headers are).
 _COLON = re.compile(r"\s*+:\s*+\[?\s*+")
+_OPTION = re.compile(r"--?[\w-]+")
 _COMMA = re.compile(r"\s*+,\s*+")
 
 
@@ -60,7 +61,8 @@ def redact_json(text: str, redact: Callable[[str], str]) -> str:
         position = found.end()
         colon = _COLON.match(text, position)
         is_name_of_next = colon is not None
-        is_option_of_next = content.startswith("-") and _COMMA.match(text, position) is not None
+        is_option = _OPTION.fullmatch(content) is not None
+        is_option_of_next = is_option and _COMMA.match(text, position) is not None
         before = content
         number = _NUMBER.match(text, colon.end()) if colon is not None else None
         if colon is not None and number is not None and kind_of_name(content) is not None:

@@ -105,7 +105,7 @@ def _redact_once(text: str) -> str:
     if plain == text and _ESCAPED_LETTER.search(text) is None:
         return text
     if is_json(text):
-        return redact_json(redact_private_keys(text), redact)
+        return redact_json(redact_private_keys(text), _redact_once)
     lines = text.split("\n")
     if len(lines) > 1 and all(line[:1] in {"{", ""} for line in lines):
         lines = redact_private_keys(text).split("\n")

@@ -127,11 +127,7 @@ class Creation:
 
     def run(self) -> Created:
         """Take all steps, each within its bound; raise a `HarnessError` at the first that fails."""
-        with self._step(STEP_IMAGE):
-            image = self._image() if self._on_docker else None
-        with self._step(STEP_NETWORKS):
-            host_reason = self._host_layer()
-            self._write_topology(image)
+        host_reason = self.lay_out()
         with self._step(STEP_MACHINES):
             said = self._up()
         with self._step(STEP_ACCESS):
@@ -150,6 +146,18 @@ class Creation:
             ),
             timings=dict(self._timings),
         )
+
+    def lay_out(self) -> str | None:
+        """Make ready what `vagrant up` needs: image, networks, topology, isolation of this host.
+
+        Returns why this host does not isolate the lab, None where it does.
+        """
+        with self._step(STEP_IMAGE):
+            image = self._image() if self._on_docker else None
+        with self._step(STEP_NETWORKS):
+            host_reason = self._host_layer()
+            self._write_topology(image)
+        return host_reason
 
     def keep_evidence(self) -> None:
         """Keep what the machines printed, before they go; each on its own."""

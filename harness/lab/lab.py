@@ -36,6 +36,7 @@ from harness.lab.docker import Docker
 from harness.lab.isolation import IsolationReport
 from harness.lab.leftovers import LOCK_SECONDS
 from harness.lab.leftovers import NAMES_LOCK
+from harness.lab.leftovers import Tools
 from harness.lab.locks import FileLock
 from harness.lab.locks import host_lock
 from harness.lab.machine import Machine
@@ -44,6 +45,7 @@ from harness.lab.records import LabState
 from harness.lab.remote import Remote
 from harness.lab.ssh import ParamikoRemote
 from harness.lab.vagrant import Vagrant
+from harness.lab.vagrant import environment
 from harness.process import Runner
 from harness.settings import ProviderName
 from harness.settings import Settings
@@ -123,14 +125,9 @@ class Reservation:
         if self.done:
             return
         with leftovers.uninterrupted():
-            removal = leftovers.remove(
-                self.record,
-                runner=self.host.runner,
-                clock=self.host.clock,
-                settings=self.host.settings,
-                log=self.log,
-                narrate=self.narrate,
-            )
+            host = self.host
+            tools = Tools(host.runner, host.clock, host.settings, self.narrate)
+            removal = leftovers.remove(self.record, tools, log=self.log)
             self.done = True
             self._lock.release()
         if removal.problems:
@@ -265,20 +262,9 @@ def bring_up(reservation: Reservation, request: LabRequest) -> Lab:
     Raises `InfrastructureError` when something does not come up; evidence is then in the request's
     folder and everything of the run is removed, as after an interrupt.
     """
-    reservation.log = request.log
-    reservation.record = replace(
-        reservation.record, machines=tuple(spec.name for spec in request.machines)
-    )
+    creation = _begin(reservation, request)
     record = reservation.record
-    creation = Creation(
-        record,
-        request,
-        runner=reservation.host.runner,
-        clock=reservation.host.clock,
-        narrate=reservation.narrate,
-    )
     with _files_written(), _removing(reservation, creation.keep_evidence):
-        request.log_dir.mkdir(parents=True, exist_ok=True)
         records.write(record)
         created = creation.run()
         machine.save(record.folder, created.machines, created.isolation)
@@ -290,6 +276,35 @@ def bring_up(reservation: Reservation, request: LabRequest) -> Lab:
         reservation=reservation,
         timings=created.timings,
         _remotes=created.remotes,
+    )
+
+
+def lay_out(reservation: Reservation, request: LabRequest) -> Mapping[str, str]:
+    """Make all ready for `vagrant up` to be typed by hand, and return the environment it needs.
+
+    The bench compares that with `bring_up`. What is made then goes with the reservation.
+    """
+    creation = _begin(reservation, request)
+    record = reservation.record
+    with _files_written(), _removing(reservation):
+        records.write(record)
+        creation.lay_out()
+    return environment(record.folder, record.provider)
+
+
+def _begin(reservation: Reservation, request: LabRequest) -> Creation:
+    """Name the machines in the record and return what makes them."""
+    request.log_dir.mkdir(parents=True, exist_ok=True)
+    reservation.log = request.log
+    reservation.record = replace(
+        reservation.record, machines=tuple(spec.name for spec in request.machines)
+    )
+    return Creation(
+        reservation.record,
+        request,
+        runner=reservation.host.runner,
+        clock=reservation.host.clock,
+        narrate=reservation.narrate,
     )
 
 

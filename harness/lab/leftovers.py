@@ -21,6 +21,7 @@ from harness.errors import InfrastructureError
 from harness.lab import isolation
 from harness.lab import node_image
 from harness.lab import records
+from harness.lab import ssh_files
 from harness.lab import sysctls
 from harness.lab.docker import Docker
 from harness.lab.locks import FileLock
@@ -63,44 +64,55 @@ class Removal:
     problems: tuple[str, ...] = ()
 
 
-def remove(
-    record: LabRecord,
-    *,
-    runner: Runner,
-    clock: Clock,
-    settings: Settings,
-    log: Path | None,
-    narrate: Narrate,
-) -> Removal:
-    """Remove all that `record` names; the caller holds its lock, or knows its run to be dead."""
+@dataclass(frozen=True)
+class Tools:
+    """What removing needs: programs, time, settings, and whom to tell (step, detail)."""
+
+    runner: Runner
+    clock: Clock
+    settings: Settings
+    narrate: Narrate
+
+
+def remove(record: LabRecord, tools: Tools, *, log: Path | None) -> Removal:
+    """Remove all that `record` names; the caller holds its lock."""
+    vagrant: Step | None = None
+    if record.provider is not ProviderName.DOCKER:
+        vagrant = ("machines", lambda: _destroy_vms(record, tools.runner, log))
+    # Container machines do not go through `vagrant destroy`, which takes 7-11 s for what the engine
+    # does in two: all that Vagrant knows of them lies in the run's folder and goes with it, and
+    # labels find them also when that was never written or is damaged.
+    return _remove(record.run_id, record.folder, tools, machines=vagrant)
+
+
+def _remove(run_id: str, folder: Path, tools: Tools, *, machines: Step | None = None) -> Removal:
+    """Remove all that a run of this id makes; without `machines`, those of the docker provider."""
+    runner, clock = tools.runner, tools.clock
+    sockets = ssh_files.socket_dir(run_id)
+    table = isolation.host_table(run_id)
     problems = _each(
         [
-            ("processes", lambda: end_orphans(record, clock)),
-            ("SSH connections", lambda: close_sockets(record.socket_dir, runner)),
+            ("processes", lambda: end_orphans(folder, clock)),
+            ("SSH connections", lambda: close_sockets(sockets, runner)),
+            *([machines] if machines is not None else []),
         ],
-        narrate,
+        tools.narrate,
     )
-    if record.provider is ProviderName.DOCKER:
-        # Not through `vagrant destroy`, which takes 7-11 s for what the engine does in two: all
-        # that Vagrant knows of container machines lies in the run's folder and goes with it, and
-        # labels find them also when that was never written or is damaged.
-        problems += _sweep(Docker(runner), record.run_id, narrate)
-    else:
-        problems += _each([("machines", lambda: _destroy_vms(record, runner, log))], narrate)
-    table = record.nft_table
+    if machines is None:
+        problems += _sweep(Docker(runner), run_id, tools.narrate)
     problems += _each(
-        [("packet filter", lambda: isolation.remove_from_host(runner, table))], narrate
+        [("packet filter", lambda: isolation.remove_from_host(runner, table))], tools.narrate
     )
     if not problems:
         # The record goes last: as long as something is left, a later `clean` must find it.
         problems = _each(
             [
-                ("state folder", lambda: shutil.rmtree(record.folder)),
-                ("sysctls", lambda: _restore_sysctls(settings, runner, clock, narrate)),
+                ("state folder", lambda: _remove_folder(folder)),
+                ("sysctls", lambda: _restore_sysctls(tools)),
             ],
-            narrate,
+            tools.narrate,
         )
-    return Removal(record.run_id, tuple(problems))
+    return Removal(run_id, tuple(problems))
 
 
 def clean(
@@ -117,48 +129,36 @@ def clean(
     Live labs and other users' are never touched. Returns one removal for each lab there was to
     remove, in no case raising for a lab that could not be.
     """
-    removals = []
+    tools = Tools(runner, clock, settings, narrate)
+    removals: list[Removal] = []
     for entry in records.list_labs(settings.labs_dir, runner, now=clock.now()):
         wanted = entry.state is LabState.DEAD or (
             entry.state is LabState.KEPT and (kept_too or entry.run_id in named)
         )
         if wanted:
-            removals.append(_clean_one(entry, runner, clock, settings, narrate))
+            removals += _clean_one(entry, tools)
     with contextlib.suppress(HarnessError):
-        _restore_sysctls(settings, runner, clock, narrate)
+        _restore_sysctls(tools)
         _remove_image_build(runner)
     return tuple(removals)
 
 
-def _clean_one(
-    entry: LabEntry, runner: Runner, clock: Clock, settings: Settings, narrate: Narrate
-) -> Removal:
-    if entry.record is not None:
-        # Between listing and this a run cannot have come alive: a run id is used once. Holding the
-        # lock keeps a second `clean` away.
-        lock = FileLock(entry.record.lock_path)
-        try:
-            if not lock.try_acquire(f"clean, process {os.getpid()}"):
-                return Removal(entry.run_id)
-            return remove(
-                entry.record,
-                runner=runner,
-                clock=clock,
-                settings=settings,
-                log=None,
-                narrate=narrate,
-            )
-        except HarnessError as problem:
-            return Removal(entry.run_id, (str(problem),))
-        finally:
-            lock.release()
-    problems = _sweep(Docker(runner), entry.run_id, narrate)
-    table = isolation.host_table(entry.run_id)
-    steps = [("packet filter", lambda: isolation.remove_from_host(runner, table))]
-    folder = entry.folder
-    if folder is not None and not problems:
-        steps.append(("state folder", lambda: shutil.rmtree(folder)))
-    return Removal(entry.run_id, (*problems, *_each(steps, narrate)))
+def _clean_one(entry: LabEntry, tools: Tools) -> tuple[Removal, ...]:
+    """Remove one lab; return nothing when another `clean` is at it."""
+    if entry.record is None:
+        # Its names follow from the run's id.
+        folder = entry.folder or tools.settings.labs_dir / entry.run_id
+        return (_remove(entry.run_id, folder, tools),)
+    # Between listing and this a run cannot have come alive: a run id is used once.
+    lock = FileLock(entry.record.lock_path)
+    try:
+        if not lock.try_acquire(f"clean, process {os.getpid()}"):
+            return ()
+        return (remove(entry.record, tools, log=None),)
+    except HarnessError as problem:
+        return (Removal(entry.run_id, (str(problem),)),)
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -181,12 +181,12 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def end_orphans(record: LabRecord, clock: Clock) -> None:
+def end_orphans(folder: Path, clock: Clock) -> None:
     """End what a killed run started and left running, such as `vagrant up` in the middle.
 
     They are known by the mark in their environment, which no other process has.
     """
-    marker = "=".join(*mark(record.folder).items()).encode()
+    marker = "=".join(*mark(folder).items()).encode()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         orphans = _marked(marker)
         if not orphans:
@@ -250,17 +250,22 @@ def _sweep(docker: Docker, run_id: str, narrate: Narrate) -> list[str]:
     return _each(steps, narrate) and _each(steps, narrate)
 
 
-def _restore_sysctls(settings: Settings, runner: Runner, clock: Clock, narrate: Narrate) -> None:
+def _remove_folder(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _restore_sysctls(tools: Tools) -> None:
     """Put the host's sysctls back if no lab is left; its record is gone already."""
     with host_lock(
         NAMES_LOCK,
         holder=f"process {os.getpid()}",
         bound=LOCK_SECONDS,
-        clock=clock,
-        narrate=lambda text: narrate("sysctls", text),
+        clock=tools.clock,
+        narrate=lambda text: tools.narrate("sysctls", text),
     ):
-        if not any(settings.labs_dir.glob("k5-*")):
-            sysctls.restore(settings.state_dir, runner)
+        if not any(tools.settings.labs_dir.glob("k5-*")):
+            sysctls.restore(tools.settings.state_dir, tools.runner)
 
 
 def _remove_image_build(runner: Runner) -> None:

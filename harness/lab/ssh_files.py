@@ -80,7 +80,7 @@ def ssh_config(
     blocks = [_block(name, endpoint) for name, endpoint in endpoints.items()]
     common = (
         "Host *",
-        f"  UserKnownHostsFile {known_hosts_path}",
+        f'  UserKnownHostsFile "{known_hosts_path}"',
         "  GlobalKnownHostsFile /dev/null",
         "  StrictHostKeyChecking yes",
         "  HostKeyAlgorithms ssh-ed25519",
@@ -93,7 +93,7 @@ def ssh_config(
         f"  ServerAliveInterval {ALIVE_INTERVAL}",
         f"  ServerAliveCountMax {ALIVE_COUNT}",
         "  ControlMaster auto",
-        f"  ControlPath {socket_dir}/%n",
+        f'  ControlPath "{socket_dir}/%n"',
         f"  ControlPersist {PERSIST_SECONDS}",
     )
     return "\n\n".join([*blocks, "\n".join(common)]) + "\n"
@@ -114,7 +114,7 @@ def _block(name: str, endpoint: SshEndpoint) -> str:
         f"  HostName {endpoint.address}",
         f"  Port {endpoint.port}",
         f"  User {endpoint.user}",
-        f"  IdentityFile {endpoint.key_path}",
+        f'  IdentityFile "{endpoint.key_path}"',
         # known_hosts has the alias too, so an address that another lab had does no harm.
         f"  HostKeyAlias {name}",
     )

@@ -23,6 +23,9 @@ NAT_RANGES = (IPv4Network("172.30.64.0/18"), IPv4Network("10.212.0.0/16"))
 # The bridge's own address, and the first machine's: below are left to gateways.
 GATEWAY_OFFSET = 1
 FIRST_MACHINE_OFFSET = 10
+# Tunnels set the default route as two halves (0.0.0.0/1, 128.0.0.0/1), and no network of somebody's
+# own is wider than 10.0.0.0/8.
+SHORTEST_PREFIX = 8
 
 # `ip` answers at once; this only bounds a host that is out of breath.
 IP_SECONDS = 20.0
@@ -85,12 +88,13 @@ def parse_addresses(text: str) -> tuple[IPv4Network, ...]:
 
 
 def parse_routes(text: str) -> tuple[IPv4Network, ...]:
-    """Return the destinations in `ip -j -4 route`, without the default route."""
-    return tuple(
+    """Return the destinations in `ip -j -4 route`, without default routes."""
+    found = (
         IPv4Network(route["dst"], strict=False)
         for route in json.loads(text)
-        if route["dst"] not in ("default", "0.0.0.0/0")
+        if route["dst"] != "default"
     )
+    return tuple(network for network in found if network.prefixlen >= SHORTEST_PREFIX)
 
 
 def _each_24(ranges: Iterable[IPv4Network]) -> Iterator[IPv4Network]:

@@ -24,6 +24,7 @@ NAMES = (
     "kernel.keys.root_maxkeys",
     "kernel.keys.root_maxbytes",
 )
+PROC = Path("/proc/sys")
 # A container that writes a few files: 1 s measured.
 CONTAINER_SECONDS = 60.0
 
@@ -79,7 +80,7 @@ def restore(state_dir: Path, runner: Runner) -> Mapping[str, str]:
 
 
 def _proc(name: str) -> Path:
-    return Path("/proc/sys") / name.replace(".", "/")
+    return PROC / name.replace(".", "/")
 
 
 def _read(name: str) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from harness.lab.docker import LABEL_RUN
 from harness.lab.subnets import gateway
 from harness.lab.vagrant import BOOT_SECONDS
 from harness.lab.vagrant import PROJECT
@@ -94,6 +95,7 @@ def topology(
         "box": box,
         "host_key_marker": HOST_KEY_MARKER,
         "labels": dict(labels),
+        "run_label": f"{LABEL_RUN}={run_id}",
         "boot_timeout": BOOT_SECONDS,
         "private_key": str(key),
         "public_key": public_key,

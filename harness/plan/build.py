@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import IPv4Network
 
 from harness.artifacts.pins import Pins
@@ -69,6 +70,15 @@ def build(
         artifacts=tuple(pins.refs(str(version), arch)),
         phases=phases,
     )
+
+
+def readdressed(plan: Plan, subnet: IPv4Network) -> Plan:
+    """Return `plan` with its machines in `subnet`: a lab takes one that is free when it begins."""
+    machines = tuple(
+        replace(machine, address=str(subnet[FIRST_ADDRESS + index]))
+        for index, machine in enumerate(plan.machines)
+    )
+    return replace(plan, subnet=subnet, machines=machines)
 
 
 def _machines(workers: int, subnet: IPv4Network) -> Iterator[MachinePlan]:

@@ -43,12 +43,12 @@ _ON_THE_HOST = {
         "says so"
     ),
     ProviderName.LIBVIRT: (
-        "on the host: libvirt forwards nothing from or to the private network; with root, a rule "
-        "also stops what goes from the lab to services of the host"
+        "on the host: libvirt forwards nothing from or to the private network; a rule of the "
+        "harness's own is not there for VMs yet"
     ),
     ProviderName.VIRTUALBOX: (
-        "on the host: the private network is host-only; with root, a rule also stops what goes "
-        "from the lab to services of the host"
+        "on the host: the private network is host-only; a rule of the harness's own is not there "
+        "for VMs yet"
     ),
 }
 

@@ -58,11 +58,12 @@ def _lines(result: ScenarioResult) -> Iterator[str]:
     yield f"- run {result.run_id}, {result.started}{took}"
     for reference in result.references:
         yield f"- {reference}"
-    if result.config_not_arrived:
-        yield f"- **given, but not taken over by k0s:** {', '.join(result.config_not_arrived)}"
     for phase in result.phases:
         yield ""
         yield from _phase(phase)
+    if result.not_entered:
+        yield ""
+        yield f"Not entered, so nothing is said of: {', '.join(result.not_entered)}"
     if result.error is not None:
         yield from ("", "What ended the run:", "```")
         yield from result.error.splitlines()[:_ERROR_LINES]

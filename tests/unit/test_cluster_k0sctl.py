@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from harness.cluster.k0sctl import ApplyFailedError
+from harness.cluster.k0sctl import K0sctl
 from harness.cluster.k0sctl import phase_title
 from harness.cluster.k0sctl import reason_of
 
@@ -37,3 +38,30 @@ def test_a_refused_configuration_is_told_from_an_apply_that_failed():
         "'/var/lib/k0s/images/k0s-airgap-bundle': No space left on device"
     )
     assert not ApplyFailedError(full, log).refused
+
+
+class Writer:
+    """Stands for k0sctl v0.31.0: writes over what is there and does not truncate it."""
+
+    def __init__(self, *texts):
+        self.texts = list(texts)
+
+    def run(self, argv, **_):
+        target = Path(argv[argv.index("--kubeconfig-out") + 1])
+        with target.open("r+b" if target.exists() else "wb") as file:
+            file.write(self.texts.pop(0).encode())
+
+
+def test_a_kubeconfig_shorter_than_the_one_before_it_has_no_remains_of_that(tmp_path):
+    kubeconfig = tmp_path / "kubeconfig"
+    k0sctl = K0sctl(
+        Path("k0sctl"),
+        config=tmp_path / "k0sctl.yaml",
+        known_hosts=tmp_path / "known_hosts",
+        scratch=tmp_path,
+        log=tmp_path / "k0sctl.log",
+        runner=Writer("client-key-data: LS0tQo=\n", "client-key-data: LS0=\n"),
+    )
+    for _ in range(2):
+        k0sctl.apply(kubeconfig=kubeconfig, api_address="192.168.56.10", deadline=1)
+    assert kubeconfig.read_text() == "client-key-data: LS0=\n"

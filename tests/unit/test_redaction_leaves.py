@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.evidence.redaction import redact
 
-# Quoted from docs: the condition and message texts measured on k0s v1.32.3+k0s.0, docker provider.
+# Conditions and messages as measured on k0s v1.32.3+k0s.0 with the docker provider.
 MEASURED = """\
 False FailedDiscoveryCheck failing or missing response from \
 https://10.110.84.73:443/apis/metrics.k8s.io/v1beta1: \
@@ -85,6 +85,9 @@ def test_digests_uids_and_names_are_untouched():
         "kubectl create token --help",
         # The volume of a pod as k0s writes it; only the name of the volume speaks of a token.
         '"volumes":[{"name":"konnectivity-agent-token","projected":{"sources":[]}}]',
+        # So do its arguments; the token is in a file.
+        '["--token-path=/var/run/secrets/tokens/konnectivity-agent-token", "--next"]',
+        '["--x=konnectivity-agent-token", "next", "token", "next"]',
         '{"args": ["--cluster-id", "konnectivity-agent-token", "next"]}',
         "public key, keyboard, monkey=banana, keyring: x",
     ],
@@ -111,14 +114,14 @@ documents = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(texts)
 def test_redacting_twice_is_redacting_once(text):
     once = redact(text)
     assert redact(once) == once
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(documents, st.sampled_from([None, 2]), st.booleans())
 def test_json_stays_json_at_any_depth(document, indent, ascii_only):
     text = json.dumps({"top": document}, indent=indent, ensure_ascii=ascii_only)
@@ -170,10 +173,10 @@ def test_the_time_grows_with_the_length_and_not_with_its_square(kind):
     def line(length: int) -> str:
         return WORST[kind] * (length // len(WORST[kind]))
 
-    short = min(seconds(line(50_000)) for _ in range(3))
-    long = seconds(line(400_000))
+    short = min(seconds(line(20_000)) for _ in range(3))
+    long = seconds(line(160_000))
     # Eight times the length takes eight times as long; with its square it would be sixty-four.
-    assert long < 24 * max(short, 0.005)
+    assert long < 24 * max(short, 0.002)
 
 
 def test_a_line_of_5_mb_with_a_secret_in_it_is_done_in_seconds():

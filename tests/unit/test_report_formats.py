@@ -182,7 +182,6 @@ def test_what_went_wrong_beside_the_verdicts_stands_in_the_summary():
         changed(
             error=error.text(),
             leftovers=("network k0s-1a2b",),
-            config_not_arrived=("spec.network.x",),
             phases=(
                 dataclasses.replace(
                     BROKEN,
@@ -197,7 +196,6 @@ def test_what_went_wrong_beside_the_verdicts_stands_in_the_summary():
     assert "Applying k0s: no end" in text
     assert text.count("    line") < 10
     assert "**left behind:** network k0s-1a2b" in text
-    assert "spec.network.x" in text
     assert "precondition does not hold: nodes are Ready: 1 of 2" in text
     assert "precondition not seen: konnectivity is off: no reading" in text
 
@@ -355,12 +353,11 @@ def test_the_nightly_shows_a_scenario_that_never_ran():
     assert nightly.without_verdict(planned[:1], [changed(phases=())]) == ("konnectivity-off",)
 
 
-def test_a_job_summary_never_grows_beyond_what_is_shown():
-    results = [
-        changed(scenario=f"s{number}", title="x" * 200_000, phases=()) for number in range(9)
-    ]
+def test_a_job_summary_never_grows_beyond_what_is_shown(monkeypatch):
+    results = [changed(scenario=f"s{number}", title="x" * 5000) for number in range(9)]
+    monkeypatch.setattr(nightly, "_LONGEST", 20_000)
     text = nightly.job_summary([], results)
-    assert len(text.encode()) < 1_000_000
+    assert len(text.encode()) < 20_000
     assert all(f"| s{number} |" in text for number in range(9))
     assert "left out here" in text
 
