@@ -140,8 +140,10 @@ class ScenarioRun:
         # Everything in here has a bound of its own, so a second Ctrl-C waits for the clean-up.
         with uninterrupted():
             if self._lab is not None:
-                self._collect(self._lab)
-                self._tear_down(self._lab)
+                try:
+                    self._collect(self._lab)
+                finally:
+                    self._tear_down(self._lab)
             return self._result()
 
     def _enter(self, phases: Phases, phase: PhasePlan) -> PhaseResult:

@@ -1,0 +1,299 @@
+"""The command line: data on stdout, narration on stderr, an exit code that the last line says."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from harness.engine.events import ScenarioResult
+from harness.engine.outcome import outcome_of
+from harness.engine.session import RunSession
+from harness.errors import HostLacksError
+from harness.errors import InfrastructureError
+
+ROOT = Path(__file__).parents[2]
+HEAD = "format: k0s-harness/1\nname: x\ntitle: X\n"
+PHASE = "phases:\n  - name: a\n    expect: [{pods: {selector: a=b, ready: 1}}]\n"
+
+
+@pytest.fixture(autouse=True)
+def _own_place(tmp_path, monkeypatch):
+    """No test touches the user's own folders, or is moved by the user's own settings."""
+    for name in ("PROVIDER", "KEEP", "K0S_BINARY", "K0S_HARNESS_MIRROR", "K0S_HARNESS_RUNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("K0S_HARNESS_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("K0S_HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place = tmp_path / "project"
+    place.mkdir()
+    (place / "scenarios").symlink_to(ROOT / "scenarios")
+    monkeypatch.chdir(place)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command; returns exit code, stdout and stderr, after the checks that hold for all."""
+
+    def command(*arguments):
+        code = cli.main([str(each) for each in arguments])
+        out, err = capsys.readouterr()
+        last = err.rstrip("\n").splitlines()[-1]
+        assert last.startswith(f"k0s-harness: exit {code}: "), err
+        assert "Traceback" not in err
+        return code, out, err
+
+    return command
+
+
+def test_help_answers_at_once_and_loads_nothing_heavy():
+    code = (
+        "import sys, time; began = time.monotonic()\n"
+        "from harness import cli\n"
+        "cli._parser().format_help()\n"
+        "print(time.monotonic() - began, *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, *modules = done.stdout.split()
+    assert float(seconds) < 1.0
+    heavy = {"paramiko", "pydantic", "yaml", "pytest", "vagrant", "testinfra"}
+    assert not heavy & set(modules)
+
+
+def test_every_verb_of_the_design_is_there(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--help"])
+    assert caught.value.code == 0
+    said = capsys.readouterr().out
+    for verb in ("run", "plan", "doctor", "diagnose", "labs", "artifacts", "validate", "schema"):
+        assert re.search(rf"^\s+{verb}\s", said, re.MULTILINE), verb
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["fly"], ["run"], ["validate"], ["diagnose"], ["artifacts"], ["plan", "x", "--bad"]],
+)
+def test_a_wrong_command_line_is_usage_and_its_last_line_says_so(capsys, arguments):
+    try:
+        code = cli.main(arguments)
+    except SystemExit as ended:
+        code = ended.code
+    out, err = capsys.readouterr()
+    assert code == 2
+    assert out == ""
+    assert err.rstrip("\n").splitlines()[-1].startswith("k0s-harness: exit 2: ")
+
+
+def test_the_projects_own_scenarios_are_valid(run):
+    code, out, err = run("validate", *sorted(Path("scenarios").glob("*.yaml")))
+    assert (code, out) == (0, "")
+    assert "scenarios without a mistake" in err
+
+
+def test_a_scenario_may_be_named_by_its_name_alone(run):
+    assert run("validate", "konnectivity-off")[0] == 0
+
+
+def test_every_mistake_in_every_file_is_told_at_once_with_its_place(run):
+    Path("one.yaml").write_text(HEAD + PHASE + "extra: 1\n")
+    Path("two.yaml").write_text(HEAD.replace("title", "titel") + PHASE)
+    code, out, err = run("validate", "one.yaml", "two.yaml")
+    assert (code, out) == (2, "")
+    assert re.search(r"^one\.yaml:7:1: ", err, re.MULTILINE)
+    assert re.search(r"^two\.yaml:3:1: ", err, re.MULTILINE)
+
+
+BAD = {
+    "unknown key": HEAD + PHASE + "extra: 1\n",
+    "duplicate key": HEAD + "name: y\n" + PHASE,
+    "wrong type": HEAD + PHASE.replace("ready: 1", "ready: many"),
+    "off for a boolean": HEAD
+    + PHASE.replace("pods: {selector: a=b, ready: 1}", "apiservice: {name: v1.a, available: off}"),
+    "no unit": HEAD + PHASE.replace("ready: 1", "ready: 1, within: 30"),
+    "unknown component": HEAD + "cluster: {disable_components: [konectivity-server]}\n" + PHASE,
+    "two phases with one name": HEAD + PHASE + PHASE.removeprefix("phases:\n"),
+    "empty": "",
+    "not yaml": "{[",
+    "no text": b"\xff\xfe\x00",
+    "too large": "#" * 10_000_000,
+    "a bomb": "a: &a [x,x,x,x,x,x,x,x]\n"
+    + "".join(
+        f"{new}: &{new} [{','.join([f'*{old}'] * 8)}]\n"
+        for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan", "run"])
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_input_is_usage_with_file_line_and_column_and_starts_nothing(run, verb, kind):
+    content = BAD[kind]
+    Path("bad.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
+    code, out, err = run(verb, "bad.yaml")
+    assert (code, out) == (2, "")
+    assert re.search(r"^bad\.yaml:\d+:\d+: \S", err, re.MULTILINE)
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan", "run"])
+def test_a_scenario_that_is_not_there_gets_the_nearest_names(run, verb):
+    code, out, err = run(verb, "konectivity-off")
+    assert (code, out) == (2, "")
+    assert "did you mean konnectivity-off" in err
+
+
+def test_a_plan_says_what_would_be_built_and_starts_nothing(run, tmp_path):
+    code, out, _ = run("plan", "konnectivity-off")
+    assert code == 0
+    for word in ("controller0", "worker1", "v1.32.3+k0s.0", "FailedDiscoveryCheck"):
+        assert word in out
+    assert not (tmp_path / "state").exists()
+    assert not Path("runs").exists()
+
+
+KERNEL = HEAD + PHASE.replace(
+    "    expect", "    change: [{clock_step: {machine: worker0, by: 2m}}]\n    expect"
+)
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_a_change_of_the_kernel_is_refused_on_containers_with_its_line(run, verb):
+    Path("clock.yaml").write_text(KERNEL)
+    code, out, err = run(verb, "clock.yaml", "--provider", "docker")
+    assert (code, out) == (2, "")
+    assert re.search(r"clock\.yaml:6:\d+: .*reaches the kernel", err)
+
+
+@pytest.mark.parametrize("verb", ["plan", "run", "doctor"])
+def test_an_unknown_provider_is_usage_with_the_known_ones(run, verb):
+    arguments = [] if verb == "doctor" else ["konnectivity-on"]
+    code, _, err = run(verb, *arguments, "--provider", "vmware")
+    assert code == 2
+    assert "docker, libvirt, virtualbox" in err
+
+
+def test_the_schema_is_json_and_the_committed_one(run):
+    code, out, _ = run("schema")
+    assert code == 0
+    assert json.loads(out)["$schema"].startswith("https://json-schema.org/")
+    assert out == (ROOT / "schema/scenario.schema.json").read_text()
+
+
+def test_a_cluster_file_that_is_not_there_or_none_is_usage(run):
+    Path("other.yaml").write_text("a: 1\n")
+    for name in ("missing.yaml", "other.yaml"):
+        code, out, err = run("diagnose", "--k0sctl", name)
+        assert (code, out) == (2, "")
+        assert name in err
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, InfrastructureError, HostLacksError])
+def test_every_ending_has_its_exit_code(run, monkeypatch, ending):
+    def end(_options):
+        raise ending("Doing this", "that happened") if ending is not KeyboardInterrupt else ending
+
+    monkeypatch.setattr(cli, "_schema", end)
+    code, _, err = run("schema")
+    expected = {KeyboardInterrupt: 130, InfrastructureError: 4, HostLacksError: 3}[ending]
+    assert code == expected
+    assert ending is KeyboardInterrupt or "Doing this: that happened" in err
+
+
+# --- scenarios through pytest, the engine replaced ---------------------------------------------
+
+
+class FakeRun:
+    """A run that ends as it is told, in whichever phase is entered."""
+
+    def __init__(self, session, path, error):
+        self._session = session
+        self._name = path.stem
+        self._error = error
+
+    def enter(self, _phase):
+        raise self._error
+
+    def finish(self, _interrupted_by):
+        return ScenarioResult(
+            run_id=self._session.run_id,
+            scenario=self._name,
+            title="T",
+            outcome=outcome_of((), self._error),
+            started="2026-11-23T05:37:05+00:00",
+            ended="2026-11-23T05:43:31+00:00",
+            folder=self._session.folder / self._name,
+            error=str(self._error),
+        )
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """How runs end, by scenario: `start` for those that do not begin, `enter` for the others."""
+    ends = {}
+    sessions = []
+
+    def start(session, path):
+        sessions.append(session)
+        when, error = ends[path.stem]
+        if when == "start":
+            raise error
+        return FakeRun(session, path, error)
+
+    monkeypatch.setattr(RunSession, "_start", start)
+    # Its plugin imports all of hypothesis at the end of a session within this one.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+    ends["sessions"] = sessions
+    before = signal.getsignal(signal.SIGTERM)
+    yield ends
+    signal.signal(signal.SIGTERM, before)
+
+
+LACKS = HostLacksError("Choosing a provider", "there is no docker", remedy="apt-get install it")
+LOST = InfrastructureError("Making machines", "worker1 is lost")
+
+
+@pytest.mark.parametrize(
+    ("when", "error", "expected"), [("start", LACKS, 3), ("enter", LOST, 4), ("enter", LACKS, 3)]
+)
+def test_a_run_that_fails_ends_with_its_reason_and_its_code(run, engine, when, error, expected):
+    engine["konnectivity-on"] = (when, error)
+    code, out, err = run("run", "konnectivity-on")
+    assert code == expected
+    assert str(error) in out + err
+
+
+def test_a_scenario_that_could_not_start_is_not_lost_beside_one_that_ran(run, engine):
+    engine["konnectivity-on"] = ("enter", LOST)
+    engine["konnectivity-off"] = ("start", LACKS)
+    code, out, err = run("run", "konnectivity-on", "konnectivity-off")
+    # Both are told; of two endings the one that nothing was seen of at all is the worse.
+    assert code == 3
+    assert "worker1 is lost" in out
+    assert "there is no docker" in err
+
+
+def test_an_interrupt_before_anything_began_is_told_as_one(run, engine):
+    engine["konnectivity-on"] = ("start", KeyboardInterrupt())
+    assert run("run", "konnectivity-on")[0] == 130
+
+
+def test_words_that_match_no_expectation_are_usage(run, engine):
+    code, _, err = run("run", "konnectivity-on", "-k", "nonsense")
+    assert code == 2
+    assert "no expectation matches -k nonsense" in err
+
+
+def test_settings_keep_their_origin_through_pytest(run, engine, monkeypatch):
+    monkeypatch.setenv("KEEP", "failure")
+    engine["konnectivity-on"] = ("enter", LOST)
+    run("run", "konnectivity-on", "--provider", "docker")
+    (session,) = engine["sessions"]
+    assert session.settings.origin["keep"] == "KEEP"
+    assert session.settings.origin["provider"] == "--provider"
+    assert session.settings.origin["runs_dir"] == "default"

@@ -1,0 +1,681 @@
+"""The engine on a real run's readings, played back on a clock that only sleeps move.
+
+The recording is of a run that ended met in both phases; what is changed in it afterwards must
+change the verdict.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from datetime import UTC
+from datetime import datetime
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from harness.artifacts.pins import load_pins
+from harness.check.model import Verdict
+from harness.cluster.k0sctl import APPLY_SECONDS
+from harness.cluster.k0sctl import ApplyFailedError
+from harness.engine import watch
+from harness.engine.background import Stage
+from harness.engine.events import PhaseEntered
+from harness.engine.events import StepEnded
+from harness.engine.events import StepProgress
+from harness.engine.events import TransitionSeen
+from harness.engine.events import VerdictReached
+from harness.engine.phases import PRECONDITIONS_SECONDS
+from harness.engine.phases import Phases
+from harness.engine.phases import PreconditionsUnmetError
+from harness.engine.steps import Steps
+from harness.engine.watch import PhaseWatch
+from harness.errors import ExitCode
+from harness.errors import InfrastructureError
+from harness.plan.build import build
+from harness.probe import controlplane
+from harness.scenario.load import load
+from harness.scenario.load import load_text
+from harness.scenario.words import Cause
+from harness.settings import ProviderName
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+WORKERS = ("worker0", "worker1")
+# Of the run, in seconds since it began: when `k0sctl apply` had ended, and when the preconditions
+# of its two phases held.
+APPLIED = (163.2, 309.5)
+BROKEN_AT = 199.13
+REPAIRED_AT = 311.62
+METRICS = "v1beta1.metrics.k8s.io"
+
+
+class ReplayClock:
+    """Time that only sleeps move; work that runs beside the stream has its own while it lasts."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def monotonic(self):
+        return self.at
+
+    def now(self):
+        return datetime.fromtimestamp(self.at, UTC)
+
+    def sleep(self, seconds):
+        self.at += max(seconds, 0.0)
+
+    @contextlib.contextmanager
+    def beside(self):
+        began = self.at
+        try:
+            yield
+        finally:
+            self.at = began
+
+
+class ReplayProber:
+    """Answers each probe with what was current then; `change` may turn it into another reading."""
+
+    def __init__(self, clock, readings, change=lambda reading: reading):
+        self._clock = clock
+        self._change = change
+        self._recorded = {}
+        for each in sorted(readings, key=lambda each: each.elapsed):
+            self._recorded.setdefault((each.where, each.argv), []).append(each)
+        self.rounds = []
+
+    def take(self, probes):
+        began = self._clock.monotonic()
+        found = tuple(self._change(self._current(each, began)) for each in probes)
+        self.rounds.append([each.argv for each in found])
+        self._clock.sleep(max((each.duration for each in found), default=0.0))
+        return found
+
+    def read(self, probe):
+        return self.take([probe])[0]
+
+    def _current(self, probe, now):
+        asked = self._recorded.get((probe.where, probe.argv))
+        assert asked, f"{probe.name} on {probe.where} is not in the recording: {probe.argv}"
+        return replace(
+            next((e for e in reversed(asked) if e.elapsed <= now), asked[0]), elapsed=now
+        )
+
+
+class BesidePool:
+    """Does the work at once, on a time of its own; it is done when that time has come."""
+
+    def __init__(self, clock):
+        self._clock = clock
+
+    def submit(self, work):
+        with self._clock.beside():
+            result = work()
+            ready = self._clock.monotonic()
+        return _Later(result, self._clock, ready)
+
+    def shutdown(self, **_):
+        """Nothing is left running."""
+
+
+@dataclass
+class _Later:
+    value: object
+    clock: ReplayClock
+    ready: float
+
+    def done(self):
+        return self.clock.monotonic() >= self.ready
+
+    def result(self):
+        return self.value
+
+
+def plan_of(loaded):
+    return build(
+        loaded,
+        subnet=IPv4Network("192.168.56.0/24"),
+        provider=ProviderName.DOCKER,
+        pins=load_pins(),
+        arch="amd64",
+    )
+
+
+@pytest.fixture
+def plan():
+    return plan_of(load(SCENARIOS / "konnectivity-off.yaml"))
+
+
+def plan_with(*expectations, phases=""):
+    lines = "\n".join(f"      - {each}" for each in expectations)
+    head = "format: k0s-harness/1\nname: x\ntitle: X\n"
+    cluster = "cluster: {disable_components: [konnectivity-server]}\n"
+    return plan_of(
+        load_text(
+            f"{head}{cluster}phases:\n  - name: only\n    expect:\n{lines}\n{phases}", "x.yaml"
+        )
+    )
+
+
+@dataclass
+class Watched:
+    """What a watch came to."""
+
+    results: dict
+    diagnosis: object
+    clock: ReplayClock
+    prober: ReplayProber
+    events: list = field(default_factory=list)
+    recorded: list = field(default_factory=list)
+
+    def __getitem__(self, identifier):
+        return self.results[identifier]
+
+
+@pytest.fixture
+def watched(recording, plan, monkeypatch):
+    """Watch one of the run's two phases, with `change` applied to each reading as it is taken."""
+
+    def run(phase, change=lambda reading: reading, expectations=None, **stage):
+        opened = BROKEN_AT if phase == "broken" else REPAIRED_AT
+        clock = ReplayClock(opened)
+        monkeypatch.setattr(watch, "ThreadPoolExecutor", lambda **_: BesidePool(clock))
+        prober = ReplayProber(clock, recording(f"konnectivity-off/watched-{phase}"), change)
+        planned = next(each for each in plan.phases if each.name == phase)
+        events, recorded = [], []
+        results, diagnosis = PhaseWatch(
+            Stage(
+                controller="controller0",
+                workers=WORKERS,
+                konnectivity=planned.konnectivity,
+                opened=opened,
+                endpoint_ready=BROKEN_AT - 0.05,
+                **stage,
+            ),
+            expectations or planned.expectations,
+            prober=prober,
+            clock=clock,
+            started=0.0,
+            record=recorded.extend,
+            emit=events.append,
+        ).run()
+        by_id = {each.id: each for each in results}
+        return Watched(by_id, diagnosis, clock, prober, events, recorded)
+
+    return run
+
+
+@pytest.fixture
+def one(recording):
+    """One recorded reading: by recording, probe, and a word it holds."""
+
+    def find(name, probe, word=""):
+        return next(
+            each
+            for each in recording(f"konnectivity-off/{name}")
+            if each.probe == probe and word in each.stdout
+        )
+
+    return find
+
+
+@pytest.fixture
+def lose(one):
+    """Change readings into looks that failed, as one of the run's own did."""
+    failed = one("failed-look", "listening")
+
+    def losing(probe, begin=0.0, end=float("inf"), where=None):
+        def change(reading):
+            hit = reading.probe.startswith(probe) and begin <= reading.elapsed < end
+            if hit and where in (None, reading.where):
+                return replace(reading, returncode=None, stdout="", error=failed.error)
+            return reading
+
+        return change
+
+    return losing
+
+
+def showing(other, begin=0.0, end=float("inf")):
+    """Change readings of the probe of `other` into `other`, from `begin` to `end`."""
+
+    def change(reading):
+        if reading.probe == other.probe and begin <= reading.elapsed < end:
+            return replace(other, elapsed=reading.elapsed)
+        return reading
+
+    return change
+
+
+def verdicts(found):
+    return {name: each.verdict for name, each in found.results.items()}
+
+
+def test_the_broken_phase_comes_to_the_verdicts_of_the_run(watched):
+    found = watched("broken")
+    assert {name: each.explanation for name, each in found.results.items()} == {
+        "apiservice": "reached after 42s and held for 45s (16 looks)",
+        "top_nodes": "reached after 42s",
+        "pods": "reached after 0s",
+        "diagnosis": "reached after 48s",
+    }
+    assert set(verdicts(found).values()) == {Verdict.MET}
+    assert found.diagnosis.cause is Cause.NO_ROUTE_TO_SERVICE_NETWORK
+    assert found["apiservice"].seconds == pytest.approx(87.3, abs=0.2)
+    assert found.clock.at - BROKEN_AT == pytest.approx(87.3, abs=0.5)
+
+
+def test_the_repaired_phase_comes_to_the_verdicts_of_the_run(watched):
+    found = watched("repaired")
+    assert set(verdicts(found).values()) == {Verdict.MET}
+    assert found["top_nodes"].explanation == "reached after 27s"
+    held = "reached after 27s and held for 45s (16 looks); "
+    assert found["apiservice"].explanation.startswith(held)
+    assert found["apiservice"].explanation.count("20 of 20 connections") == 4
+    assert found.diagnosis.cause is Cause.HEALTHY
+    assert found.clock.at - REPAIRED_AT == pytest.approx(72.2, abs=0.5)
+
+
+def test_transitions_are_told_once_with_the_seconds_since_the_phase_opened(watched):
+    found = watched("repaired")
+    told = [each for each in found.events if isinstance(each, TransitionSeen)]
+    assert [(each.where, round(each.elapsed)) for each in told] == [
+        ("apiservice", 1),
+        ("top_nodes", 1),
+        ("apiservice", 27),
+        ("top_nodes", 27),
+    ]
+    assert "No agent available" in told[0].text
+    assert [round(each.elapsed) for each in found["apiservice"].transitions] == [1, 27]
+    assert [each.id for each in found.events if isinstance(each, VerdictReached)] == [
+        "top_nodes",
+        "apiservice",
+    ]
+
+
+def test_everything_that_was_looked_at_is_recorded(watched):
+    found = watched("repaired")
+    asked = [argv for taken in found.prober.rounds for argv in taken]
+    assert sorted(each.argv for each in found.recorded) == sorted(asked)
+    assert any(each.probe.startswith("dial:") for each in found.recorded)
+
+
+def test_what_has_its_verdict_is_not_looked_at_any_more(watched):
+    found = watched("broken")
+    stream = [taken for taken in found.prober.rounds if len(taken) <= 3]
+    pods = [taken for taken in stream if any("pods" in argv for argv in taken)]
+    assert len(pods) == 1
+
+
+def test_two_expectations_of_one_object_cost_one_look(watched):
+    twice = plan_with(
+        f"apiservice: {{name: {METRICS}, available: false, hold: 45s}}",
+        f"apiservice: {{name: {METRICS}, available: false, reason: FailedDiscoveryCheck}}",
+    )
+    found = watched("broken", expectations=twice.phases[0].expectations)
+    assert set(verdicts(found)) == {"apiservice", "apiservice-2"}
+    assert set(verdicts(found).values()) == {Verdict.MET}
+    stream = [taken for taken in found.prober.rounds if len(taken) <= 3]
+    assert all(len(set(taken)) == len(taken) for taken in stream)
+
+
+def test_a_blind_spot_of_twenty_seconds_in_a_hold_is_inconclusive(watched, lose):
+    found = watched("broken", lose("apiservice", 255, 275))
+    assert found["apiservice"].verdict is Verdict.INCONCLUSIVE
+    assert "nothing could be read for" in found["apiservice"].explanation
+    assert found["top_nodes"].verdict is Verdict.MET
+    assert found["diagnosis"].verdict is Verdict.MET
+
+
+def test_a_blind_spot_of_a_few_seconds_ends_no_hold(watched, lose):
+    found = watched("broken", lose("apiservice", 255, 264))
+    assert found["apiservice"].verdict is Verdict.MET
+    assert any("no SSH to controller0" in each.text for each in found["apiservice"].transitions)
+
+
+def test_an_apiservice_that_nobody_can_read_is_inconclusive_and_not_unmet(watched, lose):
+    found = watched("repaired", lose("apiservice"))
+    assert found["apiservice"].verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_failure_that_is_gone_is_changed_behaviour_and_not_met(watched, one):
+    found = watched("broken", showing(one("repaired", "apiservice"), begin=205))
+    assert found["apiservice"].verdict is Verdict.NOT_MET
+    assert found["apiservice"].explanation.startswith("CHANGED BEHAVIOUR")
+    assert "not reached within 120s" in found["apiservice"].explanation
+    assert found["apiservice"].observed_text == "True Passed all checks passed"
+
+
+def test_another_failure_than_the_expected_one_is_not_met_and_no_changed_behaviour(watched, one):
+    early = one("states", "apiservice", "MissingEndpoints")
+    found = watched("broken", showing(early))
+    assert found["apiservice"].verdict is Verdict.NOT_MET
+    assert "CHANGED" not in found["apiservice"].explanation
+    assert "MissingEndpoints" in found["apiservice"].explanation
+
+
+def test_a_failure_that_heals_in_the_middle_of_its_hold_is_not_met(watched, one):
+    found = watched("broken", showing(one("repaired", "apiservice"), begin=265))
+    assert found["apiservice"].verdict is Verdict.NOT_MET
+    assert "flapping: held for" in found["apiservice"].explanation
+
+
+def test_the_failure_of_a_cluster_that_has_not_settled_proves_nothing(watched, one):
+    found = watched("broken", showing(one("repaired", "apiservice"), begin=235))
+    # It failed for 35 seconds before, for the expected reason too.
+    assert found["apiservice"].verdict is Verdict.NOT_MET
+
+
+def test_one_lapse_in_the_hold_is_flapping_and_not_met(watched, one):
+    lapse = one("states", "apiservice", "No agent available")
+    found = watched("repaired", showing(lapse, 361, 364))
+    assert found["apiservice"].verdict is Verdict.NOT_MET
+    assert found["apiservice"].explanation.startswith("flapping: held for 21s of 45s, then: False")
+    assert found["top_nodes"].verdict is Verdict.MET
+
+
+def test_a_worker_that_reaches_nothing_makes_it_partial_and_not_met(watched, one):
+    lost = one("watched-broken", "dial:10.109.145.162:443")
+
+    def cut_off(reading):
+        if reading.probe.startswith("dial:") and reading.where == "worker1":
+            # Three lost connections end a round.
+            return replace(reading, stdout=lost.stdout * 3, duration=3 * lost.duration)
+        return reading
+
+    found = watched("repaired", cut_off)
+    assert found["apiservice"].verdict is Verdict.NOT_MET
+    assert "partial: 0 of 3 connections" in found["apiservice"].explanation
+    assert "(3 timed-out)" in found["apiservice"].explanation
+    assert "worker0" not in found["apiservice"].explanation
+
+
+def test_a_worker_that_could_not_be_asked_is_no_proof_that_the_way_is_whole(watched, lose):
+    found = watched("repaired", lose("dial:", where="worker1"))
+    assert found["apiservice"].verdict is Verdict.INCONCLUSIVE
+    assert "no SSH" in found["apiservice"].explanation
+
+
+@pytest.mark.parametrize("probe", ["service", "endpoints", "tunnel"])
+def test_a_path_that_is_not_known_is_no_proof_that_the_way_is_whole(watched, lose, probe):
+    found = watched("repaired", lose(probe))
+    assert found["apiservice"].verdict is Verdict.INCONCLUSIVE
+    assert "not every connection could be tried" in found["apiservice"].explanation
+
+
+def test_failed_dials_that_the_server_counts_during_the_hold_make_it_partial(watched):
+    name = r"konnectivity_network_proxy_server_dial_failure_count\S*"
+    metric = re.compile(rf"^({name} )(\d+)$", re.MULTILINE)
+
+    def growing(reading):
+        if reading.probe == "tunnel" and reading.elapsed > 370:
+            more = metric.sub(lambda m: f"{m[1]}{int(m[2]) + 5}", reading.stdout, count=1)
+            assert more != reading.stdout
+            return replace(reading, stdout=more)
+        return reading
+
+    found = watched("repaired", growing)
+    assert found["apiservice"].verdict is Verdict.NOT_MET
+    assert "counted 5 failed dials" in found["apiservice"].explanation
+
+
+def test_a_slow_round_of_connections_keeps_the_verdict_open_until_it_ends(watched):
+    def slow(reading):
+        if reading.probe.startswith("dial:") and reading.where in WORKERS:
+            return replace(reading, duration=60.0)
+        return reading
+
+    found = watched("repaired", slow)
+    assert found["apiservice"].verdict is Verdict.MET
+    assert found.clock.at - REPAIRED_AT > 27 + 60
+
+
+def test_metrics_of_one_node_only_are_not_met_within_the_bound(watched):
+    def partial(reading):
+        if reading.probe == "top_nodes" and reading.returncode == 0:
+            *rows, _ = reading.stdout.strip().splitlines()
+            return replace(reading, stdout="\n".join(rows) + "\n")
+        return reading
+
+    found = watched("repaired", partial)
+    assert found["top_nodes"].verdict is Verdict.NOT_MET
+    assert "not reached within 120s; last seen: complete: worker0" in found["top_nodes"].explanation
+    assert found["apiservice"].verdict is Verdict.MET
+
+
+def test_a_cluster_that_is_not_healthy_is_told_why_and_not_that_nobody_looked(watched):
+    hoped = plan_with(
+        f"apiservice: {{name: {METRICS}, available: true, hold: 45s}}",
+        "diagnosis: {cause: healthy}",
+    )
+    found = watched("broken", expectations=hoped.phases[0].expectations)
+    assert found["apiservice"].verdict is Verdict.NOT_MET
+    assert found["diagnosis"].verdict is Verdict.NOT_MET
+    assert "no-route-to-service-network" in found["diagnosis"].observed_text
+    assert found.diagnosis.cause is Cause.NO_ROUTE_TO_SERVICE_NETWORK
+
+
+def test_every_phase_of_the_metrics_api_is_diagnosed_also_when_nothing_expects_it(watched):
+    failing = plan_with(f"apiservice: {{name: {METRICS}, available: true, within: 10s}}")
+    found = watched("broken", expectations=failing.phases[0].expectations)
+    assert found["apiservice"].verdict is Verdict.NOT_MET
+    assert found.diagnosis.cause is Cause.NO_ROUTE_TO_SERVICE_NETWORK
+
+
+def test_a_slow_provider_stretches_the_bound_and_never_the_hold(watched, one):
+    late = showing(one("states", "apiservice", "No agent available"), end=REPAIRED_AT + 150)
+    assert watched("repaired", late)["apiservice"].verdict is Verdict.NOT_MET
+    stretched = watched("repaired", late, stretch=2.0)
+    assert stretched["apiservice"].verdict is Verdict.MET
+    assert "held for 45s" in stretched["apiservice"].explanation
+
+
+# --- entering phases ------------------------------------------------------------------------------
+
+
+class FakeCluster:
+    """A cluster whose `k0sctl apply` ends at a given time, or refuses."""
+
+    def __init__(self, clock, ends, error=None):
+        self._clock = clock
+        self._ends = iter(ends)
+        self._error = error
+        self.applied = []
+
+    def apply(self, disabled, *, deadline, on_phase):
+        assert deadline == APPLY_SECONDS
+        self.applied.append(disabled)
+        on_phase("Connect to hosts")
+        self._clock.at = next(self._ends)
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.fixture
+def phases(recording, plan, monkeypatch):
+    """The run's own two phases from the end of its first apply on; `events` has what was told."""
+
+    def make(change=lambda reading: reading, *, of=plan, error=None, ends=APPLIED):
+        clock = ReplayClock(130.0)
+        monkeypatch.setattr(watch, "ThreadPoolExecutor", lambda **_: BesidePool(clock))
+        names = ("settling", "watched-broken", "watched-repaired")
+        readings = [each for name in names for each in recording(f"konnectivity-off/{name}")]
+        events = []
+        made = Phases(
+            plan=of,
+            cluster=FakeCluster(clock, ends, error),
+            prober=ReplayProber(clock, readings, change),
+            clock=clock,
+            started=0.0,
+            steps=Steps(clock, events.append),
+            record=[].extend,
+            emit=events.append,
+        )
+        return made, events
+
+    return make
+
+
+def test_the_whole_run_comes_to_its_verdicts_again(phases, plan):
+    made, events = phases()
+    broken, repaired = (made.enter(phase) for phase in plan.phases)
+    assert {each.verdict for each in (*broken.verdicts, *repaired.verdicts)} == {Verdict.MET}
+    assert [each.id for each in broken.verdicts] == ["apiservice", "top_nodes", "pods", "diagnosis"]
+    assert all(each.holds for each in (*broken.preconditions, *repaired.preconditions))
+    assert broken.diagnosis.cause is Cause.NO_ROUTE_TO_SERVICE_NETWORK
+    assert [each.text for each in repaired.changes] == ["turn konnectivity-server on"]
+    assert made.cluster.applied == [phase.disabled_components for phase in plan.phases]
+    assert [each.name for each in events if isinstance(each, PhaseEntered)] == [
+        "broken",
+        "repaired",
+    ]
+
+
+def test_what_preconditions_wait_for_is_told_on_change(phases, plan):
+    made, events = phases()
+    made.enter(plan.phases[0])
+    told = [each.text for each in events if isinstance(each, StepProgress)]
+    waiting = [text for text in told if text.startswith("metrics-server is Ready")]
+    assert len(waiting) == 1
+    assert "Pending, 0 endpoints" in waiting[0]
+    assert [each.title for each in events if isinstance(each, StepEnded)] == [
+        "k0sctl apply",
+        "Preconditions",
+        "Observe broken",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("probe", "words"),
+    [
+        ("endpoints", "metrics-server is Ready: "),
+        ("listening", "konnectivity is off: "),
+        ("nodes", "nodes are Ready: "),
+    ],
+)
+def test_preconditions_that_cannot_be_seen_make_the_phase_inconclusive(
+    phases, plan, lose, probe, words
+):
+    made, _ = phases(lose(probe))
+    with pytest.raises(PreconditionsUnmetError) as caught:
+        made.enter(plan.phases[0])
+    assert "inconclusive, its preconditions do not hold" in caught.value.text()
+    assert f"{words}Reading listening on controller0: no SSH" in caught.value.text()
+    assert caught.value.exit_code is ExitCode.INFRASTRUCTURE
+    assert made.clock.at - APPLIED[0] >= PRECONDITIONS_SECONDS
+
+
+def test_konnectivity_that_did_not_come_makes_the_phase_inconclusive_and_not_unmet(phases, plan):
+    # The second apply ends as well as the first, and the API server stays as it is.
+    def unchanged(reading):
+        if reading.probe == "apiserver_flags":
+            words = reading.stdout.split(" ")
+            kept = [word for word in words if not word.startswith("--egress-selector")]
+            return replace(reading, stdout=" ".join(kept))
+        return reading
+
+    made, _ = phases(unchanged)
+    made.enter(plan.phases[0])
+    with pytest.raises(PreconditionsUnmetError) as caught:
+        made.enter(plan.phases[1])
+    assert "konnectivity is on: the API server has no egress selector" in caught.value.text()
+    assert f"port {controlplane.AGENT_PORT} is listened on" in caught.value.text()
+
+
+def test_what_is_there_already_is_not_applied_again(phases):
+    twice = plan_with(
+        "pods: {selector: k8s-app=metrics-server, ready: 1}",
+        phases="  - name: again\n    expect:\n"
+        "      - pods: {selector: k8s-app=metrics-server, ready: 1}\n",
+    )
+    made, _ = phases(of=twice)
+    for phase in twice.phases:
+        made.enter(phase)
+    assert len(made.cluster.applied) == 1
+
+
+def test_a_cluster_settles_again_when_its_endpoint_was_gone(phases, one):
+    two = plan_with(
+        "pods: {selector: k8s-app=metrics-server, ready: 1}",
+        phases="  - name: after\n    expect:\n"
+        f"      - apiservice: {{name: {METRICS}, available: false, hold: 45s}}\n",
+    )
+    ready = showing(one("broken", "endpoints"), end=190)
+    gone = showing(one("settling", "endpoints"), begin=190, end=220)
+    made, _ = phases(lambda reading: gone(ready(reading)), of=two)
+    made.enter(two.phases[0])
+    (verdict,) = made.enter(two.phases[1]).verdicts
+    assert verdict.verdict is Verdict.MET
+    reached = re.match(r"reached after (\d+)s", verdict.explanation)
+    assert 40 <= int(reached[1]) <= 45
+
+
+@pytest.fixture
+def refusal(tmp_path):
+    """The reason of tests/recordings/k0sctl, as k0sctl's own error carries it."""
+    recorded = Path(__file__).parents[1] / "recordings/k0sctl/refused-unknown-field.log"
+    reason = re.search(r'spec: .*?unknown field .*?"enabled\\?"', recorded.read_text())
+    text = reason[0] if reason else 'unknown field "enabled"'
+    return ApplyFailedError(text.replace('\\"', '"'), tmp_path / "k0sctl.log")
+
+
+def test_a_refusal_that_is_expected_is_met_and_starts_no_watch(phases, refusal):
+    refused = plan_of(load(SCENARIOS / "article-config-refused.yaml"))
+    made, events = phases(of=refused, error=refusal)
+    result = made.enter(refused.phases[0])
+    (verdict,) = result.verdicts
+    assert verdict.verdict is Verdict.MET
+    assert 'unknown field "enabled"' in verdict.observed_text
+    assert result.preconditions == ()
+    assert any(isinstance(each, VerdictReached) for each in events)
+
+
+def test_a_refusal_in_other_words_is_not_the_expected_one(phases, tmp_path):
+    refused = plan_of(load(SCENARIOS / "article-config-refused.yaml"))
+    other = ApplyFailedError("spec: validation failed: no hosts", tmp_path / "k0sctl.log")
+    made, _ = phases(of=refused, error=other)
+    (verdict,) = made.enter(refused.phases[0]).verdicts
+    assert verdict.verdict is Verdict.NOT_MET
+    assert "no hosts" in verdict.observed_text
+
+
+def test_a_configuration_that_is_taken_where_a_refusal_is_expected_is_not_met(phases):
+    refused = plan_of(load(SCENARIOS / "article-config-refused.yaml"))
+    made, _ = phases(of=refused)
+    (verdict,) = made.enter(refused.phases[0]).verdicts
+    assert verdict.verdict is Verdict.NOT_MET
+    assert verdict.observed_text == "applied"
+
+
+def test_a_failed_apply_is_no_refusal_even_where_one_is_expected(phases, tmp_path):
+    refused = plan_of(load(SCENARIOS / "article-config-refused.yaml"))
+    failed = ApplyFailedError("not connected: connection reset", tmp_path / "k0sctl.log")
+    made, _ = phases(of=refused, error=failed)
+    with pytest.raises(ApplyFailedError, match="connection reset"):
+        made.enter(refused.phases[0])
+
+
+def test_a_refusal_that_nothing_expects_ends_the_run(phases, plan, refusal):
+    made, events = phases(error=refusal)
+    with pytest.raises(InfrastructureError, match="unknown field") as caught:
+        made.enter(plan.phases[0])
+    assert caught.value.exit_code is ExitCode.INFRASTRUCTURE
+    (ended,) = [each for each in events if isinstance(each, StepEnded)]
+    assert not ended.ok
+    assert "unknown field" in ended.text
+
+
+def test_what_a_refusal_kept_from_being_watched_has_a_verdict_too(phases, refusal):
+    both = plan_with(
+        "apply: {outcome: applied}",
+        "pods: {selector: k8s-app=metrics-server, ready: 1}",
+    )
+    made, _ = phases(of=both, error=refusal)
+    applied, pods = made.enter(both.phases[0]).verdicts
+    assert applied.verdict is Verdict.NOT_MET
+    assert (pods.id, pods.verdict) == ("pods", Verdict.INCONCLUSIVE)
+    assert "unknown field" in pods.explanation

@@ -1,0 +1,210 @@
+"""One run of one scenario: phases once and in file order, and an end that leaves nothing behind."""
+
+from __future__ import annotations
+
+import types
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from harness.artifacts.pins import load_pins
+from harness.check.model import Verdict
+from harness.engine.events import ExpectationResult
+from harness.engine.events import Outcome
+from harness.engine.events import PhaseResult
+from harness.engine.events import Precondition
+from harness.engine.phases import PreconditionsUnmetError
+from harness.engine.run import RunRequest
+from harness.engine.run import ScenarioRun
+from harness.errors import InfrastructureError
+from harness.lab.host import ProviderChoice
+from harness.plan.build import build
+from harness.process import LocalRunner
+from harness.scenario.load import load
+from harness.settings import ProviderName
+from harness.settings import Settings
+from harness.wait import SystemClock
+
+SCENARIO = Path(__file__).parents[2] / "scenarios/konnectivity-off.yaml"
+
+
+class FakePhases:
+    """Enters phases as it is told: each gives its verdict, or raises its error."""
+
+    def __init__(self, endings):
+        self._endings = endings
+        self.entered = []
+
+    def enter(self, phase):
+        self.entered.append(phase.name)
+        ending = self._endings.get(phase.name, Verdict.MET)
+        if isinstance(ending, BaseException):
+            raise ending
+        result = ExpectationResult("a", "pods", "expected", "observed", ending, "why")
+        return PhaseResult(phase.name, verdicts=(result,))
+
+
+class FakeLab:
+    """Machines that write down what becomes of them."""
+
+    substrate = "no machines at all"
+    run_id = "r1"
+    ssh_config = Path("ssh_config")
+    machines = ()
+    isolation = types.SimpleNamespace(lines=dict)
+
+    def __init__(self, error=None):
+        self._error = error
+        self.fate = []
+
+    def destroy(self):
+        self.fate.append("destroyed")
+        if self._error is not None:
+            raise self._error
+
+    def keep(self, _until):
+        self.fate.append("kept")
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    """A run whose phases end as given, on a lab that is only written down."""
+
+    def made(endings=None, *, lab=None, keep="never"):
+        settings = Settings.from_environment({"HOME": str(tmp_path)}, {"keep": keep})
+        plan = build(
+            load(SCENARIO),
+            subnet=IPv4Network("192.168.56.0/24"),
+            provider=ProviderName.DOCKER,
+            pins=load_pins(),
+            arch="amd64",
+        )
+        run = ScenarioRun(
+            RunRequest("r1", plan, ProviderChoice(ProviderName.DOCKER, "a test")),
+            settings=settings,
+            runner=LocalRunner(),
+            clock=SystemClock(),
+            emit=[].append,
+        )
+        phases = FakePhases(endings or {})
+        lab = lab or FakeLab()
+
+        def stand_up():
+            monkeypatch.setattr(run, "_lab", lab)
+            return phases
+
+        monkeypatch.setattr(run, "_stand_up", stand_up)
+        monkeypatch.setattr(run, "_collect", lambda _lab: lab.fate.append("collected"))
+        return run, phases, lab
+
+    return made
+
+
+def test_phases_are_entered_once_each_in_file_order_whoever_asks_first(make):
+    run, phases, _ = make()
+    repaired = run.enter("repaired")
+    assert phases.entered == ["broken", "repaired"]
+    assert run.enter("repaired") is repaired
+    assert run.enter("broken").name == "broken"
+    assert phases.entered == ["broken", "repaired"]
+
+
+def test_a_later_phase_waits_until_it_is_asked_for(make):
+    run, phases, _ = make()
+    run.enter("broken")
+    assert phases.entered == ["broken"]
+
+
+@pytest.mark.parametrize("error", [InfrastructureError("Doing", "failed"), KeyboardInterrupt()])
+def test_a_run_that_failed_gives_everybody_the_same_error(make, error):
+    run, phases, _ = make({"broken": error})
+    for name in ("broken", "repaired", "broken"):
+        with pytest.raises(type(error)) as caught:
+            run.enter(name)
+        assert caught.value is error
+    assert phases.entered == ["broken"]
+
+
+def test_preconditions_that_do_not_hold_stand_in_the_result_and_are_inconclusive(make):
+    seen = (Precondition("nodes are Ready", holds=False, text="1 of 2"),)
+    run, _, _ = make({"repaired": PreconditionsUnmetError("repaired", seen)})
+    with pytest.raises(PreconditionsUnmetError):
+        run.enter("repaired")
+    result = run.finish()
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert [(each.name, each.preconditions) for each in result.phases] == [
+        ("broken", ()),
+        ("repaired", seen),
+    ]
+    assert "1 of 2" in result.error
+
+
+@pytest.mark.parametrize(
+    ("endings", "outcome"),
+    [
+        ({}, Outcome.MET),
+        ({"broken": Verdict.NOT_MET}, Outcome.NOT_MET),
+        ({"repaired": Verdict.INCONCLUSIVE}, Outcome.INCONCLUSIVE),
+    ],
+)
+def test_the_outcome_is_that_of_the_verdicts_and_the_machines_go(make, endings, outcome):
+    run, _, lab = make(endings)
+    run.enter("repaired")
+    assert run.finish().outcome is outcome
+    assert lab.fate == ["collected", "destroyed"]
+
+
+def test_an_interrupt_goes_before_verdicts_and_the_machines_go(make):
+    run, _, lab = make()
+    run.enter("broken")
+    result = run.finish(KeyboardInterrupt())
+    assert result.outcome is Outcome.INTERRUPTED
+    assert result.error == "interrupted"
+    assert lab.fate == ["collected", "destroyed"]
+
+
+def test_evidence_that_cannot_be_collected_keeps_no_machine(make, monkeypatch):
+    run, _, lab = make()
+    run.enter("broken")
+
+    def fail(_lab):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(run, "_collect", fail)
+    with pytest.raises(OSError, match="no space"):
+        run.finish()
+    assert lab.fate == ["destroyed"]
+
+
+def test_machines_that_could_not_be_removed_are_named_and_no_success(make):
+    stuck = InfrastructureError("Removing the lab", "network k0s-1 is in use")
+    run, _, _ = make(lab=FakeLab(stuck))
+    run.enter("repaired")
+    result = run.finish()
+    assert result.outcome is Outcome.INFRASTRUCTURE
+    assert "network k0s-1 is in use" in result.leftovers[0]
+
+
+@pytest.mark.parametrize(
+    ("keep", "endings", "fate"),
+    [
+        ("always", {}, "kept"),
+        ("failure", {}, "destroyed"),
+        ("failure", {"repaired": Verdict.NOT_MET}, "kept"),
+        ("never", {"repaired": Verdict.NOT_MET}, "destroyed"),
+    ],
+)
+def test_machines_are_kept_only_as_asked_and_then_it_says_how_to_enter(make, keep, endings, fate):
+    run, _, lab = make(endings, keep=keep)
+    run.enter("repaired")
+    result = run.finish()
+    assert lab.fate == ["collected", fate]
+    if fate == "kept":
+        assert "ssh -F ssh_config controller0" in result.leftovers[0]
+
+
+def test_a_run_that_nobody_entered_has_no_verdict_and_nothing_to_remove(make):
+    run, _, lab = make()
+    assert run.finish().outcome is Outcome.INCONCLUSIVE
+    assert lab.fate == []

@@ -1,0 +1,71 @@
+"""Steps of a run: told as they begin and end, and timed."""
+
+import pytest
+
+from harness.engine.events import StepEnded
+from harness.engine.events import StepProgress
+from harness.engine.events import StepStarted
+from harness.engine.steps import Steps
+from harness.errors import InfrastructureError
+
+
+class Clock:
+    at = 100.0
+
+    def monotonic(self):
+        return self.at
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def steps(clock, told):
+    return Steps(clock, told.append)
+
+
+def test_a_step_is_told_with_its_bound_its_progress_and_its_time(steps, clock, told):
+    with steps.step("Machines", 60.0) as tell:
+        clock.at += 12.34
+        tell("waiting for worker1")
+    assert told == [
+        StepStarted("Machines", 60.0),
+        StepProgress("waiting for worker1"),
+        StepEnded("Machines", 12.3, ok=True),
+    ]
+    assert steps.timings == {"Machines": 12.3}
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (InfrastructureError("Doing this", "that happened"), "Doing this: that happened"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (ZeroDivisionError("secret"), "ZeroDivisionError"),
+    ],
+)
+def test_a_step_that_fails_says_so_and_keeps_its_error(steps, clock, told, error, text):
+    def fail():
+        with steps.step("Machines"):
+            clock.at += 1
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        fail()
+    assert caught.value is error
+    assert told[-1] == StepEnded("Machines", 1.0, ok=False, text=text)
+    assert steps.timings == {"Machines": 1.0}
+
+
+def test_steps_of_one_name_are_added_up(steps, clock):
+    for seconds in (10, 5):
+        with steps.step("k0sctl apply"):
+            clock.at += seconds
+    assert steps.timings == {"k0sctl apply": 15.0}

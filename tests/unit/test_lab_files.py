@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InfrastructureError
+from harness.lab import isolation
+from harness.lab import machine
+from harness.lab import ssh_files
+from harness.lab import sysctls
+from harness.lab import topology
+from harness.lab.isolation import IsolationReport
+from harness.lab.lab import substrate
+from harness.lab.machine import Machine
+from harness.lab.ssh_files import SshEndpoint
+from harness.lab.topology import MachineSpec
+from harness.lab.topology import Network
+from harness.lab.topology import Networks
+from harness.scenario.words import Role
+from harness.settings import ProviderName
+
+RECORDED = Path(__file__).parent / "recordings" / "lab"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMrMVdGHwFsVRHTLitZTy19ERfaxvq+t+nQwGUppX+vo"
+NETWORKS = Networks(
+    nat=Network("k5-abc123-nat", "k5-abc123n", "172.30.64.0/24"),
+    private=Network("k5-abc123-private", "k5-abc123p", "192.168.56.0/24"),
+)
+SPECS = (
+    MachineSpec("controller0", Role.CONTROLLER, "192.168.56.10"),
+    MachineSpec("worker0", Role.WORKER, "192.168.56.11"),
+)
+
+
+def endpoints(port=22):
+    return {
+        spec.name: SshEndpoint(spec.address, port, "vagrant", Path("/a home/id")) for spec in SPECS
+    }
+
+
+def test_known_hosts_has_each_machine_by_alias_and_by_address():
+    text = ssh_files.known_hosts({"controller0": KEY, "worker0": KEY}, endpoints())
+    assert text.splitlines()[0] == f"controller0,192.168.56.10 {KEY}"
+    other_port = ssh_files.known_hosts({"worker0": KEY}, endpoints(2222))
+    assert other_port == f"worker0,[192.168.56.11]:2222 {KEY}\n"
+
+
+@pytest.mark.parametrize("line", ["", "cat: no such file", "ssh-rsa AAAA host", "ssh-ed25519"])
+def test_anything_but_an_ed25519_key_is_not_pinned(line):
+    with pytest.raises(InfrastructureError, match="host key of worker0"):
+        ssh_files.host_key(line, "worker0")
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no OpenSSH on this host")
+def test_openssh_reads_the_configuration_as_it_is_meant(tmp_path):
+    path = tmp_path / "ssh_config"
+    path.write_text(
+        ssh_files.ssh_config(endpoints(), Path("/a home/known_hosts"), Path("/tmp/k5.ssh"))
+    )
+    read = subprocess.run(
+        ["ssh", "-G", "-F", str(path), "worker0"], capture_output=True, text=True, check=True
+    )
+    settings = dict(line.split(" ", 1) for line in read.stdout.splitlines() if " " in line)
+    assert settings["hostname"] == "192.168.56.11"
+    assert settings["user"] == "vagrant"
+    assert settings["identityfile"] == "/a home/id"
+    assert settings["userknownhostsfile"] == "/a home/known_hosts"
+    assert settings["stricthostkeychecking"] == "true"
+    assert settings["controlpath"] == "/tmp/k5.ssh/worker0"
+    assert settings["hostkeyalgorithms"] == "ssh-ed25519"
+
+
+def test_control_sockets_fit_into_a_sockets_address():
+    # 107 bytes, of which ssh wants 17 for a temporary name (sun_path of unix(7)).
+    assert len(f"{ssh_files.socket_dir('k5-abc123')}/controller0") + 17 < 107
+
+
+def test_interfaces_are_told_apart_by_what_they_carry():
+    links = json.loads((RECORDED / "ip-address.json").read_text())
+    routes = json.loads((RECORDED / "ip-route-default.json").read_text())
+    assert machine.interface_with(links, "192.168.57.11") == "eth1"
+    assert machine.interface_with(links, "192.168.57.12") is None
+    assert machine.default_interface(routes) == "eth0"
+    assert machine.default_interface([]) is None
+
+
+def test_a_machines_name_is_its_private_address():
+    lines = machine.hosts_file(SPECS).splitlines()
+    assert "192.168.56.10 controller0" in lines
+    assert not [line for line in lines if line.startswith("127.") and "controller0" in line]
+
+
+def test_a_kept_labs_machines_are_read_back_as_they_were(tmp_path):
+    machines = {
+        spec.name: Machine(
+            spec.name, spec.role, spec.address, endpoints()[spec.name], "eth0", "eth1"
+        )
+        for spec in SPECS
+    }
+    report = IsolationReport(machines=True, host=False, host_reason="it needs root")
+    machine.save(tmp_path, machines, report)
+    assert machine.load(tmp_path) == (machines, report)
+    (tmp_path / machine.SAVED).write_text("{}")
+    with pytest.raises(InfrastructureError, match="not a lab's description"):
+        machine.load(tmp_path)
+
+
+def test_the_topology_gives_each_machine_both_addresses():
+    data = json.loads(
+        topology.topology(
+            run_id="k5-abc123",
+            provider=ProviderName.DOCKER,
+            machines=SPECS,
+            networks=NETWORKS,
+            labels={"a": "b"},
+            image="k0s-harness/node:1",
+            box=None,
+            key=Path("/s/id"),
+            public_key=KEY,
+            dropped=topology.dropped_capabilities(),
+        )
+    )
+    assert [(one["address"], one["nat_address"]) for one in data["machines"]] == [
+        ("192.168.56.10", "172.30.64.10"),
+        ("192.168.56.11", "172.30.64.11"),
+    ]
+    assert {"SYS_TIME", "SYS_MODULE", "SYS_RAWIO"} <= set(data["drop_capabilities"])
+    assert data["networks"]["nat"]["gateway"] == "172.30.64.1"
+
+
+def test_each_layer_of_isolation_has_a_sentence_also_where_it_does_not_hold():
+    lines = IsolationReport(machines=True, host=False, host_reason="it needs root").lines()
+    assert set(lines) == {"machines", "host"}
+    assert "it needs root" in lines["host"]
+    assert "libvirt" in str(isolation.planned(ProviderName.LIBVIRT).host_reason)
+
+
+def test_the_counters_that_are_read_are_those_the_rules_make():
+    listed = json.loads((RECORDED / "nft-counters.json").read_text())["nftables"]
+    names = {entry["counter"]["name"] for entry in listed if "counter" in entry}
+    rules = isolation.machine_rules("eth0")
+    assert names == {
+        isolation.COUNTER_SERVICES,
+        isolation.COUNTER_PODS,
+        isolation.COUNTER_NAMES,
+        isolation.COUNTER_OTHER,
+    }
+    assert all(f"counter name {name} drop" in rules for name in names)
+
+
+@pytest.mark.parametrize(
+    ("provider", "count", "words"),
+    [
+        (ProviderName.DOCKER, 3, "three containers sharing this host's kernel"),
+        (ProviderName.DOCKER, 1, "one container sharing this host's kernel"),
+        (ProviderName.LIBVIRT, 3, "three VMs"),
+    ],
+)
+def test_containers_are_never_called_vms(provider, count, words):
+    assert substrate(provider, count) == words
+
+
+class Proc:
+    """The host's sysctls as files in a folder."""
+
+    def __init__(self, folder, monkeypatch):
+        self.folder = folder
+        monkeypatch.setattr(sysctls, "PROC", folder)
+        monkeypatch.setattr(sysctls.os, "geteuid", lambda: 0)
+        for name in sysctls.NAMES:
+            self.set(name, "0")
+
+    def set(self, name, value):
+        path = self.folder / name.replace(".", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{value}\n")
+
+    def get(self, name):
+        return (self.folder / name.replace(".", "/")).read_text().strip()
+
+
+@pytest.fixture
+def proc(tmp_path, monkeypatch):
+    return Proc(tmp_path / "proc", monkeypatch)
+
+
+def test_sysctls_are_put_back_and_forgotten(proc, tmp_path):
+    sysctls.record(tmp_path)
+    proc.set("vm.overcommit_memory", "1")
+    assert sysctls.restore(tmp_path, None) == {"vm.overcommit_memory": "0"}
+    assert proc.get("vm.overcommit_memory") == "0"
+    assert sysctls.restore(tmp_path, None) == {}
+    assert not sysctls.reference_path(tmp_path).exists()
+
+
+def test_a_second_lab_does_not_take_a_kubelets_values_for_the_hosts(proc, tmp_path):
+    sysctls.record(tmp_path)
+    proc.set("kernel.panic", "10")
+    sysctls.record(tmp_path)
+    sysctls.restore(tmp_path, None)
+    assert proc.get("kernel.panic") == "0"
+
+
+def test_a_sysctl_this_kernel_lacks_is_left_alone(proc, tmp_path):
+    (proc.folder / "kernel" / "panic_on_oops").unlink()
+    sysctls.record(tmp_path)
+    assert sysctls.restore(tmp_path, None) == {}
+
+
+def test_a_damaged_reference_is_reported_once(proc, tmp_path):
+    sysctls.reference_path(tmp_path).write_text("{")
+    with pytest.raises(InfrastructureError, match="could not be read"):
+        sysctls.restore(tmp_path, None)
+    assert sysctls.restore(tmp_path, None) == {}

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.lab.topology import HOST_KEY_MARKER
+from harness.lab.vagrant import Vagrant
+from harness.lab.vagrant import VagrantError
+from harness.lab.vagrant import environment
+from harness.lab.vagrant import last_warning
+from harness.lab.vagrant import machine_lines
+from harness.lab.vagrant import reason
+from harness.process import CommandFailedError
+from harness.process import Completed
+from harness.settings import ProviderName
+
+RECORDED = Path(__file__).parent / "recordings" / "lab"
+
+
+def recorded(name: str) -> Completed:
+    """Vagrant's output; the recording has stdout first, and errors begin without indentation."""
+    text = (RECORDED / name).read_text()
+    lines = text.splitlines(keepends=True)
+    narration = [line for line in lines if line.startswith(("==> ", "    ", "Bringing machine"))]
+    rest = [line for line in lines if line not in narration]
+    return Completed(("vagrant", "up"), 1, "".join(narration), "".join(rest), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (
+            "vagrant-early.log",
+            'the Vagrantfile cannot be read: KeyError: key not found: "run_label"',
+        ),
+        ("vagrant-boot.log", "Timed out while waiting for the machine to boot."),
+        (
+            "vagrant-conn.log",
+            (
+                "Cannot connect to the Docker daemon at unix:///nonexistent.sock. "
+                "Is the docker daemon running?"
+            ),
+        ),
+        (
+            "vagrant-name.log",
+            (
+                'Conflict. The container name "/k5-j40i80-worker0" is already in use by container '
+                '"9f0651eef2c2137527f98e36486158fa62183a3fef9a381d8b2d7cea405d69d1". '
+                "You have to remove (or rename) that container to be able to reuse that name."
+            ),
+        ),
+    ],
+)
+def test_vagrants_error_becomes_one_sentence(name, sentence):
+    assert reason(recorded(name)) == sentence
+
+
+def test_an_end_without_a_word_still_says_something():
+    assert reason(Completed(("vagrant",), 3, "", "", 0.1)) == "exit status 3 without a word"
+
+
+def test_the_last_warning_says_why_a_machine_did_not_come_up():
+    warning = last_warning(recorded("vagrant-boot.log"))
+    assert warning == "worker0: Warning: Authentication failure. Retrying..."
+    assert last_warning(recorded("vagrant-name.log")) is None
+
+
+def test_a_failed_up_quotes_vagrant_and_says_where_the_rest_is(tmp_path):
+    class Failing:
+        def run(self, _argv, *, doing, log, **_):
+            raise CommandFailedError(doing, recorded("vagrant-boot.log"), log=log)
+
+    log = tmp_path / "vagrant.log"
+    vagrant = Vagrant(Failing(), folder=tmp_path, provider=ProviderName.DOCKER, log=log)
+    with pytest.raises(VagrantError) as failed:
+        vagrant.up(["worker0"])
+    text = failed.value.text()
+    assert "Timed out while waiting for the machine to boot." in text
+    assert "Authentication failure" in text
+    assert str(log) in text
+
+
+def test_host_keys_are_read_from_what_the_machines_printed():
+    said = Completed(("vagrant",), 0, (RECORDED / "vagrant-provision.txt").read_text(), "", 1.0)
+    keys = machine_lines(said, HOST_KEY_MARKER)
+    assert set(keys) == {"worker0"}
+    assert keys["worker0"].startswith("ssh-ed25519 AAAA")
+
+
+def test_a_run_keeps_its_state_to_itself_and_asks_nobody_outside(tmp_path):
+    variables = environment(tmp_path, ProviderName.DOCKER)
+    assert variables["VAGRANT_DOTFILE_PATH"].startswith(str(tmp_path))
+    assert variables["VAGRANT_HOME"].startswith(str(tmp_path))
+    assert variables["VAGRANT_CHECKPOINT_DISABLE"] == "1"
+    # Boxes and plugins of VM providers are in the user's own home of Vagrant.
+    assert "VAGRANT_HOME" not in environment(tmp_path, ProviderName.LIBVIRT)

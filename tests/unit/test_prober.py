@@ -1,0 +1,151 @@
+"""Taking readings: what fails is a reading too, and nothing is raised."""
+
+import threading
+from datetime import UTC
+from datetime import datetime
+
+import pytest
+
+from harness.errors import InfrastructureError
+from harness.lab.remote import Dial
+from harness.lab.remote import DialResult
+from harness.probe import apiservice
+from harness.probe import controlplane
+from harness.probe import dials
+from harness.probe.dials import DIAL_SECONDS
+from harness.probe.prober import Prober
+from harness.process import Completed
+
+
+class Clock:
+    at = 1000.0
+
+    def monotonic(self):
+        return self.at
+
+    def now(self):
+        return datetime(2026, 11, 23, 5, 40, 0, 123456, tzinfo=UTC)
+
+
+class Machine:
+    """A machine that answers with what it is given, and writes down what it was asked."""
+
+    def __init__(self, clock, answer=None, dialled=()):
+        self._clock = clock
+        self._answer = answer
+        self._dialled = iter(dialled)
+        self.asked = []
+
+    def run(self, argv, *, doing, deadline, sudo, check):
+        assert doing.startswith("Reading ")
+        self.asked.append((tuple(argv), deadline, sudo, check))
+        self._clock.at += 0.25
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+    def dial(self, host, port, *, deadline):
+        self.asked.append((host, port, deadline))
+        return next(self._dialled)
+
+
+class Api:
+    """The Kubernetes API; all calls meet before any of them is answered."""
+
+    def __init__(self, callers):
+        self._all_here = threading.Barrier(callers, timeout=5)
+        self.asked = []
+
+    def run(self, args, *, doing, deadline, check):
+        assert doing.startswith("Reading ")
+        assert deadline > 0
+        self.asked.append((tuple(args), check))
+        self._all_here.wait()
+        return Completed(tuple(args), 0, f"said of {args[2]}", "", 0.0)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_a_reading_has_what_was_run_where_when_and_what_it_said(clock):
+    machine = Machine(clock, Completed(("ss",), 1, "out", "err", 0.0))
+    prober = Prober(None, {"controller0": machine}, clock, started=900.0)
+    probe = controlplane.sockets_probe("controller0")
+    (reading,) = prober.take([probe])
+    assert (reading.probe, reading.where, reading.argv) == ("listening", "controller0", probe.argv)
+    assert (reading.returncode, reading.stdout, reading.stderr) == (1, "out", "err")
+    assert (reading.elapsed, reading.duration) == (100.0, 0.25)
+    assert reading.at == "2026-11-23T05:40:00.123+00:00"
+    assert reading.error is None
+    # A status other than 0 is for the probe to judge, within its own deadline.
+    assert machine.asked == [(probe.argv, probe.deadline, False, False)]
+
+
+def test_what_needs_root_is_asked_as_root(clock):
+    machine = Machine(clock, Completed((), 0, "{}", "", 0.0))
+    prober = Prober(None, {"controller0": machine}, clock, started=0.0)
+    prober.take([controlplane.config_probe("controller0")])
+    assert machine.asked[0][2] is True
+
+
+def test_a_machine_that_cannot_be_reached_gives_a_reading_without_a_value(clock):
+    lost = InfrastructureError("Reading listening on controller0", "no SSH to controller0")
+    prober = Prober(None, {"controller0": Machine(clock, lost)}, clock, started=900.0)
+    (reading,) = prober.take([controlplane.sockets_probe("controller0")])
+    assert reading.failed
+    assert reading.error == "Reading listening on controller0: no SSH to controller0"
+    assert reading.duration == 0.25
+
+
+@pytest.mark.parametrize(
+    ("probe", "words"),
+    [
+        (apiservice.probe(), "there is no way to the API server yet"),
+        (controlplane.sockets_probe("worker7"), "there is no way to this machine"),
+    ],
+)
+def test_what_there_is_no_way_to_is_a_failed_reading(clock, probe, words):
+    (reading,) = Prober(None, {}, clock, started=0.0).take([probe])
+    assert reading.failed
+    assert words in reading.error
+
+
+def test_probes_are_asked_side_by_side_and_answered_in_their_order(clock):
+    names = [f"v1.{number}" for number in range(5)]
+    api = Api(callers=len(names))
+    readings = Prober(api, {}, clock, started=0.0).take(apiservice.probe(each) for each in names)
+    assert [each.stdout for each in readings] == [f"said of {name}" for name in names]
+    assert all(args[:2] == ("get", "apiservice") for args, _ in api.asked)
+    assert not any(check for _, check in api.asked)
+
+
+def test_no_probe_is_no_reading(clock):
+    assert Prober(None, {}, clock, started=0.0).take([]) == ()
+
+
+def connected(seconds=0.004):
+    return DialResult(Dial.CONNECTED, seconds, "connected")
+
+
+LOST = DialResult(Dial.TIMED_OUT, 5.0199, "no answer within 5s")
+
+
+def test_a_round_of_dials_is_one_line_each_as_the_probe_reads_them(clock):
+    machine = Machine(clock, dialled=[connected()] * 20)
+    prober = Prober(None, {"worker0": machine}, clock, started=0.0)
+    (reading,) = prober.take([dials.probe("worker0", "10.244.0.4", 10250, times=20)])
+    assert reading.stdout == "connected 0.0040 connected\n" * 20
+    found = dials.parse(reading)
+    assert (found.tried, found.connected) == (20, 20)
+    assert machine.asked == [("10.244.0.4", 10250, DIAL_SECONDS)] * 20
+
+
+def test_a_round_that_fails_thrice_ends_there_and_keeps_what_it_saw(clock):
+    machine = Machine(clock, dialled=[connected(), LOST, connected(), LOST, LOST, connected()])
+    prober = Prober(None, {"worker0": machine}, clock, started=0.0)
+    (reading,) = prober.take([dials.probe("worker0", "10.244.0.4", 10250, times=20)])
+    found = dials.parse(reading)
+    assert (found.tried, found.connected, found.failures) == (5, 2, (("timed-out", 3),))
+    assert not found.all_connected
