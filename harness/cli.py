@@ -12,10 +12,10 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from typing import NoReturn
 
 from harness.errors import ExitCode
 from harness.errors import HarnessError
+from harness.process import interrupt_on_sigterm
 
 if TYPE_CHECKING:
     from harness.artifacts.store import Store
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if ended.code:
             _say(f"k0s-harness: exit {ended.code}: {_ENDINGS[ExitCode.USAGE]}")
         raise
+    interrupt_on_sigterm()
     command: Callable[[argparse.Namespace], ExitCode] = options.command
     try:
         code, why = command(options), None
@@ -59,17 +60,8 @@ _ENDINGS = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors end with the same last line as every other ending."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        _say(f"k0s-harness: exit {int(ExitCode.USAGE)}: {message}")
-        sys.exit(ExitCode.USAGE)
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = argparse.ArgumentParser(
         prog="k0s-harness",
         description="Real k0s clusters on disposable machines, broken and repaired in declared "
         "steps: what was seen, whether it matches, and why.",
@@ -126,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_artifacts(verbs: argparse._SubParsersAction[_Parser]) -> None:
+def _add_artifacts(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "the release files: list, fetch, import, verify, export for an offline host"
     artifacts = verbs.add_parser("artifacts", help=text, description=text)
     actions = artifacts.add_subparsers(required=True, metavar="ACTION")

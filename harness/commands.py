@@ -32,6 +32,7 @@ from harness.report import diagnosis
 from harness.report import junit
 from harness.report import nightly as nightly_report
 from harness.report import summary
+from harness.scenario.load import load
 from harness.scenario.words import Cause
 from harness.settings import Settings
 from harness.wait import SystemClock
@@ -59,7 +60,7 @@ def nightly(paths: Sequence[Path], settings: Settings, job_summary: Path | None)
     is not a good one.
     """
     session = _through_pytest(paths, settings, None)
-    planned = [path.stem for path in paths]
+    planned = [load(path).scenario.name for path in paths]
     text = nightly_report.job_summary(planned, session.results) + "\n"
     print(text, end="")
     write_whole(session.folder, "summary.md", text)

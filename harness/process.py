@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import IO
 from typing import Protocol
 from typing import Self
@@ -165,6 +166,15 @@ def _start(
         raise HostLacksError(doing, what, remedy="make doctor says how to get it") from None
 
 
+def interrupt_on_sigterm() -> None:
+    """Let SIGTERM, with which CI stops a run, take the same way out as Ctrl-C."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
 def end_process_group(child: subprocess.Popen[bytes]) -> None:
     """End `child` and all it started: SIGINT, then SIGTERM, then SIGKILL, each after a grace.
 
@@ -275,6 +285,9 @@ def _drain(
         while selector.get_map():
             left = max(0.0, until - time.monotonic())
             ready = selector.select(timeout=min(left, NOTICE_SECONDS))
+            if not ready and child.poll() is not None:
+                # It ended, and something it left running in the background holds its pipes.
+                break
             for key, _ in ready:
                 chunk = os.read(key.fd, 65536)
                 if not chunk:

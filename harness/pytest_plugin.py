@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -24,6 +22,7 @@ from harness.check.model import Verdict
 from harness.engine.session import RunSession
 from harness.errors import HarnessError
 from harness.errors import UsageError
+from harness.process import interrupt_on_sigterm
 from harness.report.files import write_reports
 from harness.report.terminal import Narrator
 from harness.scenario.load import find
@@ -79,8 +78,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(
             "clusters cannot be shared between the processes of pytest-xdist; run without -n"
         )
-    # What stops a run in CI; it takes the same way out as Ctrl-C.
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_on_sigterm()
     session = config.stash[SESSION]
     order = list(dict.fromkeys(path for path, _ in wanted.values()))
 
@@ -260,10 +258,6 @@ def _testinfra(lab: Lab) -> Callable[[str], Host]:
 
     # Always OpenSSH: testinfra's paramiko backend checks no host keys.
     return lambda name: testinfra.get_host(f"ssh://{name}?ssh_config={lab.ssh_config}&sudo=true")
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _state_of(item: pytest.Item) -> tuple[Path, str] | None:

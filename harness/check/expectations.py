@@ -16,6 +16,7 @@ from harness.probe import workloads
 from harness.probe.core import Probe
 from harness.probe.core import observe
 from harness.scenario import model as scenario
+from harness.scenario.words import Cause
 from harness.scenario.words import TopOutcome
 
 # A healthy cluster, too, says FailedDiscoveryCheck and `Metrics API not available` in its first
@@ -37,10 +38,18 @@ def settle_seconds(expectation: scenario.Expectation) -> float:
             outcome=TopOutcome.API_NOT_AVAILABLE | TopOutcome.SERVICE_UNAVAILABLE
         ):
             return SETTLE_SECONDS
-        case scenario.Diagnosis() if expectation.cause != "healthy":
+        case scenario.Diagnosis() if expectation.cause is not Cause.HEALTHY:
             return SETTLE_SECONDS
         case _:
             return 0.0
+
+
+def is_gone(expectation: scenario.Expectation, state: str) -> bool:
+    """Whether `state` is that of a working cluster where the expectation wants a broken one."""
+    if settle_seconds(expectation) == 0:
+        return False
+    working = {"True Passed", TopOutcome.COMPLETE, TopOutcome.PARTIAL, Cause.HEALTHY}
+    return state in working
 
 
 def probe_for(expectation: scenario.Expectation) -> Probe[Any] | None:
@@ -60,7 +69,12 @@ def sample(expectation: scenario.Expectation, reading: Reading, nodes: tuple[str
     """Return the reading as `expectation` sees it; `nodes` are the cluster's workers by name."""
     match expectation:
         case scenario.Apiservice():
-            return _sample(reading, apiservice.parse, lambda state: _apiservice(expectation, state))
+            return _sample(
+                reading,
+                apiservice.parse,
+                lambda state: _apiservice(expectation, state),
+                since=lambda state: state.since,
+            )
         case scenario.TopNodes():
             wanted = expectation.nodes or nodes
             return _sample(
@@ -82,14 +96,18 @@ def sample_diagnosis(expectation: scenario.Diagnosis, diagnosis: Diagnosis, at: 
 
 
 def _sample(
-    reading: Reading, parse: Callable[[Reading], Any], judge: Callable[[Any], tuple[bool, str, str]]
+    reading: Reading,
+    parse: Callable[[Reading], Any],
+    judge: Callable[[Any], tuple[bool, str, str]],
+    since: Callable[[Any], str] = lambda _: "",
 ) -> Sample:
     at = reading.elapsed + reading.duration
     observation = observe(parse, reading)
     if observation.problem is not None:
         return Sample(at, Match.GAP, observation.problem, state="not read")
     matches, text, state = judge(observation.value)
-    return Sample(at, Match.MATCH if matches else Match.MISMATCH, text, state)
+    match = Match.MATCH if matches else Match.MISMATCH
+    return Sample(at, match, text, state, since(observation.value))
 
 
 def _apiservice(

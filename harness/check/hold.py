@@ -1,13 +1,15 @@
 """Reach the state within its bound, then hold it: the judgement over a series of observations.
 
 A first `Available=True` proves little: the aggregator tries five times at once and one success
-wins. So a state that was reached and lost again is flapping, which is not met, and what nobody
-looked at for too long is inconclusive.
+wins. So a state that was reached and lost again is flapping, which is not met, also when the
+lapse lay between two looks and only the condition's own time tells of it; and what nobody looked at
+for too long is inconclusive.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.check.model import Judgement
 from harness.check.model import Match
@@ -35,6 +37,10 @@ def judge(samples: Sequence[Sample], window: Window, now: float) -> Judgement:
     for sample in values:
         if streak and sample.at - streak[-1].at > LONGEST_GAP_SECONDS:
             return _blind(streak[-1].at, sample.at, last)
+        if streak and sample.match is Match.MATCH and sample.since != streak[-1].since:
+            return _lost(
+                streak, replace(sample, text=f"it had lapsed until {sample.since}"), window
+            )
         if sample.match is Match.MATCH and (streak or sample.at <= deadline):
             streak.append(sample)
             if sample.at - streak[0].at >= window.hold:

@@ -27,13 +27,15 @@ class Sample:
     """One observation as the expectation sees it; `at` in seconds since the run began.
 
     `state` is the short form whose change is a transition: a condition's message varies from poll
-    to poll while its status and reason stay.
+    to poll while its status and reason stay. `since` is when the cluster itself says that the
+    state began, where it says so.
     """
 
     at: float
     match: Match
     text: str
     state: str
+    since: str = ""
 
 
 @dataclass(frozen=True)

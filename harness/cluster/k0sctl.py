@@ -18,8 +18,6 @@ _PHASE = re.compile(r"==> Running phase: (.*?)\"?$")
 _FATAL = re.compile(r'^level=fatal msg="((?:[^"\\]|\\.)*)"')
 # k0sctl's own wrapping of the reason, which names a log file of the run's state folder.
 _WRAPPING = re.compile(r"^apply failed - log file saved to \S+: ")
-
-
 # What k0s and k0sctl say of a configuration they will not take; whatever else ends an apply (an
 # upload, a node that never becomes Ready) failed and refused nothing.
 _REFUSAL = re.compile(r"validation failed|unknown field|is not unique|\binvalid\b", re.IGNORECASE)

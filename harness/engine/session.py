@@ -7,11 +7,13 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from pathlib import Path
 
 from harness.artifacts.model import host_arch
 from harness.artifacts.pins import load_pins
 from harness.engine.events import Event
+from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
 from harness.engine.run import RunRequest
@@ -54,7 +56,6 @@ class RunSession:
     not_started: dict[Path, HarnessError] = field(default_factory=dict)
     _runs: dict[Path, ScenarioRun] = field(default_factory=dict)
     _plans: dict[Path, Plan] = field(default_factory=dict)
-    _choice: host.ProviderChoice | None = None
 
     def __post_init__(self) -> None:
         """Give the session its id: when it began, and what keeps two apart."""
@@ -106,8 +107,12 @@ class RunSession:
         run = self._runs.pop(path, None)
         if run is not None:
             result = run.finish(interrupted_by)
+            try:
+                self.on_result(result)
+            except HarnessError as error:
+                # A verdict that nobody can look up is none.
+                result = replace(result, outcome=Outcome.INFRASTRUCTURE, error=error.text())
             self.results.append(result)
-            self.on_result(result)
 
     def finish_all(self, interrupted_by: BaseException | None = None) -> None:
         """End every run that is left."""

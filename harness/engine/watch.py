@@ -15,6 +15,7 @@ from harness.check import expectations
 from harness.check import hold
 from harness.check import reachability
 from harness.check.model import Judgement
+from harness.check.model import Match
 from harness.check.model import Sample
 from harness.check.model import Verdict
 from harness.check.model import Window
@@ -152,7 +153,7 @@ class PhaseWatch:
         judgement = hold.judge(watched.samples, watched.window, self._now())
         if judgement.verdict is Verdict.MET and _wants_connections(watched.expectation):
             judgement = reachability.combine(judgement, self._connections.judgement())
-        watched.judgement = _say_changed(watched.expectation, judgement)
+        watched.judgement = _say_changed(watched, judgement)
         if judgement.verdict is not None:
             explanation = watched.judgement.explanation
             self._emit(VerdictReached(watched.planned.id, judgement.verdict, explanation))
@@ -207,11 +208,13 @@ def _wants_connections(expectation: scenario.Expectation) -> bool:
     return isinstance(expectation, scenario.Apiservice) and expectation.available
 
 
-def _say_changed(expectation: scenario.Expectation, judgement: Judgement) -> Judgement:
-    """Say it loudly when a failure that was expected is gone: that is news, not an error."""
-    expected_broken = isinstance(expectation, scenario.Apiservice) and not expectation.available
-    gone = judgement.verdict is Verdict.NOT_MET and judgement.observed.startswith("True")
-    if not (expected_broken and gone):
+def _say_changed(watched: _Watched, judgement: Judgement) -> Judgement:
+    """Say it loudly when a failure that was expected never came: that is news, not an error."""
+    values = [sample for sample in watched.samples if sample.match is not Match.GAP]
+    came = any(sample.match is Match.MATCH for sample in values)
+    if judgement.verdict is not Verdict.NOT_MET or came or not values:
+        return judgement
+    if not expectations.is_gone(watched.expectation, values[-1].state):
         return judgement
     news = "CHANGED BEHAVIOUR: the failure this scenario expects is gone"
     return replace(judgement, explanation=f"{news}; {judgement.explanation}")

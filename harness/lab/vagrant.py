@@ -179,14 +179,17 @@ def machine_lines(completed: Completed, marker: str) -> dict[str, str]:
 def reason(completed: Completed) -> str:
     """Return Vagrant's explanation in one sentence.
 
-    Where docker failed, its own words, which follow `Stderr:`; else the first sentence of what
-    Vagrant wrote on stderr.
+    Where docker failed, its own words, which follow `Stderr:`; where the Vagrantfile did, Ruby's,
+    which follow `Message:`; else the first sentence of what Vagrant wrote on stderr.
     """
     text = completed.stderr.strip() or completed.stdout.strip()
     docker = re.search(r"^Stderr: (.+?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
     if docker is not None:
         _, marker, words = docker.group(1).partition(_DAEMON)
         return " ".join((words if marker else docker.group(1)).split())
+    ruby = re.search(r"^Message: (.+)$", text, re.MULTILINE)
+    if ruby is not None:
+        return f"the Vagrantfile cannot be read: {ruby.group(1)}"
     words = " ".join(text.split("\n\n", maxsplit=1)[0].split())
     sentence = re.match(r".+?[.!](?= |$)", words)
     if sentence is not None:

@@ -55,6 +55,10 @@ def observe(parse: Callable[[Reading], T], reading: Reading) -> Observation[T]:
         return Observation(reading, parse(reading))
     except UnreadableError as error:
         return Observation(reading, None, str(error))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # Another version of a tool may print another shape: a gap, and not the end of a run.
+        problem = f"{reading.argv[0]} printed what {reading.probe} does not know: {error!r}"
+        return Observation(reading, None, problem)
 
 
 def require_success(reading: Reading) -> str:

@@ -80,7 +80,7 @@ class TopNodes(_Held):
     """How the command ends: its exit status alone says nothing."""
 
     nodes: Annotated[tuple[str, ...], Field(strict=False)] | None = None
-    """Nodes that must have a row with values. Without it: all of the cluster's."""
+    """Nodes that have a row with values, and no others. Without it: all of the cluster's."""
 
 
 class Pods(_Held):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import resource
@@ -36,18 +37,21 @@ def reading(stdout="", *, argv=("true",), number=0) -> Reading:
     )
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full_disk():
     """Let files grow no further than 4 kB, as a disk without room would.
 
     Linux answers EFBIG then and not ENOSPC, and takes what still fits first, as a full disk does.
+    Not a fixture: pytest writes its own progress while one is set up, to a file perhaps.
     """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_readings_come_back_as_they_were_made(tmp_path):
@@ -151,16 +155,17 @@ def test_many_threads_write_whole_lines(tmp_path):
     assert len(json.loads((tmp_path / "missing.json").read_text())) == 90
 
 
-def test_when_the_disk_is_full_what_was_written_stays_and_can_be_read(tmp_path, full_disk):
+def test_when_the_disk_is_full_what_was_written_stays_and_can_be_read(tmp_path):
     recorder = Recorder(tmp_path)
-    recorder.reading(reading("x" * 1500, number=1))
-    recorder.reading(reading("x" * 1500, number=2))
-    with pytest.raises(InfrastructureError) as caught:
-        recorder.reading(reading("x" * 1500, number=3))
+    with full_disk():
+        recorder.reading(reading("x" * 1500, number=1))
+        recorder.reading(reading("x" * 1500, number=2))
+        with pytest.raises(InfrastructureError) as caught:
+            recorder.reading(reading("x" * 1500, number=3))
+        recorder.reading(reading("short", number=4))
+        assert recorder.write_piece("long.txt", "x" * 9000) is False
     assert "observations.jsonl" in caught.value.text()
-    recorder.reading(reading("short", number=4))
     assert [each.elapsed for each in load_readings(tmp_path)] == [1.0, 2.0, 4.0]
-    assert recorder.write_piece("long.txt", "x" * 9000) is False
     assert not (tmp_path / "long.txt").exists()
     assert "long.txt" in recorder.missing_pieces
 

@@ -61,7 +61,7 @@ def test_the_build_names_no_source_but_the_hosts(recipe):
     command = node_image.mmdebstrap_command(
         Distribution("bookworm", ("deb http://mirror.example/debian bookworm main",)),
         recipe,
-        Path("/work/node.tar"),
+        Path("/build/node.tar"),
     )
     assert [word for word in command if "http" in word] == [
         "deb http://mirror.example/debian bookworm main"

@@ -114,14 +114,14 @@ documents = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(texts)
 def test_redacting_twice_is_redacting_once(text):
     once = redact(text)
     assert redact(once) == once
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(documents, st.sampled_from([None, 2]), st.booleans())
 def test_json_stays_json_at_any_depth(document, indent, ascii_only):
     text = json.dumps({"top": document}, indent=indent, ensure_ascii=ascii_only)
@@ -173,15 +173,15 @@ def test_the_time_grows_with_the_length_and_not_with_its_square(kind):
     def line(length: int) -> str:
         return WORST[kind] * (length // len(WORST[kind]))
 
-    short = min(seconds(line(20_000)) for _ in range(3))
-    long = seconds(line(160_000))
+    short = min(seconds(line(5_000)) for _ in range(3))
+    long = seconds(line(40_000))
     # Eight times the length takes eight times as long; with its square it would be sixty-four.
     assert long < 24 * max(short, 0.002)
 
 
-def test_a_line_of_5_mb_with_a_secret_in_it_is_done_in_seconds():
-    line = "Ab3/" * 625_000 + ' "password": "hunter2hunter2" ' + "x y " * 625_000
+def test_a_line_of_1_mb_with_a_secret_in_it_is_done_in_seconds():
+    line = "Ab3/" * 125_000 + ' "password": "hunter2hunter2" ' + "x y " * 125_000
     began = time.process_time()
     redacted = redact(line)
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 4
     assert "hunter2" not in redacted
