@@ -10,6 +10,8 @@ from harness.errors import InfrastructureError
 from harness.process import CommandFailedError
 from harness.process import Runner
 
+# k0sctl's hidden option, there in v0.31.0; ten minutes are what emulated machines needed.
+RETRY_TIMEOUT = "10m"
 # A cold apply took 37-42 s on two cores, 300-309 s under software emulation; k0sctl's own waits
 # are two minutes each, and more than one may be used up before it gives up.
 APPLY_SECONDS = 900.0
@@ -89,6 +91,10 @@ class K0sctl:
                 [
                     str(self._binary),
                     "apply",
+                    # Its own waits, for a node to be Ready among them, are two minutes each, which
+                    # a busy host overruns; our own deadline bounds the whole.
+                    "--default-timeout",
+                    RETRY_TIMEOUT,
                     "--config",
                     str(self._config),
                     "--kubeconfig-out",

@@ -122,7 +122,7 @@ class ParamikoRemote:
         until = started + deadline
         channel = self._open_session(doing, min(deadline, OPEN_SECONDS))
         output = _Output()
-        with contextlib.closing(channel):
+        with _closing(channel):
             try:
                 channel.settimeout(deadline)
                 channel.exec_command(self._command(argv, deadline, sudo=sudo))
@@ -181,7 +181,7 @@ class ParamikoRemote:
             if transport.is_active() and seconds >= deadline:
                 return DialResult(Dial.TIMED_OUT, seconds, f"no answer within {deadline:g}s")
             raise self._lost(doing, problem) from problem
-        channel.close()
+        _close(channel)
         return DialResult(Dial.CONNECTED, time.monotonic() - started, "connected")
 
     def close(self) -> None:
@@ -198,11 +198,13 @@ class ParamikoRemote:
         return shlex.join([*elevate, *bound, *argv])
 
     def _open_session(self, doing: str, timeout: float) -> paramiko.Channel:
+        transport = self._transport(doing)
         try:
-            return self._transport(doing).open_session(timeout=timeout)
+            return transport.open_session(timeout=timeout)
         except (paramiko.SSHException, EOFError, OSError):
-            # Nothing was sent yet, so one new connection is safe.
-            self.close()
+            # Nothing was sent yet, so one new connection is safe. Only the one that failed is
+            # closed: another thread may have opened the next one and be at work on it.
+            transport.close()
         try:
             return self._transport(doing).open_session(timeout=timeout)
         except (paramiko.SSHException, EOFError, OSError) as problem:
@@ -219,7 +221,7 @@ class ParamikoRemote:
         except (paramiko.SSHException, EOFError, OSError) as problem:
             raise InfrastructureError(doing, str(problem) or type(problem).__name__) from problem
         finally:
-            channel.close()
+            _close(channel)
 
     def _transport(self, doing: str) -> _Transport:
         with self._lock:
@@ -280,6 +282,21 @@ def _dial_outcome(doing: str, words: str) -> Dial:
     if outcome is None:
         raise InfrastructureError(doing, f"sshd says: {words}")
     return outcome
+
+
+@contextlib.contextmanager
+def _closing(channel: paramiko.Channel) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        _close(channel)
+
+
+def _close(channel: paramiko.Channel) -> None:
+    # Closing says goodbye over the connection, and fails where that is gone (EOFError seen under
+    # load, 2026-11-23): what the channel was for has been done by then, or has failed by itself.
+    with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+        channel.close()
 
 
 def _read(channel: paramiko.Channel, output: _Output, until: float) -> bool:
