@@ -50,15 +50,27 @@ def test_a_metrics_server_that_is_still_pending_is_named_first(recording):
     assert found.first_broken_hop == ladder.BACKEND
 
 
+def test_agents_that_cannot_connect_are_named_although_their_pods_run(recording):
+    found = diagnose(recording("konnectivity-faults/agents-rejected"))
+    assert found.cause is Cause.TUNNEL_DOWN
+    assert found.confidence is Confidence.HIGH
+    assert found.first_broken_hop == ladder.TUNNEL
+    assert "0 agents connected, 2 nodes" in str(found.facts)
+    assert found.hops[-1].text.endswith("No agent available")
+
+
 def test_nothing_seen_gives_no_cause():
     found = diagnose(())
     assert found.cause is Cause.UNKNOWN
     assert found.confidence is Confidence.LOW
 
 
-@pytest.mark.parametrize("phase", ["broken", "repaired"])
-def test_a_missing_piece_of_evidence_never_gives_another_cause(recording, phase):
-    readings = recording(f"konnectivity-off/{phase}")
+@pytest.mark.parametrize(
+    "name",
+    ["konnectivity-off/broken", "konnectivity-off/repaired", "konnectivity-faults/agents-rejected"],
+)
+def test_a_missing_piece_of_evidence_never_gives_another_cause(recording, name):
+    readings = recording(name)
     whole = diagnose(readings)
     for missing in readings:
         found = diagnose(each for each in readings if each is not missing)
