@@ -40,24 +40,20 @@ class OpenSSHRemote:
         self._name = name
         self._root = root
         self._runner = runner
-        self._sockets = sockets
         *options, self._destination = arguments
-        self._ssh = [
-            "ssh",
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "StrictHostKeyChecking=yes",
-            "-o",
-            f"ConnectTimeout={CONNECT_SECONDS}",
-            "-o",
-            "ControlMaster=auto",
-            "-o",
-            f"ControlPath={sockets}/%C",
-            "-o",
-            "ControlPersist=60",
-            *options,
-        ]
+        settings = {
+            "BatchMode": "yes",
+            "StrictHostKeyChecking": "yes",
+            "ConnectTimeout": str(CONNECT_SECONDS),
+            # The words of a failed dial are said at this level; a user may have set a lower one.
+            "LogLevel": "INFO",
+            "ControlMaster": "auto",
+            "ControlPath": f"{sockets}/%C",
+            "ControlPersist": "60",
+        }
+        # Of an option that is given twice ssh takes the first: the user's own come after ours.
+        ours = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+        self._ssh = ["ssh", *ours, *options]
 
     @property
     def name(self) -> str:
@@ -99,7 +95,15 @@ class OpenSSHRemote:
         try:
             completed = self._runner.run(
                 # Through a connection of its own: an error of a shared one is told to its master.
-                [*self._ssh, "-o", "ControlPath=none", "-W", f"{host}:{port}", self._destination],
+                [
+                    "ssh",
+                    "-o",
+                    "ControlPath=none",
+                    *self._ssh[1:],
+                    "-W",
+                    f"{host}:{port}",
+                    self._destination,
+                ],
                 doing=f"Dialling {host}:{port} from {self._name}",
                 deadline=deadline + CONNECT_SECONDS,
                 check=False,

@@ -7,6 +7,10 @@ from harness.engine.events import ScenarioResult
 # Below ten seconds a tenth matters; from two minutes on, minutes are what people think in.
 _TENTHS_BELOW = 10.0
 _MINUTES_FROM = 120.0
+_ORIGINS = {
+    "own-build": "built from source, not the official release",
+    "unverified": "of unverified origin",
+}
 
 
 def duration(seconds: float) -> str:
@@ -30,12 +34,12 @@ def origin_line(result: ScenarioResult) -> str:
         return "no artifacts were used"
     if not result.not_official:
         return "official builds"
-    words = {
-        "own-build": "an own build, not the official one",
-        "unverified": "of unverified origin",
-    }
+    found = [
+        (heading, [used for used in result.not_official if used.origin == origin])
+        for origin, heading in _ORIGINS.items()
+    ]
     return "; ".join(
-        f"{used.kind} {used.version} is {words.get(used.origin, used.origin)} "
-        f"(sha256 {used.sha256[:16]}…)"
-        for used in result.not_official
+        f"{heading}: " + ", ".join(f"{used.kind} (sha256 {used.sha256[:16]}…)" for used in those)
+        for heading, those in found
+        if those
     )

@@ -169,8 +169,8 @@ def test_an_own_build_and_an_unverified_file_are_named_in_every_report():
         junit.render([], [result]),
         nightly.job_summary([], [result]),
     ):
-        assert "k0sctl v0.31.0 is an own build, not the official one" in text
-        assert "bundle v1.32.3+k0s.0 is of unverified origin" in text
+        assert "built from source, not the official release: k0sctl (sha256 ab12ab12" in text
+        assert "of unverified origin: bundle (sha256 cd34cd34" in text
     official = changed(artifacts=RESULT.artifacts[:1])
     assert "official builds" in summary.render(official)
     assert "official builds" not in summary.render(result)

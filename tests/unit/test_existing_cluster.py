@@ -1,0 +1,97 @@
+"""The way into a cluster that its owner deployed: hosts from the owner's k0sctl.yaml."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.cluster.existing import K0sKubectl
+from harness.cluster.existing import read_hosts
+from harness.errors import UsageError
+from harness.process import Completed
+
+HEAD = "apiVersion: k0sctl.k0sproject.io/v1beta1\nkind: Cluster\nspec:\n  hosts:\n"
+
+
+@pytest.fixture
+def hosts(tmp_path):
+    def read(text, **environ):
+        path = tmp_path / "k0sctl.yaml"
+        path.write_text(HEAD + text)
+        return read_hosts(path, environ)
+
+    return read
+
+
+def test_controllers_come_first_with_what_ssh_needs(hosts):
+    worker, controller = (
+        "  - {role: worker, ssh: {address: 10.0.0.2}}\n",
+        "  - {role: controller, ssh: {address: 10.0.0.1, user: ops, port: 2222, keyPath: /k}}\n",
+    )
+    first, second = hosts(worker + controller)
+    assert (first.name, first.role, first.controls, first.root) == (
+        "10.0.0.1",
+        "controller",
+        True,
+        False,
+    )
+    assert first.ssh == ("-p", "2222", "-i", "/k", "ops@10.0.0.1")
+    # k0sctl's default user.
+    assert (second.ssh, second.root) == (("root@10.0.0.2",), True)
+
+
+def test_bastions_and_openssh_hosts_are_reached_as_k0sctl_does(hosts):
+    first, second = hosts(
+        "  - role: controller\n"
+        "    ssh: {address: 10.0.0.1, bastion: {address: b.example, user: jump, port: 22}}\n"
+        "  - role: controller+worker\n"
+        "    openSSH: {address: node1, configPath: /c, options: {ForwardAgent: true}}\n"
+    )
+    assert first.ssh == ("-J", "jump@b.example:22", "root@10.0.0.1")
+    assert second.ssh == ("-F", "/c", "-o", "ForwardAgent=yes", "node1")
+    assert second.controls
+
+
+def test_environment_variables_and_the_known_hosts_file_are_taken_over(hosts):
+    text = "  - {role: controller, ssh: {address: $ADDRESS}}\n"
+    (host,) = hosts(text, ADDRESS="10.9.8.7", SSH_KNOWN_HOSTS="/run/known_hosts")
+    assert host.ssh == ("-o", "UserKnownHostsFile=/run/known_hosts", "root@10.9.8.7")
+    # An empty value makes k0sctl accept any key; the diagnosis does not.
+    (host,) = hosts(text, ADDRESS="10.9.8.7", SSH_KNOWN_HOSTS="")
+    assert host.ssh == ("root@10.9.8.7",)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("kind: Pod\n", "there is no k0sctl cluster with hosts in it"),
+        ("a: [\n", "this is not YAML"),
+        (HEAD + "  - {role: controller, localhost: {enabled: true}}\n", "neither ssh nor openSSH"),
+        (HEAD + "  - just text\n", "a host is a mapping"),
+        (HEAD.replace("  hosts:\n", "  hosts: []\n"), "there is no k0sctl cluster with hosts"),
+    ],
+)
+def test_a_file_that_leads_nowhere_is_said_in_a_sentence(tmp_path, text, says):
+    path = tmp_path / "k0sctl.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        read_hosts(path, {})
+    assert says in caught.value.text()
+
+
+def test_a_missing_file_is_said_in_a_sentence():
+    with pytest.raises(UsageError, match="No such file"):
+        read_hosts(Path("/nowhere/k0sctl.yaml"), {})
+
+
+def test_kubectl_on_the_controller_writes_no_cache_there(hosts):
+    class Machine:
+        def run(self, argv, *, sudo, **_):
+            self.seen = (argv, sudo)
+            return Completed(tuple(argv), 0, "", "", 0.1)
+
+    machine = Machine()
+    (host,) = hosts("  - {role: controller, ssh: {address: a}, k0sInstallPath: /opt/k0s}\n")
+    K0sKubectl(host, machine).run(["get", "nodes"], doing="x", deadline=1, check=True)
+    argv, sudo = machine.seen
+    assert argv == ["/opt/k0s", "kubectl", "--cache-dir", "/dev/null/none", "get", "nodes"]
+    assert sudo is True

@@ -1,0 +1,90 @@
+"""People's own clusters through the OpenSSH client, on what ssh 9.2 really said."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InfrastructureError
+from harness.lab.openssh import OpenSSHRemote
+from harness.lab.remote import Dial
+from harness.process import CommandFailedError
+from harness.process import Completed
+
+# `ssh -W` through a lab's controller, 2026-11-23: OpenSSH_9.2p1 on both ends.
+REFUSED = (
+    "channel 0: open failed: connect failed: Connection refused\r\nstdio forwarding failed\r\n"
+)
+NO_ROUTE = "channel 0: open failed: connect failed: No route to host\r\nstdio forwarding failed\r\n"
+UNKNOWN_KEY = "Host key verification failed.\r\n"
+
+
+class Ssh:
+    """Answers every command with what was recorded, and keeps the command lines."""
+
+    def __init__(self, returncode=0, stdout="", stderr="", *, error=None):
+        self.answer = (returncode, stdout, stderr)
+        self.error = error
+        self.commands = []
+
+    def run(self, argv, **_):
+        self.commands.append(list(argv))
+        if self.error is not None:
+            raise self.error
+        return Completed(tuple(argv), *self.answer, 0.1)
+
+
+def remote(ssh, *, user="vagrant"):
+    return OpenSSHRemote(
+        "192.168.56.10",
+        ["-p", "2222", f"{user}@192.168.56.10"],
+        root=user == "root",
+        sockets=Path("/tmp/sockets"),
+        runner=ssh,
+    )
+
+
+@pytest.mark.parametrize(
+    ("stderr", "outcome"), [(REFUSED, Dial.REFUSED), (NO_ROUTE, Dial.UNREACHABLE)]
+)
+def test_a_dial_that_failed_is_told_by_the_words_of_the_machine(stderr, outcome):
+    result = remote(Ssh(255, stderr=stderr)).dial("192.168.56.11", 23, deadline=5)
+    assert result.outcome is outcome
+
+
+def test_a_dial_that_opened_a_connection_is_connected():
+    ssh = Ssh(0, "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10\r\n")
+    assert remote(ssh).dial("192.168.56.11", 22, deadline=5).outcome is Dial.CONNECTED
+    # ssh takes an option's first value, so this one must stand before the shared connection's.
+    (command,) = ssh.commands
+    assert command.index("ControlPath=none") < command.index("ControlPath=/tmp/sockets/%C")
+
+
+def test_a_dial_without_an_answer_is_timed_out_at_its_deadline():
+    late = CommandFailedError("Dialling", Completed(("ssh",), -2, "", "", 15.0), timed_out=True)
+    assert remote(Ssh(error=late)).dial("10.96.0.1", 443, deadline=5).outcome is Dial.TIMED_OUT
+
+
+def test_an_unknown_host_key_is_an_error_with_the_command_to_try_by_hand():
+    with pytest.raises(InfrastructureError) as caught:
+        remote(Ssh(255, stderr=UNKNOWN_KEY)).run(["true"], doing="Reaching", deadline=5)
+    assert "Host key verification failed." in caught.value.text()
+    assert "ssh vagrant@192.168.56.10" in caught.value.text()
+
+
+def test_only_what_wants_root_is_given_sudo_and_root_needs_none():
+    ssh = Ssh()
+    remote(ssh).run(["ss", "-Hltn"], doing="Reading", deadline=5)
+    remote(ssh).run(["nft", "list", "tables"], doing="Reading", deadline=5, sudo=True)
+    remote(ssh, user="root").run(["nft", "list"], doing="Reading", deadline=5, sudo=True)
+    assert [command[-1] for command in ssh.commands] == [
+        "ss -Hltn",
+        "sudo -n nft list tables",
+        "nft list",
+    ]
+
+
+def test_nobodys_known_hosts_is_written_and_nothing_is_asked():
+    ssh = Ssh()
+    remote(ssh).run(["true"], doing="Reaching", deadline=5)
+    (command,) = ssh.commands
+    assert {"BatchMode=yes", "StrictHostKeyChecking=yes"} <= set(command)
