@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +15,12 @@ from harness.engine.events import Event
 from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
+from harness.engine.room import make_room
 from harness.engine.run import RunRequest
 from harness.engine.run import ScenarioRun
+from harness.engine.steps import Steps
 from harness.errors import HarnessError
 from harness.errors import UsageError
-from harness.lab import host
-from harness.lab.host_facts import facts_from
-from harness.lab.host_facts import read_host
 from harness.lab.subnets import PRIVATE_RANGE
 from harness.plan.build import build
 from harness.plan.model import Plan
@@ -127,17 +125,11 @@ class RunSession:
     def _start(self, path: Path) -> ScenarioRun:
         """Return a new run, on a host that can carry it; raises `HostLacksError` on another."""
         plan = self._plan(path)
-        facts = facts_from(read_host(self.runner, self.settings, os.environ))
-        choice = host.choose_provider(facts, self.settings.provider)
-        host.require(
-            facts,
-            choice.provider,
-            host.LabNeeds(
-                workers=len(plan.workers),
-                memory_mib=plan.memory_mib,
-                k0s_version=str(plan.k0s_version),
-            ),
-        )
+        with Steps(self.clock, self.emit).step("This host") as tell:
+            choice = make_room(
+                plan, settings=self.settings, runner=self.runner, clock=self.clock, tell=tell
+            )
+            tell(f"Vagrant provider {choice.provider}: {choice.reason}")
         return ScenarioRun(
             RunRequest(self.run_id, plan, choice),
             settings=self.settings,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import HostLacksError
@@ -65,10 +66,14 @@ class LabNeeds:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that keeps a lab from this host, and what to do about it."""
+    """One thing that keeps a lab from this host, and what to do about it.
+
+    `passes` says that it goes away by itself when other labs on this host end.
+    """
 
     happened: str
     remedy: str
+    passes: bool = False
 
     def __str__(self) -> str:
         """Return both, the remedy on a line of its own."""
@@ -114,9 +119,8 @@ def problems(facts: HostFacts, provider: ProviderName, needs: LabNeeds) -> tuple
     )
 
 
-def require(facts: HostFacts, provider: ProviderName, needs: LabNeeds) -> None:
-    """Raise `HostLacksError` with every problem and its remedy; nothing has been made by then."""
-    found = problems(facts, provider, needs)
+def refuse(found: Sequence[Problem], provider: ProviderName) -> None:
+    """Raise `HostLacksError` with every problem and its remedy; nothing found raises nothing."""
     if not found:
         return
     if len(found) == 1:
@@ -216,6 +220,7 @@ def _room_problems(facts: HostFacts, provider: ProviderName, needs: LabNeeds) ->
             Problem(
                 f"{facts.available_mib} MiB of memory are available, this lab needs {memory}",
                 "end what uses it (k0s-harness labs shows other labs), or take fewer workers",
+                passes=True,
             )
         )
     places = {"cache": CACHE_MIB, "state": SMALL_MIB, "runs": SMALL_MIB}

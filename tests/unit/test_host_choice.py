@@ -11,7 +11,7 @@ from harness.lab.host import LabNeeds
 from harness.lab.host import choose_provider
 from harness.lab.host import missing_tools
 from harness.lab.host import problems
-from harness.lab.host import require
+from harness.lab.host import refuse
 from harness.lab.host_commands import COMMON
 from harness.lab.host_commands import SUPPORTED
 from harness.lab.host_commands import TOOLS
@@ -48,7 +48,7 @@ def only_problem(facts, needs=LAB, provider=DOCKER):
 @pytest.mark.parametrize("facts", [DEBIAN_12, DEBIAN_13])
 def test_the_recorded_hosts_can_make_a_lab(facts):
     assert problems(facts, DOCKER, LAB) == ()
-    require(facts, DOCKER, LAB)
+    refuse(problems(facts, DOCKER, LAB), DOCKER)
 
 
 def test_docker_is_chosen_everywhere_until_vms_have_been_run():
@@ -152,7 +152,7 @@ def test_containers_need_linux():
 def test_all_problems_are_refused_at_once_with_exit_3():
     poor = without(replace(stopped(DEBIAN_12), available_mib=100, vagrant=(2, 2, 0)), "nft")
     with pytest.raises(HostLacksError) as refused:
-        require(poor, DOCKER, LAB)
+        refuse(problems(poor, DOCKER, LAB), DOCKER)
     assert refused.value.exit_code is ExitCode.HOST_LACKS
     text = refused.value.text()
     for part in ("nft", "2.2.0", "docker is not running", "100 MiB"):

@@ -1,0 +1,70 @@
+"""Whether this host can carry a run now, and waiting for other labs where only memory is short."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from collections.abc import Sequence
+
+from harness.lab import host
+from harness.lab import records
+from harness.lab.host_facts import facts_from
+from harness.lab.host_facts import read_host
+from harness.lab.records import LabState
+from harness.plan.model import Plan
+from harness.process import Runner
+from harness.settings import Settings
+from harness.wait import Clock
+from harness.wait import WaitTimeoutError
+from harness.wait import wait_until
+
+# Four runs of the longest scenario there is, one after another, on a busy host.
+ROOM_SECONDS = 2400.0
+# Reading the host takes half a second of a processor that others are using.
+ROOM_EVERY_SECONDS = 10.0
+
+
+def make_room(
+    plan: Plan, *, settings: Settings, runner: Runner, clock: Clock, tell: Callable[[str], None]
+) -> host.ProviderChoice:
+    """Return the provider and why it is that one, once this host can carry the plan.
+
+    While nothing but memory is short and other labs are alive, it waits for them and tells for
+    whom. Raises `HostLacksError` with every problem where waiting would not help, or did not.
+    """
+    needs = host.LabNeeds(
+        workers=len(plan.workers),
+        memory_mib=plan.memory_mib,
+        k0s_version=str(plan.k0s_version),
+    )
+
+    def look() -> tuple[host.ProviderChoice, Sequence[host.Problem]]:
+        facts = facts_from(read_host(runner, settings, os.environ))
+        choice = host.choose_provider(facts, settings.provider)
+        return choice, host.problems(facts, choice.provider, needs)
+
+    choice, found = look()
+    if found and all(problem.passes for problem in found):
+        others = _live_labs(settings, runner, clock)
+        if others:
+            tell(f"{found[0].happened}: waits for {', '.join(others)}")
+            try:
+                history = wait_until(
+                    "memory that other labs use",
+                    look,
+                    lambda seen: not seen[1] or not _live_labs(settings, runner, clock),
+                    bound=ROOM_SECONDS,
+                    every=ROOM_EVERY_SECONDS,
+                    clock=clock,
+                )
+            except WaitTimeoutError as error:
+                history = error.history
+            choice, found = history[-1].value
+    host.refuse(found, choice.provider)
+    return choice
+
+
+def _live_labs(settings: Settings, runner: Runner, clock: Clock) -> tuple[str, ...]:
+    labs = records.list_labs(settings.labs_dir, runner, now=clock.now())
+    there = (LabState.LIVE, LabState.FOREIGN)
+    return tuple(f"{lab.run_id} ({lab.text})" for lab in labs if lab.state in there)
