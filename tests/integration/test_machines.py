@@ -167,12 +167,12 @@ def test_threads_share_one_machine_and_each_gets_its_own_answer(lab):
 def cut_connections(lab, name):
     """End every sshd session of the machine, this one too, a moment after the answer."""
     lab.remote(name).run(
-        ["sh", "-c", "systemd-run --quiet --on-active=0.2 pkill -f '^sshd: vagrant'"],
+        ["systemd-run", "--quiet", "sh", "-c", "sleep 1; pkill -f '^sshd: vagrant'"],
         doing="Cutting",
         deadline=20,
         sudo=True,
     )
-    time.sleep(2)
+    time.sleep(3)
 
 
 def test_a_connection_that_died_is_opened_again(lab):
