@@ -140,8 +140,8 @@ def store(server, tmp_path):
     store = Store(settings, PINS, clock=NoWaiting(), say=said.append)
     store.said = said
     # The upstream releases are not asked for by a test, whatever the mirror does.
-    only_mirror = store._sources()[:1]  # noqa: SLF001
-    store._sources = lambda: only_mirror  # noqa: SLF001
+    only_mirror = store._sources()[:1]
+    store._sources = lambda: only_mirror
     return store
 
 
@@ -151,7 +151,7 @@ def cached_files(store):
 
 def test_a_file_is_downloaded_checked_and_never_downloaded_again(server, store):
     seen = []
-    store._on_progress = seen.append  # noqa: SLF001
+    store._on_progress = seen.append
     k0s = store.provide([REF])[ArtifactKind.K0S]
     assert k0s.path.read_bytes() == CONTENT
     assert k0s.origin is Origin.UNVERIFIED
@@ -242,7 +242,7 @@ def test_an_error_page_in_place_of_the_checksum_file_is_named(server, store):
 def test_a_server_that_is_overloaded_for_a_moment_is_asked_again(server, store):
     server.mode = "503 once"
     assert store.provide([REF])[ArtifactKind.K0S].path.read_bytes() == CONTENT
-    assert store._downloader._clock.slept == [download.PAUSE_SECONDS]  # noqa: SLF001
+    assert store._downloader._clock.slept == [download.PAUSE_SECONDS]
 
 
 def test_a_server_that_falls_silent_is_given_up(server, store, monkeypatch):
@@ -275,7 +275,7 @@ def test_a_host_that_cannot_be_reached_names_the_proxy_variable_and_is_asked_onc
         store.provide(refs)
     assert f"127.0.0.1:{port} cannot be reached: Connection refused" in caught.value.text()
     assert "set HTTP_PROXY=http://HOST:PORT" in caught.value.text()
-    assert store._downloader._clock.slept == []  # noqa: SLF001
+    assert store._downloader._clock.slept == []
 
 
 def test_the_proxy_that_is_set_is_used_and_named_without_its_password(

@@ -76,7 +76,7 @@ def make_store(tmp_path):
         said = []
         store = Store(settings, pins, downloader=NoNetwork(), say=said.append)
         store.said = said
-        store.asked = store._downloader.asked  # noqa: SLF001  # the tests' own downloader
+        store.asked = store._downloader.asked  # the tests' own downloader
         return store
 
     return make
