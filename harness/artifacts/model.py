@@ -80,11 +80,6 @@ class Artifact:
     origin: Origin
     source: str
 
-    @property
-    def is_official(self) -> bool:
-        """Whether a report may call it the release without more words."""
-        return self.origin is Origin.OFFICIAL
-
     def describe(self) -> str:
         """Return the line that stands for it in narration and reports."""
         return f"{self.ref}: {ORIGIN_WORDS[self.origin]}, sha256 {self.sha256}, from {self.source}"

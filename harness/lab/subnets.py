@@ -20,9 +20,8 @@ CLUSTER_NETWORKS = (IPv4Network("10.244.0.0/16"), IPv4Network("10.96.0.0/12"))
 PRIVATE_RANGE = IPv4Network("192.168.56.0/21")
 MORE_PRIVATE_RANGES = (IPv4Network("172.31.64.0/18"), IPv4Network("10.213.0.0/16"))
 NAT_RANGES = (IPv4Network("172.30.64.0/18"), IPv4Network("10.212.0.0/16"))
-# The bridge's own address, and the first machine's: below are left to gateways.
+# The bridge's own address; the plan's machines begin well above it.
 GATEWAY_OFFSET = 1
-FIRST_MACHINE_OFFSET = 10
 # Tunnels set the default route as two halves (0.0.0.0/1, 128.0.0.0/1), and no network of somebody's
 # own is wider than 10.0.0.0/8.
 SHORTEST_PREFIX = 8

@@ -75,10 +75,14 @@ def build(
 def readdressed(plan: Plan, subnet: IPv4Network) -> Plan:
     """Return `plan` with its machines in `subnet`: a lab takes one that is free when it begins."""
     machines = tuple(
-        replace(machine, address=str(subnet[FIRST_ADDRESS + index]))
+        replace(machine, address=_address(subnet, index))
         for index, machine in enumerate(plan.machines)
     )
     return replace(plan, subnet=subnet, machines=machines)
+
+
+def _address(subnet: IPv4Network, index: int) -> str:
+    return str(subnet[FIRST_ADDRESS + index])
 
 
 def _machines(workers: int, subnet: IPv4Network) -> Iterator[MachinePlan]:
@@ -87,7 +91,7 @@ def _machines(workers: int, subnet: IPv4Network) -> Iterator[MachinePlan]:
         yield MachinePlan(
             name=name,
             role=Role.CONTROLLER if controls else Role.WORKER,
-            address=str(subnet[FIRST_ADDRESS + index]),
+            address=_address(subnet, index),
             cpus=CONTROLLER_CPUS if controls else WORKER_CPUS,
             memory_mib=MEMORY_MIB,
         )
