@@ -54,7 +54,8 @@ find_python() {
     return 1
 }
 
-# Debian and Ubuntu releases on which set-up is done for the user; harness/lab/host.py has the same.
+# Debian and Ubuntu releases on which set-up is done for the user; harness/lab/host_commands.py has
+# the same.
 system() {
     [ -r /etc/os-release ] || return 0
     # shellcheck source=/dev/null
@@ -63,7 +64,14 @@ system() {
 
 python_packages="python3 python3-venv"
 # What harness/lab/setup.py installs next, named here so that the user is asked once for all.
-lab_packages="vagrant docker.io mmdebstrap nftables openssh-client iproute2"
+case ${PROVIDER:-} in
+    libvirt)
+        lab_packages="vagrant nftables openssh-client iproute2 vagrant-libvirt libvirt-clients \
+qemu-utils libvirt-daemon-system qemu-system-x86 dnsmasq-base mmdebstrap e2fsprogs fdisk \
+grub-common grub-pc-bin containerd"
+        ;;
+    *) lab_packages="vagrant docker.io mmdebstrap nftables openssh-client iproute2" ;;
+esac
 
 install_python() {
     then=
@@ -227,14 +235,18 @@ PATH=$venv/bin:$PATH
 VIRTUAL_ENV=$venv
 export PATH VIRTUAL_ENV
 
-# A user who joined the group docker a moment ago is in it only in a new login, or under sg.
-socket=/var/run/docker.sock
-if [ -S $socket ] && [ ! -w $socket ] && [ -z "${DOCKER_HOST:-}" ] &&
-    id -nG "$(id -un)" | tr ' ' '\n' | grep -qx docker && command -v sg >/dev/null 2>&1; then
+# A user who joined the group docker or libvirt a moment ago is in it only in a new login, or under
+# sg. Where libvirt asks polkit about users its socket is open to all of them.
+case ${PROVIDER:-} in
+    libvirt) group=libvirt socket=/run/libvirt/libvirt-sock elsewhere= ;;
+    *) group=docker socket=/var/run/docker.sock elsewhere=${DOCKER_HOST:-} ;;
+esac
+if [ -S $socket ] && [ ! -w $socket ] && [ -z "$elsewhere" ] &&
+    id -nG "$(id -un)" | tr ' ' '\n' | grep -qx $group && command -v sg >/dev/null 2>&1; then
     quoted=
     for word in "$@"; do
         quoted="$quoted '$(printf '%s' "$word" | sed "s/'/'\\\\''/g")'"
     done
-    exec sg docker -c "exec$quoted"
+    exec sg $group -c "exec$quoted"
 fi
 exec "$@"

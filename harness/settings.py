@@ -34,6 +34,13 @@ class ProviderName(StrEnum):
     VIRTUALBOX = "virtualbox"
 
 
+class Driver(StrEnum):
+    """How libvirt's machines get their processors: by the hardware, or by a program."""
+
+    KVM = "kvm"
+    QEMU = "qemu"
+
+
 @dataclass(frozen=True)
 class Settings:
     """Effective settings of one command.
@@ -49,6 +56,14 @@ class Settings:
     mirror: str | None = None
     k0s_binary: Path | None = None
     keep: Keep = Keep.NEVER
+    libvirt_uri: str = "qemu:///system"
+    pool: str = "default"
+    driver: Driver | None = None
+    seed: bool | None = None
+    same_nat_address: bool = False
+    box_url: str | None = None
+    box_sha256: str | None = None
+    box_sources: Path | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -87,6 +102,17 @@ class Settings:
             mirror=values.get("mirror"),
             k0s_binary=_absolute(values["k0s_binary"]) if "k0s_binary" in values else None,
             keep=_word(Keep, values["keep"], origin["keep"]) if "keep" in values else Keep.NEVER,
+            libvirt_uri=values.get("libvirt_uri", cls.libvirt_uri),
+            pool=values.get("pool", cls.pool),
+            driver=_word(Driver, values["driver"], origin["driver"])
+            if "driver" in values
+            else None,
+            seed=_switch(values["seed"], origin["seed"]) if "seed" in values else None,
+            same_nat_address="same_nat_address" in values
+            and _switch(values["same_nat_address"], origin["same_nat_address"]),
+            box_url=values.get("box_url"),
+            box_sha256=values.get("box_sha256"),
+            box_sources=_absolute(values["box_sources"]) if "box_sources" in values else None,
             origin=origin,
         )
 
@@ -104,11 +130,28 @@ _VARIABLES = {
     "mirror": "K0S_HARNESS_MIRROR",
     "k0s_binary": "K0S_BINARY",
     "keep": "KEEP",
+    # libvirt's own variable: virsh and vagrant-libvirt go by it too.
+    "libvirt_uri": "LIBVIRT_DEFAULT_URI",
+    "pool": "K0S_HARNESS_POOL",
+    "driver": "K0S_HARNESS_DRIVER",
+    "seed": "SEED",
+    "same_nat_address": "SAME_NAT_ADDRESS",
+    "box_url": "BOX_URL",
+    "box_sha256": "BOX_SHA256",
+    "box_sources": "BOX_SOURCES",
 }
 
 
 def _absolute(text: str) -> Path:
     return Path(text).expanduser().absolute()
+
+
+def _switch(text: str, origin: str) -> bool:
+    if text not in {"0", "1"}:
+        raise UsageError(
+            f"Reading {origin}", f"{text!r} is neither 1 nor 0", remedy=f"set {origin}=1 or 0"
+        )
+    return text == "1"
 
 
 def _word(kind: type[E], text: str, origin: str) -> E:

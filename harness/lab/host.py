@@ -12,109 +12,93 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import HostLacksError
-from harness.lab.host_commands import DOCKERD
-from harness.lab.host_commands import TOOLS
-from harness.lab.host_commands import UIDMAP
 from harness.lab.host_commands import Tool
 from harness.lab.host_commands import install_command
-from harness.lab.host_commands import start_command
+from harness.lab.host_commands import missing_tools
 from harness.lab.host_commands import upstream_command
 from harness.lab.host_facts import HostFacts
+from harness.lab.host_needs import CACHE_MIB
+from harness.lab.host_needs import HOST_MEMORY_MIB
+from harness.lab.host_needs import IMAGE_MIB
+from harness.lab.host_needs import SMALL_MIB
+from harness.lab.host_needs import LabNeeds
+from harness.lab.host_needs import Problem
+from harness.lab.host_services import DOCKER
+from harness.lab.host_services import Service
+from harness.lab.host_services import start_command
+from harness.lab.host_vm_facts import Kvm
+from harness.lab.host_vm_problems import libvirt_problems
+from harness.lab.host_vm_problems import processors
+from harness.lab.host_vm_problems import virtualbox_problems
+from harness.lab.host_vm_problems import vm_memory_mib
 from harness.settings import ProviderName
+
+# What the layers above use of a host's needs is found here.
+__all__ = [
+    "LabNeeds",
+    "Problem",
+    "ProviderChoice",
+    "Tool",
+    "choose_provider",
+    "engine_problem",
+    "missing_tools",
+    "problems",
+    "refuse",
+    "service_problem",
+]
 
 # Debian 12's; what the Vagrantfile and the reading of Vagrant's output are written for.
 OLDEST_VAGRANT = (2, 3, 4)
 # The kubelet of 1.35 refuses to start on the first version of cgroups.
 LAST_K0S_ON_CGROUP_1 = (1, 34)
 
-# Memory: 2 GiB a machine is what a k0s node of this size is given everywhere; the host itself, the
-# harness (below 150 MB) and Vagrant (about 200 MB while it runs) are left this much.
-HOST_MEMORY_MIB = 512
-# Disk of the docker provider, from measured sizes: the node image below 1 GiB; a k0s binary 253 MB
-# plus etcd and logs on each machine; a bundle of 494 MB and the 958 MB store it unpacks to on each
-# worker. For VMs the same stands in their overlays, on top of a box of the image's size.
-IMAGE_MIB = 1024
-CONTROLLER_MIB = 1024
-WORKER_MIB = 2048
-# The cache holds binary, bundle, k0sctl and kubectl once; keys, logs and evidence are a few MiB.
-CACHE_MIB = 1024
-SMALL_MIB = 64
-
 
 @dataclass(frozen=True)
 class ProviderChoice:
-    """The provider of a run and why it is that one; both are printed and recorded."""
+    """The provider of a run and why it is that one; both are printed and recorded.
+
+    `emulated` says that the machines' processors are programs: everything takes several times as
+    long there.
+    """
 
     provider: ProviderName
     reason: str
-
-
-@dataclass(frozen=True)
-class LabNeeds:
-    """What one lab asks of its host: numbers of machines, memory of all together, k0s's version."""
-
-    controllers: int = 1
-    workers: int = 2
-    memory_mib: int = 3 * 2048
-    k0s_version: str = "v1.32.3+k0s.0"
-
-    @property
-    def machines_mib(self) -> int:
-        """Return the disk that image and machines take, in MiB."""
-        return IMAGE_MIB + self.controllers * CONTROLLER_MIB + self.workers * WORKER_MIB
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that keeps a lab from this host, and what to do about it.
-
-    `passes` says that it goes away by itself when other labs on this host end.
-    """
-
-    happened: str
-    remedy: str
-    passes: bool = False
-
-    def __str__(self) -> str:
-        """Return both, the remedy on a line of its own."""
-        return f"{self.happened}\n  -> {self.remedy}"
+    emulated: bool = False
 
 
 def choose_provider(facts: HostFacts, asked: ProviderName | None) -> ProviderChoice:
-    """Return the provider for this host: what the user asked for, else docker.
+    """Return the provider for this host: what the user asked for, else what design's order says.
 
-    VMs are to come first where they can run (docs/providers.md), but no real VM has been run by
-    this harness yet, so docker is the default everywhere.
+    libvirt with KVM where all of it is there, then docker, then emulated libvirt where docker is
+    not there. VirtualBox is never taken unasked: no run of it has been seen (docs/providers.md).
     """
-    if asked is ProviderName.DOCKER:
-        return ProviderChoice(asked, "asked for by PROVIDER")
-    if asked is not None:
+    if asked is ProviderName.LIBVIRT:
+        return _libvirt(facts, "asked for by PROVIDER")
+    if asked is ProviderName.VIRTUALBOX:
         return ProviderChoice(asked, "asked for by PROVIDER; not yet run on real VMs")
-    kvm = "there is a /dev/kvm here" if facts.kvm else "there is no /dev/kvm here"
-    return ProviderChoice(
-        ProviderName.DOCKER, f"the default until VMs have been run for real ({kvm})"
-    )
-
-
-def missing_tools(facts: HostFacts, provider: ProviderName) -> tuple[Tool, ...]:
-    """Return the tools of `provider` that are not on this host, in the order they are needed."""
-    tools = TOOLS[provider]
-    if provider is ProviderName.DOCKER and facts.sudo != "root":
-        tools = (*tools, UIDMAP)
-    return tuple(
-        tool
-        for tool in tools
-        if tool.program not in facts.programs
-        # An engine that answers needs no daemon of ours: it may run elsewhere on this host.
-        and not (tool is DOCKERD and facts.engine.reachable)
-    )
+    if asked is not None:
+        return ProviderChoice(asked, "asked for by PROVIDER")
+    machines = _libvirt_is_ready(facts)
+    if machines and not facts.emulated:
+        return _libvirt(facts, "everything for VMs is here")
+    if machines and "docker" not in facts.programs:
+        return _libvirt(facts, "there is no docker here")
+    if facts.kvm is Kvm.USABLE:
+        why = "KVM is usable, but libvirt is not set up; PROVIDER=libvirt does it"
+    else:
+        why = f"no VMs at full speed: {facts.kvm.value}"
+    return ProviderChoice(ProviderName.DOCKER, why)
 
 
 def problems(facts: HostFacts, provider: ProviderName, needs: LabNeeds) -> tuple[Problem, ...]:
     """Return everything that keeps a lab with `needs` from this host, all at once."""
     return (
         *_tool_problems(facts, provider),
-        *(_engine_problems(facts, needs) if provider is ProviderName.DOCKER else ()),
+        *{
+            ProviderName.DOCKER: lambda: _engine_problems(facts, needs),
+            ProviderName.LIBVIRT: lambda: libvirt_problems(facts),
+            ProviderName.VIRTUALBOX: lambda: virtualbox_problems(facts, needs),
+        }[provider](),
         *_room_problems(facts, provider, needs),
     )
 
@@ -137,11 +121,31 @@ def refuse(found: Sequence[Problem], provider: ProviderName) -> None:
     )
 
 
+def service_problem(facts: HostFacts, service: Service) -> str:
+    """Return why `service` does not serve a lab here, in a few words."""
+    if service is DOCKER:
+        return engine_problem(facts)
+    return "; ".join(problem.happened for problem in libvirt_problems(facts))
+
+
 def engine_problem(facts: HostFacts) -> str:
     """Return why the docker engine does not answer this user, in a few words."""
     if facts.engine.denied:
         return f"{facts.user} may not talk to the docker engine"
     return f"docker is not running: {facts.engine.problem}"
+
+
+def _libvirt(facts: HostFacts, why: str) -> ProviderChoice:
+    return ProviderChoice(ProviderName.LIBVIRT, f"{why}; {processors(facts)}", facts.emulated)
+
+
+def _libvirt_is_ready(facts: HostFacts) -> bool:
+    """Whether machines of libvirt can be made here as it stands, disk and memory aside."""
+    return (
+        facts.libvirt.reachable
+        and not missing_tools(facts, ProviderName.LIBVIRT)
+        and not libvirt_problems(facts)
+    )
 
 
 def _tool_problems(facts: HostFacts, provider: ProviderName) -> list[Problem]:
@@ -195,7 +199,7 @@ def _engine_problems(facts: HostFacts, needs: LabNeeds) -> list[Problem]:
             )
         )
     elif not engine.reachable and "docker" in facts.programs:
-        found.append(Problem(engine_problem(facts), start_command(facts)))
+        found.append(Problem(engine_problem(facts), start_command(facts, DOCKER)))
     version = re.match(r"v?(\d+)\.(\d+)", needs.k0s_version)
     if version and facts.cgroup == 1:
         minor = (int(version.group(1)), int(version.group(2)))
@@ -212,28 +216,39 @@ def _engine_problems(facts: HostFacts, needs: LabNeeds) -> list[Problem]:
 
 
 def _room_problems(facts: HostFacts, provider: ProviderName, needs: LabNeeds) -> list[Problem]:
+    """Return where memory or disk are short; an amount that could not be read refuses nothing."""
     found = []
-    memory = needs.memory_mib + HOST_MEMORY_MIB
-    # An amount that could not be read (no /proc/meminfo) refuses nothing.
-    if 0 < facts.available_mib < memory:
+    on_docker = provider is ProviderName.DOCKER
+    libvirt = facts.libvirt
+    remote = provider is ProviderName.LIBVIRT and libvirt.host
+    memory = HOST_MEMORY_MIB + (needs.memory_mib if on_docker else vm_memory_mib(needs))
+    available = libvirt.available_mib or 0 if remote else facts.available_mib
+    if 0 < available < memory:
+        where = f" on {remote}" if remote else ""
         found.append(
             Problem(
-                f"{facts.available_mib} MiB of memory are available, this lab needs {memory}",
+                f"{available} MiB of memory are available{where}, this lab needs {memory}",
                 "end what uses it (k0s-harness labs shows other labs), or take fewer workers",
-                passes=True,
+                passes=not remote,
             )
         )
     places = {"cache": CACHE_MIB, "state": SMALL_MIB, "runs": SMALL_MIB}
-    if provider is ProviderName.DOCKER:
+    free = dict(facts.free_mib)
+    if on_docker:
         places["docker"] = needs.machines_mib
+    elif provider is ProviderName.LIBVIRT:
+        places |= {"pool": needs.machines_mib, "boxes": 2 * IMAGE_MIB}
+        # libvirt counts what the file system keeps for root; qemu is not root.
+        if libvirt.pool is not None and libvirt.pool.free_mib is not None:
+            free["pool"] = min(libvirt.pool.free_mib, free.get("pool", libvirt.pool.free_mib))
     else:
-        places["state"] += needs.machines_mib
+        places["boxes"] = 2 * IMAGE_MIB + needs.machines_mib
     for place, need in places.items():
-        free = facts.free_mib.get(place)
-        if free is not None and free < need:
+        if place in free and free[place] < need:
             found.append(
                 Problem(
-                    f"{free} MiB of disk are free for {DISK_NAMES[place]}, this lab needs {need}",
+                    f"{free[place]} MiB of disk are free for {DISK_NAMES[place]},"
+                    f" this lab needs {need}",
                     DISK_REMEDIES[place],
                 )
             )
@@ -242,12 +257,16 @@ def _room_problems(facts: HostFacts, provider: ProviderName, needs: LabNeeds) ->
 
 DISK_NAMES = {
     "docker": "docker's images and machines",
+    "pool": "the machines in libvirt's storage pool",
+    "boxes": "Vagrant's boxes",
     "cache": "the k0s artifacts",
     "state": "the lab's state",
     "runs": "the evidence of runs",
 }
 DISK_REMEDIES = {
     "docker": "docker system df shows what takes it; k0s-harness labs --clean removes old labs",
+    "pool": "k0s-harness labs --clean removes old labs; K0S_HARNESS_POOL names another pool",
+    "boxes": "vagrant box prune removes old boxes; VAGRANT_HOME names another folder",
     "cache": "make room, or set K0S_HARNESS_CACHE to a folder on a larger disk",
     "state": "make room, or set K0S_HARNESS_STATE to a folder on a larger disk",
     "runs": "make room, or set K0S_HARNESS_RUNS to a folder on a larger disk",

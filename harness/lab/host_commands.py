@@ -1,4 +1,4 @@
-"""The tools a lab needs and the commands that get, start and stop them, system by system.
+"""The tools a lab needs and the commands that get them, system by system.
 
 Pure: `HostFacts` in, an argument list or a line for people to type out. The tools are those that
 `harness/lab/` and `boxes/` call.
@@ -10,15 +10,12 @@ import shlex
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from harness.lab.host_facts import HostFacts
 from harness.settings import ProviderName
 
 # Set-up is done for the user on these, and nowhere else; bootstrap.sh has the same list.
 SUPPORTED = (("debian", "12"), ("debian", "13"), ("ubuntu", "24.04"))
-# The pid file dockerd writes by default, named so that stopping finds it whatever the default is.
-ENGINE_PID = Path("/var/run/docker.pid")
 
 
 @dataclass(frozen=True)
@@ -31,16 +28,33 @@ class Tool:
 
 
 VAGRANT = Tool("vagrant", "vagrant", "makes the machines")
+NFT = Tool("nft", "nftables", "keeps the lab's packets in the lab")
 # Debian 13 took the client out of docker.io; `packages_for` adds it there.
 DOCKER = Tool("docker", "docker.io", "the container engine's client")
 DOCKERD = Tool("dockerd", "docker.io", "the container engine")
 # mmdebstrap makes a root file system as an ordinary user in a namespace of that user's.
-UIDMAP = Tool("newuidmap", "uidmap", "lets an ordinary user make the node image")
+UIDMAP = Tool("newuidmap", "uidmap", "lets an ordinary user make the machines' image")
 COMMON = (
     VAGRANT,
-    Tool("nft", "nftables", "keeps the lab's packets in the lab"),
+    NFT,
     Tool("ssh", "openssh-client", "reaches the machines"),
     Tool("ip", "iproute2", "finds a free subnet"),
+)
+# What talks to a libvirt, here or on another host.
+LIBVIRT_CLIENT = (
+    Tool("vagrant-libvirt", "vagrant-libvirt", "Vagrant's way to libvirt"),
+    Tool("virsh", "libvirt-clients", "asks libvirt"),
+    Tool("qemu-img", "qemu-utils", "reads and makes the box's disk"),
+)
+LIBVIRTD = Tool("libvirtd", "libvirt-daemon-system", "runs the VMs")
+# What the box is made with (harness/lab/box.py).
+BOX_BUILD = (
+    Tool("mmdebstrap", "mmdebstrap", "makes the box from Debian packages"),
+    Tool("mkfs.ext4", "e2fsprogs", "makes the box's file system"),
+    Tool("sfdisk", "fdisk", "makes the box's partition"),
+    Tool("grub-mkimage", "grub-common", "makes the box's boot loader"),
+    Tool("/usr/lib/grub/i386-pc/boot.img", "grub-pc-bin", "is the box's boot loader"),
+    Tool("containerd", "containerd", "unpacks pod images into the box"),
 )
 TOOLS: Mapping[ProviderName, tuple[Tool, ...]] = {
     ProviderName.DOCKER: (
@@ -51,9 +65,18 @@ TOOLS: Mapping[ProviderName, tuple[Tool, ...]] = {
     ),
     ProviderName.LIBVIRT: (
         *COMMON,
-        Tool("virsh", "vagrant-libvirt libvirt-daemon-system qemu-system-x86", "runs the VMs"),
+        *LIBVIRT_CLIENT,
+        LIBVIRTD,
+        Tool("qemu-system-x86_64", "qemu-system-x86", "is a VM"),
+        Tool("dnsmasq", "dnsmasq-base", "gives the VMs their NAT addresses"),
+        *BOX_BUILD,
     ),
-    ProviderName.VIRTUALBOX: (*COMMON, Tool("VBoxManage", "virtualbox", "runs the VMs")),
+    ProviderName.VIRTUALBOX: (
+        *COMMON,
+        Tool("VBoxManage", "virtualbox", "runs the VMs"),
+        Tool("qemu-img", "qemu-utils", "makes the box's disk"),
+        *BOX_BUILD,
+    ),
 }
 
 # Where an archive has no Vagrant (Ubuntu's since 24.04): the release as its makers publish it.
@@ -63,6 +86,9 @@ UPSTREAM = {
     "vagrant_{version}-1_{architecture}.deb"
     " && {sudo}apt-get install ./vagrant_{version}-1_{architecture}.deb",
     "virtualbox": "see https://www.virtualbox.org/wiki/Linux_Downloads",
+    # A plugin of Vagrant's own kind, built for the Ruby inside the release.
+    "vagrant-libvirt": "{sudo}apt-get install gcc g++ make pkg-config libvirt-dev"
+    " && vagrant plugin install vagrant-libvirt",
 }
 # Other systems' commands; a name that differs from Debian's stands in the mapping.
 OTHER_SYSTEMS: Mapping[str, tuple[str, Mapping[str, str]]] = {
@@ -72,6 +98,27 @@ OTHER_SYSTEMS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "opensuse": ("zypper install", {"docker.io": "docker", "openssh-client": "openssh-clients"}),
     "alpine": ("apk add", {"docker.io": "docker", "openssh-client": "openssh-client-default"}),
 }  # fmt: skip
+
+
+def missing_tools(facts: HostFacts, provider: ProviderName) -> tuple[Tool, ...]:
+    """Return the tools of `provider` that are not on this host, in the order they are needed."""
+    tools = TOOLS[provider]
+    if provider is ProviderName.LIBVIRT and facts.libvirt.host:
+        # The other host has the rest, and its packet filter is not this user's.
+        away = {*TOOLS[provider]} - {*COMMON, *LIBVIRT_CLIENT, *BOX_BUILD} | {NFT}
+        tools = tuple(tool for tool in tools if tool not in away)
+    # A box is made on Linux alone; elsewhere BOX_URL= brings one.
+    builds = provider is ProviderName.DOCKER or (facts.system == "linux" and not facts.box_url)
+    if not builds:
+        tools = tuple(tool for tool in tools if tool not in BOX_BUILD)
+    elif facts.sudo != "root":
+        tools = (*tools, UIDMAP)
+    # Where a daemon answers it may be one of another kind, or in another place on this host.
+    served = {DOCKERD} if facts.engine.reachable else set()
+    served |= {LIBVIRTD} if facts.libvirt.reachable else set()
+    return tuple(
+        tool for tool in tools if tool.program not in facts.programs and tool not in served
+    )
 
 
 def sudo_for(facts: HostFacts) -> str:
@@ -93,8 +140,14 @@ def packages_for(facts: HostFacts, tools: Sequence[Tool]) -> tuple[str, ...]:
 
 
 def absent_for(facts: HostFacts, tools: Sequence[Tool]) -> tuple[str, ...]:
-    """Return the packages for `tools` that this system's archive is known not to have."""
-    return tuple(name for name in packages_for(facts, tools) if name in facts.archive_lacks)
+    """Return the packages for `tools` that this system's archive is known not to have.
+
+    A plugin whose Vagrant is not there is not there either, although its name may be.
+    """
+    lacks = {*facts.archive_lacks}
+    if "vagrant" in lacks:
+        lacks.add("vagrant-libvirt")
+    return tuple(name for name in packages_for(facts, tools) if name in lacks)
 
 
 def install_command(facts: HostFacts, tools: Sequence[Tool]) -> str:
@@ -126,45 +179,3 @@ def upstream_command(facts: HostFacts, package: str) -> str:
     return known.format(
         version=UPSTREAM_VAGRANT, architecture=architecture, sudo=sudo, package=package
     )
-
-
-def start_command(facts: HostFacts) -> str:
-    """Return the command that starts the docker engine here, for people to type."""
-    sudo = sudo_for(facts)
-    if facts.systemd:
-        return f"{sudo}systemctl start docker"
-    return f"{sudo}sh -c 'dockerd >/var/log/dockerd.log 2>&1 &'"
-
-
-def start_argv(facts: HostFacts, log: Path) -> list[str]:
-    """Return what starts the docker engine: its init where there is one, else by hand, detached.
-
-    start-stop-daemon is part of dpkg; it refuses to start a second one of the same program.
-    """
-    if facts.systemd:
-        return ["systemctl", "start", "docker"]
-    daemon = facts.programs["dockerd"]
-    return [
-        facts.programs.get("start-stop-daemon", "start-stop-daemon"),
-        "--start",
-        "--background",
-        f"--output={log}",
-        f"--exec={daemon}",
-        "--",
-        f"--pidfile={ENGINE_PID}",
-    ]
-
-
-def stop_argv(facts: HostFacts) -> list[str]:
-    """Return what stops the docker engine and waits for its end; 30 s, then it is killed."""
-    if facts.systemd:
-        # The socket unit would start the service again at the next call.
-        return ["systemctl", "stop", "docker.socket", "docker"]
-    return [
-        facts.programs.get("start-stop-daemon", "start-stop-daemon"),
-        "--stop",
-        "--oknodo",
-        "--retry=30",
-        f"--pidfile={ENGINE_PID}",
-        f"--exec={facts.programs['dockerd']}",
-    ]

@@ -7,129 +7,46 @@ recordings of real hosts.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import pwd
-import re
 import shlex
 import shutil
 import sys
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
 
 from harness.errors import HarnessError
+from harness.lab import host_vm_facts as vms
+from harness.lab.host_raw import ANSWER_SECONDS
+from harness.lab.host_raw import ARCHIVE_COMMAND
+from harness.lab.host_raw import ARCHIVED
+from harness.lab.host_raw import ENGINE_COMMAND
+from harness.lab.host_raw import FILES
+from harness.lab.host_raw import PROGRAMS
+from harness.lab.host_raw import SBIN
+from harness.lab.host_raw import SUDO_COMMAND
+from harness.lab.host_raw import VAGRANT_COMMAND
+from harness.lab.host_raw import VM_ARCHIVE_COMMAND
+from harness.lab.host_raw import VM_ARCHIVED
+from harness.lab.host_raw import RawHost
+from harness.lab.host_texts import Answer
+from harness.lab.host_texts import Engine
+from harness.lab.host_texts import absent_packages
+from harness.lab.host_texts import engine_from
+from harness.lab.host_texts import missing_capabilities
+from harness.lab.host_texts import parse_meminfo
+from harness.lab.host_texts import parse_os_release
+from harness.lab.host_texts import parse_version
+from harness.lab.host_vm_facts import Kvm
+from harness.lab.host_vm_facts import Libvirt
 from harness.process import Runner
+from harness.settings import Driver
+from harness.settings import ProviderName
 from harness.settings import Settings
-
-# Debian leaves these out of an ordinary user's PATH, and nft, dockerd and ip live there.
-SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-# Programs a lab or its set-up may need; `harness.lab.host` says which of them and why.
-PROGRAMS = (
-    "vagrant",
-    "docker",
-    "dockerd",
-    "mmdebstrap",
-    "nft",
-    "ssh",
-    "ip",
-    "sudo",
-    "systemctl",
-    "start-stop-daemon",
-    "virsh",
-    "VBoxManage",
-    "newuidmap",
-    "apt-cache",
-)
-# What Debian's and Ubuntu's archives are asked for where a program is missing.
-PACKAGES = (
-    "vagrant",
-    "docker.io",
-    "docker-cli",
-    "mmdebstrap",
-    "nftables",
-    "openssh-client",
-    "iproute2",
-    "uidmap",
-)
-FILES = (
-    "/etc/os-release",
-    "/proc/meminfo",
-    "/proc/self/status",
-    "/proc/1/comm",
-    "/sys/fs/cgroup/cgroup.controllers",
-)
-# A healthy engine answers in 0.1 s, `vagrant --version` in 0.5 s; a hung one must not hang doctor.
-ANSWER_SECONDS = 20.0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a program said: exit status (None when it gave no answer in time) and both streams."""
-
-    status: int | None
-    stdout: str
-    stderr: str
-
-
-@dataclass(frozen=True)
-class RawHost:
-    """Everything that was read, uninterpreted; `docs/architecture.md` calls this a recording.
-
-    `files` maps a path to its text (None: not there), `programs` a name to its path, `answers` a
-    command line to what it said, `free_mib` a place (`docker`, `state`, `cache`, `runs`) to the
-    free MiB of its file system.
-    """
-
-    system: str
-    architecture: str
-    kernel: str
-    cpus: int
-    uid: int
-    user: str
-    files: Mapping[str, str | None]
-    programs: Mapping[str, str]
-    answers: Mapping[str, Answer]
-    free_mib: Mapping[str, int]
-    kvm: bool
-    systemd: bool
-    docker_host: str
-
-    @classmethod
-    def from_json(cls, text: str) -> RawHost:
-        """Rebuild what `to_json` wrote."""
-        data = json.loads(text)
-        data["answers"] = {line: Answer(**said) for line, said in data["answers"].items()}
-        return cls(**data)
-
-    def to_json(self) -> str:
-        """Return this recording as JSON text, several lines."""
-        answers = {line: vars(said) for line, said in self.answers.items()}
-        return json.dumps({**vars(self), "answers": answers}, indent=1, sort_keys=True)
-
-
-@dataclass(frozen=True)
-class Engine:
-    """The docker engine as its client sees it.
-
-    `problem` is the client's own words where it did not answer. `cgroup` is 1 or 2; `foreign` says
-    why machines of this engine could not be reached from here, or is empty.
-    """
-
-    reachable: bool
-    version: str = ""
-    root: str = ""
-    cgroup: int | None = None
-    foreign: str = ""
-    problem: str = ""
-
-    @property
-    def denied(self) -> bool:
-        """Whether the engine is there and this user may not talk to it."""
-        return "permission denied" in self.problem
 
 
 @dataclass(frozen=True)
@@ -138,7 +55,8 @@ class HostFacts:
 
     `missing_capabilities` are names of capabilities this process cannot have even as root, such as
     in a container; `sudo` is `root`, `passwordless`, `password` or `none`. `archive_lacks` are
-    those of `PACKAGES` that the system's archive is known not to have.
+    those packages that the system's archive is known not to have. `plugin` is the version of
+    vagrant-libvirt, empty where there is none; `host_only` are the networks that VirtualBox allows.
     """
 
     system: str
@@ -156,7 +74,13 @@ class HostFacts:
     available_mib: int
     free_mib: Mapping[str, int]
     cgroup: int
-    kvm: bool
+    kvm: Kvm
+    driver: str
+    box_url: str
+    libvirt: Libvirt
+    plugin: str
+    virtualisation: bool
+    host_only: tuple[IPv4Network, ...]
     missing_capabilities: tuple[str, ...]
     programs: Mapping[str, str]
     vagrant: tuple[int, ...] | None
@@ -164,28 +88,30 @@ class HostFacts:
     docker_host: str
     archive_lacks: tuple[str, ...]
 
-
-# Numbers of linux/capability.h. Without the first two no engine can run here; without the third
-# pods fail to start until containerd has restrict_oom_score_adj, which the harness always sets.
-CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24}
-
-# The archive is asked only where one of these is missing.
-_ARCHIVED = {"vagrant", "docker", "mmdebstrap", "nft", "ssh", "ip", "newuidmap"}
-VAGRANT_COMMAND = ("vagrant", "--version")
-ENGINE_COMMAND = ("docker", "info", "--format", "{{json .}}")
-SUDO_COMMAND = ("sudo", "-n", "true")
-ARCHIVE_COMMAND = ("apt-cache", "policy", *PACKAGES)
+    @property
+    def emulated(self) -> bool:
+        """Whether libvirt's machines get their processors from a program here."""
+        return self.driver == Driver.QEMU or self.kvm is not Kvm.USABLE
 
 
 def read_host(
-    runner: Runner, settings: Settings, environ: Mapping[str, str], *, versions: bool = True
+    runner: Runner,
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    versions: bool = True,
+    everything: bool = False,
 ) -> RawHost:
     """Read this host: files, programs on PATH, and a few short commands. Changes nothing.
 
-    Without `versions` Vagrant is not asked for its own: it takes half a second to say it.
+    Without `versions` Vagrant is not asked for its own: it takes half a second to say it. libvirt
+    is asked where its machines may be chosen, or with `everything`.
     """
     path = os.pathsep.join([environ.get("PATH", os.defpath), *SBIN])
-    programs = {name: found for name in PROGRAMS if (found := shutil.which(name, path=path))}
+    programs = {name: found for name in PROGRAMS if (found := _found(name, path))}
+    vagrant_home = Path(environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
+    programs |= _plugin(vagrant_home)
+    files = {name: _text(Path(name)) for name in FILES}
     commands: list[Sequence[str]] = []
     if "vagrant" in programs and versions:
         commands.append(VAGRANT_COMMAND)
@@ -193,16 +119,30 @@ def read_host(
         commands.append(ENGINE_COMMAND)
     if "sudo" in programs and os.getuid() != 0:
         commands.append(SUDO_COMMAND)
-    if "apt-cache" in programs and not programs.keys() >= _ARCHIVED:
+    if "apt-cache" in programs and not programs.keys() >= ARCHIVED:
         commands.append(ARCHIVE_COMMAND)
+    wanted = VM_ARCHIVED.get(settings.provider, set()) if settings.provider else set()
+    if "apt-cache" in programs and not programs.keys() >= wanted:
+        commands.append(VM_ARCHIVE_COMMAND)
     answers = {shlex.join(command): _ask(runner, command) for command in commands}
-    engine = _engine(answers.get(shlex.join(ENGINE_COMMAND)), "")
+    kvm_there = Path(vms.KVM_DEVICE).exists()
+    # Without a wish libvirt is taken where it has KVM, or where there is nothing else.
+    flags = vms.parse_cpu_flags(files[vms.CPU_FILE] or "")
+    capable = kvm_there and vms.can_virtualise(platform.machine(), flags)
+    may_choose = settings.provider is None and (capable or "docker" not in programs)
+    if everything or may_choose or settings.provider is ProviderName.LIBVIRT:
+        answers |= _ask_libvirt(runner, settings) if "virsh" in programs else {}
+    engine = engine_from(_answered(answers, ENGINE_COMMAND), "")
     places = {
         "docker": Path(engine.root or "/var/lib/docker"),
         "state": settings.state_dir,
         "cache": settings.cache_dir,
         "runs": settings.runs_dir,
+        "boxes": vagrant_home,
     }
+    pool = _answered(answers, vms.pool_path_command(settings.libvirt_uri, settings.pool))
+    if pool is not None and not vms.remote_host(settings.libvirt_uri):
+        places["pool"] = Path(vms.parse_pool_path(pool.stdout) or "/var/lib/libvirt/images")
     return RawHost(
         system=sys.platform,
         architecture=platform.machine(),
@@ -210,27 +150,52 @@ def read_host(
         cpus=os.cpu_count() or 1,
         uid=os.getuid(),
         user=_user_name(),
-        files={name: _text(Path(name)) for name in FILES},
+        files=files,
         programs=programs,
         answers=answers,
         free_mib={name: _free_mib(place) for name, place in places.items()},
-        kvm=os.access("/dev/kvm", os.R_OK | os.W_OK),
+        kvm=_opens(Path(vms.KVM_DEVICE)),
         # What sd_booted(3) looks at.
         systemd=Path("/run/systemd/system").is_dir(),
         docker_host=environ.get("DOCKER_HOST", ""),
+        kvm_there=kvm_there,
+        libvirt_uri=settings.libvirt_uri,
+        pool=settings.pool,
+        driver=settings.driver or "",
+        box_url=settings.box_url or "",
     )
+
+
+def _ask_libvirt(runner: Runner, settings: Settings) -> dict[str, Answer]:
+    """Ask libvirt what the harness needs of it; stops where it does not answer."""
+    uri, pool = settings.libvirt_uri, settings.pool
+    if vms.uri_problem(uri):
+        return {}
+    first = vms.version_command(uri)
+    answers = {shlex.join(first): _ask(runner, first)}
+    if answers[shlex.join(first)].status != 0:
+        return answers
+    rest = [
+        vms.pool_info_command(uri, pool),
+        vms.pool_path_command(uri, pool),
+        vms.capabilities_command(uri),
+    ]
+    if vms.remote_host(uri):
+        rest.append(vms.memory_command(uri))
+    return answers | {shlex.join(command): _ask(runner, command) for command in rest}
 
 
 def facts_from(raw: RawHost) -> HostFacts:
     """Interpret a recording; what could not be read becomes an empty or zero fact."""
     release = parse_os_release(raw.files.get("/etc/os-release") or "")
     memory = parse_meminfo(raw.files.get("/proc/meminfo") or "")
-    engine = _engine(raw.answers.get(shlex.join(ENGINE_COMMAND)), raw.docker_host)
+    engine = engine_from(_answered(raw.answers, ENGINE_COMMAND), raw.docker_host)
     # The unified hierarchy has this file at its root; on hybrid hosts it is one level down.
     unified = raw.files.get("/sys/fs/cgroup/cgroup.controllers") is not None
-    vagrant = raw.answers.get(shlex.join(VAGRANT_COMMAND))
-    sudo = raw.answers.get(shlex.join(SUDO_COMMAND))
-    archive = raw.answers.get(shlex.join(ARCHIVE_COMMAND))
+    vagrant = _answered(raw.answers, VAGRANT_COMMAND)
+    sudo = _answered(raw.answers, SUDO_COMMAND)
+    flags = vms.parse_cpu_flags(raw.files.get(vms.CPU_FILE) or "")
+    libvirt = _libvirt(raw)
     return HostFacts(
         system=raw.system,
         release=(release.get("ID", ""), release.get("VERSION_ID", "")),
@@ -253,96 +218,47 @@ def facts_from(raw: RawHost) -> HostFacts:
         available_mib=memory.get("MemAvailable", 0),
         free_mib=raw.free_mib,
         cgroup=engine.cgroup or (2 if unified else 1),
-        kvm=raw.kvm,
+        kvm=vms.kvm_from(
+            libvirt,
+            there=raw.kvm_there or raw.kvm,
+            opens=raw.kvm,
+            flags=flags,
+            architecture=raw.architecture,
+        ),
+        driver=raw.driver,
+        box_url=raw.box_url,
+        libvirt=libvirt,
+        plugin=vms.parse_plugin(raw.programs.get(vms.PLUGIN, "")),
+        virtualisation=vms.can_virtualise(raw.architecture, flags),
+        host_only=vms.parse_ranges(raw.files.get(vms.RANGES_FILE)),
         missing_capabilities=missing_capabilities(raw.files.get("/proc/self/status") or ""),
         programs=raw.programs,
         vagrant=parse_version(vagrant.stdout) if vagrant is not None else None,
         engine=engine,
         docker_host=raw.docker_host,
-        archive_lacks=absent_packages(archive.stdout) if archive is not None else (),
+        archive_lacks=tuple(
+            dict.fromkeys(
+                name
+                for command in (ARCHIVE_COMMAND, VM_ARCHIVE_COMMAND)
+                if (answer := _answered(raw.answers, command)) is not None
+                for name in absent_packages(answer.stdout, command[2:])
+            )
+        ),
     )
 
 
-def parse_os_release(text: str) -> dict[str, str]:
-    """Return the assignments of an os-release(5) file; values are quoted as in a shell."""
-    values = {}
-    for line in text.splitlines():
-        key, equals, value = line.partition("=")
-        if equals and not key.startswith("#"):
-            words = shlex.split(value)
-            values[key.strip()] = words[0] if words else ""
-    return values
+def _libvirt(raw: RawHost) -> Libvirt:
+    uri, pool = raw.libvirt_uri, raw.pool
 
-
-def parse_meminfo(text: str) -> dict[str, int]:
-    """Return the amounts of /proc/meminfo in MiB; its unit is KiB."""
-    found = re.findall(r"^(\w+):\s+(\d+) kB$", text, flags=re.MULTILINE)
-    return {name: int(amount) // 1024 for name, amount in found}
-
-
-def missing_capabilities(status: str) -> tuple[str, ...]:
-    """Return the names in `CAPABILITIES` that the bounding set of /proc/self/status lacks.
-
-    The bounding set, not the effective one: sudo and the engine's daemon get all that is in it.
-    """
-    found = re.search(r"^CapBnd:\s+([0-9a-f]+)$", status, flags=re.MULTILINE)
-    if found is None:
-        return ()
-    bounding = int(found.group(1), 16)
-    return tuple(name for name, bit in CAPABILITIES.items() if not bounding >> bit & 1)
-
-
-def parse_version(text: str) -> tuple[int, ...] | None:
-    """Return the first dotted number in `text`, such as (2, 3, 4); None where there is none."""
-    found = re.search(r"\d+(?:\.\d+)+", text)
-    return tuple(int(part) for part in found.group().split(".")) if found else None
-
-
-def absent_packages(policy: str) -> tuple[str, ...]:
-    """Return those of `PACKAGES` that `apt-cache policy` knows no version of.
-
-    It does not mention a package that it has never heard of. Where it names no source at all, the
-    lists were never fetched (a clean container) and nothing is known.
-    """
-    if not re.search(r"^ +\d+ (?!/var/lib/dpkg/status)\S+", policy, flags=re.MULTILINE):
-        return ()
-    here = re.findall(
-        r"^(\S+):\n  Installed: .*\n  Candidate: (?!\(none\))", policy, flags=re.MULTILINE
+    return vms.libvirt_from(
+        uri,
+        pool,
+        version=_answered(raw.answers, vms.version_command(uri)),
+        pool_info=_answered(raw.answers, vms.pool_info_command(uri, pool)),
+        pool_xml=_answered(raw.answers, vms.pool_path_command(uri, pool)),
+        capabilities=_answered(raw.answers, vms.capabilities_command(uri)),
+        memory=_answered(raw.answers, vms.memory_command(uri)),
     )
-    return tuple(name for name in PACKAGES if name not in here)
-
-
-def _engine(answer: Answer | None, docker_host: str) -> Engine:
-    """Interpret `docker info`: newer clients fail, older ones exit 0 with `ServerErrors` inside."""
-    if answer is None:
-        return Engine(reachable=False, problem="there is no docker client")
-    try:
-        info: dict[str, Any] = json.loads(answer.stdout)
-    except ValueError:
-        info = {}
-    version = str(info.get("ServerVersion") or "")
-    if not version:
-        said = [*(info.get("ServerErrors") or []), *answer.stderr.strip().splitlines()[-1:]]
-        return Engine(reachable=False, problem=said[0] if said else "docker info said nothing")
-    cgroup = str(info.get("CgroupVersion") or "")
-    return Engine(
-        reachable=True,
-        version=version,
-        root=str(info.get("DockerRootDir") or ""),
-        cgroup=int(cgroup) if cgroup.isdigit() else None,
-        foreign=_foreign(info, docker_host),
-    )
-
-
-def _foreign(info: Mapping[str, Any], docker_host: str) -> str:
-    """Say why this host would not reach the network of the engine's machines, or nothing."""
-    if docker_host and not docker_host.startswith("unix:"):
-        return f"DOCKER_HOST={docker_host} is another host"
-    if "Docker Desktop" in str(info.get("OperatingSystem")):
-        return "Docker Desktop runs its containers in a virtual machine of its own"
-    if any("name=rootless" in str(option) for option in info.get("SecurityOptions") or []):
-        return "a rootless engine keeps its networks in a namespace of its own"
-    return ""
 
 
 def _ask(runner: Runner, argv: Sequence[str]) -> Answer:
@@ -352,7 +268,12 @@ def _ask(runner: Runner, argv: Sequence[str]) -> Answer:
             argv,
             doing="Looking at this host",
             deadline=ANSWER_SECONDS,
-            env={"LC_ALL": "C.UTF-8", "VAGRANT_CHECKPOINT_DISABLE": "1"},
+            # Nor may ssh, under virsh, open a window to ask for a passphrase.
+            env={
+                "LC_ALL": "C.UTF-8",
+                "VAGRANT_CHECKPOINT_DISABLE": "1",
+                "SSH_ASKPASS_REQUIRE": "never",
+            },
             check=False,
         )
     except HarnessError as error:
@@ -365,6 +286,34 @@ def _user_name() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
+
+
+def _answered(answers: Mapping[str, Answer], command: Sequence[str]) -> Answer | None:
+    """Return what was said to a question, None where it was not asked."""
+    return answers.get(shlex.join(command))
+
+
+def _found(name: str, path: str) -> str | None:
+    """Return where a program is; a name with a path is a file, which is there or not."""
+    if name.startswith("/"):
+        return name if Path(name).exists() else None
+    return shutil.which(name, path=path)
+
+
+def _plugin(vagrant_home: Path) -> dict[str, str]:
+    """Return where Vagrant's plugin for libvirt is described, a user's own first."""
+    folders = (vagrant_home / vms.USER_PLUGINS, Path(vms.SYSTEM_PLUGINS))
+    found = [str(path) for folder in folders for path in sorted(folder.glob(vms.PLUGIN_PATTERN))]
+    return {vms.PLUGIN: found[0]} if found else {}
+
+
+def _opens(device: Path) -> bool:
+    """Return whether this process may use a device; root in a container may be kept from it."""
+    try:
+        os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _text(path: Path) -> str | None:

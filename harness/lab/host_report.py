@@ -20,7 +20,11 @@ from harness.lab.host import problems
 from harness.lab.host_facts import HostFacts
 from harness.lab.host_facts import facts_from
 from harness.lab.host_facts import read_host
+from harness.lab.host_vm_facts import Kvm
+from harness.lab.host_vm_facts import Libvirt
+from harness.lab.host_vm_facts import uri_problem
 from harness.process import Runner
+from harness.settings import Driver
 from harness.settings import Settings
 
 RECORD_NAME = "host.jsonl"
@@ -89,6 +93,7 @@ def describe(report: HostReport) -> list[str]:
         ("provider", f"{report.choice.provider}: {report.choice.reason}"),
         ("vagrant", _tool(facts, "vagrant", facts.vagrant)),
         ("docker", _docker(facts)),
+        *_vm_rows(facts),
         *(
             (program, _tool(facts, program, None))
             for program in ("mmdebstrap", "nft", "ssh", "ip")
@@ -140,6 +145,44 @@ def _docker(facts: HostFacts) -> str:
     return f"not reachable: {facts.engine.problem}"
 
 
+def _vm_rows(facts: HostFacts) -> list[tuple[str, str]]:
+    """Return a line for each thing that virtual machines need."""
+    libvirt = facts.libvirt
+    kvm = "usable" if facts.kvm is Kvm.USABLE else f"not usable: {facts.kvm.value}"
+    rows = [("kvm", kvm if facts.driver != Driver.QEMU else f"{kvm}; K0S_HARNESS_DRIVER=qemu")]
+    if "virsh" in facts.programs:
+        rows += [("libvirt", _libvirt(facts))]
+        if libvirt.reachable:
+            rows += [("", f"storage pool {libvirt.pool_name}: {_pool(libvirt)}")]
+        plugin = facts.plugin or "not here"
+        rows += [("", f"vagrant-libvirt {plugin}; qemu-img {_tool(facts, 'qemu-img', None)}")]
+    else:
+        rows += [("libvirt", "not here")]
+    if "VBoxManage" in facts.programs:
+        allowed = ", ".join(map(str, facts.host_only)) or "none"
+        where = facts.programs["VBoxManage"]
+        rows += [("virtualbox", f"({where}); host-only networks allowed in {allowed}")]
+    else:
+        rows += [("virtualbox", "not here")]
+    return rows
+
+
+def _libvirt(facts: HostFacts) -> str:
+    libvirt = facts.libvirt
+    if not libvirt.reachable:
+        return f"{libvirt.uri} not reachable: {uri_problem(libvirt.uri) or libvirt.problem}"
+    return f"{libvirt.version} with qemu {libvirt.qemu or '?'} at {libvirt.uri}"
+
+
+def _pool(libvirt: Libvirt) -> str:
+    pool = libvirt.pool
+    if pool is None:
+        return "not there"
+    if not pool.active:
+        return "not active"
+    return pool.path
+
+
 def inspect_host(
     runner: Runner,
     settings: Settings,
@@ -147,7 +190,7 @@ def inspect_host(
     needs: LabNeeds | None = None,
 ) -> HostReport:
     """Return what this host can do for a lab with `needs` (default: 1 controller, 2 workers)."""
-    facts = facts_from(read_host(runner, settings, environ))
+    facts = facts_from(read_host(runner, settings, environ, everything=True))
     choice = choose_provider(facts, settings.provider)
     needs = needs or LabNeeds()
     found = problems(facts, choice.provider, needs)

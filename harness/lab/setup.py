@@ -7,7 +7,6 @@ it imports nothing but the standard library and the harness's own ground.
 from __future__ import annotations
 
 import argparse
-import grp
 import os
 import re
 import shlex
@@ -17,40 +16,39 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
 from harness.errors import ExitCode
 from harness.errors import HarnessError
 from harness.errors import HostLacksError
 from harness.lab import host_commands as commands
+from harness.lab import host_services as services
 from harness.lab.host import choose_provider
-from harness.lab.host import engine_problem
-from harness.lab.host import missing_tools
+from harness.lab.host import service_problem
 from harness.lab.host_commands import Tool
+from harness.lab.host_commands import missing_tools
 from harness.lab.host_facts import HostFacts
 from harness.lab.host_facts import facts_from
 from harness.lab.host_facts import read_host
-from harness.lab.host_report import SetupRecord
-from harness.lab.host_report import append_record
 from harness.lab.host_report import describe
 from harness.lab.host_report import inspect_host
-from harness.lab.host_report import read_records
-from harness.process import CommandFailedError
+from harness.lab.host_services import Service
+from harness.lab.host_vm_facts import uri_problem
+from harness.lab.host_vm_problems import POOL_PATH
+from harness.lab.host_vm_problems import pool_steps
+from harness.lab.host_vm_problems import typed
+from harness.lab.setup_services import ROOT_SECONDS
+from harness.lab.setup_services import Means
+from harness.lab.setup_services import is_member
+from harness.lab.setup_services import join_argv
+from harness.lab.setup_services import open_service
+from harness.lab.setup_services import stop_started
 from harness.process import LocalRunner
-from harness.process import Runner
 from harness.settings import ProviderName
 from harness.settings import Settings
-from harness.wait import Clock
 from harness.wait import SystemClock
-from harness.wait import WaitTimeoutError
-from harness.wait import wait_until
 
-# 109 MB and 128 packages on a clean Debian 12 take a minute; a slow mirror ten times that.
-INSTALL_SECONDS = 1200.0
 # Another apt (unattended-upgrades after boot) may hold the lock for minutes.
 LOCK_SECONDS = 300
-# dockerd answers 2 s after its start; its first start on a slow disk takes longer.
-ENGINE_SECONDS = 60.0
 DOING = "Setting up this host"
 APT = (
     "env",
@@ -84,17 +82,10 @@ def consent_of(environ: Mapping[str, str], *, root: bool, terminal: bool) -> Con
 
 @dataclass(frozen=True)
 class SetUp:
-    """Set-up of one host.
+    """Set-up of one host; `ask` gets a question and returns True for yes."""
 
-    `look` reads its facts now, `say` gets narration line by line, `ask` a question, True for yes.
-    """
-
-    runner: Runner
-    settings: Settings
-    look: Callable[[], HostFacts]
-    clock: Clock
+    means: Means
     consent: Consent
-    say: Callable[[str], None]
     ask: Callable[[str], bool]
 
     def ensure(self, *, engine_optional: bool = False) -> None:
@@ -103,75 +94,96 @@ class SetUp:
         Raises `HostLacksError` with the command to type where it may not or cannot. With
         `engine_optional` an engine that does not start is only said: the tests that need none run.
         """
-        facts = self.look()
-        provider = choose_provider(facts, self.settings.provider).provider
+        facts = self.means.look()
+        provider = choose_provider(facts, self.means.settings.provider).provider
         missing = missing_tools(facts, provider)
-        # A member of the group docker who is not in it yet is served by bootstrap.sh, under sg.
-        served = facts.engine.reachable or (facts.engine.denied and _is_member(facts))
-        wants_engine = provider is ProviderName.DOCKER and not served
-        if not missing and not wants_engine:
+        service = _service_here(facts, provider)
+        if not missing and (service is None or self._serves(facts, service)):
             return
         if missing:
             self._agree(facts, missing, provider)
             self._install(facts, missing)
-            facts = self.look()
+            facts = self.means.look()
         try:
-            if provider is ProviderName.DOCKER and not facts.engine.reachable:
+            if service is not None and not self._serves(facts, service, member=False):
                 if not missing:
                     self._agree(facts, (), provider)
-                self._open_engine(facts)
+                open_service(self.means, facts, service)
         except HarnessError as error:
             if not engine_optional:
                 raise
-            self.say(error.text())
-            self.say("    Tests that need machines will be skipped.")
+            self.means.say(error.text())
+            self.means.say("    Tests that need machines will be skipped.")
+
+    def _serves(self, facts: HostFacts, service: Service, *, member: bool = True) -> bool:
+        """Whether `service` has all that a lab needs.
+
+        A member of its group who is not in it yet is served too: by bootstrap.sh, under sg.
+        """
+        if services.denied(facts, service):
+            return member and is_member(facts, service)
+        return services.answers(facts, service) and not _lacks_pool(facts, service)
 
     def _agree(self, facts: HostFacts, missing: Sequence[Tool], provider: ProviderName) -> None:
         """Return when all that will be done has the owner's consent; asks once, for all of it."""
-        names = ", ".join(tool.program for tool in missing)
-        by_hand = commands.install_command(facts, missing) if missing else self._by_hand(facts)
-        state = f"missing: {names}" if missing else engine_problem(facts)
+        service = _service_here(facts, provider)
+        if missing:
+            state = f"missing: {', '.join(tool.program for tool in missing)}"
+            by_hand = commands.install_command(facts, missing)
+        else:
+            assert service is not None
+            state, by_hand = service_problem(facts, service), self._by_hand(facts, service)
         if self.consent is Consent.REFUSED:
             why = "NO_INSTALL is set, nothing was changed"
-        elif not commands.is_supported(facts) or provider is not ProviderName.DOCKER:
+        elif not commands.is_supported(facts) or provider is ProviderName.VIRTUALBOX:
             why = f"nothing is set up for you on {facts.name} with {provider}"
         elif facts.sudo in {"none", "password"}:
             why = f"{facts.user} is not root and has no password-less sudo"
         elif self.consent is Consent.NOBODY_TO_ASK:
             why = "there is no terminal to ask on; YES=1 answers yes"
         else:
-            steps = self._steps(facts, missing)
+            steps = self._steps(facts, missing, service)
             if self.consent is Consent.GIVEN or self.ask(f"{'; '.join(steps)}. Go on?"):
                 return
             why = "nothing was changed"
         raise HostLacksError(DOING, f"{state}; {why}", remedy=by_hand)
 
-    def _steps(self, facts: HostFacts, missing: Sequence[Tool]) -> list[str]:
+    def _steps(
+        self, facts: HostFacts, missing: Sequence[Tool], service: Service | None
+    ) -> list[str]:
         steps = []
         if missing:
             words = " ".join(commands.packages_for(facts, missing))
             steps.append(f"To be installed with apt-get: {words}")
-        if not facts.engine.reachable and not facts.engine.denied:
-            steps.append("the docker engine to be started where it does not run")
-        if facts.sudo != "root" and not _is_member(facts):
+        if service is None:
+            return steps
+        if not services.answers(facts, service) and not services.denied(facts, service):
+            steps.append(f"{service.title} to be started where it does not run")
+        if service is services.LIBVIRT and not self._serves(facts, service, member=False):
+            name = facts.libvirt.pool_name
+            steps.append(f"its storage pool {name} to be made in {POOL_PATH} where it is missing")
+        if facts.sudo != "root" and not is_member(facts, service):
             steps.append(
-                f"{facts.user} to join the group docker, whose members are as powerful as root"
+                f"{facts.user} to join the group {service.group}, whose members are as powerful"
+                " as root"
             )
         return steps
 
-    def _by_hand(self, facts: HostFacts) -> str:
-        if facts.engine.denied:
-            return f"sudo {shlex.join(_join_argv(facts))}, then log in again"
-        return commands.start_command(facts)
+    def _by_hand(self, facts: HostFacts, service: Service) -> str:
+        if services.denied(facts, service):
+            return f"sudo {shlex.join(join_argv(facts, service))}, then log in again"
+        if services.answers(facts, service):
+            return typed(pool_steps(facts.libvirt), commands.sudo_for(facts))
+        return services.start_command(facts, service)
 
     def _install(self, facts: HostFacts, missing: Sequence[Tool]) -> None:
         packages = commands.packages_for(facts, missing)
         words = " ".join(packages)
-        self.say(f"==> Installing {words} with apt-get (up to {INSTALL_SECONDS / 60:.0f} min)")
-        began = self.clock.monotonic()
-        self._root(facts, [*APT, "update"], doing="Updating the list of packages")
+        self.means.say(f"==> Installing {words} with apt-get (up to {ROOT_SECONDS / 60:.0f} min)")
+        began = self.means.clock.monotonic()
+        self.means.root(facts, [*APT, "update"], doing="Updating the list of packages")
         # Only now the archive's lists are sure to be here, and to be of today.
-        facts = self.look()
+        facts = self.means.look()
         absent = commands.absent_for(facts, missing)
         if absent:
             raise HostLacksError(
@@ -181,105 +193,20 @@ class SetUp:
                 remedy=commands.install_command(facts, missing),
             )
         # Recommended packages are left out: Vagrant's are a hypervisor, 671 packages and not 83.
-        said = self._root(
+        said = self.means.root(
             facts,
             [*APT, "install", "-y", "--no-install-recommends", *packages],
             doing=f"Installing {words}",
-            log=self.settings.state_dir / "setup.log",
-        )
+            log=self.means.settings.state_dir / "setup.log",
+        ).stdout
         undo = f"{commands.sudo_for(facts)}apt-get purge --autoremove {words}"
-        self._record("installed", packages, undo)
+        self.means.record("installed", packages, undo)
         number = re.search(r"(\d+) newly installed", said)
         size = re.search(r"After this operation, (\S+ \S+) of", said)
-        self.say(
+        self.means.say(
             f"    {number.group(1) if number else len(packages)} packages"
-            f"{', ' + size.group(1) if size else ''}, {self._took(began)}"
+            f"{', ' + size.group(1) if size else ''}, {self.means.took(began)}"
         )
-
-    def _open_engine(self, facts: HostFacts) -> None:
-        """Start the engine where it does not run, and let this user talk to it."""
-        if not facts.engine.denied:
-            self._start_engine(facts)
-            facts = self.look()
-        if not facts.engine.denied or _is_member(facts):
-            return
-        self.say(f"==> {facts.user} joins the group docker, whose members are as powerful as root")
-        self._root(facts, _join_argv(facts), doing="Reaching the docker engine")
-        self._record("added", (facts.user, "to", "docker"), f"sudo gpasswd -d {facts.user} docker")
-
-    def _start_engine(self, facts: HostFacts) -> None:
-        doing = "Starting the docker engine"
-        stuck = sorted({"CAP_SYS_ADMIN", "CAP_NET_ADMIN"}.intersection(facts.missing_capabilities))
-        if stuck:
-            raise HostLacksError(
-                doing,
-                f"no engine can run here: this system has no {' and no '.join(stuck)}",
-                remedy="use a machine of its own, or a container with these capabilities",
-            )
-        if facts.docker_host:
-            raise HostLacksError(
-                doing,
-                f"{facts.engine.problem} (DOCKER_HOST={facts.docker_host})",
-                remedy="unset DOCKER_HOST to use this system's own engine",
-            )
-        self.say(f"==> Starting the docker engine (up to {ENGINE_SECONDS:.0f}s)")
-        began = self.clock.monotonic()
-        log = self.settings.state_dir / "dockerd.log"
-        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._root(facts, commands.start_argv(facts, log), doing=doing)
-        try:
-            wait_until(
-                "the docker engine",
-                lambda: self.look().engine,
-                lambda engine: engine.reachable or engine.denied,
-                bound=ENGINE_SECONDS,
-                every=1.0,
-                clock=self.clock,
-            )
-        except WaitTimeoutError:
-            where = "journalctl -u docker says why" if facts.systemd else f"{log} says why"
-            raise HostLacksError(
-                doing, f"it does not answer within {ENGINE_SECONDS:.0f}s", remedy=where
-            ) from None
-        undo = commands.sudo_for(facts) + shlex.join(commands.stop_argv(facts))
-        self._record("started", ("dockerd", f"pid={_engine_pid()}"), undo)
-        self.say(f"    {self._took(began)}")
-
-    def _took(self, began: float) -> str:
-        seconds = self.clock.monotonic() - began
-        return f"done in {seconds:.0f}s; make doctor lists how to undo it"
-
-    def stop_started(self) -> None:
-        """Stop the engine that set-up started last, if that very one still runs."""
-        started = [
-            record
-            for record in read_records(self.settings.state_dir)
-            if record.what[:1] == ("dockerd",)
-        ]
-        pid = _engine_pid()
-        if not pid or not started or started[-1].what != ("dockerd", f"pid={pid}"):
-            return
-        facts = self.look()
-        self._root(facts, commands.stop_argv(facts), doing="Stopping the docker engine")
-        self._record("stopped", ("dockerd",), commands.start_command(facts))
-
-    def _root(
-        self, facts: HostFacts, argv: Sequence[str], *, doing: str, log: Path | None = None
-    ) -> str:
-        # Programs of ours have no terminal: a sudo that asks must fail, not wait.
-        prefix = [] if facts.sudo == "root" else ["sudo", "-n"]
-        try:
-            return self.runner.run(
-                [*prefix, *argv], doing=doing, deadline=INSTALL_SECONDS, log=log
-            ).stdout
-        except CommandFailedError as error:
-            raise HostLacksError(
-                error.doing, error.happened, details=error.details, where=error.where
-            ) from None
-
-    def _record(self, did: str, what: Sequence[str], undo: str) -> None:
-        now = self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        append_record(self.settings.state_dir, SetupRecord(now, did, tuple(what), undo))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -289,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what.add_argument("--lab", action="store_true", help="a lab is to be made here")
     what.add_argument("--tests", action="store_true", help="the same, an engine is optional")
     what.add_argument("--report", action="store_true", help="change nothing, say what is here")
-    what.add_argument("--stop-started", action="store_true", help="stop the engine started here")
+    what.add_argument("--stop-started", action="store_true", help="stop what was started here")
     options = parser.parse_args(arguments)
     try:
         settings = Settings.from_environment(os.environ)
@@ -304,11 +231,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         def look() -> HostFacts:
             return facts_from(read_host(runner, settings, os.environ, versions=False))
 
-        set_up = SetUp(runner, settings, look, SystemClock(), consent, _say, _ask)
+        means = Means(runner, settings, look, SystemClock(), _say)
         if options.stop_started:
-            set_up.stop_started()
+            stop_started(means)
         else:
-            set_up.ensure(engine_optional=options.tests)
+            SetUp(means, consent, _ask).ensure(engine_optional=options.tests)
     except HarnessError as error:
         _say(error.text())
         _say(f"k0s-harness: exit {error.exit_code}: {error}")
@@ -319,24 +246,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return ExitCode.OK
 
 
-def _join_argv(facts: HostFacts) -> list[str]:
-    return ["usermod", "-aG", "docker", facts.user]
+def _service_here(facts: HostFacts, provider: ProviderName) -> Service | None:
+    """Return the service of this host that `provider` needs, None where it needs none here."""
+    libvirt = facts.libvirt
+    if provider is ProviderName.LIBVIRT and (libvirt.host or uri_problem(libvirt.uri)):
+        return None
+    return services.SERVICES.get(provider)
 
 
-def _is_member(facts: HostFacts) -> bool:
-    """Whether the group's own list has this user; the running process may not know it yet."""
-    try:
-        return facts.user in grp.getgrnam("docker").gr_mem
-    except KeyError:
-        return False
-
-
-def _engine_pid() -> str:
-    """Return the engine's process id as it wrote it down, or nothing."""
-    try:
-        return commands.ENGINE_PID.read_text().strip()
-    except OSError:
-        return ""
+def _lacks_pool(facts: HostFacts, service: Service) -> bool:
+    """Whether set-up has a storage pool to make or start."""
+    libvirt = facts.libvirt
+    return service is services.LIBVIRT and libvirt.reachable and bool(pool_steps(libvirt))
 
 
 def _say(line: str) -> None:

@@ -1,5 +1,6 @@
 """Which provider, what is missing, and refusals before anything is made."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import pytest
 from harness.errors import ExitCode
 from harness.errors import HostLacksError
 from harness.lab.host import LabNeeds
-from harness.lab.host import choose_provider
 from harness.lab.host import missing_tools
 from harness.lab.host import problems
 from harness.lab.host import refuse
@@ -17,11 +17,14 @@ from harness.lab.host_commands import SUPPORTED
 from harness.lab.host_commands import TOOLS
 from harness.lab.host_commands import install_command
 from harness.lab.host_commands import packages_for
-from harness.lab.host_commands import start_argv
-from harness.lab.host_commands import stop_argv
-from harness.lab.host_facts import Engine
-from harness.lab.host_facts import RawHost
 from harness.lab.host_facts import facts_from
+from harness.lab.host_raw import RawHost
+from harness.lab.host_services import SERVICES
+from harness.lab.host_services import start_argv
+from harness.lab.host_services import start_unit_argv
+from harness.lab.host_services import stop_argv
+from harness.lab.host_services import stop_unit_argv
+from harness.lab.host_texts import Engine
 from harness.settings import ProviderName
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -49,19 +52,6 @@ def only_problem(facts, needs=LAB, provider=DOCKER):
 def test_the_recorded_hosts_can_make_a_lab(facts):
     assert problems(facts, DOCKER, LAB) == ()
     refuse(problems(facts, DOCKER, LAB), DOCKER)
-
-
-def test_docker_is_chosen_everywhere_until_vms_have_been_run():
-    for kvm in (True, False):
-        choice = choose_provider(replace(DEBIAN_12, kvm=kvm), None)
-        assert choice.provider is DOCKER
-        assert "until VMs have been run" in choice.reason
-
-
-def test_a_vm_provider_that_is_asked_for_is_taken_and_called_not_yet_run():
-    choice = choose_provider(DEBIAN_12, ProviderName.LIBVIRT)
-    assert choice.provider is ProviderName.LIBVIRT
-    assert "not yet run on real VMs" in choice.reason
 
 
 def test_a_vagrant_that_is_too_old_is_refused_with_both_versions():
@@ -137,13 +127,6 @@ def test_cgroup_v2_and_older_versions_are_taken():
     assert problems(DEBIAN_12, DOCKER, replace(LAB, k0s_version="v1.34.10+k0s.0")) == ()
 
 
-def test_the_hosts_cgroups_do_not_matter_to_vms():
-    tools = {"virsh": "/usr/bin/virsh", **DEBIAN_12.programs}
-    vms = replace(DEBIAN_12, programs=tools)
-    newest = replace(LAB, k0s_version="v1.36.3+k0s.2")
-    assert problems(vms, ProviderName.LIBVIRT, newest) == ()
-
-
 def test_containers_need_linux():
     found = problems(replace(DEBIAN_12, system="darwin"), DOCKER, LAB)
     assert any("need a Linux host" in problem.happened for problem in found)
@@ -215,25 +198,35 @@ def test_other_systems_get_a_command_of_theirs(release, like, begins):
     assert install_command(there, COMMON).startswith(begins)
 
 
-def test_the_engine_is_started_and_stopped_by_the_init_where_there_is_one():
-    systemd = replace(DEBIAN_12, systemd=True)
-    assert start_argv(systemd, Path("/log")) == ["systemctl", "start", "docker"]
-    assert stop_argv(systemd)[:2] == ["systemctl", "stop"]
+@pytest.mark.parametrize("service", SERVICES.values(), ids=lambda service: service.group)
+def test_services_are_started_and_stopped_by_the_init_where_there_is_one(service):
+    assert start_unit_argv(service)[:2] == ["systemctl", "start"]
+    assert stop_unit_argv(service)[:2] == ["systemctl", "stop"]
+    # A socket unit would start it again.
+    assert any(word.endswith(".socket") for word in stop_unit_argv(service))
+    assert start_unit_argv(service)[2] in stop_unit_argv(service)
 
 
-def test_without_an_init_the_engine_is_started_detached_with_a_log_and_a_pid():
-    argv = start_argv(DEBIAN_12, Path("/state/dockerd.log"))
-    assert "--background" in argv
-    assert "--output=/state/dockerd.log" in argv
-    pid = next(word for word in argv if word.startswith("--pidfile="))
-    assert pid in stop_argv(DEBIAN_12)
+@pytest.mark.parametrize(
+    "daemon", [daemon for service in SERVICES.values() for daemon in service.daemons]
+)
+def test_without_an_init_each_daemon_is_started_detached_and_stopped_by_its_own_pid(daemon):
+    programs = {**DEBIAN_12.programs, daemon.program: f"/usr/sbin/{daemon.program}"}
+    here = replace(DEBIAN_12, programs=programs)
+    start = start_argv(here, daemon, Path("/state/log"))
+    assert ("--background" in start) != ("--daemon" in start)
+    pid = next(word for word in start if word.startswith("--pidfile="))
+    stop = stop_argv(here, daemon)
+    assert pid in stop
+    assert f"--exec=/usr/sbin/{daemon.program}" in stop
 
 
-def test_bootstrap_and_the_harness_name_the_same_systems_and_packages():
-    script = (Path(__file__).parents[2] / "bootstrap.sh").read_text()
+@pytest.mark.parametrize("provider", [DOCKER, ProviderName.LIBVIRT])
+def test_bootstrap_and_the_harness_name_the_same_systems_and_packages(provider):
+    script = (Path(__file__).parents[2] / "bootstrap.sh").read_text().replace("\\\n", "")
     for name, version in SUPPORTED:
         assert f"'{name} {version}'" in script
     bare = stopped(without(DEBIAN_12, *DEBIAN_12.programs))
-    packages = packages_for(bare, missing_tools(bare, DOCKER))
-    line = next(line for line in script.splitlines() if line.startswith("lab_packages="))
-    assert set(line.partition("=")[2].strip('"').split()) == set(packages)
+    packages = packages_for(bare, missing_tools(bare, provider))
+    lists = re.findall(r'lab_packages="([^"]+)"', script)
+    assert set(packages) in [set(words.split()) for words in lists]

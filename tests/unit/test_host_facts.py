@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from harness.lab.host_facts import ARCHIVE_COMMAND
-from harness.lab.host_facts import ENGINE_COMMAND
-from harness.lab.host_facts import PACKAGES
-from harness.lab.host_facts import SUDO_COMMAND
-from harness.lab.host_facts import VAGRANT_COMMAND
-from harness.lab.host_facts import Answer
-from harness.lab.host_facts import RawHost
-from harness.lab.host_facts import absent_packages
 from harness.lab.host_facts import facts_from
-from harness.lab.host_facts import parse_os_release
 from harness.lab.host_facts import read_host
+from harness.lab.host_raw import ARCHIVE_COMMAND
+from harness.lab.host_raw import ENGINE_COMMAND
+from harness.lab.host_raw import PACKAGES
+from harness.lab.host_raw import SUDO_COMMAND
+from harness.lab.host_raw import VAGRANT_COMMAND
+from harness.lab.host_raw import RawHost
+from harness.lab.host_texts import Answer
+from harness.lab.host_texts import absent_packages
+from harness.lab.host_texts import parse_os_release
+from harness.lab.host_vm_facts import version_command
 from harness.process import CommandFailedError
 from harness.process import Completed
 from harness.settings import Settings
@@ -157,18 +158,18 @@ def test_quoted_and_unquoted_values_of_os_release_are_read():
 def test_the_archives_answer_tells_what_it_does_not_have():
     debian_12 = (RECORDINGS / "apt-policy-debian-12-clean.txt").read_text()
     debian_13 = (RECORDINGS / "apt-policy-debian-13-clean.txt").read_text()
-    assert absent_packages(debian_12) == ("docker-cli",)
-    assert absent_packages(debian_13) == ()
+    assert absent_packages(debian_12, PACKAGES) == ("docker-cli",)
+    assert absent_packages(debian_13, PACKAGES) == ()
     without_vagrant = debian_12[debian_12.index("docker.io:") :]
-    assert absent_packages(without_vagrant) == ("vagrant", "docker-cli")
+    assert absent_packages(without_vagrant, PACKAGES) == ("vagrant", "docker-cli")
 
 
 def test_an_archive_whose_lists_were_never_fetched_says_nothing():
     # This host has the packages but no lists: what is not installed may well be in the archive.
     said = raw().answers[shlex.join(ARCHIVE_COMMAND)].stdout
     assert "mirror.example" not in said
-    assert absent_packages(said) == ()
-    assert absent_packages("") == ()
+    assert absent_packages(said, PACKAGES) == ()
+    assert absent_packages("", PACKAGES) == ()
 
 
 class Silent:
@@ -188,7 +189,8 @@ def test_reading_a_host_survives_programs_that_hang_and_starts_nothing_else(tmp_
     runner = Silent()
     settings = Settings(state_dir=tmp_path / "s", cache_dir=tmp_path / "c", runs_dir=tmp_path / "r")
     host = read_host(runner, settings, {"PATH": "/usr/bin:/bin"})
-    looks = {VAGRANT_COMMAND, ENGINE_COMMAND, SUDO_COMMAND, ARCHIVE_COMMAND}
+    libvirt = version_command("qemu:///system")
+    looks = {VAGRANT_COMMAND, ENGINE_COMMAND, SUDO_COMMAND, ARCHIVE_COMMAND, libvirt}
     assert set(runner.asked) <= looks
     assert not facts_from(host).engine.reachable
     # Where a folder is not made yet, the disk it would be on counts.

@@ -1,5 +1,6 @@
 """Set-up installs and starts only with consent, once, and writes down how to undo it."""
 
+import json
 from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
@@ -8,25 +9,31 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HostLacksError
+from harness.lab import setup_services
 from harness.lab.host import LabNeeds
 from harness.lab.host import ProviderChoice
 from harness.lab.host import problems
-from harness.lab.host_facts import Engine
-from harness.lab.host_facts import RawHost
 from harness.lab.host_facts import facts_from
+from harness.lab.host_raw import RawHost
 from harness.lab.host_report import HostReport
 from harness.lab.host_report import SetupRecord
 from harness.lab.host_report import append_record
 from harness.lab.host_report import describe
 from harness.lab.host_report import read_records
+from harness.lab.host_services import LIBVIRT_CONFIG
+from harness.lab.host_texts import Engine
+from harness.lab.host_vm_facts import Libvirt
 from harness.lab.setup import Consent
 from harness.lab.setup import SetUp
 from harness.lab.setup import consent_of
+from harness.lab.setup_services import Means
+from harness.lab.setup_services import stop_started
 from harness.process import CommandFailedError
 from harness.process import Completed
 from harness.settings import ProviderName
 from harness.settings import Settings
 
+LIBVIRT = ProviderName.LIBVIRT
 RECORDINGS = Path(__file__).parent / "recordings"
 READY = facts_from(RawHost.from_json((RECORDINGS / "host-debian-12.json").read_text()))
 # Everything but Python and make: what a clean container has.
@@ -34,6 +41,21 @@ STOPPED = replace(
     READY, engine=Engine(reachable=False, problem="Cannot connect to the Docker daemon")
 )
 CLEAN = replace(STOPPED, programs={"apt-cache": "/usr/bin/apt-cache"})
+
+
+LIBVIRT_READY = facts_from(RawHost.from_json((RECORDINGS / "host-libvirt.json").read_text()))
+VIRSH = json.loads((RECORDINGS / "virsh.json").read_text())
+LIBVIRT_STOPPED = replace(
+    LIBVIRT_READY,
+    libvirt=Libvirt("qemu:///system", "default", problem=VIRSH["not running"]["stderr"]),
+)
+POOL_MISSING = replace(LIBVIRT_READY, libvirt=replace(LIBVIRT_READY.libvirt, pool=None))
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on_this_host(monkeypatch):
+    """The machine that runs these tests may have daemons of its own."""
+    monkeypatch.setattr(setup_services, "pid_of", lambda _daemon: "")
 
 
 class Clock:
@@ -50,6 +72,16 @@ class Clock:
         self.seconds += seconds
 
 
+# What moves a host to its next state: virtlogd alone serves nobody, a started pool is there.
+CHANGES = {
+    "install",
+    "usermod",
+    "--exec=/usr/sbin/dockerd",
+    "--exec=/usr/sbin/libvirtd",
+    "pool-start",
+}
+
+
 class Host:
     """A host whose facts change when the right program was run, and what was asked and said."""
 
@@ -58,6 +90,7 @@ class Host:
         self.consent = consent
         self.answer = answer
         self.fails = fails
+        self.pool = "pool missing"
         self.ran = []
         self.asked = []
         self.said = []
@@ -66,9 +99,12 @@ class Host:
         self.ran.append(" ".join(argv))
         if self.fails and self.fails in self.ran[-1]:
             raise CommandFailedError(doing, Completed(tuple(argv), 100, "", "E: no", 1.0))
-        if len(self.states) > 1 and ("install" in argv or "--start" in argv or "usermod" in argv):
+        if (len(self.states) > 1 and {*argv} & CHANGES) or argv[0] == "systemctl":
             self.states.pop(0)
         text = (RECORDINGS / "apt-install-debian-12.txt").read_text() if "install" in argv else ""
+        if "pool-info" in argv:
+            said = VIRSH[self.pool]
+            return Completed(tuple(argv), said["status"], said["stdout"], said["stderr"], 1.0)
         return Completed(tuple(argv), 0, text, "", 1.0)
 
     def ask(self, question):
@@ -79,16 +115,8 @@ class Host:
         settings = Settings(
             state_dir=tmp_path / "state", cache_dir=tmp_path, runs_dir=tmp_path, provider=provider
         )
-        set_up = SetUp(
-            self,
-            settings,
-            lambda: self.states[0],
-            Clock(),
-            self.consent,
-            self.said.append,
-            self.ask,
-        )
-        set_up.ensure(engine_optional=engine_optional)
+        means = Means(self, settings, lambda: self.states[0], Clock(), self.said.append)
+        SetUp(means, self.consent, self.ask).ensure(engine_optional=engine_optional)
         return read_records(settings.state_dir)
 
 
@@ -185,11 +213,124 @@ def test_a_failed_installation_is_the_hosts_lack_and_leaves_no_record(tmp_path):
     assert read_records(tmp_path / "state") == ()
 
 
-def test_a_hypervisor_is_never_installed_unasked(tmp_path):
+def test_virtualbox_is_never_installed_for_the_user(tmp_path):
     host = Host(READY)
-    with pytest.raises(HostLacksError, match="virsh"):
-        host.ensure(tmp_path, provider=ProviderName.LIBVIRT)
+    with pytest.raises(HostLacksError, match="VBoxManage"):
+        host.ensure(tmp_path, provider=ProviderName.VIRTUALBOX)
     assert host.ran == []
+
+
+def test_a_host_with_libvirt_running_and_a_pool_costs_nothing(tmp_path):
+    host = Host(LIBVIRT_READY)
+    assert host.ensure(tmp_path, provider=LIBVIRT) == ()
+    assert (host.ran, host.said) == ([], [])
+
+
+def test_libvirt_and_its_logger_are_started_by_hand_without_an_init(tmp_path):
+    host = Host(LIBVIRT_STOPPED, POOL_MISSING, LIBVIRT_READY)
+    records = host.ensure(tmp_path, provider=LIBVIRT)
+    logger, daemon, *pool = host.ran
+    assert "--exec=/usr/sbin/virtlogd" in logger
+    assert "--exec=/usr/sbin/libvirtd" in daemon
+    assert "--config" not in daemon
+    assert [line.split()[3] for line in pool] == [
+        "pool-define-as",
+        "pool-build",
+        "pool-start",
+        "pool-autostart",
+    ]
+    assert [(record.did, record.what[0]) for record in records] == [
+        ("started", "virtlogd"),
+        ("started", "libvirtd"),
+        ("made", "pool"),
+    ]
+    assert "--pidfile=/run/libvirtd.pid" in records[1].undo
+    assert "pool-undefine default" in records[2].undo
+
+
+def test_libvirt_is_started_by_systemd_where_that_is_the_init(tmp_path):
+    systemd = {"systemd": True}
+    host = Host(replace(LIBVIRT_STOPPED, **systemd), replace(LIBVIRT_READY, **systemd))
+    (record,) = host.ensure(tmp_path, provider=LIBVIRT)
+    assert host.ran == ["systemctl start libvirtd"]
+    assert record.undo.startswith("systemctl stop libvirtd.socket")
+
+
+def test_an_ordinary_user_joins_the_group_libvirt_and_gets_the_pool_by_root(tmp_path):
+    tools = {**LIBVIRT_READY.programs, "newuidmap": "/usr/bin/newuidmap"}
+    user = {"user": "nobody-here", "sudo": "passwordless", "programs": tools}
+    denied = Libvirt("qemu:///system", "default", problem=VIRSH["not in the group"]["stderr"])
+    host = Host(
+        replace(LIBVIRT_STOPPED, **user),
+        replace(LIBVIRT_READY, **{**user, "libvirt": denied}),
+        replace(LIBVIRT_READY, **user),
+        consent=Consent.ASK,
+    )
+    records = host.ensure(tmp_path, provider=LIBVIRT)
+    (question,) = host.asked
+    for part in ("libvirt to be started", "pool default", "group libvirt", "powerful as root"):
+        assert part in question
+    assert [record.did for record in records] == ["started", "started", "added", "made"]
+    assert all(line.startswith("sudo -n ") for line in host.ran)
+    # Without a system bus there is no polkit: the socket is the group's.
+    (daemon,) = [line for line in host.ran if "libvirtd.pid" in line]
+    assert daemon.endswith(f"--config={tmp_path}/state/libvirtd.conf")
+    assert (tmp_path / "state/libvirtd.conf").read_text() == LIBVIRT_CONFIG
+
+
+def test_a_pool_that_is_not_active_is_started_and_one_with_a_name_is_left_to_its_owner(tmp_path):
+    inactive = replace(LIBVIRT_READY.libvirt.pool, active=False)
+    stopped = replace(LIBVIRT_READY, libvirt=replace(LIBVIRT_READY.libvirt, pool=inactive))
+    host = Host(stopped, LIBVIRT_READY)
+    (record,) = host.ensure(tmp_path, provider=LIBVIRT)
+    assert host.ran == ["virsh --connect qemu:///system pool-start default"]
+    assert record.undo == "virsh --connect qemu:///system pool-destroy default"
+    named = replace(LIBVIRT_READY.libvirt, pool=None, pool_name="fast")
+    host = Host(replace(LIBVIRT_READY, libvirt=named))
+    assert host.ensure(tmp_path / "other", provider=LIBVIRT) == ()
+    assert host.ran == []
+
+
+def test_a_clean_host_gets_what_libvirts_machines_need(tmp_path):
+    clean = replace(LIBVIRT_STOPPED, programs={"apt-cache": "/usr/bin/apt-cache"})
+    host = Host(clean, LIBVIRT_READY)
+    (installed,) = host.ensure(tmp_path, provider=LIBVIRT)
+    wanted = {"vagrant-libvirt", "libvirt-daemon-system", "qemu-system-x86", "dnsmasq-base"}
+    assert wanted <= set(installed.what)
+    assert "ovmf" not in installed.what
+    assert "docker.io" not in installed.what
+
+
+def test_without_consent_a_libvirt_that_does_not_run_is_exit_3_with_the_command(tmp_path):
+    host = Host(LIBVIRT_STOPPED, consent=Consent.REFUSED)
+    with pytest.raises(HostLacksError, match="libvirt is not running") as refused:
+        host.ensure(tmp_path, provider=LIBVIRT)
+    assert "libvirtd --daemon" in refused.value.remedy
+    assert host.ran == []
+
+
+def test_nothing_is_started_here_for_the_libvirt_of_another_host(tmp_path):
+    away = replace(LIBVIRT_STOPPED.libvirt, uri="qemu+ssh://ann@big/system")
+    host = Host(replace(LIBVIRT_STOPPED, libvirt=away))
+    assert host.ensure(tmp_path, provider=LIBVIRT) == ()
+    assert host.ran == []
+
+
+def test_only_the_very_daemons_that_were_started_here_are_stopped(tmp_path, monkeypatch):
+    pids = {"virtlogd": "11", "libvirtd": "12"}
+    monkeypatch.setattr(setup_services, "pid_of", lambda daemon: pids.get(daemon.program, ""))
+    for program, pid in (("virtlogd", "11"), ("libvirtd", "99")):
+        record = SetupRecord("2026-11-23T05:00:00Z", "started", (program, f"pid={pid}"), "")
+        append_record(tmp_path, record)
+    host = Host(LIBVIRT_READY)
+    settings = Settings(tmp_path, tmp_path, tmp_path)
+    means = Means(host, settings, lambda: LIBVIRT_READY, Clock(), host.said.append)
+    stop_started(means)
+    (stopped,) = host.ran
+    assert "--stop" in stopped
+    assert "--exec=/usr/sbin/virtlogd" in stopped
+    stop_started(means)
+    assert len(host.ran) == 1
 
 
 def test_an_engine_that_does_not_come_up_is_exit_3_with_its_log(tmp_path):

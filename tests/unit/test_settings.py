@@ -6,6 +6,7 @@ import pytest
 
 from harness.errors import ExitCode
 from harness.errors import UsageError
+from harness.settings import Driver
 from harness.settings import Keep
 from harness.settings import ProviderName
 from harness.settings import Settings
@@ -21,6 +22,8 @@ def test_defaults_follow_the_users_home_and_are_absolute():
     assert settings.labs_dir == settings.state_dir / "labs"
     assert (settings.provider, settings.mirror, settings.k0s_binary) == (None, None, None)
     assert settings.keep is Keep.NEVER
+    assert (settings.libvirt_uri, settings.pool) == ("qemu:///system", "default")
+    assert settings.driver is None
     assert settings.origin["runs_dir"] == "default"
 
 
@@ -42,6 +45,9 @@ def test_the_desktops_base_folders_are_honoured():
         ("mirror", "K0S_HARNESS_MIRROR", "https://mirror.test/k0s", "https://mirror.test/k0s"),
         ("k0s_binary", "K0S_BINARY", "/srv/k0s", Path("/srv/k0s")),
         ("keep", "KEEP", "failure", Keep.FAILURE),
+        ("libvirt_uri", "LIBVIRT_DEFAULT_URI", "qemu+ssh://a@b/system", "qemu+ssh://a@b/system"),
+        ("pool", "K0S_HARNESS_POOL", "fast", "fast"),
+        ("driver", "K0S_HARNESS_DRIVER", "kvm", Driver.KVM),
     ],
 )
 def test_every_setting_has_a_variable_that_its_origin_names(field, variable, text, value):
