@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     labs.add_argument("names", nargs="*", metavar="ID", help="kept labs to remove")
 
     _add_artifacts(verbs)
+    _add_box(verbs)
     return parser
 
 
@@ -141,6 +142,22 @@ def _add_artifacts(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     action("verify", _artifacts_verify, "hash every file again")
     export = action("export", _artifacts_export, "write a mirror for an offline host")
     export.add_argument("folder", type=Path)
+
+
+def _add_box(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "the box that VMs are made of: build, list, remove, renew its lock"
+    box = verbs.add_parser("box", help=text, description=text)
+    actions = box.add_subparsers(required=True, metavar="ACTION")
+    build = actions.add_parser("build", help="make it, if the cache does not have it")
+    build.set_defaults(command=_box_build)
+    build.add_argument("--provider", help="libvirt (default) or virtualbox")
+    listing = actions.add_parser("list", help="the boxes in the cache")
+    listing.set_defaults(command=_box_list)
+    remove = actions.add_parser("remove", help="remove boxes from the cache")
+    remove.set_defaults(command=_box_remove)
+    remove.add_argument("versions", nargs="*", metavar="VERSION", help="these only")
+    lock = actions.add_parser("lock", help="renew the lock of its packages and boxes/catalog.json")
+    lock.set_defaults(command=_box_lock)
 
 
 def _run(options: argparse.Namespace) -> ExitCode:
@@ -260,6 +277,47 @@ def _artifacts_export(options: argparse.Namespace) -> ExitCode:
 
     store = _store(_settings(options))
     print("\n".join(export_lines(store, options.folder, options.k0s_version)))
+    return ExitCode.OK
+
+
+def _box_build(options: argparse.Namespace) -> ExitCode:
+    from harness.lab.box_commands import build_lines
+    from harness.process import LocalRunner
+    from harness.wait import SystemClock
+
+    settings = _settings(options)
+    store = _store(settings)
+    lines = build_lines(settings, store, runner=LocalRunner(), clock=SystemClock(), say=_say)
+    print("\n".join(lines))
+    return ExitCode.OK
+
+
+def _box_list(options: argparse.Namespace) -> ExitCode:
+    from harness.lab.box_commands import list_lines
+
+    lines = list_lines(_settings(options))
+    for line in lines:
+        print(line)
+    if not lines:
+        _say("no boxes in the cache")
+    return ExitCode.OK
+
+
+def _box_remove(options: argparse.Namespace) -> ExitCode:
+    from harness.lab.box_commands import remove_lines
+
+    for line in remove_lines(_settings(options), options.versions):
+        print(line)
+    return ExitCode.OK
+
+
+def _box_lock(options: argparse.Namespace) -> ExitCode:
+    from harness.lab.box_commands import lock_lines
+    from harness.process import LocalRunner
+    from harness.wait import SystemClock
+
+    settings = _settings(options)
+    print("\n".join(lock_lines(settings, runner=LocalRunner(), clock=SystemClock(), say=_say)))
     return ExitCode.OK
 
 

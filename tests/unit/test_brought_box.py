@@ -1,0 +1,154 @@
+"""BOX_URL=: a box or an image that somebody brings is used only with its checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError
+from harness.lab import box
+from harness.lab import box_cache
+from harness.lab import rootfs
+from harness.process import Completed
+from harness.process import LocalRunner
+from harness.settings import ProviderName
+from harness.settings import Settings
+from harness.wait import SystemClock
+
+LIBVIRT = ProviderName.LIBVIRT
+# qemu-img takes what it does not know for a raw disk.
+UNKNOWN = (Path(__file__).parent / "recordings" / "box" / "qemu-img-info-unknown.json").read_text()
+
+
+class NothingRuns:
+    """A runner of commands that must not be needed."""
+
+    def run(self, argv, **_):
+        raise AssertionError(f"{argv} was started")
+
+
+class QemuSays:
+    """qemu-img's answer about an image; nothing else may be started but cleaning up."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def run(self, argv, **given):
+        if argv[0] == "rm":
+            return LocalRunner().run(argv, **given)
+        assert argv[:2] == ["qemu-img", "info"]
+        return Completed(tuple(argv), 0, self.answer, "", 0.0)
+
+
+@pytest.fixture
+def ensure(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    def call(url, sha256, provider=LIBVIRT, runner=None):
+        variables = {"HOME": str(tmp_path), "BOX_URL": str(url)}
+        if sha256 is not None:
+            variables["BOX_SHA256"] = sha256
+        return box.ensure(
+            runner or NothingRuns(),
+            Settings.from_environment(variables),
+            provider,
+            seed=None,
+            log=tmp_path / "log",
+            clock=SystemClock(),
+        )
+
+    return call
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(params=["w", "w:gz"])
+def brought(request, tmp_path):
+    """A Vagrant box: tar or compressed tar."""
+    path = tmp_path / "some.box"
+    with tarfile.open(path, request.param) as archive:
+        for name, content in (
+            ("./metadata.json", b'{"provider": "libvirt", "format": "qcow2"}'),
+            ("./box.img", b"QFI\xfb"),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("as_url", [str, lambda path: path.as_uri()])
+def test_a_box_with_its_checksum_is_used_where_it_lies(ensure, brought, as_url):
+    made = ensure(as_url(brought), sha256(brought))
+    [entry] = json.loads(made.catalogue.read_text())["versions"][0]["providers"]
+    assert made.path == brought
+    assert entry["checksum"] == sha256(brought)
+    assert entry["url"] == brought.as_uri()
+    assert made.seed is None
+    assert as_url(brought) in made.describe()
+
+
+def test_a_box_that_is_known_is_not_read_again(ensure, brought, tmp_path):
+    first = ensure(brought, sha256(brought))
+    assert ensure(brought, sha256(brought)) == first
+    settings = Settings.from_environment({"HOME": str(tmp_path)})
+    assert box_cache.present_boxes(settings) == (first,)
+
+
+@pytest.mark.parametrize("given", [None, "", "latest", "ab" * 20])
+def test_no_box_is_used_without_a_checksum(ensure, brought, given):
+    with pytest.raises(UsageError, match="BOX_SHA256 is not set to a checksum"):
+        ensure(brought, given)
+
+
+def test_a_box_with_another_checksum_is_refused_with_both(ensure, brought):
+    with pytest.raises(UsageError, match="not the one of BOX_SHA256") as refused:
+        ensure(brought, "0" * 64)
+    assert "0" * 64 in refused.value.text()
+    assert sha256(brought) in refused.value.text()
+
+
+def test_a_box_for_another_provider_is_refused_by_name(ensure, brought):
+    with pytest.raises(UsageError, match="it is a box for libvirt, not for virtualbox"):
+        ensure(brought, sha256(brought), ProviderName.VIRTUALBOX)
+
+
+def test_a_tar_that_is_no_box_is_refused(ensure, tmp_path):
+    path = tmp_path / "some.tar"
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo("readme"), io.BytesIO())
+    with pytest.raises(UsageError, match="no Vagrant box"):
+        ensure(path, sha256(path))
+
+
+def test_a_file_that_is_not_there_and_a_strange_url_are_said(ensure, tmp_path):
+    with pytest.raises(UsageError, match="there is no file"):
+        ensure(tmp_path / "none", "0" * 64)
+    with pytest.raises(UsageError, match="ftp: is nothing"):
+        ensure("ftp://mirror.example/box", "0" * 64)
+
+
+def test_a_file_that_is_no_image_is_refused(ensure, tmp_path):
+    path = tmp_path / "image.xz"
+    path.write_bytes(b"\xfd7zXZ" + bytes(1000))
+    with pytest.raises(UsageError, match="neither a Vagrant box") as refused:
+        ensure(path, sha256(path), runner=QemuSays(UNKNOWN))
+    assert "unpack it first" in refused.value.text()
+
+
+def test_a_refused_image_leaves_no_box_behind(ensure, tmp_path):
+    path = tmp_path / "image"
+    path.write_bytes(bytes(1024))
+    for _ in range(2):
+        with pytest.raises(UsageError):
+            ensure(path, sha256(path), runner=QemuSays(UNKNOWN))
+    settings = Settings.from_environment({"HOME": str(tmp_path)})
+    assert box_cache.present_boxes(settings) == ()
+    assert not rootfs.build_folder().exists()
