@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +17,15 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.errors import InfrastructureError
+from harness.lab import box_volumes
 from harness.lab import isolation
-from harness.lab import node_image
 from harness.lab import records
+from harness.lab import rootfs
 from harness.lab import ssh_files
+from harness.lab import sweeps
 from harness.lab import sysctls
 from harness.lab.docker import Docker
+from harness.lab.libvirt import Libvirt
 from harness.lab.locks import FileLock
 from harness.lab.locks import host_lock
 from harness.lab.locks import is_held
@@ -31,10 +33,12 @@ from harness.lab.locks import lock_path
 from harness.lab.records import LabEntry
 from harness.lab.records import LabRecord
 from harness.lab.records import LabState
-from harness.lab.vagrant import STATE_FOLDER
-from harness.lab.vagrant import Vagrant
+from harness.lab.sweeps import each
+from harness.lab.sweeps import sweep_docker
+from harness.lab.sweeps import sweep_libvirt
+from harness.lab.sweeps import sweep_virtualbox
 from harness.lab.vagrant import mark
-from harness.lab.vagrant import topology_path
+from harness.lab.virtualbox import VirtualBox
 from harness.process import Runner
 from harness.settings import ProviderName
 from harness.settings import Settings
@@ -51,9 +55,17 @@ LOCK_SECONDS = 600.0
 NAMES_LOCK = "names"
 # Making 160 MB of packages is the longest thing a first run does; another run may be at it.
 IMAGE_LOCK = "image"
+# Creating machines is the heaviest quarter minute of a run: two at once on a small host overrun the
+# bound of a boot.
+MACHINES_LOCK = "machines"
 
-Narrate = Callable[[str, str], None]
-Step = tuple[str, Callable[[], None]]
+Narrate = sweeps.Narrate
+# A provider without its program cannot have made anything here.
+PROGRAMS = {
+    ProviderName.DOCKER: "docker",
+    ProviderName.LIBVIRT: "virsh",
+    ProviderName.VIRTUALBOX: "VBoxManage",
+}
 
 
 @dataclass(frozen=True)
@@ -74,38 +86,44 @@ class Tools:
     narrate: Narrate
 
 
-def remove(record: LabRecord, tools: Tools, *, log: Path | None) -> Removal:
+def remove(record: LabRecord, tools: Tools) -> Removal:
     """Remove all that `record` names; the caller holds its lock."""
-    vagrant: Step | None = None
-    if record.provider is not ProviderName.DOCKER:
-        vagrant = ("machines", lambda: _destroy_vms(record, tools.runner, log))
-    # Container machines do not go through `vagrant destroy`, which takes 7-11 s for what the engine
-    # does in two: all that Vagrant knows of them lies in the run's folder and goes with it, and
-    # labels find them also when that was never written or is damaged.
-    return _remove(record.run_id, record.folder, tools, machines=vagrant)
+    return _remove(record.run_id, record.folder, tools, provider=record.provider, record=record)
 
 
-def _remove(run_id: str, folder: Path, tools: Tools, *, machines: Step | None = None) -> Removal:
-    """Remove all that a run of this id makes; without `machines`, those of the docker provider."""
+def _remove(
+    run_id: str,
+    folder: Path,
+    tools: Tools,
+    *,
+    provider: ProviderName | None,
+    record: LabRecord | None = None,
+) -> Removal:
+    """Remove all that a run of this id makes, on `provider` or, where that is not known, on all.
+
+    Machines do not go through `vagrant destroy`, which takes 7-11 s for what docker does in two:
+    all that Vagrant knows of them lies in the run's folder and goes with it. Labels and names find
+    them also when that was never written or is damaged.
+    """
     runner, clock = tools.runner, tools.clock
     sockets = ssh_files.socket_dir(run_id)
     table = isolation.host_table(run_id)
-    problems = _each(
+    problems = each(
         [
             ("processes", lambda: end_orphans(folder, clock)),
             ("SSH connections", lambda: close_sockets(sockets, runner)),
-            *([machines] if machines is not None else []),
         ],
         tools.narrate,
     )
-    if machines is None:
-        problems += _sweep(Docker(runner), run_id, tools.narrate)
-    problems += _each(
+    for one in ProviderName if provider is None else (provider,):
+        if provider is not None or shutil.which(PROGRAMS[one]) is not None:
+            problems += _sweep(one, run_id, tools, record)
+    problems += each(
         [("packet filter", lambda: isolation.remove_from_host(runner, table))], tools.narrate
     )
     if not problems:
         # The record goes last: as long as something is left, a later `clean` must find it.
-        problems = _each(
+        problems = each(
             [
                 ("state folder", lambda: _remove_folder(folder)),
                 ("sysctls", lambda: _restore_sysctls(tools)),
@@ -113,6 +131,20 @@ def _remove(run_id: str, folder: Path, tools: Tools, *, machines: Step | None = 
             tools.narrate,
         )
     return Removal(run_id, tuple(problems))
+
+
+def _sweep(
+    provider: ProviderName, run_id: str, tools: Tools, record: LabRecord | None
+) -> list[str]:
+    """Remove what the run made on one provider; return what stays."""
+    runner, narrate = tools.runner, tools.narrate
+    if provider is ProviderName.DOCKER:
+        return sweep_docker(Docker(runner), run_id, narrate)
+    if provider is ProviderName.LIBVIRT:
+        virsh = Libvirt(runner, record.libvirt_uri if record is not None else None)
+        return sweep_libvirt(virsh, run_id, narrate, runner=runner, clock=tools.clock)
+    private = record.networks.private.ipv4 if record is not None else None
+    return sweep_virtualbox(VirtualBox(runner), run_id, private, narrate)
 
 
 def clean(
@@ -140,6 +172,8 @@ def clean(
     with contextlib.suppress(HarnessError):
         _restore_sysctls(tools)
         _remove_image_build(runner)
+    with contextlib.suppress(HarnessError, OSError):
+        _remove_half_sent_boxes(runner)
     return tuple(removals)
 
 
@@ -148,13 +182,13 @@ def _clean_one(entry: LabEntry, tools: Tools) -> tuple[Removal, ...]:
     if entry.record is None:
         # Its names follow from the run's id.
         folder = entry.folder or tools.settings.labs_dir / entry.run_id
-        return (_remove(entry.run_id, folder, tools),)
+        return (_remove(entry.run_id, folder, tools, provider=entry.provider),)
     # Between listing and this a run cannot have come alive: a run id is used once.
     lock = FileLock(entry.record.lock_path)
     try:
         if not lock.try_acquire(f"clean, process {os.getpid()}"):
             return ()
-        return (remove(entry.record, tools, log=None),)
+        return (remove(entry.record, tools),)
     except HarnessError as problem:
         return (Removal(entry.run_id, (str(problem),)),)
     finally:
@@ -232,24 +266,6 @@ def _marked(marker: bytes) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _destroy_vms(record: LabRecord, runner: Runner, log: Path | None) -> None:
-    """Let Vagrant destroy what it knows of; without its state there is nothing it knows."""
-    if topology_path(record.folder).exists() and (record.folder / STATE_FOLDER).exists():
-        vagrant = Vagrant(runner, folder=record.folder, provider=record.provider, log=log)
-        vagrant.destroy(len(record.machines))
-
-
-def _sweep(docker: Docker, run_id: str, narrate: Narrate) -> list[str]:
-    """Remove all that carries the run's label; return what stays."""
-    steps: list[Step] = [
-        ("containers", lambda: docker.remove_containers([c.id for c in docker.containers(run_id)])),
-        ("networks", lambda: docker.remove_named("network", docker.named("network", run_id))),
-        ("volumes", lambda: docker.remove_named("volume", docker.named("volume", run_id))),
-    ]
-    # Twice: the engine may have been in the middle of making a container for a killed run.
-    return _each(steps, narrate) and _each(steps, narrate)
-
-
 def _remove_folder(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
@@ -269,17 +285,17 @@ def _restore_sysctls(tools: Tools) -> None:
 
 
 def _remove_image_build(runner: Runner) -> None:
-    """Remove what a killed build of the node image left, unless one is at work."""
-    if node_image.build_folder().exists() and not is_held(lock_path(IMAGE_LOCK)):
-        node_image.remove_build_folder(runner)
+    """Remove what a killed build of an image left, unless one is at work."""
+    if rootfs.build_folder().exists() and not is_held(lock_path(IMAGE_LOCK)):
+        rootfs.remove_build_folder(runner)
 
 
-def _each(steps: Sequence[Step], narrate: Narrate) -> list[str]:
-    problems = []
-    for what, step in steps:
-        narrate(what, "removing")
-        try:
-            step()
-        except (HarnessError, OSError) as problem:
-            problems.append(f"{what}: {problem}")
-    return problems
+def _remove_half_sent_boxes(runner: Runner) -> None:
+    """Remove what a killed run left of sending a box to libvirt, unless one is at work."""
+    lock = FileLock(lock_path(MACHINES_LOCK))
+    if not lock.try_acquire(f"clean, process {os.getpid()}"):
+        return
+    try:
+        box_volumes.remove_incomplete(Libvirt(runner))
+    finally:
+        lock.release()

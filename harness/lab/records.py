@@ -6,11 +6,14 @@ let go by the kernel when it dies), Vagrant's state, keys and known_hosts.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
+import re
 import secrets
 import string
+from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import asdict
 from dataclasses import dataclass
@@ -20,6 +23,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from harness.errors import HarnessError
 from harness.errors import InfrastructureError
@@ -29,6 +33,9 @@ from harness.lab.docker import LABEL_RUN
 from harness.lab.docker import LABEL_STATE
 from harness.lab.docker import LABEL_USER
 from harness.lab.docker import Docker
+from harness.lab.libvirt import Libvirt
+from harness.lab.libvirt import effective_uri
+from harness.lab.libvirt import owner_mark
 from harness.lab.locks import FileLock
 from harness.lab.locks import is_held
 from harness.lab.topology import Network
@@ -42,6 +49,8 @@ RECORD = "record.json"
 LOCK = "lock"
 _ID_LETTERS = string.digits + string.ascii_lowercase
 _ID_LENGTH = 6
+_NAMED_AFTER_RUN = re.compile(rf"(k5-[0-9a-z]{{{_ID_LENGTH}}})-")
+WITHOUT_RECORD = "without a record"
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,7 @@ class LabRecord:
 
     `pid` and `pid_started` (clock ticks since boot) name the process that made it; `created` and
     `kept_until` are ISO 8601 in UTC, the latter None unless the lab is kept on purpose.
+    `libvirt_uri` is where a libvirt lab's machines are, None on other providers.
     """
 
     run_id: str
@@ -65,6 +75,11 @@ class LabRecord:
     nft_table: str
     socket_dir: Path
     kept_until: str | None = None
+    libvirt_uri: str | None = None
+
+    def mark_of(self, name: str) -> UUID:
+        """Return the UUID by which the network or domain `name` says that it is this run's."""
+        return owner_mark(name, user=self.user, state_folder=self.folder.parent)
 
     @property
     def containers(self) -> tuple[str, ...]:
@@ -84,6 +99,11 @@ class LabRecord:
     def known_hosts(self) -> Path:
         """The machines' pinned host keys."""
         return self.folder / "known_hosts"
+
+    @property
+    def key(self) -> Path:
+        """The run's own private SSH key."""
+        return self.folder / "id"
 
     @property
     def ssh_config(self) -> Path:
@@ -115,18 +135,30 @@ class LabState(StrEnum):
 
 @dataclass(frozen=True)
 class LabEntry:
-    """A lab on this host; `record` is None where only its containers or its folder are seen."""
+    """A lab on this host; `record` is None where only its machines or its folder are seen.
+
+    `provider` is None where a damaged folder does not tell.
+    """
 
     run_id: str
     state: LabState
     text: str
     record: LabRecord | None = None
     folder: Path | None = None
+    provider: ProviderName | None = None
 
 
 def new_run_id() -> str:
     """Return a new run id, such as `k5-4fz09c`: 2 thousand million of them, letters for names."""
     return "k5-" + "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_LENGTH))
+
+
+def bridge_names(run_id: str) -> tuple[str, str]:
+    """Return the names of the bridges of a run's NAT and private network.
+
+    An interface's name has at most 15 characters; these have ten.
+    """
+    return f"{run_id}n", f"{run_id}p"
 
 
 def current_user() -> str:
@@ -149,10 +181,10 @@ def make_record(
     created: datetime,
 ) -> LabRecord:
     """Return the record of a lab that is about to be made by this process."""
-    # An interface's name has at most 15 characters: `k5-4fz09cn` has ten.
+    nat_bridge, private_bridge = bridge_names(run_id)
     networks = Networks(
-        nat=Network(f"{run_id}-nat", f"{run_id}n", str(nat)),
-        private=Network(f"{run_id}-private", f"{run_id}p", str(private)),
+        nat=Network(f"{run_id}-nat", nat_bridge, str(nat)),
+        private=Network(f"{run_id}-private", private_bridge, str(private)),
     )
     return LabRecord(
         run_id=run_id,
@@ -167,6 +199,7 @@ def make_record(
         networks=networks,
         nft_table=isolation.host_table(run_id),
         socket_dir=ssh_files.socket_dir(run_id),
+        libvirt_uri=effective_uri() if provider is ProviderName.LIBVIRT else None,
     )
 
 
@@ -223,28 +256,57 @@ def keep(record: LabRecord, until: datetime) -> LabRecord:
 def list_labs(labs_dir: Path, runner: Runner, *, now: datetime) -> tuple[LabEntry, ...]:
     """Return every lab on this host, this user's first.
 
-    Without a docker engine only the records are seen.
+    Of a provider that does not answer only the records are seen.
     """
     own = [_entry(folder, now) for folder in sorted(labs_dir.glob("k5-*")) if folder.is_dir()]
-    known = {entry.run_id for entry in own}
-    docker = Docker(runner)
-    try:
-        owners = [found.owner for found in docker.containers()] + [*docker.network_owners()]
-    except HarnessError:
-        owners = []
     others: dict[str, LabEntry] = {}
-    for owner in owners:
-        if owner.run_id in known:
+    for look in (_seen_by_docker, _seen_by_libvirt):
+        with contextlib.suppress(HarnessError):
+            for entry in look(runner, labs_dir):
+                others.setdefault(entry.run_id, entry)
+    # Of a damaged record what was seen tells the provider.
+    own = [
+        replace(entry, provider=others[entry.run_id].provider)
+        if entry.provider is None and entry.run_id in others
+        else entry
+        for entry in own
+    ]
+    known = {entry.run_id for entry in own}
+    return (*own, *(entry for run_id, entry in others.items() if run_id not in known))
+
+
+def _seen_by_docker(runner: Runner, labs_dir: Path) -> Iterator[LabEntry]:
+    docker = Docker(runner)
+    for owner in [found.owner for found in docker.containers()] + [*docker.network_owners()]:
+        if owner.user == current_user() and owner.state_folder == str(labs_dir):
+            state, text = LabState.DEAD, WITHOUT_RECORD
+        else:
+            state = LabState.FOREIGN
+            text = f"of user {owner.user}, state folder {owner.state_folder}"
+        yield LabEntry(owner.run_id, state, text, provider=ProviderName.DOCKER)
+
+
+def _seen_by_libvirt(runner: Runner, labs_dir: Path) -> Iterator[LabEntry]:
+    virsh = Libvirt(runner)
+    user = current_user()
+    marks = {found.name: found.uuid for found in virsh.domains("k5-")}
+    marks |= {found.name: found.uuid for found in virsh.networks("k5-")}
+    marked = [
+        # On another host a mark proves nothing: a third one may have a user and a folder of these
+        # names, and a live run. There only a record makes a lab one's own.
+        (name, virsh.is_local and mark == owner_mark(name, user=user, state_folder=labs_dir))
+        for name, mark in marks.items()
+    ]
+    # An image says nothing of its owner, so without a machine or a network beside it it stays.
+    images = [(found.name, False) for found in virsh.volumes("k5-")]
+    # Ours first: Vagrant may have made one of a lab's networks anew, with a UUID of its own.
+    for name, ours in sorted((*marked, *images), key=lambda pair: not pair[1]):
+        run_id = _NAMED_AFTER_RUN.match(name)
+        if run_id is None:
             continue
-        ours = owner.user == current_user() and owner.state_folder == str(labs_dir)
         state = LabState.DEAD if ours else LabState.FOREIGN
-        text = (
-            "without a record"
-            if ours
-            else f"of user {owner.user}, state folder {owner.state_folder}"
-        )
-        others[owner.run_id] = LabEntry(owner.run_id, state, text)
-    return (*own, *others.values())
+        text = WITHOUT_RECORD if ours else "of another user or another state folder, on libvirt"
+        yield LabEntry(run_id.group(1), state, text, provider=ProviderName.LIBVIRT)
 
 
 def _entry(folder: Path, now: datetime) -> LabEntry:
@@ -260,7 +322,7 @@ def _entry(folder: Path, now: datetime) -> LabEntry:
         text += f" by process {record.pid}"
     if record.kept_until is not None:
         text += f", kept until {record.kept_until}"
-    return LabEntry(record.run_id, state, text, record, folder)
+    return LabEntry(record.run_id, state, text, record, folder, record.provider)
 
 
 def _state(record: LabRecord, *, live: bool, now: datetime) -> LabState:

@@ -1,8 +1,8 @@
 """The one adapter for Vagrant.
 
-`up` and `destroy` go through the runner, because they need a log, a deadline and options that
-python-vagrant does not have (`--no-destroy-on-error`); python-vagrant reads the machines' state and
-their SSH settings.
+`up` goes through the runner, because it needs a log, a deadline and options that python-vagrant
+does not have (`--no-destroy-on-error`); python-vagrant reads the machines' state. Removing machines
+is `harness.lab.leftovers`' work: it must do without what Vagrant knows of them.
 """
 
 from __future__ import annotations
@@ -34,10 +34,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 BOOT_SECONDS = 120
 # Where Vagrant keeps what it knows of a run's machines, in the run's folder.
 STATE_FOLDER = "vagrant"
+HOME_FOLDER = "vagrant-home"
+# What a run's home shares with the user's: VM providers have their boxes and plugins there.
+SHARED = ("boxes", "gems", "plugins.json")
 
 # Vagrant's own start is 2 s, 10 s when the host is busy; two minutes a machine is the boot's bound.
 UP_SECONDS_PER_MACHINE = 150.0
-DESTROY_SECONDS_PER_MACHINE = 60.0
 START_SECONDS = 30.0
 
 _DAEMON = "Error response from daemon: "
@@ -48,15 +50,25 @@ class VagrantError(InfrastructureError):
 
 
 class Vagrant:
-    """Vagrant for one run: its state lies in the run's folder, its words in `log`."""
+    """Vagrant for one run: its state lies in the run's folder, its words in `log`.
+
+    `pace` is how many times slower than this host the machines are taken to be.
+    """
 
     def __init__(
-        self, runner: Runner, *, folder: Path, provider: ProviderName, log: Path | None
+        self,
+        runner: Runner,
+        *,
+        folder: Path,
+        provider: ProviderName,
+        log: Path | None,
+        pace: float = 1.0,
     ) -> None:
         self._runner = runner
         self._provider = provider
         self._log = log
-        self.environment: Mapping[str, str] = environment(folder, provider)
+        self._pace = pace
+        self.environment: Mapping[str, str] = environment(folder)
 
     def up(
         self, names: Sequence[str], *, on_line: Callable[[str], None] | None = None
@@ -76,17 +88,8 @@ class Vagrant:
                 "--parallel",
                 "--no-tty",
             ],
-            deadline=START_SECONDS + UP_SECONDS_PER_MACHINE * len(names),
+            deadline=up_seconds(len(names), self._pace),
             on_line=on_line,
-        )
-
-    def destroy(self, count: int) -> Completed:
-        """Remove all machines of the run; `count` of them sets the bound."""
-        return self._run(
-            "Removing the machines",
-            ["destroy", "--force", "--parallel", "--no-tty"],
-            deadline=START_SECONDS + DESTROY_SECONDS_PER_MACHINE * count,
-            on_line=None,
         )
 
     def states(self) -> dict[str, str]:
@@ -139,22 +142,40 @@ class Vagrant:
             ) from failed
 
 
-def environment(folder: Path, provider: ProviderName) -> dict[str, str]:
+def up_seconds(machines: int, pace: float = 1.0) -> float:
+    """Return how long bringing so many machines up may take; slow ones `pace` times as long."""
+    return (START_SECONDS + UP_SECONDS_PER_MACHINE * machines) * pace
+
+
+def environment(folder: Path) -> dict[str, str]:
     """Return what makes Vagrant work for one run and ask nobody outside this host."""
-    variables = {
+    return {
         **mark(folder),
         "VAGRANT_CWD": str(PROJECT),
         "VAGRANT_DOTFILE_PATH": str(folder / STATE_FOLDER),
+        # A home of the run's own: no index of machines in the user's, no settings from it.
+        "VAGRANT_HOME": str(folder / HOME_FOLDER),
         "VAGRANT_CHECKPOINT_DISABLE": "1",
         "VAGRANT_BOX_UPDATE_CHECK_DISABLE": "1",
         "VAGRANT_NO_COLOR": "1",
         "HARNESS_TOPOLOGY": str(topology_path(folder)),
     }
-    if provider is ProviderName.DOCKER:
-        # A home of the run's own: no index of machines in the user's, no settings from it. VM
-        # providers share the user's, because boxes and plugins are there.
-        variables["VAGRANT_HOME"] = str(folder / "vagrant-home")
-    return variables
+
+
+def user_home() -> Path:
+    """Return where this user's Vagrant keeps its boxes and plugins."""
+    return Path(os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
+
+
+def share_home(folder: Path) -> None:
+    """Give the run's home the user's boxes and plugins, which VM providers need."""
+    home, users = folder / HOME_FOLDER, user_home()
+    # Vagrant adds the box through the link, so what it points to must be there.
+    (users / "boxes").mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, exist_ok=True)
+    for name in SHARED:
+        if (users / name).exists():
+            (home / name).symlink_to(users / name)
 
 
 def mark(folder: Path) -> dict[str, str]:

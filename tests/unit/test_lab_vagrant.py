@@ -11,6 +11,7 @@ from harness.lab.vagrant import environment
 from harness.lab.vagrant import last_warning
 from harness.lab.vagrant import machine_lines
 from harness.lab.vagrant import reason
+from harness.lab.vagrant import share_home
 from harness.process import CommandFailedError
 from harness.process import Completed
 from harness.settings import ProviderName
@@ -89,9 +90,20 @@ def test_host_keys_are_read_from_what_the_machines_printed():
 
 
 def test_a_run_keeps_its_state_to_itself_and_asks_nobody_outside(tmp_path):
-    variables = environment(tmp_path, ProviderName.DOCKER)
+    variables = environment(tmp_path)
     assert variables["VAGRANT_DOTFILE_PATH"].startswith(str(tmp_path))
     assert variables["VAGRANT_HOME"].startswith(str(tmp_path))
     assert variables["VAGRANT_CHECKPOINT_DISABLE"] == "1"
-    # Boxes and plugins of VM providers are in the user's own home of Vagrant.
-    assert "VAGRANT_HOME" not in environment(tmp_path, ProviderName.LIBVIRT)
+
+
+def test_boxes_and_plugins_are_the_users_own_and_nothing_else_of_that_home(tmp_path, monkeypatch):
+    users, run = tmp_path / "home", tmp_path / "run"
+    (users / "gems").mkdir(parents=True)
+    (users / "data").mkdir()
+    run.mkdir()
+    monkeypatch.setenv("VAGRANT_HOME", str(users))
+    share_home(run)
+    shared = {
+        path.name: path.resolve() for path in Path(environment(run)["VAGRANT_HOME"]).iterdir()
+    }
+    assert shared == {"boxes": users / "boxes", "gems": users / "gems"}

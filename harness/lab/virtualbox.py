@@ -1,0 +1,61 @@
+"""Removing what a run left in VirtualBox, by the names that follow from its id.
+
+Written after VirtualBox's manual; it has not been run (docs/providers.md). VirtualBox keeps its
+machines per user, so there are no other users' to spare.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address
+from ipaddress import IPv4Network
+
+from harness.process import Runner
+
+ASK_SECONDS = 30.0
+CHANGE_SECONDS = 120.0
+
+
+class VirtualBox:
+    """The VBoxManage command line."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def machines(self, prefix: str) -> tuple[str, ...]:
+        """Return the machines whose names begin with `prefix`, running or not."""
+        return self._names("vms", prefix)
+
+    def destroy(self, prefix: str) -> None:
+        """Stop the machines whose names begin with `prefix` and remove them with their disks."""
+        for name in self._names("runningvms", prefix):
+            self._change("controlvm", name, "poweroff", doing=f"Stopping {name}")
+        for name in self.machines(prefix):
+            self._change("unregistervm", name, "--delete", doing=f"Removing {name}")
+
+    def remove_host_only(self, subnet: IPv4Network) -> None:
+        """Remove the host-only interfaces whose address lies in `subnet`."""
+        listed = self._ask("list", "hostonlyifs", doing="Listing host-only interfaces")
+        # One block an interface; its name comes before its address.
+        pairs = re.findall(
+            r"^Name:\s+(\S+)\n(?:.+\n)*?IPAddress:\s+([\d.]+)$", listed, re.MULTILINE
+        )
+        for name, address in pairs:
+            if IPv4Address(address) in subnet:
+                self._change("hostonlyif", "remove", name, doing=f"Removing {name}")
+
+    def _names(self, kind: str, prefix: str) -> tuple[str, ...]:
+        listed = self._ask("list", kind, doing="Listing VirtualBox's machines")
+        # "name" {uuid}
+        names = re.findall(r'^"(.+)" \{', listed, re.MULTILINE)
+        return tuple(name for name in names if name.startswith(prefix))
+
+    def _ask(self, *args: str, doing: str) -> str:
+        return self._runner.run(
+            ["VBoxManage", *args], doing=doing, deadline=ASK_SECONDS, env={"LC_ALL": "C"}
+        ).stdout
+
+    def _change(self, *args: str, doing: str) -> None:
+        self._runner.run(
+            ["VBoxManage", *args], doing=doing, deadline=CHANGE_SECONDS, env={"LC_ALL": "C"}
+        )
