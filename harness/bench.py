@@ -20,11 +20,12 @@ from harness.artifacts.model import ArtifactKind
 from harness.artifacts.store import Store
 from harness.engine.events import Event
 from harness.engine.events import TransitionSeen
-from harness.engine.run import lab_request
+from harness.engine.run import machine_specs
 from harness.engine.session import RunSession
 from harness.engine.session import plan_of
 from harness.errors import InfrastructureError
 from harness.lab.lab import Host
+from harness.lab.lab import LabRequest
 from harness.lab.lab import lay_out
 from harness.lab.lab import reserve
 from harness.lab.ssh_files import USER
@@ -126,7 +127,7 @@ def _by_hand(scenario: Path, settings: Settings) -> Timing:
         tempfile.TemporaryDirectory(prefix="k0s-harness-bench-") as folder,
     ):
         plan = readdressed(plan, reservation.subnet)
-        request = lab_request(plan, Path(folder))
+        request = LabRequest(machine_specs(plan), Path(folder))
         variables = lay_out(reservation, request)
         key = reservation.record.folder / "id"
         config = Path(folder) / "k0sctl.yaml"

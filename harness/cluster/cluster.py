@@ -11,6 +11,7 @@ from harness.artifacts.model import ArtifactKind
 from harness.cluster.k0sctl import K0sctl
 from harness.cluster.kubectl import Kubectl
 from harness.lab.lab import Lab
+from harness.lab.vagrant import mark
 from harness.plan import k0sctl as k0sctl_yaml
 from harness.plan.model import Plan
 from harness.process import Runner
@@ -41,13 +42,14 @@ class Cluster:
         self._folder = folder
         self._runner = runner
         self._kubeconfig = lab.folder / "kubeconfig"
-        self.kubectl = Kubectl(artifacts[ArtifactKind.KUBECTL].path, self._kubeconfig, runner)
+        self.kubectl = Kubectl(
+            artifacts[ArtifactKind.KUBECTL].path, self._kubeconfig, runner, pace=lab.pace
+        )
 
     def apply(
         self,
         disabled: frozenset[Component],
         *,
-        deadline: float,
         on_phase: Callable[[str], None] | None = None,
     ) -> None:
         """Deploy the cluster, or change which of k0s's components are disabled.
@@ -65,16 +67,18 @@ class Cluster:
             scratch=self._lab.folder / "k0sctl-cache",
             log=self._folder / "k0sctl.log",
             runner=self._runner,
+            mark=mark(self._lab.folder),
         ).apply(
             kubeconfig=self._kubeconfig,
-            api_address=self._lab.machines[CONTROLLER].address,
-            deadline=deadline,
+            api=self._lab.machines[CONTROLLER].api,
+            pace=self._lab.pace,
             on_phase=on_phase,
         )
 
     def render(self, disabled: frozenset[Component]) -> str:
         """Return the k0sctl.yaml of the cluster with these components disabled."""
-        bundle = self._artifacts.get(ArtifactKind.BUNDLE)
+        seeded = self._lab.seed is not None
+        bundle = None if seeded else self._artifacts.get(ArtifactKind.BUNDLE)
         return k0sctl_yaml.render(
             self._plan,
             endpoints={name: each.endpoint for name, each in self._lab.machines.items()},
@@ -82,5 +86,6 @@ class Cluster:
             binary=self._artifacts[ArtifactKind.K0S].path,
             bundle=bundle.path if bundle is not None else None,
             # Harmless where containers may do everything, and needed where this host may not.
-            restrict_oom_score=self._plan.provider is ProviderName.DOCKER,
+            restrict_oom_score=self._lab.provider is ProviderName.DOCKER,
+            use_existing_k0s=seeded,
         )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import InfrastructureError
 from harness.process import CommandFailedError
 from harness.process import Runner
 
-# k0sctl's hidden option, there in v0.31.0; ten minutes are what emulated machines needed.
-RETRY_TIMEOUT = "10m"
-# A cold apply took 37-42 s on two cores, 300-309 s under software emulation; k0sctl's own waits
-# are two minutes each, and more than one may be used up before it gives up.
-APPLY_SECONDS = 900.0
+# k0sctl's own waits, for a node to be Ready among them, are two minutes each, which a busy host
+# overruns: five times that, and two minutes times the pace of machines that are slower still.
+WAIT_SECONDS = 600.0
+K0SCTL_WAIT_SECONDS = 120.0
+# One wait may be used up and the rest of the apply still succeed: a cold one takes 37-42 s on two
+# cores, 300-309 s under software emulation.
+APPLY_WAITS = 1.5
 
 _PHASE = re.compile(r"==> Running phase: (.*?)\"?$")
 _FATAL = re.compile(r'^level=fatal msg="((?:[^"\\]|\\.)*)"')
@@ -43,7 +46,8 @@ class K0sctl:
 
     It verifies host keys against the run's `known_hosts` (the file named by SSH_KNOWN_HOSTS, rig
     v0.19 and v2; otherwise it would pin them in `~/.ssh/known_hosts`), and keeps its log and cache
-    in `scratch` instead of `~/.cache/k0sctl`.
+    in `scratch` instead of `~/.cache/k0sctl`. `mark` lies in its environment, so that `clean` ends
+    what a killed run left waiting.
     """
 
     def __init__(
@@ -55,10 +59,15 @@ class K0sctl:
         scratch: Path,
         log: Path,
         runner: Runner,
+        mark: Mapping[str, str],
     ) -> None:
         self._binary = binary
         self._config = config
-        self._env = {"SSH_KNOWN_HOSTS": str(known_hosts), "XDG_CACHE_HOME": str(scratch)}
+        self._env = {
+            "SSH_KNOWN_HOSTS": str(known_hosts),
+            "XDG_CACHE_HOME": str(scratch),
+            **mark,
+        }
         self._log = log
         self._runner = runner
 
@@ -66,15 +75,16 @@ class K0sctl:
         self,
         *,
         kubeconfig: Path,
-        api_address: str,
-        deadline: float,
+        api: str,
+        pace: float = 1.0,
         on_phase: Callable[[str], None] | None = None,
     ) -> None:
         """Deploy or change the cluster as the configuration file says.
 
-        Writes the admin kubeconfig for `https://api_address:6443` to `kubeconfig`. `on_phase`
-        hears the title of each phase of k0sctl. Raises `ApplyRefusedError` with the reason k0sctl
-        gave, or `CommandFailedError` past the deadline.
+        Writes the admin kubeconfig to `kubeconfig`; `api` is the API server's address:port in it.
+        `pace` is how many times slower than this host the machines are. `on_phase` hears the title
+        of each phase of k0sctl. Raises `ApplyFailedError` with the reason k0sctl gave, or
+        `CommandFailedError` past the deadline.
         """
 
         def listen(line: str) -> None:
@@ -91,20 +101,19 @@ class K0sctl:
                 [
                     str(self._binary),
                     "apply",
-                    # Its own waits, for a node to be Ready among them, are two minutes each, which
-                    # a busy host overruns; our own deadline bounds the whole.
+                    # Hidden and deprecated, and there in v0.31.0.
                     "--default-timeout",
-                    RETRY_TIMEOUT,
+                    f"{wait_seconds(pace):.0f}s",
                     "--config",
                     str(self._config),
                     "--kubeconfig-out",
                     str(fresh),
                     # The whole URL: k0sctl writes it into the kubeconfig as it stands.
                     "--kubeconfig-api-address",
-                    f"https://{api_address}:6443",
+                    f"https://{api}",
                 ],
                 doing="Applying the cluster configuration with k0sctl",
-                deadline=deadline,
+                deadline=apply_seconds(pace),
                 env=self._env,
                 log=self._log,
                 on_line=listen,
@@ -115,6 +124,16 @@ class K0sctl:
             output = error.completed.stdout + "\n" + error.completed.stderr
             raise ApplyFailedError(reason_of(output), self._log) from None
         fresh.replace(kubeconfig)
+
+
+def wait_seconds(pace: float) -> float:
+    """Return how long each of k0sctl's own waits may last."""
+    return max(WAIT_SECONDS, K0SCTL_WAIT_SECONDS * pace)
+
+
+def apply_seconds(pace: float) -> float:
+    """Return how long a whole apply may take."""
+    return APPLY_WAITS * wait_seconds(pace)
 
 
 def phase_title(line: str) -> str | None:

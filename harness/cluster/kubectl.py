@@ -17,21 +17,26 @@ REQUEST_SECONDS = 5
 class Kubectl:
     """Runs kubectl with a discovery cache that is new for every call.
 
+    `pace` is how many times slower than this host the API server's machine is.
+
     An old cache changes what `kubectl top nodes` says of the very same cluster: `Metrics API not
     available` with a cold one, a ServiceUnavailable with one from better times.
     """
 
-    def __init__(self, binary: Path, kubeconfig: Path, runner: Runner) -> None:
+    def __init__(
+        self, binary: Path, kubeconfig: Path, runner: Runner, *, pace: float = 1.0
+    ) -> None:
         self.binary = binary
         self.kubeconfig = kubeconfig
         self._runner = runner
+        self._request_seconds = round(REQUEST_SECONDS * pace)
 
     def run(
         self,
         args: Sequence[str],
         *,
         doing: str = "Asking the API server",
-        deadline: float = 2.0 * REQUEST_SECONDS,
+        deadline: float | None = None,
         stdin: str | None = None,
         check: bool = True,
     ) -> Completed:
@@ -45,11 +50,11 @@ class Kubectl:
                     "--cache-dir",
                     cache,
                     "--request-timeout",
-                    f"{REQUEST_SECONDS}s",
+                    f"{self._request_seconds}s",
                     *args,
                 ],
                 doing=doing,
-                deadline=deadline,
+                deadline=2.0 * self._request_seconds if deadline is None else deadline,
                 stdin=stdin,
                 check=check,
             )

@@ -68,10 +68,18 @@ def planned(provider: ProviderName) -> IsolationReport:
     return IsolationReport(machines=True, host=reason is None, host_reason=reason)
 
 
-def host_layer_reason(provider: ProviderName) -> str | None:
-    """Return why the host layer cannot be had, None where it can."""
-    if provider is not ProviderName.DOCKER:
-        return f"the bridges that {provider} makes are not known before the machines are up"
+def host_layer_reason(provider: ProviderName, *, elsewhere: bool = False) -> str | None:
+    """Return why the host layer cannot be had, None where it can.
+
+    `elsewhere` says that the machines are on another host.
+    """
+    if elsewhere:
+        return (
+            "the machines are on another host, whose packet filter is not the harness's; libvirt"
+            " itself lets nothing out of the lab's networks there, except to that host"
+        )
+    if provider is ProviderName.VIRTUALBOX:
+        return "VirtualBox's networks are no bridges of this host"
     if os.geteuid() != 0:
         return "it needs root"
     return None
@@ -132,7 +140,8 @@ def host_rules(table: str, networks: Networks) -> str:
 
     A packet that one filter accepts still passes all others, and one that any drops is gone: so
     nothing here opens what docker or the host's own firewall closes. Frames between machines come
-    by here only where br_netfilter is on, with the same bridge on both sides.
+    by here only where br_netfilter is on, with the same bridge on both sides. What VMs ask the host
+    for is their NAT address (DHCP).
     """
     nat, private = networks.nat.bridge, networks.private.bridge
     bridges = f'{{ "{nat}", "{private}" }}'
@@ -152,6 +161,7 @@ table inet {table} {{
     chain input {{
         type filter hook input priority filter - 20; policy accept;
         iifname {bridges} ct state established,related accept
+        iifname "{nat}" udp sport 68 udp dport 67 accept
         iifname {bridges} counter name {COUNTER_INPUT} drop
     }}
 }}

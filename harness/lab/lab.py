@@ -28,24 +28,35 @@ from harness.lab import machine
 from harness.lab import records
 from harness.lab import subnets
 from harness.lab import sysctls
+from harness.lab.containers import Containers
+from harness.lab.creation import API_PORT
+from harness.lab.creation import SSH_PORT
 from harness.lab.creation import STEP_NETWORKS
 from harness.lab.creation import Creation
 from harness.lab.creation import LabRequest
 from harness.lab.creation import bounds
 from harness.lab.docker import Docker
+from harness.lab.forwards import Forwards
+from harness.lab.forwards import networks_of
+from harness.lab.host_vm_facts import remote_host
 from harness.lab.isolation import IsolationReport
 from harness.lab.leftovers import LOCK_SECONDS
 from harness.lab.leftovers import NAMES_LOCK
 from harness.lab.leftovers import Tools
+from harness.lab.libvirt import Libvirt
 from harness.lab.locks import FileLock
 from harness.lab.locks import host_lock
 from harness.lab.machine import Machine
 from harness.lab.records import LabRecord
 from harness.lab.records import LabState
 from harness.lab.remote import Remote
+from harness.lab.seed import Seed
 from harness.lab.ssh import ParamikoRemote
+from harness.lab.substrate import Substrate
 from harness.lab.vagrant import Vagrant
 from harness.lab.vagrant import environment
+from harness.lab.vagrant import mark
+from harness.lab.virtual_machines import VirtualMachines
 from harness.process import Runner
 from harness.settings import ProviderName
 from harness.settings import Settings
@@ -127,7 +138,7 @@ class Reservation:
         with leftovers.uninterrupted():
             host = self.host
             tools = Tools(host.runner, host.clock, host.settings, self.narrate)
-            removal = leftovers.remove(self.record, tools, log=self.log)
+            removal = leftovers.remove(self.record, tools)
             self.done = True
             self._lock.release()
         if removal.problems:
@@ -149,6 +160,8 @@ class Reservation:
 class Lab:
     """The machines of one run and the way in; `timings` has the seconds each step took.
 
+    `pace` is how many times slower than this host the machines are, by which bounds are scaled;
+    `seed` what they were made with of k0s, None for nothing.
     `reservation` is None for a kept lab that is only looked at: it is `clean` that removes it.
     """
 
@@ -156,6 +169,8 @@ class Lab:
     machines: Mapping[str, Machine]
     substrate: str
     isolation: IsolationReport
+    pace: float
+    seed: Seed | None
     reservation: Reservation | None
     timings: Mapping[str, float]
     _remotes: Mapping[str, Remote]
@@ -234,6 +249,12 @@ def reserve(
         used = [*subnets.host_networks(host.runner)]
         if provider is ProviderName.DOCKER:
             used += Docker(host.runner).subnets()
+        if provider is ProviderName.LIBVIRT:
+            virsh = Libvirt(host.runner)
+            if not virsh.is_local:
+                used += networks_of(virsh.uri, host.runner)
+            for network in virsh.networks():
+                used += network.subnets
         for entry in records.list_labs(settings.labs_dir, host.runner, now=host.clock.now()):
             if entry.record is not None:
                 networks = entry.record.networks
@@ -267,12 +288,19 @@ def bring_up(reservation: Reservation, request: LabRequest) -> Lab:
     with _files_written(), _removing(reservation, creation.keep_evidence):
         records.write(record)
         created = creation.run()
-        machine.save(record.folder, created.machines, created.isolation)
+        machine.save(record.folder, created.machines, created.isolation, created.pace)
     return Lab(
         record=record,
         machines=created.machines,
-        substrate=substrate(record.provider, len(created.machines)),
+        substrate=substrate(
+            record.provider,
+            len(created.machines),
+            emulated=request.emulated,
+            elsewhere=_is_elsewhere(record),
+        ),
         isolation=created.isolation,
+        pace=created.pace,
+        seed=request.seed,
         reservation=reservation,
         timings=created.timings,
         _remotes=created.remotes,
@@ -289,7 +317,7 @@ def lay_out(reservation: Reservation, request: LabRequest) -> Mapping[str, str]:
     with _files_written(), _removing(reservation):
         records.write(record)
         creation.lay_out()
-    return environment(record.folder, record.provider)
+    return environment(record.folder)
 
 
 def _begin(reservation: Reservation, request: LabRequest) -> Creation:
@@ -302,9 +330,26 @@ def _begin(reservation: Reservation, request: LabRequest) -> Creation:
     return Creation(
         reservation.record,
         request,
+        _substrate_of(reservation, request),
         runner=reservation.host.runner,
         clock=reservation.host.clock,
         narrate=reservation.narrate,
+    )
+
+
+def _substrate_of(reservation: Reservation, request: LabRequest) -> Substrate:
+    """Return the part of the lab's provider."""
+    host, record = reservation.host, reservation.record
+    if record.provider is ProviderName.DOCKER:
+        return Containers(record, host.runner, host.clock, seed=request.seed)
+    return VirtualMachines(
+        record,
+        request.machines,
+        seed=request.seed,
+        emulated=request.emulated,
+        runner=host.runner,
+        clock=host.clock,
+        settings=host.settings,
     )
 
 
@@ -321,7 +366,7 @@ def attach(host: Host, run_id: str) -> Lab:
     if record is None:
         names = ", ".join(kept) or "there is none"
         raise UsageError(doing, f"no lab of that name is kept ({names})")
-    machines, isolated = machine.load(record.folder)
+    machines, isolated, pace = machine.load(record.folder)
     vagrant = Vagrant(host.runner, folder=record.folder, provider=record.provider, log=None)
     states = vagrant.states()
     down = [f"{name} is {states.get(name)}" for name in machines if states.get(name) != "running"]
@@ -329,11 +374,17 @@ def attach(host: Host, run_id: str) -> Lab:
         raise InfrastructureError(
             doing, ", ".join(down), remedy=f"k0s-harness labs --clean {run_id} removes it"
         )
+    if _is_elsewhere(record):
+        _restore_ways(host, record, machines)
     return Lab(
         record=record,
         machines=machines,
-        substrate=substrate(record.provider, len(machines)),
+        substrate=substrate(
+            record.provider, len(machines), emulated=pace > 1, elsewhere=_is_elsewhere(record)
+        ),
         isolation=isolated,
+        pace=pace,
+        seed=None,
         reservation=None,
         timings={},
         _remotes={
@@ -341,6 +392,24 @@ def attach(host: Host, run_id: str) -> Lab:
             for name, found in machines.items()
         },
     )
+
+
+def _restore_ways(host: Host, record: LabRecord, machines: Mapping[str, Machine]) -> None:
+    """Open the ways to a kept lab on another host again, should they have been cut."""
+    ways = {}
+    for found in machines.values():
+        ways[found.endpoint.port] = (found.address, SSH_PORT)
+        ways[int(found.api.rpartition(":")[2])] = (found.address, API_PORT)
+    Forwards(
+        record.libvirt_uri or "",
+        folder=record.socket_dir,
+        mark=mark(record.folder),
+        runner=host.runner,
+    ).restore(ways)
+
+
+def _is_elsewhere(record: LabRecord) -> bool:
+    return bool(remote_host(record.libvirt_uri or ""))
 
 
 @contextlib.contextmanager
@@ -375,10 +444,13 @@ def _files_written() -> Iterator[None]:
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 
 
-def substrate(provider: ProviderName, machines: int) -> str:
+def substrate(
+    provider: ProviderName, machines: int, *, emulated: bool = False, elsewhere: bool = False
+) -> str:
     """Return what stands there, for a report's first line."""
     count = _NUMBERS[machines] if machines < len(_NUMBERS) else str(machines)
     many = "" if machines == 1 else "s"
     if provider is ProviderName.DOCKER:
         return f"{count} container{many} sharing this host's kernel"
-    return f"{count} VM{many}"
+    where = " on another host" if elsewhere else ""
+    return f"{count} VM{many}{where}" + (" under software emulation" if emulated else "")

@@ -15,6 +15,8 @@ from harness.errors import InfrastructureError
 from harness.lab import isolation
 from harness.lab.isolation import IsolationReport
 from harness.lab.remote import Remote
+from harness.lab.seed import SEED_FILE
+from harness.lab.seed import Seed
 from harness.lab.ssh_files import SshEndpoint
 from harness.lab.topology import MachineSpec
 from harness.scenario.words import Role
@@ -27,12 +29,16 @@ SAVED = "machines.json"
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine: its name and role, its private address, the way in, and its two interfaces."""
+    """A machine: its name and role, its private address, the way in, and its two interfaces.
+
+    `api` is `address:port` where this host reaches its API server, if k0s runs one there.
+    """
 
     name: str
     role: Role
     address: str
     endpoint: SshEndpoint
+    api: str
     nat_interface: str
     private_interface: str
 
@@ -42,14 +48,19 @@ def prepare(
     remote: Remote,
     endpoint: SshEndpoint,
     *,
+    api: str,
     everyone: Sequence[MachineSpec],
     services: IPv4Network,
     pods: IPv4Network,
+    seed: Seed | None = None,
 ) -> Machine:
     """Isolate the machine, tell it the others' names, and return it with what it is.
 
-    Raises `InfrastructureError` when its interfaces are not what was asked for.
+    Raises `InfrastructureError` when its interfaces are not what was asked for, and when it was not
+    made with `seed`.
     """
+    if seed is not None:
+        _verify(seed, remote)
     links = remote.run(
         ["ip", "-j", "-4", "address"], doing="Reading the interfaces", deadline=COMMAND_SECONDS
     )
@@ -69,12 +80,28 @@ def prepare(
         )
     isolation.install_on_machine(remote, isolation.machine_rules(nat, services=services, pods=pods))
     remote.put(hosts_file(everyone), "/etc/hosts")
-    return Machine(spec.name, spec.role, spec.address, endpoint, nat, private)
+    return Machine(spec.name, spec.role, spec.address, endpoint, api, nat, private)
 
 
-def save(folder: Path, machines: Mapping[str, Machine], isolated: IsolationReport) -> None:
+def _verify(seed: Seed, remote: Remote) -> None:
+    said = remote.run(
+        ["cat", SEED_FILE], doing="Reading what it was made with", deadline=COMMAND_SECONDS
+    ).stdout
+    if said != seed.text():
+        raise InfrastructureError(
+            f"Looking at {remote.name}",
+            f"it was to be made with {seed.describe()}, and was not",
+            details=said,
+            remedy="make box makes its image again",
+        )
+
+
+def save(
+    folder: Path, machines: Mapping[str, Machine], isolated: IsolationReport, pace: float
+) -> None:
     """Write down what a later command needs to enter the lab."""
     data = {
+        "pace": pace,
         "isolation": asdict(isolated),
         "machines": [
             {
@@ -87,7 +114,7 @@ def save(folder: Path, machines: Mapping[str, Machine], isolated: IsolationRepor
     (folder / SAVED).write_text(json.dumps(data, indent=2) + "\n")
 
 
-def load(folder: Path) -> tuple[dict[str, Machine], IsolationReport]:
+def load(folder: Path) -> tuple[dict[str, Machine], IsolationReport, float]:
     """Return what `save` wrote; raise `InfrastructureError` where it cannot be read."""
     path = folder / SAVED
     try:
@@ -102,7 +129,7 @@ def load(folder: Path) -> tuple[dict[str, Machine], IsolationReport]:
                     "endpoint": SshEndpoint(**{**endpoint, "key_path": Path(endpoint["key_path"])}),
                 }
             )
-        return machines, IsolationReport(**data["isolation"])
+        return machines, IsolationReport(**data["isolation"]), float(data["pace"])
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise InfrastructureError(
             f"Reading {path}", f"this is not a lab's description: {problem}"

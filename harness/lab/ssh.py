@@ -255,7 +255,7 @@ class ParamikoRemote:
             client.close()
             raise HostKeyError(
                 doing,
-                f"{self._name} ({endpoint.address}) shows another host key than the one taken "
+                f"{self._name} ({endpoint.place}) shows another host key than the one taken "
                 "from it at its creation",
                 remedy="something else answers at that address: destroy the lab and start again",
                 where=self._known_hosts,
@@ -273,7 +273,7 @@ class ParamikoRemote:
     def _lost(self, doing: str, problem: BaseException) -> InfrastructureError:
         words = str(problem) or type(problem).__name__
         return InfrastructureError(
-            doing, f"no SSH to {self._name} ({self._endpoint.address}): {words}"
+            doing, f"no SSH to {self._name} ({self._endpoint.place}): {words}"
         )
 
 

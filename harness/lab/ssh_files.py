@@ -28,12 +28,22 @@ PERSIST_SECONDS = 120
 
 @dataclass(frozen=True)
 class SshEndpoint:
-    """How a machine is reached: address, port, user, and the private key's file."""
+    """How a machine is reached: address, port, user, and the private key's file.
+
+    `via` is the other host that the machine is on, nothing where it is on this one: the address is
+    then this host's own, and the port leads there (`harness.lab.forwards`).
+    """
 
     address: str
     port: int
     user: str
     key_path: Path
+    via: str = ""
+
+    @property
+    def place(self) -> str:
+        """The endpoint in words."""
+        return f"{self.address}:{self.port} through {self.via}" if self.via else self.address
 
 
 def make_key(runner: Runner, path: Path) -> str:

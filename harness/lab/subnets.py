@@ -26,6 +26,9 @@ GATEWAY_OFFSET = 1
 # own is wider than 10.0.0.0/8.
 SHORTEST_PREFIX = 8
 
+# What `ip` is asked, here and on the host of a libvirt elsewhere.
+ADDRESSES = ("ip", "-j", "-4", "address")
+ROUTES = ("ip", "-j", "-4", "route", "show", "table", "all")
 # `ip` answers at once; this only bounds a host that is out of breath.
 IP_SECONDS = 20.0
 
@@ -65,14 +68,8 @@ def gateway(subnet: IPv4Network) -> IPv4Address:
 
 def host_networks(runner: Runner) -> tuple[IPv4Network, ...]:
     """Return what this host's interfaces and routes use, the default route left out."""
-    addresses = runner.run(
-        ["ip", "-j", "-4", "address"], doing="Reading this host's addresses", deadline=IP_SECONDS
-    )
-    routes = runner.run(
-        ["ip", "-j", "-4", "route", "show", "table", "all"],
-        doing="Reading this host's routes",
-        deadline=IP_SECONDS,
-    )
+    addresses = runner.run(ADDRESSES, doing="Reading this host's addresses", deadline=IP_SECONDS)
+    routes = runner.run(ROUTES, doing="Reading this host's routes", deadline=IP_SECONDS)
     return (*parse_addresses(addresses.stdout), *parse_routes(routes.stdout))
 
 

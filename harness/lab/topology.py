@@ -12,12 +12,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from harness.lab.docker import LABEL_RUN
 from harness.lab.subnets import gateway
-from harness.lab.vagrant import BOOT_SECONDS
-from harness.lab.vagrant import PROJECT
 from harness.scenario.words import Role
 from harness.settings import ProviderName
 
@@ -81,25 +77,24 @@ def topology(
     machines: Sequence[MachineSpec],
     networks: Networks,
     labels: Mapping[str, str],
-    image: str | None,
-    box: str | None,
     key: Path,
     public_key: str,
-    dropped: Sequence[str],
+    boot_seconds: int,
+    of_provider: Mapping[str, Any],
 ) -> str:
-    """Return the topology as JSON text; `image` is for container machines, `box` for VMs."""
+    """Return the topology as JSON text; `of_provider` has what the one provider wants beside.
+
+    Vagrant gives up on a machine that does not answer within `boot_seconds`.
+    """
     data: dict[str, Any] = {
         "run_id": run_id,
         "provider": provider.value,
-        "image": image,
-        "box": box,
         "host_key_marker": HOST_KEY_MARKER,
         "labels": dict(labels),
         "run_label": f"{LABEL_RUN}={run_id}",
-        "boot_timeout": BOOT_SECONDS,
+        "boot_timeout": boot_seconds,
         "private_key": str(key),
         "public_key": public_key,
-        "drop_capabilities": list(dropped),
         "netmask": str(networks.private.ipv4.netmask),
         "networks": {
             name: {
@@ -121,14 +116,9 @@ def topology(
             }
             for spec in machines
         ],
+        **of_provider,
     }
     return json.dumps(data, indent=2) + "\n"
-
-
-def box_of(provider: ProviderName) -> str:
-    """Return the box that a VM provider makes its machines of (`boxes/boxes.yaml`)."""
-    boxes: dict[str, str] = yaml.safe_load((PROJECT / "boxes" / "boxes.yaml").read_text())
-    return boxes[provider.value]
 
 
 def container_name(run_id: str, machine: str) -> str:

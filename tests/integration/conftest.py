@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,18 +13,23 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.lab import leftovers
 from harness.lab.docker import LABEL_RUN
+from harness.lab.host import choose_provider
+from harness.lab.host_facts import facts_from
+from harness.lab.host_facts import read_host
 from harness.lab.lab import Host
 from harness.lab.lab import Lab
 from harness.lab.lab import LabRequest
 from harness.lab.lab import bring_up
 from harness.lab.lab import reserve
 from harness.lab.leftovers import Removal
+from harness.lab.libvirt import effective_uri
 from harness.lab.sysctls import NAMES
 from harness.lab.topology import MachineSpec
 from harness.process import LocalRunner
@@ -35,46 +42,64 @@ from harness.wait import SystemClock
 SAY_SECONDS = 1500
 
 
-def _engine_problem() -> str | None:
-    """Return why no machine can be made here, None where one can."""
+# The provider whose machines the tests are about, docker without one.
+PROVIDER = Settings.from_environment(os.environ).provider or ProviderName.DOCKER
+_VIRSH = ("virsh", "--quiet", "--connect", effective_uri())
+_ASKING = {
+    "docker": ("docker", "info", "--format={{.ServerVersion}}"),
+    "libvirt": (*_VIRSH, "list"),
+}
+
+
+@functools.cache
+def _problem(provider: str) -> str | None:
+    """Return why no machine of `provider` can be made here, None where one can."""
+    argv = _ASKING[provider]
     try:
-        done = subprocess.run(
-            ["docker", "info", "--format={{.ServerVersion}}"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     except FileNotFoundError:
-        return "there is no docker"
+        return f"there is no {argv[0]}"
     return None if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    mine = [item for item in items if item.get_closest_marker("machines")]
-    problem = _engine_problem() if mine else None
-    if problem is None:
-        return
-    config.stash[_PROBLEM] = f"{len(mine)} tests need real machines and did not run: {problem}"
-    for item in mine:
-        item.add_marker(pytest.mark.skip(reason=f"no real machines here: {problem}"))
+    """Skip what this host has no machines for.
+
+    `machines("libvirt")` wants libvirt's, also where PROVIDER= is another.
+    """
+    skipped: dict[str, int] = {}
+    for item in items:
+        marker = item.get_closest_marker("machines")
+        provider = (marker.args or (PROVIDER.value,))[0] if marker else None
+        if provider is None or _problem(provider) is None:
+            continue
+        skipped[provider] = skipped.get(provider, 0) + 1
+        item.add_marker(
+            pytest.mark.skip(reason=f"no real machines on {provider} here: {_problem(provider)}")
+        )
+    config.stash[_SKIPPED] = [
+        f"{count} tests need real machines on {provider} and did not run: {_problem(provider)}"
+        for provider, count in skipped.items()
+    ]
 
 
-_PROBLEM = pytest.StashKey[str]()
+_SKIPPED = pytest.StashKey[list[str]]()
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    problem = config.stash.get(_PROBLEM, None)
-    if problem is not None:
+    skipped = config.stash.get(_SKIPPED, [])
+    if skipped:
         terminalreporter.section("NOT RUN", sep="!", red=True)
-        terminalreporter.line(problem)
+        for line in skipped:
+            terminalreporter.line(line)
 
 
 def settings_in(folder: Path) -> Settings:
-    return Settings(
-        state_dir=folder / "state", cache_dir=folder / "cache", runs_dir=folder / "runs"
+    """Return settings with labs and runs in `folder`; boxes are the user's, as in every run."""
+    return replace(
+        Settings.from_environment(os.environ), state_dir=folder / "state", runs_dir=folder / "runs"
     )
 
 
@@ -89,28 +114,50 @@ def host(settings: Settings) -> Host:
 
 
 @pytest.fixture(scope="session")
-def lab(host: Host) -> Iterator[Lab]:
+def provider() -> ProviderName:
+    return PROVIDER
+
+
+@pytest.fixture(scope="session")
+def emulated(host: Host) -> bool:
+    """Whether the virtual processors of the machines are programs here."""
+    facts = facts_from(read_host(host.runner, host.settings, os.environ))
+    return choose_provider(facts, PROVIDER).emulated
+
+
+@pytest.fixture(scope="session")
+def lab(host: Host, provider: ProviderName, emulated: bool) -> Iterator[Lab]:
     """One controller and two workers, for all tests that leave them as they were."""
-    with reserve(host, scenario="integration", provider=ProviderName.DOCKER) as place:
+    with reserve(host, scenario="integration", provider=provider) as place:
         roles = {"controller0": Role.CONTROLLER, "worker0": Role.WORKER, "worker1": Role.WORKER}
         machines = tuple(
             MachineSpec(name, role, str(place.subnet[10 + index]))
             for index, (name, role) in enumerate(roles.items())
         )
-        yield bring_up(place, LabRequest(machines, host.settings.runs_dir / "lab"))
+        yield bring_up(
+            place, LabRequest(machines, host.settings.runs_dir / "lab", emulated=emulated)
+        )
+
+
+@pytest.fixture(scope="session")
+def patience(lab: Lab) -> float:
+    """What a deadline for work of the machines is multiplied by; five times is emulation's."""
+    return min(lab.pace, 5.0)
 
 
 @dataclass
 class Run:
-    """A run in a process of its own (one_lab.py)."""
+    """A run in a process of its own (one_lab.py, one_libvirt_lab.py)."""
 
     settings: Settings
     log: Path
     machines: int = 1
+    program: str = "one_lab.py"
+    words: tuple[str, ...] = ()
     said: list[dict[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        program = Path(__file__).with_name("one_lab.py")
+        program = Path(__file__).with_name(self.program)
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -118,6 +165,7 @@ class Run:
                 str(self.settings.state_dir),
                 str(self.log),
                 str(self.machines),
+                *self.words,
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -160,8 +208,8 @@ def start_run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     settings = settings_in(tmp_path)
     started: list[Run] = []
 
-    def start(machines: int = 1) -> Run:
-        started.append(Run(settings, tmp_path / f"run{len(started)}", machines))
+    def start(machines: int = 1, program: str = "one_lab.py", words: tuple[str, ...] = ()) -> Run:
+        started.append(Run(settings, tmp_path / f"run{len(started)}", machines, program, words))
         return started[-1]
 
     yield start
@@ -221,12 +269,39 @@ def _processes() -> set[str]:
     return found
 
 
-def _host_state() -> set[str]:
-    """Return a line for each thing, with what kind of thing it is."""
-    things = {
+def _of_docker() -> dict[str, set[str]]:
+    return {
         "container": _docker("ps", "--all"),
         "network": _docker("network", "ls"),
         "volume": _docker("volume", "ls"),
+    }
+
+
+def _of_libvirt() -> dict[str, set[str]]:
+    pools = _lines(*_VIRSH, "pool-list", "--name")
+    return {
+        "domain": _lines(*_VIRSH, "list", "--all", "--name"),
+        "libvirt network": _lines(*_VIRSH, "net-list", "--all", "--name"),
+        "image": {f"{pool} {row}" for pool in pools for row in _lines(*_VIRSH, "vol-list", pool)},
+        "libvirt file": {
+            str(path)
+            for folder in ("/var/lib/libvirt", "/run/libvirt", "/var/log/libvirt")
+            for path in Path(folder).rglob("*")
+        },
+        # Where iptables is not nft's.
+        "iptables": {
+            line
+            for line in (_lines("iptables-save") if shutil.which("iptables-save") else ())
+            if line.startswith("-A")
+        },
+    }
+
+
+def _host_state() -> set[str]:
+    """Return a line for each thing, with what kind of thing it is."""
+    things = {
+        **(_of_docker() if _problem("docker") is None else {}),
+        **(_of_libvirt() if _problem("libvirt") is None else {}),
         "link": {
             re.sub(r"@.*", "", line.split(": ")[1]) for line in _lines("ip", "-o", "link", "show")
         },

@@ -1,12 +1,15 @@
 """A run in a process of its own, for tests that kill it: makes a lab, says how far it is, waits.
 
-Arguments: state folder, run folder, number of machines. Prints one JSON object a line.
+Arguments: state folder, run folder, number of machines, provider (docker without one). Prints one
+JSON object a line.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from harness.lab.lab import Host
@@ -28,13 +31,14 @@ def say(**values: object) -> None:
 
 def main() -> int:
     state, folder, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    settings = Settings(state_dir=state, cache_dir=state / "cache", runs_dir=folder)
+    settings = replace(Settings.from_environment(os.environ), state_dir=state, runs_dir=folder)
     host = Host(LocalRunner(), SystemClock(), settings)
+    provider = ProviderName(sys.argv[4]) if len(sys.argv) > 4 else ProviderName.DOCKER
     try:
         with reserve(
             host,
             scenario="integration",
-            provider=ProviderName.DOCKER,
+            provider=provider,
             narrate=lambda step, detail: say(step=step, detail=detail),
         ) as place:
             say(run_id=place.run_id)
@@ -42,7 +46,8 @@ def main() -> int:
                 MachineSpec(f"worker{index}", Role.WORKER, str(place.subnet[10 + index]))
                 for index in range(count)
             )
-            lab = bring_up(place, LabRequest(machines, folder))
+            # Software emulation is to be had everywhere.
+            lab = bring_up(place, LabRequest(machines, folder, emulated=True))
             lab.remote("worker0").run(["true"], doing="Looking", deadline=10)
             say(up=lab.run_id)
             sys.stdin.read()

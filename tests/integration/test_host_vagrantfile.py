@@ -8,13 +8,34 @@ from harness.lab.topology import ALWAYS_DROPPED
 from harness.lab.topology import MachineSpec
 from harness.lab.topology import Network
 from harness.lab.topology import Networks
-from harness.lab.topology import box_of
 from harness.lab.topology import topology
 from harness.lab.vagrant import environment
 from harness.lab.vagrant import topology_path
 from harness.process import LocalRunner
 from harness.scenario.words import Role
 from harness.settings import ProviderName
+
+BOX = {"box": "k0s-harness/none", "box_version": "0.1", "box_url": "file:///none/catalog.json"}
+DOMAIN = {
+    "uuid": "02305864-fed3-5d6d-8d6e-82986daf76a0",
+    "nat_mac": "52:54:00:00:00:01",
+    "private_mac": "52:54:00:00:00:02",
+    "console": "/none/console",
+}
+OF_PROVIDER = {
+    ProviderName.DOCKER: {
+        "image": "k0s-harness/node:none",
+        "drop_capabilities": list(ALWAYS_DROPPED),
+    },
+    ProviderName.LIBVIRT: {
+        **BOX,
+        "driver": "qemu",
+        "pool": "default",
+        "uri": "qemu:///system",
+        "domains": {"controller0": DOMAIN, "worker0": DOMAIN},
+    },
+    ProviderName.VIRTUALBOX: BOX,
+}
 
 
 @pytest.mark.skipif(shutil.which("vagrant") is None, reason="there is no Vagrant on this host")
@@ -37,21 +58,18 @@ def test_vagrant_accepts_the_vagrantfile(tmp_path, provider):
             machines=machines,
             networks=networks,
             labels={},
-            image="k0s-harness/node:none",
-            box=None if provider is ProviderName.DOCKER else box_of(provider),
             key=key,
             public_key="ssh-ed25519 none",
-            dropped=ALWAYS_DROPPED,
+            boot_seconds=120,
+            of_provider=OF_PROVIDER[provider],
         )
     )
-    # Only docker is on every host that runs labs; the others' plugins may not be.
-    ignore = [] if provider is ProviderName.DOCKER else ["--ignore-provider"]
     completed = LocalRunner().run(
-        ["vagrant", "validate", *ignore],
+        ["vagrant", "validate", "--ignore-provider"],
         doing="Validating the Vagrantfile",
         deadline=60,
         env={
-            **environment(tmp_path, provider),
+            **environment(tmp_path),
             "VAGRANT_DEFAULT_PROVIDER": provider.value,
         },
         check=False,

@@ -34,8 +34,9 @@ def inside(lab):
 
 def test_a_lab_has_the_machines_that_were_asked_for(lab):
     assert set(lab.machines) == {"controller0", "worker0", "worker1"}
-    assert lab.substrate == "three containers sharing this host's kernel"
-    vagrant = Vagrant(LocalRunner(), folder=lab.folder, provider=ProviderName.DOCKER, log=None)
+    containers = lab.provider is ProviderName.DOCKER
+    assert lab.substrate.startswith("three containers" if containers else "three VMs")
+    vagrant = Vagrant(LocalRunner(), folder=lab.folder, provider=lab.provider, log=None)
     assert vagrant.states() == dict.fromkeys(lab.machines, "running")
 
 
@@ -87,10 +88,15 @@ def test_testinfra_reads_facts_through_the_pinned_connection(inside, lab):
     assert controller.user().name == "root"
     assert controller.interface("eth1").addresses[0] == lab.machines["controller0"].address
     assert controller.socket("tcp://0.0.0.0:22").is_listening
-    assert controller.file("/etc/resolv.conf").content_string.startswith("nameserver 172.")
+    resolver = controller.file("/etc/resolv.conf").content_string
+    # A loopback resolver would make CoreDNS crash with "Loop detected".
+    assert "nameserver" in resolver
+    assert "127." not in resolver
 
 
-def test_no_machine_has_what_would_reach_the_hosts_kernel(lab):
+def test_no_container_has_what_would_reach_the_hosts_kernel(lab):
+    if lab.provider is not ProviderName.DOCKER:
+        pytest.skip("these machines have kernels of their own")
     for name in lab.machines:
         status = run(lab, name, "grep", "CapBnd", "/proc/1/status")
         bounding = int(status.split()[1], 16)
@@ -98,31 +104,31 @@ def test_no_machine_has_what_would_reach_the_hosts_kernel(lab):
             assert not bounding >> bit & 1
 
 
-def test_a_command_with_much_on_both_streams_does_not_hang(lab):
+def test_a_command_with_much_on_both_streams_does_not_hang(lab, patience):
     done = lab.remote("worker0").run(
         ["sh", "-c", "head -c 8000000 /dev/zero >&2; head -c 8000000 /dev/zero; exit 7"],
         doing="Flooding",
-        deadline=60,
+        deadline=60 * patience,
         check=False,
     )
     assert (len(done.stdout), len(done.stderr), done.returncode) == (8_000_000, 8_000_000, 7)
 
 
-def test_a_command_past_its_deadline_is_an_error_that_quotes_what_it_wrote(lab):
+def test_a_command_past_its_deadline_is_an_error_that_quotes_what_it_wrote(lab, patience):
     started = time.monotonic()
     with pytest.raises(CommandFailedError) as failed:
         lab.remote("worker0").run(
-            ["sh", "-c", "echo begun; exec sleep 60"], doing="Sleeping", deadline=1.5
+            ["sh", "-c", "echo begun; exec sleep 60"], doing="Sleeping", deadline=1.5 * patience
         )
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 5 * patience
     assert failed.value.timed_out
     assert failed.value.completed.stdout == "begun\n"
 
 
-def test_standard_input_and_files_arrive_whole(lab, tmp_path):
+def test_standard_input_and_files_arrive_whole(lab, tmp_path, patience):
     remote = lab.remote("worker1")
     text = "a line with ünïcödé\n" * 20_000
-    done = remote.run(["sha256sum"], doing="Summing", deadline=20, stdin=text)
+    done = remote.run(["sha256sum"], doing="Summing", deadline=20 * patience, stdin=text)
     remote.put(text, "/opt/a folder/file", mode=0o640)
     stat = ("stat", "--format=%U %a", "/opt/a folder/file")
     assert run(lab, "worker1", *stat, sudo=True) == "root 640"
@@ -164,7 +170,7 @@ def test_threads_share_one_machine_and_each_gets_its_own_answer(lab):
     assert [how for _, how in answers] == [Dial.REFUSED, Dial.CONNECTED] * 4
 
 
-def test_a_connection_that_died_is_opened_again(lab):
+def test_a_connection_that_died_is_opened_again(lab, patience):
     remote = lab.remote("worker1")
     run(lab, "worker1", "true")
     # Every sshd session of the machine ends, this one too, a moment after the answer.
@@ -174,7 +180,7 @@ def test_a_connection_that_died_is_opened_again(lab):
         deadline=20,
         sudo=True,
     )
-    time.sleep(3)
+    time.sleep(3 * patience)
     assert run(lab, "worker1", "hostname") == "worker1"
 
 

@@ -61,7 +61,8 @@ def test_a_kubeconfig_shorter_than_the_one_before_it_has_no_remains_of_that(tmp_
         scratch=tmp_path,
         log=tmp_path / "k0sctl.log",
         runner=Writer("client-key-data: LS0tQo=\n", "client-key-data: LS0=\n"),
+        mark={},
     )
     for _ in range(2):
-        k0sctl.apply(kubeconfig=kubeconfig, api_address="192.168.56.10", deadline=1)
+        k0sctl.apply(kubeconfig=kubeconfig, api="192.168.56.10:6443")
     assert kubeconfig.read_text() == "client-key-data: LS0=\n"

@@ -49,6 +49,8 @@ class FakeLab:
     """Machines that write down what becomes of them."""
 
     substrate = "no machines at all"
+    pace = 1.0
+    seed = None
     run_id = "r1"
     ssh_config = Path("ssh_config")
     machines = ()

@@ -96,13 +96,19 @@ def test_a_machines_name_is_its_private_address():
 def test_a_kept_labs_machines_are_read_back_as_they_were(tmp_path):
     machines = {
         spec.name: Machine(
-            spec.name, spec.role, spec.address, endpoints()[spec.name], "eth0", "eth1"
+            spec.name,
+            spec.role,
+            spec.address,
+            endpoints()[spec.name],
+            f"{spec.address}:6443",
+            "eth0",
+            "eth1",
         )
         for spec in SPECS
     }
     report = IsolationReport(machines=True, host=False, host_reason="it needs root")
-    machine.save(tmp_path, machines, report)
-    assert machine.load(tmp_path) == (machines, report)
+    machine.save(tmp_path, machines, report, 7.5)
+    assert machine.load(tmp_path) == (machines, report, 7.5)
     (tmp_path / machine.SAVED).write_text("{}")
     with pytest.raises(InfrastructureError, match="not a lab's description"):
         machine.load(tmp_path)
@@ -116,18 +122,17 @@ def test_the_topology_gives_each_machine_both_addresses():
             machines=SPECS,
             networks=NETWORKS,
             labels={"a": "b"},
-            image="k0s-harness/node:1",
-            box=None,
             key=Path("/s/id"),
             public_key=KEY,
-            dropped=topology.dropped_capabilities(),
+            boot_seconds=120,
+            of_provider={"image": "k0s-harness/node:1"},
         )
     )
     assert [(one["address"], one["nat_address"]) for one in data["machines"]] == [
         ("192.168.56.10", "172.30.64.10"),
         ("192.168.56.11", "172.30.64.11"),
     ]
-    assert {"SYS_TIME", "SYS_MODULE", "SYS_RAWIO"} <= set(data["drop_capabilities"])
+    assert data["image"] == "k0s-harness/node:1"
     assert data["networks"]["nat"]["gateway"] == "172.30.64.1"
 
 
@@ -135,7 +140,11 @@ def test_each_layer_of_isolation_has_a_sentence_also_where_it_does_not_hold():
     lines = IsolationReport(machines=True, host=False, host_reason="it needs root").lines()
     assert set(lines) == {"machines", "host"}
     assert "it needs root" in lines["host"]
-    assert "libvirt" in str(isolation.planned(ProviderName.LIBVIRT).host_reason)
+    assert "VirtualBox" in str(isolation.planned(ProviderName.VIRTUALBOX).host_reason)
+
+
+def test_containers_never_get_what_would_reach_the_hosts_kernel():
+    assert {"SYS_TIME", "SYS_MODULE", "SYS_RAWIO"} <= set(topology.dropped_capabilities())
 
 
 def test_the_counters_that_are_read_are_those_the_rules_make():
