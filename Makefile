@@ -2,8 +2,9 @@
 # what is missing, and costs nothing once it is there.
 #
 # PROVIDER=, KEEP=, K0S_BINARY=, K0S_HARNESS_MIRROR=, YES=1 and NO_INSTALL=1, given to make or in the
-# environment, reach every command. Exit statuses: make turns all into 2, the last line on stderr
-# (`k0s-harness: exit N: ...`) has the real one.
+# environment, reach every command; so do SEED=, BOX_URL= with BOX_SHA256=, BOX_SOURCES= and
+# SAME_NAT_ADDRESS=1 (docs/boxes.md, docs/providers.md). Exit statuses: make turns all into 2, the
+# last line on stderr (`k0s-harness: exit N: ...`) has the real one.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
@@ -42,6 +43,12 @@ test: ## the tests of the harness: unit, integration on real machines, real clus
 	else echo 'cluster layer: skipped, the k0s artifacts are not on this host (k0s-harness artifacts list)' >&2; fi; \
 	$(dev) pytest "$$@" $(PYTEST_ARGS)
 
+.PHONY: test-libvirt
+test-libvirt: ## the integration tests on VMs: box, machines, isolation, snapshot, removal
+	@PROVIDER=libvirt sh ./bootstrap.sh --lab --dev pytest tests/integration/test_machines.py \
+	  tests/integration/test_host_keys.py tests/integration/test_isolation.py \
+	  tests/integration/test_snapshot.py tests/integration/test_libvirt_leftovers.py $(PYTEST_ARGS)
+
 .PHONY: unit
 unit: ## the unit tests alone; no machine is started
 	@$(dev) pytest tests/unit $(PYTEST_ARGS)
@@ -53,6 +60,14 @@ lint: ## style, types, import layers, schema, scenarios, workflow, shell
 .PHONY: bench
 bench: ## a cold konnectivity-on against the same work done by hand, as a ratio
 	@$(lab) $(harness) bench
+
+.PHONY: box
+box: ## the box that VMs are made of, into the cache; PROVIDER=libvirt (default) or virtualbox
+	@sh ./bootstrap.sh $(harness) box build
+
+.PHONY: box-lock
+box-lock: ## renew the box's package lock and its checksum in boxes/catalog.json
+	@sh ./bootstrap.sh $(harness) box lock
 
 .PHONY: doctor
 doctor: ## what this host can do, what is missing and the command that gets it; changes nothing

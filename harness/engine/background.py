@@ -34,8 +34,8 @@ DIAGNOSE_EVERY_SECONDS = 10.0
 class Stage:
     """Where a phase is watched: the machines by name, and since when what was ready.
 
-    `opened` and `endpoint_ready` are seconds since the run began; `stretch` is the factor by which
-    a slow provider lengthens bounds (never holds).
+    `opened` and `endpoint_ready` are seconds since the run began; `pace` is how many times slower
+    than this host the machines are, which lengthens bounds (never holds).
     """
 
     controller: str
@@ -43,7 +43,7 @@ class Stage:
     konnectivity: bool
     opened: float
     endpoint_ready: float
-    stretch: float = 1.0
+    pace: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -70,16 +70,23 @@ def collect(
     roles: Mapping[str, str],
     api: ApiClient | None,
     recorder: Recorder,
+    *,
+    pace: float = 1.0,
 ) -> None:
-    """Write every piece that can be had into the run's folder; the recorder lists the others."""
+    """Write every piece that can be had into the run's folder; the recorder lists the others.
+
+    `pace` is how many times slower than this host the machines are.
+    """
+    deadline = PIECE_SECONDS * pace
     tasks: list[tuple[str, Callable[[], str]]] = []
     for name, remote in remotes.items():
         pieces = {**_EVERYWHERE, **_BY_ROLE.get(roles[name], {})}
         tasks += [
-            (f"nodes/{name}/{piece}", _on_machine(remote, argv)) for piece, argv in pieces.items()
+            (f"nodes/{name}/{piece}", _on_machine(remote, argv, deadline))
+            for piece, argv in pieces.items()
         ]
     if api is not None:
-        tasks += [(f"kube/{piece}", _of_api(api, argv)) for piece, argv in _KUBE.items()]
+        tasks += [(f"kube/{piece}", _of_api(api, argv, deadline)) for piece, argv in _KUBE.items()]
 
     def one(task: tuple[str, Callable[[], str]]) -> None:
         path, take = task
@@ -95,17 +102,17 @@ def collect(
         list(pool.map(one, tasks))
 
 
-def _on_machine(remote: Remote, argv: tuple[str, ...]) -> Callable[[], str]:
+def _on_machine(remote: Remote, argv: tuple[str, ...], deadline: float) -> Callable[[], str]:
     def take() -> str:
         doing = f"Collecting {argv[0]} on {remote.name}"
-        return remote.run(argv, doing=doing, deadline=PIECE_SECONDS, sudo=True).stdout
+        return remote.run(argv, doing=doing, deadline=deadline, sudo=True).stdout
 
     return take
 
 
-def _of_api(api: ApiClient, argv: tuple[str, ...]) -> Callable[[], str]:
+def _of_api(api: ApiClient, argv: tuple[str, ...], deadline: float) -> Callable[[], str]:
     def take() -> str:
         doing = "Collecting from the API"
-        return api.run(argv, doing=doing, deadline=PIECE_SECONDS, check=True).stdout
+        return api.run(argv, doing=doing, deadline=deadline, check=True).stdout
 
     return take

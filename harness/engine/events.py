@@ -166,10 +166,12 @@ class ScenarioResult(_Value):
 
     `not_entered` names the phases that nobody asked for, or that an early end kept from being
     entered: the outcome says nothing of them. `substrate` says what stood there ("three containers
-    sharing this host's kernel"), `versions` what was run (k0s, k0sctl, kubectl, bundle), `timings`
-    seconds by step, `isolation` each layer and whether it held, `leftovers` what could not be
-    removed. `started` and `ended` are ISO 8601 in UTC. `error` is the text of what ended the run
-    early, None where nothing did.
+    sharing this host's kernel"), `pace` how many times slower than this host those machines were
+    measured to be (every bound was scaled by it), `seed` what they were made with of k0s.
+    `versions` says what was run (k0s, k0sctl, kubectl, bundle), `timings` seconds by step,
+    `isolation` each layer and whether it held, `leftovers` what could not be removed. `started` and
+    `ended` are ISO 8601 in UTC. `error` is the text of what ended the run early, None where nothing
+    did.
     """
 
     run_id: str
@@ -183,6 +185,8 @@ class ScenarioResult(_Value):
     phases: tuple[PhaseResult, ...] = ()
     not_entered: tuple[str, ...] = ()
     substrate: str = "no machines"
+    pace: float = 1.0
+    seed: str | None = None
     provider: str | None = None
     provider_reason: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)

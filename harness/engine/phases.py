@@ -11,8 +11,8 @@ from harness.check import expectations
 from harness.check.model import Verdict
 from harness.cluster.cluster import CONTROLLER
 from harness.cluster.cluster import Cluster
-from harness.cluster.k0sctl import APPLY_SECONDS
 from harness.cluster.k0sctl import ApplyFailedError
+from harness.cluster.k0sctl import apply_seconds
 from harness.diagnose.model import Diagnosis
 from harness.engine import preconditions
 from harness.engine.background import Stage
@@ -63,7 +63,8 @@ class PreconditionsUnmetError(InconclusiveError):
 class Phases:
     """Enters phases on one cluster; keeps what later phases need of earlier ones.
 
-    `record` gets every reading, `emit` every event. `stretch` lengthens bounds on a slow provider.
+    `record` gets every reading, `emit` every event. `pace`, how many times slower than this host
+    the machines are, lengthens bounds.
     """
 
     plan: Plan
@@ -74,7 +75,7 @@ class Phases:
     steps: Steps
     record: Callable[[Sequence[Reading]], None]
     emit: Callable[[Event], None]
-    stretch: float = 1.0
+    pace: float = 1.0
     _applied: frozenset[Component] | None = field(default=None, init=False)
     _endpoint_ready: float | None = field(default=None, init=False)
 
@@ -123,10 +124,9 @@ class Phases:
     def _apply(self, phase: PhasePlan, *, may_refuse: bool) -> ApplyFailedError | None:
         if self._applied == phase.disabled_components:
             return None
-        bound = APPLY_SECONDS * self.stretch
         try:
-            with self.steps.step("k0sctl apply", bound) as tell:
-                self.cluster.apply(phase.disabled_components, deadline=bound, on_phase=tell)
+            with self.steps.step("k0sctl apply", apply_seconds(self.pace)) as tell:
+                self.cluster.apply(phase.disabled_components, on_phase=tell)
         except ApplyFailedError as error:
             if not (may_refuse and error.refused):
                 raise
@@ -196,7 +196,7 @@ class Phases:
                 self._endpoint_ready = self._now()
             return preconditions.judge(presumed, readings)
 
-        bound = PRECONDITIONS_SECONDS * self.stretch
+        bound = PRECONDITIONS_SECONDS * self.pace
         with self.steps.step("Preconditions", bound) as tell:
 
             def say_unmet(seen: tuple[Precondition, ...]) -> None:
@@ -227,7 +227,7 @@ class Phases:
             konnectivity=phase.konnectivity,
             opened=opened,
             endpoint_ready=self._endpoint_ready if self._endpoint_ready is not None else opened,
-            stretch=self.stretch,
+            pace=self.pace,
         )
         with self.steps.step(f"Observe {phase.name}"):
             return PhaseWatch(

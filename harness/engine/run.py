@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from harness.artifacts.model import Artifact
 from harness.artifacts.model import ArtifactKind
@@ -37,6 +36,7 @@ from harness.lab.lab import Lab
 from harness.lab.lab import bring_up
 from harness.lab.lab import reserve
 from harness.lab.leftovers import uninterrupted
+from harness.lab.seed import seed_for
 from harness.lab.topology import MachineSpec
 from harness.plan.build import readdressed
 from harness.plan.model import PhasePlan
@@ -162,9 +162,8 @@ class ScenarioRun:
             self._artifacts = store.provide(self.plan.artifacts)
         provider = self.request.choice.provider
         names = [machine.name for machine in self.plan.machines]
-        with self._steps.step(
-            f"{len(names)} machines through Vagrant ({provider})", sum(bounds(len(names)).values())
-        ) as tell:
+        bound = sum(bounds(self._lab_request()).values())
+        with self._steps.step(f"{len(names)} machines through Vagrant ({provider})", bound) as tell:
             reservation = reserve(
                 Host(self._runner, self._clock, self._settings),
                 scenario=self.plan.scenario.name,
@@ -174,7 +173,7 @@ class ScenarioRun:
             with contextlib.ExitStack() as unless_up:
                 unless_up.enter_context(reservation)
                 self.plan = readdressed(self.plan, reservation.subnet)
-                self._lab = bring_up(reservation, lab_request(self.plan, self.folder))
+                self._lab = bring_up(reservation, self._lab_request())
                 unless_up.pop_all()
         self._cluster = Cluster(
             self._lab, self.plan, self._artifacts, folder=self.folder, runner=self._runner
@@ -185,12 +184,25 @@ class ScenarioRun:
         return Phases(
             plan=self.plan,
             cluster=self._cluster,
-            prober=Prober(self._cluster.kubectl, remotes, self._clock, self._started),
+            prober=Prober(
+                self._cluster.kubectl, remotes, self._clock, self._started, pace=self._lab.pace
+            ),
             clock=self._clock,
             started=self._started,
             steps=self._steps,
             record=self._record,
             emit=self._emit,
+            pace=self._lab.pace,
+        )
+
+    def _lab_request(self) -> LabRequest:
+        choice = self.request.choice
+        return LabRequest(
+            machines=machine_specs(self.plan),
+            log_dir=self.folder,
+            seed=seed_for(choice.provider, self._settings, self._artifacts),
+            emulated=choice.emulated,
+            same_nat_address=self._settings.same_nat_address,
         )
 
     def _collect(self, lab: Lab) -> None:
@@ -199,9 +211,9 @@ class ScenarioRun:
         remotes = {name: lab.remote(name) for name in lab.machines}
         roles = {machine.name: machine.role.value for machine in self.plan.machines}
         try:
-            with self._steps.step("Evidence", EVIDENCE_SECONDS):
+            with self._steps.step("Evidence", EVIDENCE_SECONDS * lab.pace):
                 api = self._cluster.kubectl if self._results and self._cluster else None
-                collect(remotes, roles, api, self._recorder)
+                collect(remotes, roles, api, self._recorder, pace=lab.pace)
         except HarnessError as error:
             self._leftovers += (f"evidence: {error}",)
 
@@ -252,6 +264,8 @@ class ScenarioRun:
                 phase.name for phase in self.plan.phases if phase.name not in self._results
             ),
             substrate=lab.substrate if lab is not None else "no machines",
+            pace=lab.pace if lab is not None else 1.0,
+            seed=lab.seed.describe() if lab is not None and lab.seed is not None else None,
             provider=self.request.choice.provider,
             provider_reason=self.request.choice.reason,
             versions=self._versions(),
@@ -278,22 +292,22 @@ class ScenarioRun:
         return {str(kind): version for kind, version in sorted(refs.items())}
 
 
-def lab_request(plan: Plan, log_dir: Path) -> LabRequest:
-    """Return what the lab layer is asked to make for `plan`; its logs go to `log_dir`."""
-    return LabRequest(
-        machines=tuple(
-            MachineSpec(each.name, each.role, each.address, each.cpus, each.memory_mib)
-            for each in plan.machines
-        ),
-        log_dir=log_dir,
+def machine_specs(plan: Plan) -> tuple[MachineSpec, ...]:
+    """Return the machines that the lab layer is asked to make for `plan`."""
+    return tuple(
+        MachineSpec(each.name, each.role, each.address, each.cpus, each.memory_mib)
+        for each in plan.machines
     )
 
 
 def _narrate_to(tell: Callable[[str], None]) -> Callable[[str, str], None]:
-    """Return what passes on the lab's narration without the details that Vagrant indents."""
+    """Return what passes on the lab's narration without the details that Vagrant indents.
+
+    It does so before a machine's name (`    worker0: …`) and after it (`==> worker0:  -- Cpus: …`).
+    """
 
     def narrate(step: str, detail: str) -> None:
-        if not detail.startswith(" "):
+        if not detail.startswith(" ") and ":  -- " not in detail:
             tell(f"{step}: {detail.removeprefix('==> ')}" if detail else step)
 
     return narrate

@@ -169,9 +169,9 @@ class PhaseWatch:
         diagnosis = [
             each for each in self._watched if isinstance(each.expectation, scenario.Diagnosis)
         ]
+        chance = LAST_CHANCE_SECONDS * self._stage.pace
         last_chance = any(
-            self._now() > each.window.opened + each.window.within - LAST_CHANCE_SECONDS
-            for each in diagnosis
+            self._now() > each.window.opened + each.window.within - chance for each in diagnosis
         )
         wanted = any(each.open for each in diagnosis) or self._diagnoses.latest is None
         if self._wants_diagnosis() and wanted and ((reached and settled) or last_chance):
@@ -199,7 +199,7 @@ def _window(planned: PlannedExpectation, stage: Stage) -> Window:
     return Window(
         opened=stage.opened,
         earliest=max(stage.opened, settled),
-        within=expectation.within * stage.stretch,
+        within=expectation.within * stage.pace,
         hold=expectation.hold,
     )
 

@@ -22,7 +22,17 @@ from harness.report.words import origin_line
 _CELL_CHARACTERS = 260
 _ERROR_LINES = 8
 # The settings that decide what is run; the others say where it leaves what it saw.
-_DECIDING = ("provider", "k0s_binary", "mirror")
+_DECIDING = (
+    "provider",
+    "driver",
+    "pool",
+    "seed",
+    "same_nat_address",
+    "box_url",
+    "box_sha256",
+    "k0s_binary",
+    "mirror",
+)
 
 
 def render(result: ScenarioResult) -> str:
@@ -53,6 +63,10 @@ def _lines(result: ScenarioResult) -> Iterator[str]:
     if result.provider is not None:
         reason = f" ({result.provider_reason})" if result.provider_reason else ""
         yield f"- Vagrant provider {result.provider}{reason}"
+    if result.pace > 1:
+        yield f"- machines {result.pace:g} times slower than the host; bounds are scaled by that"
+    if result.seed is not None:
+        yield f"- machines made with {result.seed}: nothing was uploaded"
     seconds = _seconds(result)
     took = f", {duration(seconds)}" if seconds is not None else ""
     yield f"- run {result.run_id}, {result.started}{took}"
