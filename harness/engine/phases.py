@@ -44,6 +44,9 @@ from harness.wait import wait_until
 # Five times that is well below what a broken one would need to look like a slow one.
 PRECONDITIONS_SECONDS = 180.0
 PRECONDITIONS_EVERY_SECONDS = 1.0
+# Each look starts a few programs on every machine: 2 s of an emulated processor. So slow machines
+# are asked less often, or the looking would be what keeps them from settling.
+PRECONDITIONS_SELDOM_SECONDS = 10.0
 
 
 class PreconditionsUnmetError(InconclusiveError):
@@ -210,7 +213,9 @@ class Phases:
                     look,
                     lambda seen: all(each.holds for each in seen),
                     bound=bound,
-                    every=PRECONDITIONS_EVERY_SECONDS,
+                    every=min(
+                        PRECONDITIONS_EVERY_SECONDS * self.pace, PRECONDITIONS_SELDOM_SECONDS
+                    ),
                     clock=self.clock,
                     on_change=say_unmet,
                 )

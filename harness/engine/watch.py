@@ -38,6 +38,8 @@ from harness.wait import Clock
 # A state that was not reached by then may never be, and why is wanted while it is judged. A walk
 # up the ladder takes up to 15 s (kubectl's 10 and the dials' 5) and is seen at the next look.
 LAST_CHANCE_SECONDS = 20.0
+# Below what a look may be late without being a gap (15 s), with what the look itself takes.
+LOOK_SELDOM_SECONDS = 10.0
 
 
 @dataclass
@@ -106,10 +108,20 @@ class PhaseWatch:
                 self._start_due(pool)
                 if not self._done():
                     spent = self._clock.monotonic() - began
-                    self._clock.sleep(hold.LOOK_EVERY_SECONDS - spent)
+                    self._clock.sleep(self._look_every() - spent)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
         return tuple(self._result(each) for each in self._watched), self._diagnoses.latest
+
+    def _look_every(self) -> float:
+        """Return the seconds between two looks.
+
+        While nothing holds yet, slow machines are looked at less often: every kubectl begins with
+        the whole discovery, which an emulated API server needs a second or two for.
+        """
+        if any(each.judgement.held_since is not None for each in self._watched if each.open):
+            return hold.LOOK_EVERY_SECONDS
+        return min(hold.LOOK_EVERY_SECONDS * self._stage.pace, LOOK_SELDOM_SECONDS)
 
     def _now(self) -> float:
         return self._clock.monotonic() - self._started

@@ -64,10 +64,10 @@ def ensure(
     """
     if settings.box_url is not None:
         return brought_box.ensure(runner, settings, provider, clock=clock, narrate=narrate)
+    ready = present(settings, provider, seed=seed)
+    if ready is not None:
+        return ready
     wanted = Wanted(provider, box_lock.read_lock(), seed)
-    present = box_package.load(folder_of(settings, provider, wanted.version))
-    if present is not None:
-        return present
     made = Build(runner, settings, log, narrate, mark or {}).make(wanted)
     forget_old(settings, provider, keep=made)
     expected = catalogued(made)
@@ -77,6 +77,17 @@ def ensure(
             "says what makes the difference"
         )
     return made
+
+
+def present(settings: Settings, provider: ProviderName, *, seed: Seed | None) -> Box | None:
+    """Return the box that `ensure` would, where it is in the cache; no lock is needed for that.
+
+    None for one that is brought (BOX_URL=), which is looked at each time.
+    """
+    if settings.box_url is not None:
+        return None
+    version = Wanted(provider, box_lock.read_lock(), seed).version
+    return box_package.load(folder_of(settings, provider, version))
 
 
 def renew_lock(runner: Runner, settings: Settings, *, log: Path, clock: Clock, narrate: Say) -> Box:

@@ -71,23 +71,26 @@ class VirtualMachines:
 
     def image(self, *, log_dir: Path, say: Say) -> Mapping[str, Any]:
         """Return the box's name, version and catalogue, made now if this host does not have it."""
-        with host_lock(
-            IMAGE_LOCK,
-            holder=self._record.holder(),
-            bound=box.BUILD_SECONDS,
-            clock=self._clock,
-            narrate=say,
-        ):
-            made = box.ensure(
-                self._runner,
-                self._settings,
-                self._record.provider,
-                seed=self._seed,
-                log=log_dir / "box.log",
+        provider = self._record.provider
+        made = box.present(self._settings, provider, seed=self._seed)
+        if made is None:
+            with host_lock(
+                IMAGE_LOCK,
+                holder=self._record.holder(),
+                bound=box.BUILD_SECONDS,
                 clock=self._clock,
                 narrate=say,
-                mark=mark(self._record.folder),
-            )
+            ):
+                made = box.ensure(
+                    self._runner,
+                    self._settings,
+                    provider,
+                    seed=self._seed,
+                    log=log_dir / "box.log",
+                    clock=self._clock,
+                    narrate=say,
+                    mark=mark(self._record.folder),
+                )
         return {
             "box": made.name,
             "box_version": made.version,

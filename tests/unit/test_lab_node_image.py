@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import UTC
+from datetime import datetime
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.artifacts.model import Artifact
 from harness.artifacts.model import ArtifactKind
 from harness.artifacts.model import ArtifactRef
 from harness.artifacts.model import Origin
+from harness.lab import containers
 from harness.lab import node_image
+from harness.lab import records
+from harness.lab.containers import Containers
 from harness.lab.seed import Seed
 from harness.process import Completed
+from harness.settings import ProviderName
+from harness.wait import SystemClock
 
 IMAGE_ID = "sha256:44c95f4628c79130eec649ac137eb122a665526a03ade4805faec80914cc07f9"
 
@@ -47,3 +56,23 @@ def test_a_seeded_image_has_a_tag_of_its_own(tmp_path):
     plain = node_image.ensure(HasEveryImage(), log=tmp_path / "log")
     seeded = node_image.ensure(HasEveryImage(), log=tmp_path / "log", seed=seed())
     assert seeded.tag == f"{plain.tag}-{seed().key}"
+
+
+def test_a_seeded_lab_of_containers_is_made_of_the_seeded_image(tmp_path, monkeypatch):
+    monkeypatch.setattr(containers, "host_lock", lambda *_, **__: contextlib.nullcontext())
+    record = records.make_record(
+        run_id="k5-4gtqzp",
+        scenario="konnectivity-on",
+        provider=ProviderName.DOCKER,
+        labs_dir=tmp_path,
+        machines=["controller0"],
+        private=IPv4Network("172.16.77.0/24"),
+        nat=IPv4Network("172.16.78.0/24"),
+        created=datetime(2026, 11, 23, tzinfo=UTC),
+    )
+
+    def image(wanted):
+        part = Containers(record, HasEveryImage(), SystemClock(), seed=wanted)
+        return part.image(log_dir=tmp_path, say=lambda _text: None)["image"]
+
+    assert image(seed()) == f"{image(None)}-{seed().key}"
