@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,8 @@ def main() -> int:
     settings = replace(Settings.from_environment(os.environ), state_dir=state, runs_dir=folder)
     host = Host(LocalRunner(), SystemClock(), settings)
     provider = ProviderName(sys.argv[4]) if len(sys.argv) > 4 else ProviderName.DOCKER
+    # A shell without job control starts what goes to the background with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with reserve(
             host,
