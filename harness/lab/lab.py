@@ -265,7 +265,7 @@ def reserve(
             provider=provider,
             labs_dir=settings.labs_dir,
             machines=(),
-            private=subnets.choose_private(used),
+            private=subnets.choose_private(used, provider),
             nat=subnets.choose_nat(used),
             created=host.clock.now(),
         )

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network
 
 from harness.errors import HostLacksError
 from harness.process import Runner
+from harness.settings import ProviderName
 
 # k0s's defaults for pods and services (10.244.0.0/16, 10.96.0.0/12): a lab inside them would make
 # the very faults that scenarios are about.
@@ -51,9 +52,10 @@ def choose_free(
     )
 
 
-def choose_private(used: Iterable[IPv4Network]) -> IPv4Network:
+def choose_private(used: Iterable[IPv4Network], provider: ProviderName) -> IPv4Network:
     """Return a free subnet for the network that carries the cluster."""
-    return choose_free(used, (PRIVATE_RANGE, *MORE_PRIVATE_RANGES), what="private")
+    more = () if provider is ProviderName.VIRTUALBOX else MORE_PRIVATE_RANGES
+    return choose_free(used, (PRIVATE_RANGE, *more), what="private")
 
 
 def choose_nat(used: Iterable[IPv4Network]) -> IPv4Network:

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from harness.errors import HostLacksError
 from harness.lab import subnets
+from harness.settings import ProviderName
 
 RECORDED = Path(__file__).parent / "recordings" / "lab"
+DOCKER = ProviderName.DOCKER
 
 
 def test_the_hosts_interfaces_and_routes_are_taken_but_not_the_default_route():
@@ -20,12 +22,12 @@ def test_the_hosts_interfaces_and_routes_are_taken_but_not_the_default_route():
     assert IPv4Network("192.168.57.0/24") in addresses
     assert IPv4Network("192.168.57.0/24") in routes
     assert IPv4Network("0.0.0.0/0") not in routes
-    assert subnets.choose_private((*addresses, *routes)) == IPv4Network("192.168.56.0/24")
+    assert subnets.choose_private((*addresses, *routes), DOCKER) == IPv4Network("192.168.56.0/24")
 
 
 def test_a_lab_beside_another_gets_the_next_subnet():
-    first = subnets.choose_private(())
-    second = subnets.choose_private((first,))
+    first = subnets.choose_private((), DOCKER)
+    second = subnets.choose_private((first,), DOCKER)
     assert first != second
     assert not first.overlaps(second)
 
@@ -34,6 +36,13 @@ def test_a_tunnel_that_takes_the_whole_internet_leaves_room_for_labs():
     # What OpenVPN's redirect-gateway sets, in the form of the recording.
     text = '[{"dst":"0.0.0.0/1","dev":"tun0","flags":[]},{"dst":"128.0.0.0/1","dev":"tun0"}]'
     assert subnets.parse_routes(text) == ()
+
+
+def test_virtualbox_gets_no_network_beyond_what_it_allows():
+    taken = (subnets.PRIVATE_RANGE,)
+    assert not subnets.choose_private(taken, DOCKER).overlaps(subnets.PRIVATE_RANGE)
+    with pytest.raises(HostLacksError, match="private network"):
+        subnets.choose_private(taken, ProviderName.VIRTUALBOX)
 
 
 def test_every_subnet_taken_is_the_hosts_lack_and_names_the_remedy():
@@ -50,7 +59,7 @@ def test_every_subnet_taken_is_the_hosts_lack_and_names_the_remedy():
 )))  # fmt: skip
 def test_no_choice_overlaps_what_is_taken_nor_a_clusters_networks(taken):
     try:
-        chosen = subnets.choose_private(taken)
+        chosen = subnets.choose_private(taken, DOCKER)
     except HostLacksError:
         return
     assert chosen.prefixlen == 24
