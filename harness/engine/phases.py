@@ -27,6 +27,7 @@ from harness.engine.steps import Steps
 from harness.engine.watch import PhaseWatch
 from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
+from harness.lab.pace import between_looks
 from harness.plan.model import PhasePlan
 from harness.plan.model import Plan
 from harness.plan.model import PlannedExpectation
@@ -44,9 +45,6 @@ from harness.wait import wait_until
 # Five times that is well below what a broken one would need to look like a slow one.
 PRECONDITIONS_SECONDS = 180.0
 PRECONDITIONS_EVERY_SECONDS = 1.0
-# Each look starts a few programs on every machine: 2 s of an emulated processor. So slow machines
-# are asked less often, or the looking would be what keeps them from settling.
-PRECONDITIONS_SELDOM_SECONDS = 10.0
 
 
 class PreconditionsUnmetError(InconclusiveError):
@@ -213,9 +211,7 @@ class Phases:
                     look,
                     lambda seen: all(each.holds for each in seen),
                     bound=bound,
-                    every=min(
-                        PRECONDITIONS_EVERY_SECONDS * self.pace, PRECONDITIONS_SELDOM_SECONDS
-                    ),
+                    every=between_looks(PRECONDITIONS_EVERY_SECONDS, self.pace),
                     clock=self.clock,
                     on_change=say_unmet,
                 )

@@ -29,6 +29,7 @@ from harness.engine.events import Transition
 from harness.engine.events import TransitionSeen
 from harness.engine.events import VerdictReached
 from harness.evidence.reading import Reading
+from harness.lab import pace
 from harness.plan.model import PlannedExpectation
 from harness.plan.show import describe_expectation
 from harness.probe.prober import Prober
@@ -38,8 +39,6 @@ from harness.wait import Clock
 # A state that was not reached by then may never be, and why is wanted while it is judged. A walk
 # up the ladder takes up to 15 s (kubectl's 10 and the dials' 5) and is seen at the next look.
 LAST_CHANCE_SECONDS = 20.0
-# Below what a look may be late without being a gap (15 s), with what the look itself takes.
-LOOK_SELDOM_SECONDS = 10.0
 
 
 @dataclass
@@ -116,12 +115,11 @@ class PhaseWatch:
     def _look_every(self) -> float:
         """Return the seconds between two looks.
 
-        While nothing holds yet, slow machines are looked at less often: every kubectl begins with
-        the whole discovery, which an emulated API server needs a second or two for.
+        While nothing holds yet, slow machines are looked at less often.
         """
         if any(each.judgement.held_since is not None for each in self._watched if each.open):
             return hold.LOOK_EVERY_SECONDS
-        return min(hold.LOOK_EVERY_SECONDS * self._stage.pace, LOOK_SELDOM_SECONDS)
+        return pace.between_looks(hold.LOOK_EVERY_SECONDS, self._stage.pace)
 
     def _now(self) -> float:
         return self._clock.monotonic() - self._started

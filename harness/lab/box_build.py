@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 
+from harness.artifacts.hashing import sha256_of
 from harness.errors import HostLacksError
 from harness.lab import box_lock
 from harness.lab import box_package
@@ -169,7 +170,7 @@ class Build:
             provider=wanted.provider,
             folder=folder,
             path=folder / _FILE,
-            sha256=box_package.checksum(packed),
+            sha256=sha256_of(packed),
             seed=json.loads(wanted.seed.text()) if wanted.seed is not None else None,
         )
         move(packed, box.path)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.artifacts.hashing import sha256_of
 from harness.lab import disk
 from harness.lab.rootfs import BOXES
 from harness.process import Runner
@@ -129,11 +128,6 @@ def load(folder: Path) -> Box | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return box if box.path.is_file() and box.catalogue.is_file() else None
-
-
-def checksum(path: Path) -> str:
-    """Return the sha256 of a box, as 64 hex digits."""
-    return sha256_of(path)
 
 
 def read_member(path: Path, name: str) -> bytes | None:

@@ -6,11 +6,12 @@ half an image under the final name, and every later lab would boot from that.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.lab.host_raw import vagrant_home
 from harness.lab.libvirt import Libvirt
-from harness.lab.vagrant import user_home
 
 # The harness's own boxes only: of others, somebody's `vagrant up` may be sending one right now.
 OWN_BOXES = "k0s-harness-VAGRANTSLASH-"
@@ -22,7 +23,7 @@ def remove_incomplete(virsh: Libvirt, home: Path | None = None) -> tuple[str, ..
     Only while no machines are being created on this host: the caller holds that lock. `home` is
     Vagrant's folder of this user, which has the images that the pool's are compared with.
     """
-    whole = _lengths(home or user_home())
+    whole = _lengths(home or vagrant_home(os.environ))
     removed = []
     # Without boxes libvirt is not even asked: many a host has none.
     for volume in virsh.volumes(OWN_BOXES) if whole else ():

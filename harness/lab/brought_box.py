@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifacts.download import HttpDownloader
+from harness.artifacts.hashing import sha256_of
 from harness.errors import UsageError
 from harness.lab import box_package
 from harness.lab import disk
@@ -82,7 +83,7 @@ def ensure(
         provider=provider,
         folder=folder,
         path=path,
-        sha256=box_package.checksum(path),
+        sha256=sha256_of(path),
         brought=url,
     )
     box_package.record(box)
@@ -112,7 +113,7 @@ def _fetch(url: str, expected: str, settings: Settings, *, clock: Clock, narrate
     if parts.scheme in {"http", "https"}:
         file = _partial(settings) / expected
         file.parent.mkdir(parents=True, exist_ok=True)
-        if not (file.is_file() and box_package.checksum(file) == expected):
+        if not (file.is_file() and sha256_of(file) == expected):
             narrate(f"fetching {parts.hostname}{parts.path}")
             HttpDownloader(clock, narrate).file(url, file)
     elif parts.scheme in {"", "file"}:
@@ -126,7 +127,7 @@ def _fetch(url: str, expected: str, settings: Settings, *, clock: Clock, narrate
             f"{parts.scheme}: is nothing it can be fetched from",
             remedy="name a file, or an http or https URL",
         )
-    actual = box_package.checksum(file)
+    actual = sha256_of(file)
     if actual != expected:
         if file.parent == _partial(settings):
             file.unlink()

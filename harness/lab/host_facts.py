@@ -33,6 +33,7 @@ from harness.lab.host_raw import VAGRANT_COMMAND
 from harness.lab.host_raw import VM_ARCHIVE_COMMAND
 from harness.lab.host_raw import VM_ARCHIVED
 from harness.lab.host_raw import RawHost
+from harness.lab.host_raw import vagrant_home
 from harness.lab.host_texts import Answer
 from harness.lab.host_texts import Engine
 from harness.lab.host_texts import absent_packages
@@ -109,8 +110,8 @@ def read_host(
     """
     path = os.pathsep.join([environ.get("PATH", os.defpath), *SBIN])
     programs = {name: found for name in PROGRAMS if (found := _found(name, path))}
-    vagrant_home = Path(environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
-    programs |= _plugin(vagrant_home)
+    home = vagrant_home(environ)
+    programs |= _plugin(home)
     files = {name: _text(Path(name)) for name in FILES}
     commands: list[Sequence[str]] = []
     if "vagrant" in programs and versions:
@@ -138,7 +139,7 @@ def read_host(
         "state": settings.state_dir,
         "cache": settings.cache_dir,
         "runs": settings.runs_dir,
-        "boxes": vagrant_home,
+        "boxes": home,
     }
     pool = _answered(answers, vms.pool_path_command(settings.libvirt_uri, settings.pool))
     if pool is not None and not vms.remote_host(settings.libvirt_uri):
@@ -300,9 +301,9 @@ def _found(name: str, path: str) -> str | None:
     return shutil.which(name, path=path)
 
 
-def _plugin(vagrant_home: Path) -> dict[str, str]:
+def _plugin(home: Path) -> dict[str, str]:
     """Return where Vagrant's plugin for libvirt is described, a user's own first."""
-    folders = (vagrant_home / vms.USER_PLUGINS, Path(vms.SYSTEM_PLUGINS))
+    folders = (home / vms.USER_PLUGINS, Path(vms.SYSTEM_PLUGINS))
     found = [str(path) for folder in folders for path in sorted(folder.glob(vms.PLUGIN_PATTERN))]
     return {vms.PLUGIN: found[0]} if found else {}
 

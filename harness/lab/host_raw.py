@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.lab import host_vm_facts as vms
 from harness.lab.host_texts import Answer
@@ -96,6 +97,11 @@ ENGINE_COMMAND = ("docker", "info", "--format", "{{json .}}")
 SUDO_COMMAND = ("sudo", "-n", "true")
 ARCHIVE_COMMAND = ("apt-cache", "policy", *PACKAGES)
 VM_ARCHIVE_COMMAND = ("apt-cache", "policy", *VM_PACKAGES)
+
+
+def vagrant_home(environ: Mapping[str, str]) -> Path:
+    """Return where this user's Vagrant keeps its boxes and plugins."""
+    return Path(environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
 
 
 @dataclass(frozen=True)

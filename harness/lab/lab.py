@@ -22,23 +22,18 @@ from typing import Self
 
 from harness.errors import HarnessError
 from harness.errors import InfrastructureError
-from harness.errors import UsageError
 from harness.lab import leftovers
 from harness.lab import machine
 from harness.lab import records
 from harness.lab import subnets
 from harness.lab import sysctls
 from harness.lab.containers import Containers
-from harness.lab.creation import API_PORT
-from harness.lab.creation import SSH_PORT
 from harness.lab.creation import STEP_NETWORKS
 from harness.lab.creation import Creation
 from harness.lab.creation import LabRequest
 from harness.lab.creation import bounds
 from harness.lab.docker import Docker
-from harness.lab.forwards import Forwards
 from harness.lab.forwards import networks_of
-from harness.lab.host_vm_facts import remote_host
 from harness.lab.isolation import IsolationReport
 from harness.lab.leftovers import LOCK_SECONDS
 from harness.lab.leftovers import NAMES_LOCK
@@ -48,14 +43,10 @@ from harness.lab.locks import FileLock
 from harness.lab.locks import host_lock
 from harness.lab.machine import Machine
 from harness.lab.records import LabRecord
-from harness.lab.records import LabState
 from harness.lab.remote import Remote
 from harness.lab.seed import Seed
-from harness.lab.ssh import ParamikoRemote
 from harness.lab.substrate import Substrate
-from harness.lab.vagrant import Vagrant
 from harness.lab.vagrant import environment
-from harness.lab.vagrant import mark
 from harness.lab.virtual_machines import VirtualMachines
 from harness.process import Runner
 from harness.settings import ProviderName
@@ -67,7 +58,6 @@ __all__ = [
     "Lab",
     "LabRequest",
     "Reservation",
-    "attach",
     "bounds",
     "bring_up",
     "reserve",
@@ -296,7 +286,7 @@ def bring_up(reservation: Reservation, request: LabRequest) -> Lab:
             record.provider,
             len(created.machines),
             emulated=request.emulated,
-            elsewhere=_is_elsewhere(record),
+            elsewhere=bool(record.elsewhere),
         ),
         isolation=created.isolation,
         pace=created.pace,
@@ -351,65 +341,6 @@ def _substrate_of(reservation: Reservation, request: LabRequest) -> Substrate:
         clock=host.clock,
         settings=host.settings,
     )
-
-
-def attach(host: Host, run_id: str) -> Lab:
-    """Return a kept lab by its run id, to look at it.
-
-    Raises `UsageError` when there is none of that name, `InfrastructureError` when its machines are
-    not running.
-    """
-    doing = f"Looking at the lab {run_id}"
-    entries = records.list_labs(host.settings.labs_dir, host.runner, now=host.clock.now())
-    kept = {entry.run_id: entry.record for entry in entries if entry.state is LabState.KEPT}
-    record = kept.get(run_id)
-    if record is None:
-        names = ", ".join(kept) or "there is none"
-        raise UsageError(doing, f"no lab of that name is kept ({names})")
-    machines, isolated, pace = machine.load(record.folder)
-    vagrant = Vagrant(host.runner, folder=record.folder, provider=record.provider, log=None)
-    states = vagrant.states()
-    down = [f"{name} is {states.get(name)}" for name in machines if states.get(name) != "running"]
-    if down:
-        raise InfrastructureError(
-            doing, ", ".join(down), remedy=f"k0s-harness labs --clean {run_id} removes it"
-        )
-    if _is_elsewhere(record):
-        _restore_ways(host, record, machines)
-    return Lab(
-        record=record,
-        machines=machines,
-        substrate=substrate(
-            record.provider, len(machines), emulated=pace > 1, elsewhere=_is_elsewhere(record)
-        ),
-        isolation=isolated,
-        pace=pace,
-        seed=None,
-        reservation=None,
-        timings={},
-        _remotes={
-            name: ParamikoRemote(name, found.endpoint, record.known_hosts)
-            for name, found in machines.items()
-        },
-    )
-
-
-def _restore_ways(host: Host, record: LabRecord, machines: Mapping[str, Machine]) -> None:
-    """Open the ways to a kept lab on another host again, should they have been cut."""
-    ways = {}
-    for found in machines.values():
-        ways[found.endpoint.port] = (found.address, SSH_PORT)
-        ways[int(found.api.rpartition(":")[2])] = (found.address, API_PORT)
-    Forwards(
-        record.libvirt_uri or "",
-        folder=record.socket_dir,
-        mark=mark(record.folder),
-        runner=host.runner,
-    ).restore(ways)
-
-
-def _is_elsewhere(record: LabRecord) -> bool:
-    return bool(remote_host(record.libvirt_uri or ""))
 
 
 @contextlib.contextmanager

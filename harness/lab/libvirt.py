@@ -17,10 +17,10 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from harness.errors import InfrastructureError
+from harness.lab.host_vm_facts import remote_host
 from harness.lab.topology import Network
 from harness.lab.virsh_output import Domain
 from harness.lab.virsh_output import LibvirtNetwork
@@ -76,7 +76,7 @@ class Libvirt:
     @property
     def is_local(self) -> bool:
         """Whether the machines run on this host, so that its links and files are theirs."""
-        return not urlsplit(self.uri).hostname
+        return not remote_host(self.uri)
 
     def run(self, *args: str, doing: str, deadline: float = ASK_SECONDS) -> Completed:
         """Run `virsh args` and return what it printed.

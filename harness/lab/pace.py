@@ -28,6 +28,8 @@ LOOP_SECONDS = 120.0
 # Until the machines are there to be measured: by hand, a cluster under emulation took 550 s where
 # one of containers took 85-115 s, on the same two processors.
 EMULATED = 5.0
+# Below what a look may be late without being a gap (15 s), with what the look itself takes.
+SELDOM_SECONDS = 10.0
 DOING = "Measuring how fast the machines are"
 
 
@@ -45,6 +47,16 @@ def seconds(text: str) -> float:
     """Return the time between the two uptimes that the loop printed."""
     began, ended = (float(word) for word in text.split())
     return ended - began
+
+
+def between_looks(every: float, pace: float) -> float:
+    """Return the seconds between two looks at machines that are `pace` times slower.
+
+    The looking itself weighs there: each starts a few programs on every machine, and every kubectl
+    begins with the whole discovery, 2 s of an emulated processor. It must not be what keeps a
+    cluster from settling.
+    """
+    return min(every * pace, SELDOM_SECONDS)
 
 
 def factor(host: float, machines: Sequence[float]) -> float:

@@ -33,6 +33,7 @@ from harness.lab.docker import LABEL_RUN
 from harness.lab.docker import LABEL_STATE
 from harness.lab.docker import LABEL_USER
 from harness.lab.docker import Docker
+from harness.lab.host_vm_facts import remote_host
 from harness.lab.libvirt import Libvirt
 from harness.lab.libvirt import effective_uri
 from harness.lab.libvirt import owner_mark
@@ -76,6 +77,11 @@ class LabRecord:
     socket_dir: Path
     kept_until: str | None = None
     libvirt_uri: str | None = None
+
+    @property
+    def elsewhere(self) -> str:
+        """The other host that the machines are on, nothing where it is this one."""
+        return remote_host(self.libvirt_uri or "")
 
     def mark_of(self, name: str) -> UUID:
         """Return the UUID by which the network or domain `name` says that it is this run's."""

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.errors import HostLacksError
+from harness.lab.host_raw import SBIN
 from harness.process import Runner
 
 BOXES = Path(__file__).resolve().parents[2] / "boxes"
@@ -53,9 +54,7 @@ _DPKG_OPTIONS = (
 )
 # Without it `usrmerge` is installed, which brings all of perl, 50 MB.
 _MERGED_USR = Path("/usr/share/mmdebstrap/hooks/maybe-merged-usr")
-# Programs of the system's administration are not on everybody's PATH.
 _VAR_TMP = Path("/var/tmp")  # noqa: S108  # the folder's name in it is this user's own
-_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def as_root() -> tuple[str, ...]:
 
 def tool_path() -> dict[str, str]:
     """Return the environment in which the system's own tools are found."""
-    return {"PATH": f"{os.environ.get('PATH', '')}:{_SBIN}"}
+    return {"PATH": os.pathsep.join([os.environ.get("PATH", ""), *SBIN])}
 
 
 def remove_build_folder(runner: Runner) -> None:

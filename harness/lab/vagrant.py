@@ -21,6 +21,7 @@ from typing import IO
 import vagrant as python_vagrant
 
 from harness.errors import InfrastructureError
+from harness.lab.host_raw import vagrant_home
 from harness.process import CommandFailedError
 from harness.process import Completed
 from harness.process import Runner
@@ -162,14 +163,9 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def user_home() -> Path:
-    """Return where this user's Vagrant keeps its boxes and plugins."""
-    return Path(os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
-
-
 def share_home(folder: Path) -> None:
     """Give the run's home the user's boxes and plugins, which VM providers need."""
-    home, users = folder / HOME_FOLDER, user_home()
+    home, users = folder / HOME_FOLDER, vagrant_home(os.environ)
     # Vagrant adds the box through the link, so what it points to must be there.
     (users / "boxes").mkdir(parents=True, exist_ok=True)
     home.mkdir(mode=0o700, exist_ok=True)

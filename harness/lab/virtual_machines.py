@@ -13,7 +13,6 @@ from harness.lab import libvirt
 from harness.lab import ssh_files
 from harness.lab.forwards import LISTEN
 from harness.lab.forwards import Forwards
-from harness.lab.host_vm_facts import remote_host
 from harness.lab.leftovers import IMAGE_LOCK
 from harness.lab.libvirt import Libvirt
 from harness.lab.locks import host_lock
@@ -58,10 +57,13 @@ class VirtualMachines:
         self._clock = clock
         self._settings = settings
         self._on_libvirt = record.provider is ProviderName.LIBVIRT
-        uri = record.libvirt_uri or ""
-        self._elsewhere = remote_host(uri)
+        self._virsh = Libvirt(runner, record.libvirt_uri)
+        self._elsewhere = record.elsewhere
         self._forwards = Forwards(
-            uri, folder=record.socket_dir, mark=mark(record.folder), runner=runner
+            record.libvirt_uri or "",
+            folder=record.socket_dir,
+            mark=mark(record.folder),
+            runner=runner,
         )
 
     @property
@@ -109,11 +111,10 @@ class VirtualMachines:
             libvirt.mac_of(self._record.run_id, spec.name, "nat"): nat_address(spec, networks)
             for spec in self._machines
         }
-        virsh = Libvirt(self._runner, self._record.libvirt_uri)
         mark_of = self._record.mark_of
         nat, private = networks.nat, networks.private
-        virsh.create_network(libvirt.nat_network_xml(nat, leases, mark=mark_of(nat.name)))
-        virsh.create_network(libvirt.private_network_xml(private, mark=mark_of(private.name)))
+        self._virsh.create_network(libvirt.nat_network_xml(nat, leases, mark=mark_of(nat.name)))
+        self._virsh.create_network(libvirt.private_network_xml(private, mark=mark_of(private.name)))
         if self._elsewhere:
             self._forwards.open()
             self._forwards.check(private.ipv4)
@@ -131,7 +132,7 @@ class VirtualMachines:
     def before_up(self) -> None:
         """Delete box images that were not sent whole, and share the user's boxes with the run."""
         if self._on_libvirt:
-            box_volumes.remove_incomplete(Libvirt(self._runner, self._record.libvirt_uri))
+            box_volumes.remove_incomplete(self._virsh)
         share_home(self._record.folder)
 
     def host_layer_reason(self) -> str | None:
@@ -167,8 +168,7 @@ class VirtualMachines:
         """Return the end of what the machine printed on its serial console."""
         if not self._on_libvirt:
             return ""
-        virsh = Libvirt(self._runner, self._record.libvirt_uri)
-        return virsh.console(container_name(self._record.run_id, machine))
+        return self._virsh.console(container_name(self._record.run_id, machine))
 
     def _domain(self, machine: str) -> Mapping[str, str | None]:
         run_id = self._record.run_id

@@ -13,9 +13,9 @@ from harness.lab import records
 from harness.lab.docker import LABEL_USER
 from harness.lab.docker import Docker
 from harness.lab.isolation import install_on_host
+from harness.lab.kept import attach
 from harness.lab.lab import Host
 from harness.lab.lab import LabRequest
-from harness.lab.lab import attach
 from harness.lab.lab import bring_up
 from harness.lab.lab import reserve
 from harness.lab.records import LabState

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import testinfra
 
-from harness.lab.lab import attach
+from harness.lab.kept import attach
 from harness.lab.remote import Dial
 from harness.lab.vagrant import Vagrant
 from harness.process import CommandFailedError

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from harness.artifacts.hashing import sha256_of
 from harness.artifacts.model import Artifact
 from harness.artifacts.model import ArtifactKind
 from harness.artifacts.model import ArtifactRef
@@ -86,7 +87,7 @@ def store(settings, provider, version, *, seed=None, content=b"a box"):
         provider=provider,
         folder=folder,
         path=path,
-        sha256=box_package.checksum(path),
+        sha256=sha256_of(path),
         seed=seed,
     )
     box_package.record(made)
@@ -183,7 +184,7 @@ def test_vagrants_catalogue_has_the_checksum_of_the_file(settings):
     assert catalogue["name"] == "k0s-harness/debian12"
     assert catalogue["versions"][0]["version"] == "0.aa.bb"
     assert entry["url"] == made.path.as_uri()
-    assert entry["checksum"] == box_package.checksum(made.path)
+    assert entry["checksum"] == sha256_of(made.path)
 
 
 def test_a_box_that_a_killed_build_left_is_no_box(settings):
@@ -234,7 +235,7 @@ def test_the_command_lists_and_removes_them(settings, monkeypatch, capsys):
 
 
 def test_everything_a_build_lacks_is_said_at_once_with_the_command(ensure, monkeypatch, tmp_path):
-    monkeypatch.setattr("harness.lab.rootfs._SBIN", str(tmp_path))
+    monkeypatch.setattr("harness.lab.rootfs.SBIN", (str(tmp_path),))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("harness.lab.disk.GRUB", tmp_path)
     with pytest.raises(HostLacksError) as lacking:
@@ -245,7 +246,7 @@ def test_everything_a_build_lacks_is_said_at_once_with_the_command(ensure, monke
 
 
 def test_an_ordinary_user_needs_what_makes_them_root_of_a_namespace(monkeypatch, tmp_path):
-    monkeypatch.setattr("harness.lab.rootfs._SBIN", str(tmp_path))
+    monkeypatch.setattr("harness.lab.rootfs.SBIN", (str(tmp_path),))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(os, "getuid", lambda: 0)
     assert "uidmap" not in box_build.missing_packages(seeded=False)
