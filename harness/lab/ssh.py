@@ -34,6 +34,8 @@ from harness.process import Completed
 CONNECT_SECONDS = 15.0
 # Opening a session on a live connection: the same, and a dead peer shows itself here.
 OPEN_SECONDS = 15.0
+# sshd lets one connection have ten sessions at once (MaxSessions); one is left for what ends.
+SESSIONS = 9
 # The machine ends a command this long after our own deadline, so that none is left running.
 REMOTE_GRACE_SECONDS = 5
 FILE_SECONDS = 60.0
@@ -88,6 +90,14 @@ class _Output:
         return tuple(b"".join(part).decode(errors="replace") for part in (self.out, self.err))  # type: ignore[return-value]
 
 
+_INSTALL = """\
+install -D --mode="$1" "$2" "$3"
+status=$?
+rm -f "$2"
+exit "$status"
+"""
+
+
 class ParamikoRemote:
     """A machine of the lab over SSH; see `harness.lab.remote.Remote` for what the methods do."""
 
@@ -96,6 +106,7 @@ class ParamikoRemote:
         self._endpoint = endpoint
         self._known_hosts = known_hosts
         self._lock = threading.Lock()
+        self._sessions = threading.BoundedSemaphore(SESSIONS)
         self._client: paramiko.SSHClient | None = None
 
     @property
@@ -120,15 +131,20 @@ class ParamikoRemote:
         """
         started = time.monotonic()
         until = started + deadline
-        channel = self._open_session(doing, min(deadline, OPEN_SECONDS))
         output = _Output()
-        with _closing(channel):
+        with self._session(doing, deadline) as channel:
             try:
                 channel.settimeout(deadline)
-                channel.exec_command(self._command(argv, deadline, sudo=sudo))
-                if stdin is not None:
+                command = self._command(argv, deadline, sudo=sudo)
+                if stdin is None:
+                    # Not by an EOF of ours: paramiko may send that after it has answered the other
+                    # side's end, and sshd drops the whole connection for it (seen 2026-11-23:
+                    # "ieof packet referred to nonexistent channel").
+                    channel.exec_command(f"{command} </dev/null")
+                else:
+                    channel.exec_command(command)
                     channel.sendall(stdin.encode())
-                channel.shutdown_write()
+                    channel.shutdown_write()
                 finished = _read(channel, output, until)
             except (paramiko.SSHException, OSError, EOFError) as problem:
                 raise self._lost(doing, problem) from problem
@@ -144,17 +160,15 @@ class ParamikoRemote:
         """Write `text` to `path`, through a temporary file that `install` puts in place."""
         doing = f"Writing {path} on {self._name}"
         temporary = f"/tmp/.harness-{threading.get_ident()}-{time.monotonic_ns()}"  # noqa: S108  # the machine's
-        with self._sftp(doing) as sftp:
-            with sftp.open(temporary, "wx") as file:
-                file.chmod(0o600)
-                file.write(text.encode())
-            self.run(
-                ["install", "-D", f"--mode={mode:04o}", temporary, path],
-                doing=doing,
-                deadline=FILE_SECONDS,
-                sudo=sudo,
-            )
-            sftp.remove(temporary)
+        with self._sftp(doing) as sftp, sftp.open(temporary, "wx") as file:
+            file.chmod(0o600)
+            file.write(text.encode())
+        self.run(
+            ["sh", "-c", _INSTALL, "sh", f"{mode:04o}", temporary, path],
+            doing=doing,
+            deadline=FILE_SECONDS,
+            sudo=sudo,
+        )
 
     def get(self, path: str, local: Path) -> None:
         """Copy the machine's file `path`, as far as the user may read it, to `local`."""
@@ -197,6 +211,19 @@ class ParamikoRemote:
         elevate = ["sudo", "-n", "--"] if sudo else []
         return shlex.join([*elevate, *bound, *argv])
 
+    @contextlib.contextmanager
+    def _session(self, doing: str, deadline: float) -> Iterator[paramiko.Channel]:
+        """Yield a session channel, one of as many at once as sshd has for a connection."""
+        if not self._sessions.acquire(timeout=deadline):
+            raise InfrastructureError(
+                doing, f"{SESSIONS} other commands were busy on {self._name} for {deadline:.0f}s"
+            )
+        try:
+            with _closing(self._open_session(doing, min(deadline, OPEN_SECONDS))) as channel:
+                yield channel
+        finally:
+            self._sessions.release()
+
     def _open_session(self, doing: str, timeout: float) -> paramiko.Channel:
         transport = self._transport(doing)
         try:
@@ -212,16 +239,15 @@ class ParamikoRemote:
 
     @contextlib.contextmanager
     def _sftp(self, doing: str) -> Iterator[paramiko.SFTPClient]:
-        channel = self._open_session(doing, OPEN_SECONDS)
-        try:
-            channel.settimeout(FILE_SECONDS)
-            channel.invoke_subsystem("sftp")
-            with contextlib.closing(paramiko.SFTPClient(channel)) as sftp:
-                yield sftp
-        except (paramiko.SSHException, EOFError, OSError) as problem:
-            raise InfrastructureError(doing, str(problem) or type(problem).__name__) from problem
-        finally:
-            _close(channel)
+        with self._session(doing, FILE_SECONDS) as channel:
+            try:
+                channel.settimeout(FILE_SECONDS)
+                channel.invoke_subsystem("sftp")
+                with contextlib.closing(paramiko.SFTPClient(channel)) as sftp:
+                    yield sftp
+            except (paramiko.SSHException, EOFError, OSError) as problem:
+                words = str(problem) or type(problem).__name__
+                raise InfrastructureError(doing, words) from problem
 
     def _transport(self, doing: str) -> _Transport:
         with self._lock:
@@ -238,10 +264,12 @@ class ParamikoRemote:
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
         endpoint = self._endpoint
         try:
+            dialled = socket.create_connection((endpoint.address, endpoint.port), CONNECT_SECONDS)
             client.connect(
-                endpoint.address,
-                endpoint.port,
-                endpoint.user,
+                # The alias, for which the key is pinned whichever of its addresses is dialled.
+                self._name,
+                username=endpoint.user,
+                sock=dialled,
                 key_filename=str(endpoint.key_path),
                 allow_agent=False,
                 look_for_keys=False,
@@ -285,9 +313,9 @@ def _dial_outcome(doing: str, words: str) -> Dial:
 
 
 @contextlib.contextmanager
-def _closing(channel: paramiko.Channel) -> Iterator[None]:
+def _closing(channel: paramiko.Channel) -> Iterator[paramiko.Channel]:
     try:
-        yield
+        yield channel
     finally:
         _close(channel)
 

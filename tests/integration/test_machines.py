@@ -40,6 +40,18 @@ def test_a_lab_has_the_machines_that_were_asked_for(lab):
     assert vagrant.states() == dict.fromkeys(lab.machines, "running")
 
 
+def test_many_commands_at_once_on_one_connection_are_all_answered(lab):
+    remote = lab.remote("controller0")
+    # Short ones, which end while others begin: sshd once dropped the connection in one of 300.
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        answers = [
+            *pool.map(
+                lambda word: run(lab, remote.name, "echo", word, deadline=120), map(str, range(900))
+            )
+        ]
+    assert answers == [str(word) for word in range(900)]
+
+
 def test_every_step_is_timed(lab):
     assert all(seconds > 0 for seconds in lab.timings.values())
     assert len(lab.timings) == 4
