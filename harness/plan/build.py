@@ -8,22 +8,22 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 from harness.artifacts.pins import Pins
+from harness.plan.deployment import deployments
 from harness.plan.model import MachinePlan
 from harness.plan.model import PhasePlan
 from harness.plan.model import Plan
 from harness.plan.model import PlannedExpectation
 from harness.scenario.load import LoadedScenario
+from harness.scenario.machines import CONTROLLER
+from harness.scenario.machines import worker_names
 from harness.scenario.mistakes import Mistake
 from harness.scenario.mistakes import ScenarioError
-from harness.scenario.model import Change
-from harness.scenario.model import DisableComponent
-from harness.scenario.model import EnableComponent
+from harness.scenario.model import BlackholeRoute
+from harness.scenario.model import ClusterSpec
 from harness.scenario.model import Phase
-from harness.scenario.rules import CONTROLLER
-from harness.scenario.rules import worker_names
+from harness.scenario.model import Route
 from harness.scenario.version import Gate
 from harness.scenario.version import K0sVersion
-from harness.scenario.words import Component
 from harness.scenario.words import Role
 from harness.settings import ProviderName
 
@@ -52,7 +52,7 @@ def build(
     scenario = loaded.scenario
     version = scenario.cluster.k0s_version
     phases = tuple(_phases(loaded, version))
-    mistakes = [*_changes_refused(loaded, provider)]
+    mistakes = [*_changes_refused(loaded, provider), *_own_routes(loaded, subnet)]
     if not any(phase.expectations for phase in phases):
         path = ("phases", 0, "expect")
         mistakes.append(
@@ -66,7 +66,7 @@ def build(
         provider=provider,
         subnet=subnet,
         k0s_version=version,
-        machines=tuple(_machines(scenario.cluster.workers, subnet)),
+        machines=tuple(_machines(scenario.cluster, subnet)),
         artifacts=tuple(pins.refs(str(version), arch)),
         phases=phases,
     )
@@ -85,12 +85,12 @@ def _address(subnet: IPv4Network, index: int) -> str:
     return str(subnet[FIRST_ADDRESS + index])
 
 
-def _machines(workers: int, subnet: IPv4Network) -> Iterator[MachinePlan]:
-    for index, name in enumerate([CONTROLLER, *worker_names(workers)]):
+def _machines(cluster: ClusterSpec, subnet: IPv4Network) -> Iterator[MachinePlan]:
+    for index, name in enumerate([CONTROLLER, *worker_names(cluster.workers)]):
         controls = name == CONTROLLER
         yield MachinePlan(
             name=name,
-            role=Role.CONTROLLER if controls else Role.WORKER,
+            role=cluster.controller_role if controls else Role.WORKER,
             address=_address(subnet, index),
             cpus=CONTROLLER_CPUS if controls else WORKER_CPUS,
             memory_mib=MEMORY_MIB,
@@ -98,9 +98,10 @@ def _machines(workers: int, subnet: IPv4Network) -> Iterator[MachinePlan]:
 
 
 def _phases(loaded: LoadedScenario, version: K0sVersion) -> Iterator[PhasePlan]:
-    disabled = frozenset(loaded.scenario.cluster.disable_components)
-    for index, phase in enumerate(loaded.scenario.phases):
-        disabled = _after(disabled, phase.change)
+    each_deployment = deployments(loaded.scenario)
+    for index, (phase, deployment) in enumerate(
+        zip(loaded.scenario.phases, each_deployment, strict=True)
+    ):
         planned = tuple(_expectations(loaded, phase, index))
         held_back = {
             each.id
@@ -113,18 +114,9 @@ def _phases(loaded: LoadedScenario, version: K0sVersion) -> Iterator[PhasePlan]:
             changes=phase.change,
             expectations=tuple(each for each in planned if each.id not in held_back),
             skipped=tuple(each for each in planned if each.id in held_back),
-            disabled_components=disabled,
+            deployment=deployment,
             line=loaded.marks.key(("phases", index)).line,
         )
-
-
-def _after(disabled: frozenset[Component], changes: tuple[Change, ...]) -> frozenset[Component]:
-    for change in changes:
-        if isinstance(change, EnableComponent):
-            disabled -= {change.component}
-        elif isinstance(change, DisableComponent):
-            disabled |= {change.component}
-    return disabled
 
 
 def _expectations(loaded: LoadedScenario, phase: Phase, index: int) -> Iterator[PlannedExpectation]:
@@ -155,6 +147,22 @@ def _changes_refused(loaded: LoadedScenario, provider: ProviderName) -> Iterator
             yield _mistake(loaded, ("phases", index, "change", number), why)
 
 
+def _own_routes(loaded: LoadedScenario, subnet: IPv4Network) -> Iterator[Mistake]:
+    """Find routes to the network that every machine is in, which would also cut SSH off."""
+    for index, phase in enumerate(loaded.scenario.phases):
+        for number, change in enumerate(phase.change):
+            if not isinstance(change, (Route, BlackholeRoute)):
+                continue
+            try:
+                to = IPv4Network(change.to)
+            except ValueError:
+                continue
+            if to.overlaps(subnet):
+                path = ("phases", index, "change", number, change.kind, "to")
+                why = f"`{change.to}` is in the machines' own network {subnet}; name the machine"
+                yield _mistake(loaded, path, why)
+
+
 def _mistake(loaded: LoadedScenario, path: tuple[str | int, ...], message: str) -> Mistake:
-    position = loaded.marks.key(path)
+    position = loaded.marks.value(path)
     return Mistake(str(loaded.path), position.line, position.column, message)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
+from harness.plan.deployment import merged
+from harness.plan.model import Deployment
 from harness.plan.model import Plan
 from harness.scenario.reserved import RESERVED
 
@@ -13,14 +14,14 @@ _PULL_POLICY = ("spec", "images", "default_pull_policy")
 _AUTODETECTION = ("spec", "network", "calico", "ipAutodetectionMethod")
 
 
-def cluster_config(plan: Plan, *, with_bundle: bool) -> dict[str, Any]:
-    """Return the ClusterConfig of a plan.
+def cluster_config(plan: Plan, deployment: Deployment, *, with_bundle: bool) -> dict[str, Any]:
+    """Return the ClusterConfig of a plan in the state `deployment`.
 
     `with_bundle` says that images come from the bundle, so that none may be pulled. The fragment
     has already been found not to contradict what the harness sets, other than on purpose.
     """
     address = plan.controller.address
-    fragment = plan.scenario.cluster.k0s or {}
+    fragment = deployment.fragment
     base: dict[str, Any] = {
         "apiVersion": "k0s.k0sproject.io/v1beta1",
         "kind": "ClusterConfig",
@@ -32,11 +33,11 @@ def cluster_config(plan: Plan, *, with_bundle: bool) -> dict[str, Any]:
         wanted = {_PULL_POLICY: with_bundle, _AUTODETECTION: uses_calico}
         if reserved.value is not None and wanted.get(reserved.path, True):
             _put(base, reserved.path, reserved.value)
-    merged = _merge(base, fragment)
+    config = merged(base, fragment)
     for reserved in RESERVED:
         if not reserved.breakable:
-            _put(merged, reserved.path, reserved.value)
-    return merged
+            _put(config, reserved.path, reserved.value)
+    return config
 
 
 def _provider(fragment: Mapping[str, Any]) -> object:
@@ -50,15 +51,3 @@ def _put(config: dict[str, Any], path: tuple[str, ...], value: object) -> None:
     for key in parents:
         config = config.setdefault(key, {})
     config[last] = value
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `over` on top: mappings key by key, everything else as a whole."""
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        if isinstance(below, dict) and isinstance(value, dict):
-            merged[key] = _merge(below, value)
-        else:
-            merged[key] = deepcopy(value)
-    return merged

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from typing import Protocol
 
 import yaml
 
 from harness.plan.config import cluster_config
+from harness.plan.model import Deployment
 from harness.plan.model import MachinePlan
 from harness.plan.model import Plan
-from harness.scenario.words import Component
 from harness.scenario.words import Role
 
 # Where k0s imports image bundles from when a worker starts (k0s docs/airgap-install.md).
@@ -53,21 +53,22 @@ def render(
     plan: Plan,
     *,
     endpoints: Mapping[str, Endpoint],
-    phase_disabled: Iterable[Component],
+    deployment: Deployment,
     binary: Path,
     bundle: Path | None,
+    nat_addresses: Mapping[str, str] = MappingProxyType({}),
     restrict_oom_score: bool = False,
     use_existing_k0s: bool = False,
 ) -> str:
-    """Return the text of k0sctl.yaml for a phase of `plan`.
+    """Return the text of k0sctl.yaml for `plan` in the state `deployment`, which a phase has.
 
-    `endpoints` has one for each machine by name; `phase_disabled` the components that are off in
-    the phase. `binary` is the verified k0s binary on this host, uploaded to every machine, unless
-    `use_existing_k0s` says that the machines were made with it. `bundle` is the image bundle,
-    uploaded to the workers; None where they already have its images. `restrict_oom_score` gives the
-    workers' containerd the drop-in that containers without CAP_SYS_RESOURCE need.
+    `endpoints` has one for each machine by name. `binary` is the verified k0s binary on this host,
+    uploaded to every machine, unless `use_existing_k0s` says that the machines were made with it.
+    `bundle` is the image bundle, uploaded to every machine with a kubelet; None where they already
+    have its images. `nat_addresses` has the address on the NAT network of each machine that
+    `deployment.nat_node_ips` names. `restrict_oom_score` gives containerd the drop-in that
+    containers without CAP_SYS_RESOURCE need.
     """
-    disabled = sorted(component.value for component in phase_disabled)
     with_bundle = bundle is not None or use_existing_k0s
     document = {
         "apiVersion": "k0sctl.k0sproject.io/v1beta1",
@@ -75,20 +76,18 @@ def render(
         "metadata": {"name": plan.scenario.name},
         "spec": {
             "hosts": [
-                _host(
-                    machine,
-                    endpoints[machine.name],
-                    disabled=disabled,
-                    binary=None if use_existing_k0s else binary,
-                    bundle=bundle,
-                    restrict_oom_score=restrict_oom_score,
-                )
+                {
+                    **_host(machine, endpoints[machine.name]),
+                    **_binary(None if use_existing_k0s else binary),
+                    **_told(machine, deployment, nat_addresses),
+                    **_files(machine, bundle, restrict_oom_score=restrict_oom_score),
+                }
                 for machine in plan.machines
             ],
             "k0s": {
                 "version": str(plan.k0s_version),
                 "dynamicConfig": False,
-                "config": cluster_config(plan, with_bundle=with_bundle),
+                "config": cluster_config(plan, deployment, with_bundle=with_bundle),
             },
         },
     }
@@ -97,18 +96,10 @@ def render(
     return text.replace("$", "$$")
 
 
-def _host(
-    machine: MachinePlan,
-    endpoint: Endpoint,
-    *,
-    disabled: list[str],
-    binary: Path | None,
-    bundle: Path | None,
-    restrict_oom_score: bool,
-) -> dict[str, Any]:
+def _host(machine: MachinePlan, endpoint: Endpoint) -> dict[str, Any]:
     host: dict[str, Any] = {
         "role": machine.role.value,
-        # Becomes the workers' --node-ip and etcd's peer address; left out, it may be the NAT one.
+        # Becomes the kubelets' --node-ip and etcd's peer address; left out, it may be the NAT one.
         "privateAddress": machine.address,
         "ssh": {
             "address": endpoint.address,
@@ -117,30 +108,58 @@ def _host(
             "keyPath": str(endpoint.key_path),
         },
     }
-    if binary is None:
-        host["useExistingK0s"] = True
-    else:
-        # k0sctl uploads k0sBinaryPath where uploadBinary is on, and does not download another.
-        host |= {"uploadBinary": True, "k0sBinaryPath": str(binary)}
-    if machine.role is Role.WORKER:
-        if files := [*_files(bundle, restrict_oom_score=restrict_oom_score)]:
-            host["files"] = files
-    elif disabled:
-        host["installFlags"] = [f"--disable-components={','.join(disabled)}"]
+    if machine.role is Role.CONTROLLER_WORKER:
+        # Without it k0s taints the node, and pods that tolerate nothing stay on the workers.
+        host["noTaints"] = True
     return host
 
 
-def _files(bundle: Path | None, *, restrict_oom_score: bool) -> Iterable[dict[str, str]]:
+def _binary(binary: Path | None) -> dict[str, Any]:
+    if binary is None:
+        return {"useExistingK0s": True}
+    # k0sctl uploads k0sBinaryPath where uploadBinary is on, and does not download another.
+    return {"uploadBinary": True, "k0sBinaryPath": str(binary)}
+
+
+def _told(
+    machine: MachinePlan, deployment: Deployment, nat_addresses: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what the deployment tells k0s on this machine, as k0sctl's keys of a host."""
+    told: dict[str, Any] = {}
+    if variables := deployment.environment.get(machine.name):
+        told["environment"] = dict(variables)
+    flags = []
+    if machine.role is not Role.WORKER and deployment.disabled_components:
+        flags.append(f"--disable-components={','.join(sorted(deployment.disabled_components))}")
+    if machine.name in deployment.nat_node_ips:
+        # k0sctl adds privateAddress as --node-ip only where the flag does not have one yet.
+        flags.append(f"--kubelet-extra-args=--node-ip={nat_addresses[machine.name]}")
+    if flags:
+        told["installFlags"] = flags
+    return told
+
+
+def _files(
+    machine: MachinePlan, bundle: Path | None, *, restrict_oom_score: bool
+) -> dict[str, list[dict[str, str]]]:
+    if machine.role is Role.CONTROLLER:
+        return {}
     # Modes are text: as numbers, YAML readers differ over what 0644 is.
+    files = []
     if restrict_oom_score:
-        yield {
-            "name": "containerd drop-in",
-            "dst": CONTAINERD_DROP_IN_PATH,
-            "perm": "0644",
-            "data": CONTAINERD_DROP_IN,
-        }
+        files.append(
+            {
+                "name": "containerd drop-in",
+                "dst": CONTAINERD_DROP_IN_PATH,
+                "perm": "0644",
+                "data": CONTAINERD_DROP_IN,
+            }
+        )
     if bundle is not None:
-        yield {"name": "image bundle", "src": str(bundle), "dstDir": IMAGES_DIR, "perm": "0644"}
+        files.append(
+            {"name": "image bundle", "src": str(bundle), "dstDir": IMAGES_DIR, "perm": "0644"}
+        )
+    return {"files": files} if files else {}
 
 
 class _Dumper(yaml.SafeDumper):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any
 
 from harness.artifacts.model import ArtifactRef
 from harness.scenario.model import Change
@@ -39,8 +42,23 @@ class PlannedExpectation:
 
 
 @dataclass(frozen=True)
+class Deployment:
+    """What k0sctl.yaml says beyond the machines.
+
+    `fragment` is `cluster.k0s` with the changes of the configuration merged over it. `environment`
+    has variables by the name of the machine; `nat_node_ips` the machines whose kubelet is given its
+    NAT address as `--node-ip`, which only the run knows.
+    """
+
+    disabled_components: frozenset[Component] = frozenset()
+    fragment: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    nat_node_ips: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class PhasePlan:
-    """A phase: what is changed on entering it, and the state of the cluster once it is entered.
+    """A phase: what is changed on entering it, and what is deployed once it is entered.
 
     `skipped` has the expectations whose `when` does not hold for the plan's k0s release.
     """
@@ -49,8 +67,18 @@ class PhasePlan:
     changes: tuple[Change, ...]
     expectations: tuple[PlannedExpectation, ...]
     skipped: tuple[PlannedExpectation, ...]
-    disabled_components: frozenset[Component]
+    deployment: Deployment
     line: int
+
+    @property
+    def disabled_components(self) -> frozenset[Component]:
+        """The components that are off in this phase."""
+        return self.deployment.disabled_components
+
+    @property
+    def config_leaves(self) -> tuple[ConfigLeaf, ...]:
+        """Every value the scenario gives k0s: k0s drops some silently, so each is read back."""
+        return tuple(leaves(self.deployment.fragment))
 
     @property
     def konnectivity(self) -> bool:
@@ -72,6 +100,24 @@ class Plan:
     phases: tuple[PhasePlan, ...]
 
     @property
+    def leaves_something(self) -> bool:
+        """Whether some change cannot be taken back, so that no other run gets the lab."""
+        return any(change.undo == "none" for phase in self.phases for change in phase.changes)
+
+    @property
+    def start(self) -> Deployment:
+        """What is deployed before the first change.
+
+        The environment belongs to it: k0sctl gives it to k0s when it installs it, and not later.
+        """
+        cluster = self.scenario.cluster
+        return Deployment(
+            frozenset(cluster.disable_components),
+            cluster.k0s or {},
+            self.phases[0].deployment.environment,
+        )
+
+    @property
     def controller(self) -> MachinePlan:
         """The machine that runs the control plane."""
         return self.machines[0]
@@ -85,8 +131,3 @@ class Plan:
     def memory_mib(self) -> int:
         """What all machines together are given."""
         return sum(machine.memory_mib for machine in self.machines)
-
-    @property
-    def config_leaves(self) -> tuple[ConfigLeaf, ...]:
-        """Every value the scenario gives k0s: k0s drops some silently, so each is read back."""
-        return tuple(leaves(self.scenario.cluster.k0s))

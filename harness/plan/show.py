@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from harness.plan.deployment import k0sctl_steps
 from harness.plan.k0sctl import render
+from harness.plan.model import Deployment
 from harness.plan.model import MachinePlan
 from harness.plan.model import PhasePlan
 from harness.plan.model import Plan
@@ -15,15 +20,33 @@ from harness.plan.model import PlannedExpectation
 from harness.scenario.fields import duration_text
 from harness.scenario.model import Apiservice
 from harness.scenario.model import Apply
+from harness.scenario.model import BlackholeRoute
 from harness.scenario.model import Change
 from harness.scenario.model import ClockStep
 from harness.scenario.model import Diagnosis
 from harness.scenario.model import DisableComponent
 from harness.scenario.model import EnableComponent
+from harness.scenario.model import Environment
 from harness.scenario.model import Expectation
+from harness.scenario.model import Firewall
+from harness.scenario.model import Flows
+from harness.scenario.model import K0sConfig
+from harness.scenario.model import LoadModule
+from harness.scenario.model import Manifest
+from harness.scenario.model import Mtu
+from harness.scenario.model import NicDown
+from harness.scenario.model import NodeIp
 from harness.scenario.model import Pods
+from harness.scenario.model import Reachability
+from harness.scenario.model import RemoveImage
+from harness.scenario.model import RestartPods
+from harness.scenario.model import Route
+from harness.scenario.model import Scale
 from harness.scenario.model import TopNodes
+from harness.scenario.model import UndoPhase
 from harness.scenario.reserved import PRIVATE_INTERFACE
+from harness.scenario.reserved import leaves
+from harness.scenario.words import Answer
 from harness.settings import ProviderName
 
 _SUBSTRATE = {
@@ -74,7 +97,7 @@ def describe(plan: Plan) -> str:
         ["Network", *_indented(_network(plan))],
         ["Isolation", *_wrapped(_ON_EVERY_MACHINE), *_wrapped(_ON_THE_HOST[plan.provider])],
         ["Artifacts", *_indented(_artifacts(plan))],
-        ["Phases", *_indented(line for phase in plan.phases for line in _phase(phase))],
+        ["Phases", *_indented(_phases(plan))],
         [f"k0sctl.yaml of phase {plan.phases[0].name}", *_indented(_k0sctl(plan))],
     ]
     return "\n\n".join("\n".join(section) for section in sections)
@@ -82,33 +105,12 @@ def describe(plan: Plan) -> str:
 
 def describe_change(change: Change) -> str:
     """Return one change in words, as narration and reports have it too."""
-    if isinstance(change, EnableComponent):
-        return f"turn {change.component} on"
-    if isinstance(change, DisableComponent):
-        return f"turn {change.component} off"
-    if isinstance(change, ClockStep):
-        return f"step the clock of {change.machine} by {duration_text(change.by)}"
-    return f"load the kernel module {change.name} on {change.machine}"
+    return _CHANGES[type(change)](change)
 
 
 def describe_expectation(expectation: Expectation) -> str:
     """Return what an expectation demands, in words, without its times."""
-    if isinstance(expectation, Apiservice):
-        details = [
-            f"Available={expectation.available}",
-            *([f"reason {expectation.reason}"] if expectation.reason else []),
-            *([f"message class {expectation.message_class}"] if expectation.message_class else []),
-        ]
-        return f"APIService {expectation.name}: {', '.join(details)}"
-    if isinstance(expectation, TopNodes):
-        rows = f", rows for {', '.join(expectation.nodes)}" if expectation.nodes else ""
-        return f"kubectl top nodes: {expectation.outcome}{rows}"
-    if isinstance(expectation, Pods):
-        return f"pods {expectation.selector} in {expectation.namespace}: {expectation.ready} Ready"
-    if isinstance(expectation, Diagnosis):
-        return f"diagnosis: {expectation.cause}"
-    text = f" with {expectation.message_contains!r}" if expectation.message_contains else ""
-    return f"k0sctl apply: {expectation.outcome}{text}"
+    return _EXPECTATIONS[type(expectation)](expectation)
 
 
 def describe_times(expectation: Expectation) -> str:
@@ -126,9 +128,10 @@ def _references(plan: Plan) -> Iterator[str]:
 
 def _machines(plan: Plan) -> Iterator[str]:
     yield f"{len(plan.machines)} {_SUBSTRATE[plan.provider]}; {plan.memory_mib} MiB in all"
+    width = max(11, *(len(machine.role) for machine in plan.machines))
     for machine in plan.machines:
         size = f"{machine.cpus} CPU{'' if machine.cpus == 1 else 's'}, {machine.memory_mib} MiB"
-        yield f"{machine.name:<12} {machine.role:<11} {machine.address:<15} {size}"
+        yield f"{machine.name:<12} {machine.role:<{width}} {machine.address:<15} {size}"
 
 
 def _network(plan: Plan) -> Iterator[str]:
@@ -142,11 +145,20 @@ def _artifacts(plan: Plan) -> Iterator[str]:
         yield f"{artifact.kind:<8} {artifact.version:<16} {artifact.file_name}"
 
 
-def _phase(phase: PhasePlan) -> Iterator[str]:
+def _phases(plan: Plan) -> Iterator[str]:
+    before = None
+    for phase in plan.phases:
+        yield from _phase(phase, before)
+        before = phase.deployment
+
+
+def _phase(phase: PhasePlan, before: Deployment | None) -> Iterator[str]:
     disabled = ", ".join(sorted(phase.disabled_components)) or "no component"
     yield f"{phase.name} (line {phase.line}): {disabled} disabled"
     for change in phase.changes:
         yield f"  change  {describe_change(change)}; undo: {change.undo}"
+    for step in k0sctl_steps(before, phase.deployment):
+        yield f"  k0sctl  {step}"
     for planned in phase.expectations:
         yield f"  expect  {_line(planned)}"
     for planned in phase.skipped:
@@ -166,9 +178,12 @@ def _k0sctl(plan: Plan) -> list[str]:
     return render(
         plan,
         endpoints={machine.name: _later(machine) for machine in plan.machines},
-        phase_disabled=plan.phases[0].disabled_components,
+        deployment=plan.phases[0].deployment,
         binary=Path(f"<verified {files.get('k0s', 'k0s')}>"),
         bundle=Path(f"<verified {files.get('bundle', 'image bundle')}>"),
+        nat_addresses={
+            machine.name: f"<NAT address of {machine.name}>" for machine in plan.machines
+        },
         restrict_oom_score=plan.provider is ProviderName.DOCKER,
     ).splitlines()
 
@@ -183,3 +198,95 @@ def _wrapped(text: str) -> list[str]:
 
 def _indented(lines: Iterator[str] | list[str]) -> list[str]:
     return [f"  {line}" for line in lines]
+
+
+def _k0s_config(change: K0sConfig) -> str:
+    given = (f"{leaf.dotted}={leaf.value}" for leaf in leaves(change.fragment))
+    return f"configure k0s with {', '.join(given)}"
+
+
+def _environment(change: Environment) -> str:
+    given = (f"{name}={value}" for name, value in change.variables.items())
+    return f"give k0s on {change.machine} the environment {', '.join(given)}"
+
+
+def _firewall(change: Firewall) -> str:
+    what = {
+        Answer.DROP: "drop",
+        Answer.RESET: "reset",
+    }.get(change.answer, f"reject ({change.answer})")
+    limits = [
+        *([change.protocol.value] if change.protocol else []),
+        *([f"port {change.port}"] if change.port else []),
+        *([f"from {change.source}"] if change.source else []),
+        *([f"to {change.destination}"] if change.destination else []),
+        *([f"through {change.interface}"] if change.interface else []),
+        *([f"longer than {change.longer_than} bytes"] if change.longer_than else []),
+    ]
+    return f"{what} {' '.join(limits)} on {change.machine} ({change.hook})"
+
+
+def _manifest(change: Manifest) -> str:
+    names = (f"{each['kind']} {each['metadata']['name']}" for each in change.objects)
+    return f"apply {', '.join(names)}"
+
+
+_CHANGES: Mapping[type, Callable[[Any], str]] = {
+    EnableComponent: lambda change: f"turn {change.component} on",
+    DisableComponent: lambda change: f"turn {change.component} off",
+    K0sConfig: _k0s_config,
+    Environment: _environment,
+    NodeIp: lambda change: f"give the kubelet of {change.machine} its NAT address as node address",
+    Route: lambda change: f"route {change.to} via {change.via} on {change.machine}",
+    BlackholeRoute: lambda change: f"drop by a route what {change.machine} sends to {change.to}",
+    Firewall: _firewall,
+    NicDown: lambda change: f"take {change.interface} of {change.machine} down",
+    Mtu: lambda change: f"set the MTU of {change.interface} on {change.machine} to {change.size}",
+    Manifest: _manifest,
+    Scale: lambda change: f"scale {change.workload} in {change.namespace} to {change.replicas}",
+    RestartPods: lambda change: f"restart the pods {change.selector} in {change.namespace}",
+    RemoveImage: lambda change: f"remove the image {change.image} from {change.machine}",
+    ClockStep: lambda change: f"step the clock of {change.machine} by {duration_text(change.by)}",
+    LoadModule: lambda change: f"load the kernel module {change.name} on {change.machine}",
+    UndoPhase: lambda change: f"take back what phase {change.phase} changed",
+}
+
+
+def _apiservice(expectation: Apiservice) -> str:
+    details = [
+        f"Available={expectation.available}",
+        *([f"reason {expectation.reason}"] if expectation.reason else []),
+        *([f"message class {expectation.message_class}"] if expectation.message_class else []),
+    ]
+    return f"APIService {expectation.name}: {', '.join(details)}"
+
+
+def _top_nodes(expectation: TopNodes) -> str:
+    rows = f", rows for {', '.join(expectation.nodes)}" if expectation.nodes else ""
+    return f"kubectl top nodes: {expectation.outcome}{rows}"
+
+
+def _diagnosis(expectation: Diagnosis) -> str:
+    also = f", also {', '.join(expectation.also)}" if expectation.also else ""
+    return f"diagnosis: {expectation.cause}{also}"
+
+
+def _flows(expectation: Flows) -> str:
+    cells = (f"{flow} {outcome}" for flow, outcome in expectation.cells.items())
+    return f"flows: {', '.join(cells)}"
+
+
+def _apply(expectation: Apply) -> str:
+    text = f" with {expectation.message_contains!r}" if expectation.message_contains else ""
+    return f"k0sctl apply: {expectation.outcome}{text}"
+
+
+_EXPECTATIONS: Mapping[type, Callable[[Any], str]] = {
+    Apiservice: _apiservice,
+    TopNodes: _top_nodes,
+    Pods: lambda pods: f"pods {pods.selector} in {pods.namespace}: {pods.ready} Ready",
+    Diagnosis: _diagnosis,
+    Flows: _flows,
+    Reachability: lambda each: f"new connections: {'all' if each.whole else 'only some'} succeed",
+    Apply: _apply,
+}

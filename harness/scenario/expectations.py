@@ -20,6 +20,8 @@ from harness.scenario.fields import Word
 from harness.scenario.words import ApiserviceReason
 from harness.scenario.words import ApplyOutcome
 from harness.scenario.words import Cause
+from harness.scenario.words import Flow
+from harness.scenario.words import FlowOutcome
 from harness.scenario.words import MessageClass
 from harness.scenario.words import TopOutcome
 
@@ -107,6 +109,36 @@ class Diagnosis(_Watched):
     cause: Annotated[Cause, Word(Cause, "cause")]
     """The cause."""
 
+    also: Annotated[
+        tuple[Annotated[Cause, Word(Cause, "cause")], ...], Field(strict=False, min_length=1)
+    ] = ()
+    """Second causes that it must name, too."""
+
+
+class Flows(_Held):
+    """How connections of some kinds end, from the flow matrix."""
+
+    kind: ClassVar[str] = "flows"
+
+    cells: Annotated[
+        dict[
+            Annotated[Flow, Word(Flow, "flow")],
+            Annotated[FlowOutcome, Word(FlowOutcome, "outcome of a flow")],
+        ],
+        Field(min_length=1),
+    ]
+    """Kind of flow and how it ends, as in `controller-to-cluster-ip: timed-out`."""
+
+
+class Reachability(_Watched):
+    """Whether every one of a round of new connections over the path in use succeeds."""
+
+    kind: ClassVar[str] = "reachability"
+    hold: ClassVar[float] = 0.0
+
+    whole: bool
+    """true: every connection succeeded; false: some failed and others did not."""
+
 
 class Apply(_Expectation):
     """How `k0sctl apply` of the phase's configuration ends."""
@@ -124,6 +156,6 @@ class Apply(_Expectation):
 
 
 Expectation = Annotated[
-    Apiservice | TopNodes | Pods | Diagnosis | Apply,
+    Apiservice | TopNodes | Pods | Diagnosis | Flows | Reachability | Apply,
     OneKey("expectation"),
 ]

@@ -69,14 +69,8 @@ class Shape:
         return text
 
 
-@dataclass(frozen=True)
-class Parsed:
-    """Text that is read by `parse`, whose `ValueError` is the message; `pattern` is for editors."""
-
-    parse: Callable[[str], object]
-    example: str
-    pattern: str
-    keep_text: bool = False
+class _ReadFromText:
+    """Base of what reads a value from text, and is written as that text again."""
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
@@ -84,6 +78,19 @@ class Parsed:
         return core_schema.no_info_plain_validator_function(
             self._read, serialization=core_schema.plain_serializer_function_ser_schema(str)
         )
+
+    def _read(self, value: object) -> object:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Parsed(_ReadFromText):
+    """Text that is read by `parse`, whose `ValueError` is the message; `pattern` is for editors."""
+
+    parse: Callable[[str], object]
+    example: str
+    pattern: str
+    keep_text: bool = False
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -141,30 +148,30 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Word:
-    """One word of the vocabulary `words`; another is reported with the nearest that exists."""
+class Word(_ReadFromText):
+    """One word of the vocabulary `words`; another is reported with the nearest that exists.
+
+    `only` are those that may stand here, where not all may.
+    """
 
     words: type[StrEnum]
     what: str
-
-    def __get_pydantic_core_schema__(
-        self, source: object, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            self._read, serialization=core_schema.plain_serializer_function_ser_schema(str)
-        )
+    only: tuple[StrEnum, ...] = ()
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"type": "string", "enum": [word.value for word in self.words]}
+        return {"type": "string", "enum": self._values()}
 
     def _read(self, value: object) -> StrEnum:
-        words = [word.value for word in self.words]
+        words = self._values()
         if isinstance(value, str) and value in words:
             return self.words(value)
         hint = nearest(value if isinstance(value, str) else "", words)
         raise mistake(f"unknown {self.what} {quoted(value)}{hint}")
+
+    def _values(self) -> list[str]:
+        return [word.value for word in self.only or self.words]
 
 
 @dataclass(frozen=True)
@@ -261,6 +268,37 @@ ObjectName = Annotated[
 ]
 KernelModule = Annotated[
     str, Shape(r"[A-Za-z0-9_-]{1,64}", "the name of a kernel module, as in nf_conntrack")
+]
+MachineName = Annotated[
+    str, Shape(r"[a-z][a-z0-9-]{0,30}", "the name of a machine, as in worker0, or `workers`")
+]
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+# An IPv4 address or network.
+PLACE_LITERAL = rf"(?:{_OCTET}\.){{3}}{_OCTET}(?:/(?:3[0-2]|[12]?[0-9]))?"
+Place = Annotated[
+    str,
+    Shape(
+        rf"service-network|pod-network|pods-on-worker[0-9]|controller0|worker[0-9]|{PLACE_LITERAL}",
+        "a place: service-network, pod-network, pods-on-worker0, a machine, an IPv4 address or a "
+        "network, as in 10.96.0.0/12",
+    ),
+]
+Interface = Annotated[
+    str, Shape(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}", "the name of an interface, as in eth1")
+]
+Workload = Annotated[
+    str,
+    Shape(
+        r"(?:deployment|statefulset)/[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?",
+        "a workload that has replicas, as in deployment/metrics-server",
+    ),
+]
+ImageName = Annotated[
+    str,
+    Shape(
+        r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?",
+        "the last part of an image's name, as in metrics-server",
+    ),
 ]
 Selector = Annotated[
     str,

@@ -7,6 +7,7 @@ import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -17,6 +18,7 @@ from harness.scenario.document import Position
 from harness.scenario.document import SourceMap
 from harness.scenario.document import position_in
 from harness.scenario.document import read
+from harness.scenario.matrix import expand
 from harness.scenario.mistakes import Mistake
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.model import Scenario
@@ -33,19 +35,32 @@ _MARKER = re.compile(rb"^(?:\xef\xbb\xbf)?format:[ \t]*[\"']?k0s-harness/", re.M
 
 @dataclass(frozen=True)
 class LoadedScenario:
-    """A valid scenario, the file it was read from, and where in it everything stands."""
+    """A valid scenario, the file it was read from, and where in it everything stands.
+
+    `variant` says which of a file with a matrix it is; empty without one.
+    """
 
     scenario: Scenario
     path: Path
     marks: SourceMap
+    variant: str = ""
 
 
 class ScenarioNotFoundError(UsageError):
     """There is no scenario of that name; the message has the nearest names."""
 
 
-def load(path: Path) -> LoadedScenario:
-    """Read the scenario file `path`; raises `ScenarioError` with every mistake."""
+def load(path: Path, variant: str = "") -> LoadedScenario:
+    """Read the scenario file `path`, or one variant of it.
+
+    Raises `ScenarioError` with every mistake, and `ScenarioNotFoundError` where there is no such
+    variant.
+    """
+    return _the_one(load_all(path), variant)
+
+
+def load_all(path: Path) -> tuple[LoadedScenario, ...]:
+    """Read every variant of a scenario file: one without a matrix; raises `ScenarioError`."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -59,11 +74,16 @@ def load(path: Path) -> LoadedScenario:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise _refused(path, f"cannot be read: {reason}") from None
-    return load_text(content, str(path))
+    return load_all_text(content, str(path))
 
 
-def load_text(text: str | bytes, name: str) -> LoadedScenario:
-    """Read a scenario from `text`, which messages call `name`; raises `ScenarioError`."""
+def load_text(text: str | bytes, name: str, variant: str = "") -> LoadedScenario:
+    """Read a scenario from `text`, which messages call `name`; raises as `load` does."""
+    return _the_one(load_all_text(text, name), variant)
+
+
+def load_all_text(text: str | bytes, name: str) -> tuple[LoadedScenario, ...]:
+    """Read every variant from `text`, which messages call `name`; raises `ScenarioError`."""
     path = Path(name)
     if len(text) > MOST_BYTES:
         raise _refused(path, _too_large(len(text)))
@@ -82,27 +102,56 @@ def load_text(text: str | bytes, name: str) -> LoadedScenario:
         raise _refused(path, error.message, error.position) from None
     if not isinstance(document.data, dict):
         raise _refused(path, f"a scenario is a mapping (`key: value`), not {quoted(document.data)}")
-    found = list(document.mistakes)
-    # Where YAML itself or a rule has spoken, the model would only say the same in other words.
+    marks = document.marks
+    variants, problems = expand(document.data)
+    found = [*document.mistakes, *((marks.value(place), text) for place, text in problems)]
     unreadable = {position for position, _ in found}
-    judged = set()
-    for place, sentence in broken_rules(document.data, document.marks):
-        found.append((document.marks.value(place), sentence))
-        judged.add(place)
-    scenario = None
-    try:
-        scenario = Scenario.model_validate(document.data)
-    except ValidationError as error:
-        found += [
-            (position, sentence)
-            for place, position, sentence in translated(error.errors(), document.marks)
-            if place not in judged and position not in unreadable
-        ]
-    if found or scenario is None:
+    loaded = []
+    for variant in variants:
+        scenario, mistakes = _read_variant(variant.data, marks, unreadable)
+        found += mistakes
+        if scenario is not None:
+            loaded.append(LoadedScenario(scenario, path, marks, variant.name))
+    if found or not loaded:
         raise ScenarioError(
             Mistake(name, position.line, position.column, sentence) for position, sentence in found
         )
-    return LoadedScenario(scenario, path, document.marks)
+    return tuple(loaded)
+
+
+def _read_variant(
+    data: Any,  # noqa: ANN401  # any YAML
+    marks: SourceMap,
+    unreadable: set[Position],
+) -> tuple[Scenario | None, list[tuple[Position, str]]]:
+    """Return the scenario, if the data is one, and the mistakes in it."""
+    found = []
+    # Where YAML itself or a rule has spoken, the model would only say the same in other words.
+    judged = set()
+    for place, sentence in broken_rules(data, marks):
+        found.append((marks.value(place), sentence))
+        judged.add(place)
+    try:
+        return Scenario.model_validate(data), found
+    except ValidationError as error:
+        found += [
+            (position, sentence)
+            for place, position, sentence in translated(error.errors(), marks)
+            if place not in judged and position not in unreadable
+        ]
+    return None, found
+
+
+def _the_one(loaded: tuple[LoadedScenario, ...], variant: str) -> LoadedScenario:
+    for each in loaded:
+        if each.variant == variant:
+            return each
+    doing = f"Looking for a scenario in {loaded[0].path}"
+    names = [each.variant for each in loaded if each.variant]
+    if not names:
+        raise ScenarioNotFoundError(doing, f"it has no matrix, so it has no {quoted(variant)}")
+    what = f"it has no {quoted(variant)}" if variant else "its matrix makes several of it"
+    raise ScenarioNotFoundError(doing, what, remedy=f"there are: {', '.join(names)}")
 
 
 def is_scenario(path: Path) -> bool:

@@ -23,6 +23,11 @@ class Mistake:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.message}"
 
+    @property
+    def as_warning(self) -> str:
+        """The line for what is no mistake, but is likely not to be meant."""
+        return f"{self.file}:{self.line}:{self.column}: warning: {self.message}"
+
 
 class ScenarioError(UsageError):
     """Scenario files are wrong; `mistakes` has every mistake, by file and position."""

@@ -10,16 +10,32 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
 
+from harness.scenario.changes import BlackholeRoute
 from harness.scenario.changes import Change
 from harness.scenario.changes import ClockStep
+from harness.scenario.changes import DeploymentChange
 from harness.scenario.changes import DisableComponent
 from harness.scenario.changes import EnableComponent
+from harness.scenario.changes import Environment
+from harness.scenario.changes import Firewall
+from harness.scenario.changes import K0sConfig
 from harness.scenario.changes import LoadModule
+from harness.scenario.changes import Manifest
+from harness.scenario.changes import Mtu
+from harness.scenario.changes import NicDown
+from harness.scenario.changes import NodeIp
+from harness.scenario.changes import RemoveImage
+from harness.scenario.changes import RestartPods
+from harness.scenario.changes import Route
+from harness.scenario.changes import Scale
+from harness.scenario.changes import UndoPhase
 from harness.scenario.expectations import Apiservice
 from harness.scenario.expectations import Apply
 from harness.scenario.expectations import Diagnosis
 from harness.scenario.expectations import Expectation
+from harness.scenario.expectations import Flows
 from harness.scenario.expectations import Pods
+from harness.scenario.expectations import Reachability
 from harness.scenario.expectations import TopNodes
 from harness.scenario.fields import ConfigPath
 from harness.scenario.fields import Name
@@ -27,24 +43,43 @@ from harness.scenario.fields import Reference
 from harness.scenario.fields import Release
 from harness.scenario.fields import Title
 from harness.scenario.fields import Word
+from harness.scenario.inputs import InputName
+from harness.scenario.inputs import InputValue
 from harness.scenario.version import K0sVersion
 from harness.scenario.words import Component
+from harness.scenario.words import Role
 
 __all__ = [
     "Apiservice",
     "Apply",
+    "BlackholeRoute",
     "Change",
     "ClockStep",
     "ClusterSpec",
+    "DeploymentChange",
     "Diagnosis",
     "DisableComponent",
     "EnableComponent",
+    "Environment",
     "Expectation",
+    "Firewall",
+    "Flows",
+    "K0sConfig",
     "LoadModule",
+    "Manifest",
+    "Mtu",
+    "NicDown",
+    "NodeIp",
     "Phase",
     "Pods",
+    "Reachability",
+    "RemoveImage",
+    "RestartPods",
+    "Route",
+    "Scale",
     "Scenario",
     "TopNodes",
+    "UndoPhase",
 ]
 
 FORMAT = "k0s-harness/1"
@@ -62,7 +97,7 @@ class _Part(BaseModel):
 
 
 class ClusterSpec(_Part):
-    """The cluster of the first phase: one controller, which runs no workloads, and workers."""
+    """The cluster of the first phase: one controller, and workers."""
 
     k0s_version: Annotated[
         Release, Field(alias="version", json_schema_extra={"default": str(DEFAULT_VERSION)})
@@ -71,6 +106,15 @@ class ClusterSpec(_Part):
 
     workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = DEFAULT_WORKERS
     """How many workers there are, named worker0, worker1 and so on."""
+
+    controller_role: Annotated[
+        Role,
+        Word(Role, "role of a controller", only=(Role.CONTROLLER, Role.CONTROLLER_WORKER)),
+    ] = Role.CONTROLLER
+    """`controller+worker`: the controller runs a kubelet, too, and is a node that takes any pod."""
+
+    same_nat_address: bool = False
+    """Give every machine the same address on its NAT interface, as VirtualBox does."""
 
     disable_components: Annotated[
         tuple[Annotated[Component, Word(Component, "component")], ...], Field(strict=False)
@@ -117,6 +161,21 @@ class Scenario(_Part):
 
     cluster: ClusterSpec = Field(default_factory=ClusterSpec)
     """The cluster of the first phase."""
+
+    matrix: (
+        Annotated[
+            dict[
+                InputName,
+                Annotated[
+                    tuple[Annotated[str | int | float | bool, InputValue()], ...],
+                    Field(strict=False, min_length=1),
+                ],
+            ],
+            Field(min_length=1, json_schema_extra={"additionalProperties": False}),
+        ]
+        | None
+    ) = None
+    """Inputs and their values: one scenario for each combination. `${name}` stands for a value."""
 
     phases: Annotated[tuple[Phase, ...], Field(strict=False, min_length=1)]
     """The phases, entered in this order."""

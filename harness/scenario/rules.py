@@ -9,59 +9,93 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from harness.scenario.change_rules import Machines
+from harness.scenario.change_rules import broken_change_rules
 from harness.scenario.document import Path
 from harness.scenario.document import SourceMap
+from harness.scenario.machines import CONTROLLER
+from harness.scenario.machines import worker_names
 from harness.scenario.model import DEFAULT_WORKERS
 from harness.scenario.model import MOST_WORKERS
 from harness.scenario.nearest import nearest
 from harness.scenario.nearest import quoted
+from harness.scenario.plain import ABSENT
+from harness.scenario.plain import at
+from harness.scenario.plain import mapping
+from harness.scenario.plain import sequence
 from harness.scenario.reserved import RESERVED
 from harness.scenario.reserved import collisions
+from harness.scenario.undo_rules import broken_undo_rules
 from harness.scenario.words import ApiserviceReason
 from harness.scenario.words import ApplyOutcome
+from harness.scenario.words import Cause
 from harness.scenario.words import Component
+from harness.scenario.words import Role
 from harness.scenario.words import TopOutcome
-
-CONTROLLER = "controller0"
 
 Found = Iterator[tuple[Path, str]]
 _FRAGMENT: Path = ("cluster", "k0s")
+_VERBATIM_CHANGES: tuple[Path, ...] = (("k0s_config",), ("manifest",))
+# phases, its index, change, its index, the kind.
+_CHANGE_DEPTH = 5
 _REMEDY = "write true, false or a plain number, or put it in quotes"
-_ABSENT = object()
 _WITHOUT_ROWS = {TopOutcome.API_NOT_AVAILABLE, TopOutcome.SERVICE_UNAVAILABLE, TopOutcome.NOT_YET}
-
-
-def worker_names(count: int) -> list[str]:
-    """Return the names of a cluster's workers: `worker0`, `worker1` and so on."""
-    return [f"worker{index}" for index in range(count)]
 
 
 def broken_rules(data: Any, marks: SourceMap) -> Found:  # noqa: ANN401  # any YAML
     """Yield path and sentence of each rule that the document breaks."""
-    scenario = _mapping(data)
+    scenario = mapping(data)
     yield from _values_left_empty(scenario, ())
     yield from _fragment(scenario, marks)
-    cluster = _mapping(scenario.get("cluster"))
+    cluster = mapping(scenario.get("cluster"))
+    phases = sequence(scenario.get("phases"))
+    broken = [path for path in sequence(cluster.get("break")) if isinstance(path, str)]
     yield from _phase_names(scenario, marks)
     yield from _components(cluster, scenario)
-    workers = cluster.get("workers", DEFAULT_WORKERS)
-    # Beyond the bounds the count itself is the mistake, and no name can be judged.
-    judged = type(workers) is int and 1 <= workers <= MOST_WORKERS
-    names = worker_names(workers) if judged else None
-    for index, phase in enumerate(_list(scenario.get("phases"))):
+    machines = _machines(cluster)
+    for index, phase in enumerate(phases):
         path: Path = ("phases", index)
-        for number, entry in enumerate(_list(_mapping(phase).get("change"))):
-            yield from _machine(entry, (*path, "change", number), names)
-        for number, entry in enumerate(_list(_mapping(phase).get("expect"))):
-            yield from _expectation(entry, (*path, "expect", number), names)
+        for number, entry in enumerate(sequence(mapping(phase).get("change"))):
+            here = (*path, "change", number)
+            yield from broken_change_rules(entry, here, machines, broken)
+            if index and "environment" in mapping(entry):
+                yield (
+                    here,
+                    (
+                        "k0sctl gives k0s its environment when it installs it: only the first "
+                        "phase can have `environment`"
+                    ),
+                )
+        for number, entry in enumerate(sequence(mapping(phase).get("expect"))):
+            yield from _expectation(entry, (*path, "expect", number), machines)
+    yield from broken_undo_rules(phases, marks)
     yield from _refusal(scenario)
 
 
+def _machines(cluster: dict[str, Any]) -> Machines | None:
+    """Return the machines; None beyond the bounds, where the count itself is the mistake."""
+    workers = cluster.get("workers", DEFAULT_WORKERS)
+    if type(workers) is not int or not 1 <= workers <= MOST_WORKERS:
+        return None
+    names = tuple(worker_names(workers))
+    is_node = cluster.get("controller_role") == Role.CONTROLLER_WORKER
+    return Machines(
+        workers=names,
+        kubelets=(CONTROLLER, *names) if is_node else names,
+        calico=at(cluster, ("k0s", "spec", "network", "provider")) == "calico",
+    )
+
+
+def _is_verbatim(path: Path) -> bool:
+    """Whether what stands below `path` is k0s's or Kubernetes's, and only passed on."""
+    return path == _FRAGMENT or (
+        path[:1] == ("phases",) and path[2:3] == ("change",) and path[4:] in _VERBATIM_CHANGES
+    )
+
+
 def _values_left_empty(value: Any, path: Path) -> Found:  # noqa: ANN401
-    if path == _FRAGMENT:
-        # A null in a ClusterConfig means something; no fragment at all does not.
-        if value is None:
-            yield path, "`k0s` has no value; remove the key or give it one"
+    if _is_verbatim(path) and value is not None:
+        # A null in there means something; nothing at all does not.
         return
     if isinstance(value, dict):
         for key, child in value.items():
@@ -75,17 +109,22 @@ def _values_left_empty(value: Any, path: Path) -> Found:  # noqa: ANN401
 
 
 def _fragment(scenario: dict[str, Any], marks: SourceMap) -> Found:
-    cluster = _mapping(scenario.get("cluster"))
-    fragment = _mapping(cluster.get("k0s"))
+    cluster = mapping(scenario.get("cluster"))
+    fragment = mapping(cluster.get("k0s"))
     for path in marks.ambiguous:
-        if path[: len(_FRAGMENT)] == _FRAGMENT:
+        if _is_verbatim(path[: len(_FRAGMENT)]) or _is_verbatim(path[:_CHANGE_DEPTH]):
             yield (
                 path,
-                f"{quoted(_at(scenario, path))} is not text to every YAML reader: {_REMEDY}",
+                f"{quoted(at(scenario, path))} is not text to every YAML reader: {_REMEDY}",
             )
-    broken = [path for path in _list(cluster.get("break")) if isinstance(path, str)]
+    broken = [path for path in sequence(cluster.get("break")) if isinstance(path, str)]
     for keys, sentence in collisions(fragment, broken):
         yield (*_FRAGMENT, *keys), sentence
+    later = [
+        mapping(mapping(change).get("k0s_config"))
+        for phase in sequence(scenario.get("phases"))
+        for change in sequence(mapping(phase).get("change"))
+    ]
     given = {reserved.dotted: reserved for reserved in RESERVED}
     for index, dotted in enumerate(broken):
         path = ("cluster", "break", index)
@@ -96,14 +135,14 @@ def _fragment(scenario: dict[str, Any], marks: SourceMap) -> Found:
             yield path, f"the harness does not set {quoted(dotted)}{nearest(dotted, breakable)}"
         elif not given[dotted].breakable:
             yield path, f"`{dotted}` cannot be broken: the harness sets it {given[dotted].why}"
-        elif _at(fragment, given[dotted].path) is _ABSENT:
+        elif all(at(each, given[dotted].path) is ABSENT for each in (fragment, *later)):
             yield path, f"`{dotted}` is listed here but not set under `cluster.k0s`"
 
 
 def _phase_names(scenario: dict[str, Any], marks: SourceMap) -> Found:
     first: dict[str, int] = {}
-    for index, phase in enumerate(_list(scenario.get("phases"))):
-        name = _mapping(phase).get("name")
+    for index, phase in enumerate(sequence(scenario.get("phases"))):
+        name = mapping(phase).get("name")
         if not isinstance(name, str):
             continue
         if name in first:
@@ -117,15 +156,15 @@ def _phase_names(scenario: dict[str, Any], marks: SourceMap) -> Found:
 
 def _components(cluster: dict[str, Any], scenario: dict[str, Any]) -> Found:
     disabled: set[str] = set()
-    for index, name in enumerate(_list(cluster.get("disable_components"))):
+    for index, name in enumerate(sequence(cluster.get("disable_components"))):
         if isinstance(name, str) and name in disabled:
             yield ("cluster", "disable_components", index), f"{quoted(name)} is listed twice"
         elif isinstance(name, str):
             disabled.add(name)
-    for index, phase in enumerate(_list(scenario.get("phases"))):
-        for number, entry in enumerate(_list(_mapping(phase).get("change"))):
+    for index, phase in enumerate(sequence(scenario.get("phases"))):
+        for number, entry in enumerate(sequence(mapping(phase).get("change"))):
             path: Path = ("phases", index, "change", number)
-            change = _mapping(entry)
+            change = mapping(entry)
             enabled, turned_off = change.get("enable_component"), change.get("disable_component")
             if isinstance(enabled, str):
                 # With an unknown name among the disabled ones, this one may be what was meant.
@@ -141,21 +180,12 @@ def _components(cluster: dict[str, Any], scenario: dict[str, Any]) -> Found:
                 disabled.add(turned_off)
 
 
-def _machine(entry: Any, path: Path, names: list[str] | None) -> Found:  # noqa: ANN401
-    for kind in ("clock_step", "load_module"):
-        machine = _mapping(_mapping(entry).get(kind)).get("machine")
-        if names is not None and isinstance(machine, str) and machine not in (CONTROLLER, *names):
-            yield (
-                (*path, kind, "machine"),
-                f"there is no machine {quoted(machine)}{nearest(machine, [CONTROLLER, *names])}",
-            )
-
-
-def _expectation(entry: Any, path: Path, names: list[str] | None) -> Found:  # noqa: ANN401
-    expectation = _mapping(entry)
-    yield from _apiservice(_mapping(expectation.get("apiservice")), (*path, "apiservice"))
-    yield from _top_nodes(_mapping(expectation.get("top_nodes")), (*path, "top_nodes"), names)
-    apply = _mapping(expectation.get("apply"))
+def _expectation(entry: Any, path: Path, machines: Machines | None) -> Found:  # noqa: ANN401
+    expectation = mapping(entry)
+    yield from _apiservice(mapping(expectation.get("apiservice")), (*path, "apiservice"))
+    yield from _top_nodes(mapping(expectation.get("top_nodes")), (*path, "top_nodes"), machines)
+    yield from _diagnosis(mapping(expectation.get("diagnosis")), (*path, "diagnosis"))
+    apply = mapping(expectation.get("apply"))
     if apply.get("outcome") == ApplyOutcome.APPLIED and "message_contains" in apply:
         yield (
             (*path, "apply", "message_contains"),
@@ -175,7 +205,18 @@ def _apiservice(body: dict[str, Any], path: Path) -> Found:
         yield (*path, "message_class"), "only a failed check has a message class"
 
 
-def _top_nodes(body: dict[str, Any], path: Path, names: list[str] | None) -> Found:
+def _diagnosis(body: dict[str, Any], path: Path) -> Found:
+    seen = {body.get("cause")}
+    for index, cause in enumerate(sequence(body.get("also"))):
+        if isinstance(cause, str) and cause in seen:
+            yield (*path, "also", index), f"{quoted(cause)} is listed twice"
+        elif body.get("cause") == Cause.HEALTHY or cause == Cause.HEALTHY:
+            yield (*path, "also", index), "a healthy cluster has no second cause"
+        if isinstance(cause, str):
+            seen.add(cause)
+
+
+def _top_nodes(body: dict[str, Any], path: Path, machines: Machines | None) -> Found:
     if "nodes" not in body:
         return
     if body.get("outcome") in _WITHOUT_ROWS:
@@ -184,10 +225,11 @@ def _top_nodes(body: dict[str, Any], path: Path, names: list[str] | None) -> Fou
             f"there are no rows when the outcome is {quoted(body['outcome'])}: leave `nodes` out",
         )
     seen: set[str] = set()
-    for index, node in enumerate(_list(body["nodes"])):
-        if not isinstance(node, str) or names is None:
+    for index, node in enumerate(sequence(body["nodes"])):
+        if not isinstance(node, str) or machines is None:
             continue
-        if node == CONTROLLER:
+        names = machines.kubelets
+        if node == CONTROLLER and node not in names:
             yield (
                 (*path, "nodes", index),
                 f"`{CONTROLLER}` is no node: it runs no kubelet. Nodes are {', '.join(names)}",
@@ -204,13 +246,13 @@ def _top_nodes(body: dict[str, Any], path: Path, names: list[str] | None) -> Fou
 
 def _refusal(scenario: dict[str, Any]) -> Found:
     """A refused first configuration leaves no cluster, so nothing else can be expected of it."""
-    phases = _list(scenario.get("phases"))
-    entries = _list(_mapping(phases[0]).get("expect")) if phases else []
-    bodies = [_mapping(_mapping(entry).get("apply")) for entry in entries]
+    phases = sequence(scenario.get("phases"))
+    entries = sequence(mapping(phases[0]).get("expect")) if phases else []
+    bodies = [mapping(mapping(entry).get("apply")) for entry in entries]
     if not any(body.get("outcome") == ApplyOutcome.REFUSED for body in bodies):
         return
     for number, entry in enumerate(entries):
-        for kind in _mapping(entry):
+        for kind in mapping(entry):
             if kind != "apply":
                 yield (
                     ("phases", 0, "expect", number),
@@ -221,20 +263,3 @@ def _refusal(scenario: dict[str, Any]) -> Found:
             ("phases", index),
             "no phase can follow: the first one's apply is refused, so there is no cluster",
         )
-
-
-def _mapping(value: Any) -> dict[str, Any]:  # noqa: ANN401
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:  # noqa: ANN401
-    return value if isinstance(value, list) else []
-
-
-def _at(value: Any, path: Path) -> Any:  # noqa: ANN401
-    for part in path:
-        try:
-            value = value[part]
-        except (KeyError, IndexError, TypeError):
-            return _ABSENT
-    return value

@@ -33,6 +33,7 @@ _FALSE_WORDS = {"off", "no", "n"}
 # One look can neither wait nor last; said here because the keys exist on the other kinds.
 _NOT_ON_THIS_KIND = {
     ("diagnosis", "hold"): "a diagnosis is made once, from all the evidence: it has no `hold`",
+    ("reachability", "hold"): "one round of connections is judged at once: it has no `hold`",
     ("apply", "hold"): "`apply` is one event: it has no `hold`",
     ("apply", "within"): "`apply` is one event with the deadline of k0sctl: it has no `within`",
 }
@@ -119,6 +120,14 @@ def _number(error: ErrorDetails) -> str:
     return f"write a whole number, not {quoted(shown)}"
 
 
+def _literal(error: ErrorDetails) -> str:
+    if error["loc"] == ("format",):
+        return f"{quoted(error['input'])} is not {FORMAT}, which this harness reads"
+    # Pydantic quotes the words it takes; a scenario has them bare.
+    words = error["ctx"]["expected"].replace("'", "`")
+    return f"write {words}, not {quoted(error['input'])}"
+
+
 def _as_pydantic_says(error: ErrorDetails) -> str:
     return error["msg"]
 
@@ -139,14 +148,15 @@ _SENTENCES: Mapping[str, Callable[[ErrorDetails], str]] = {
     "model_type": lambda error: f"write a mapping (`key: value`), not {quoted(error['input'])}",
     "greater_than_equal": lambda error: f"{error['input']} is less than {error['ctx']['ge']}",
     "less_than_equal": lambda error: f"{error['input']} is more than {error['ctx']['le']}",
-    "too_short": lambda _: "the list is empty; it needs at least one entry",
+    "too_short": lambda error: (
+        f"the {'mapping' if isinstance(error['input'], dict) else 'list'} is empty; "
+        "it needs at least one entry"
+    ),
     "string_too_short": lambda _: "the text is empty",
     "string_too_long": lambda error: (
         f"the text is longer than {error['ctx']['max_length']} characters"
     ),
-    "literal_error": lambda error: (
-        f"{quoted(error['input'])} is not {FORMAT}, which this harness reads"
-    ),
+    "literal_error": _literal,
 }
 
 

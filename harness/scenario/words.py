@@ -80,11 +80,88 @@ class Cause(StrEnum):
 
     HEALTHY = "healthy"
     SETTLING = "settling"
-    NO_ROUTE_TO_SERVICE_NETWORK = "no-route-to-service-network"
-    TUNNEL_DOWN = "tunnel-down"
-    METRICS_SERVER_NOT_READY = "metrics-server-not-ready"
+    APISERVER_UNREACHABLE = "apiserver-unreachable"
+    NODE_NOT_READY = "node-not-ready"
+    NODE_ADDRESSES_WRONG = "node-addresses-wrong"
+    NETWORKS_OVERLAP = "networks-overlap"
+    CLOCK_SKEW = "clock-skew"
     APISERVICE_MISSING = "apiservice-missing"
+    METRICS_SERVER_MISSING = "metrics-server-missing"
+    IMAGE_MISSING = "image-missing"
+    KUBELET_UNREACHABLE_FROM_PODS = "kubelet-unreachable-from-pods"
+    KUBELET_CERTIFICATES_NOT_APPROVED = "kubelet-certificates-not-approved"
+    METRICS_SERVER_NOT_READY = "metrics-server-not-ready"
+    NO_ROUTE_TO_SERVICE_NETWORK = "no-route-to-service-network"
+    NO_ROUTE_TO_POD_NETWORK = "no-route-to-pod-network"
+    WAY_TO_SERVICE_BLOCKED = "way-to-service-blocked"
+    AGENTS_CANNOT_CONNECT = "agents-cannot-connect"
+    AGENT_MISSING = "agent-missing"
+    TUNNEL_DOWN = "tunnel-down"
+    CROSS_NODE_TRAFFIC_CUT = "cross-node-traffic-cut"
+    LARGE_PACKETS_LOST = "large-packets-lost"
+    NODE_NOT_SCRAPED = "node-not-scraped"
     UNKNOWN = "unknown"
+
+
+class Hook(StrEnum):
+    """Where a firewall change looks at packets, in netfilter's words."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+    FORWARD = "forward"
+
+
+class Protocol(StrEnum):
+    """What a firewall change may be limited to."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+class Answer(StrEnum):
+    """What the sender of a stopped packet gets."""
+
+    DROP = "drop"
+    """Nothing: it times out."""
+    RESET = "reset"
+    """A TCP reset: connection refused."""
+    PORT_UNREACHABLE = "port-unreachable"
+    """iptables' REJECT: connection refused, too."""
+    HOST_UNREACHABLE = "host-unreachable"
+    """No route to host."""
+    ADMIN_PROHIBITED = "admin-prohibited"
+    """firewalld's: no route to host, in the words of the caller."""
+
+
+class Flow(StrEnum):
+    """The kinds of flow that a cluster lives on, each from one kind of place to another."""
+
+    POD_TO_POD_SAME_NODE = "pod-to-pod-same-node"
+    POD_TO_POD_ACROSS_NODES = "pod-to-pod-across-nodes"
+    POD_TO_CLUSTER_IP = "pod-to-cluster-ip"
+    POD_TO_NODE = "pod-to-node"
+    NODE_TO_POD = "node-to-pod"
+    NODE_TO_CLUSTER_IP = "node-to-cluster-ip"
+    CONTROLLER_TO_POD = "controller-to-pod"
+    CONTROLLER_TO_CLUSTER_IP = "controller-to-cluster-ip"
+    APISERVER_TO_KUBELET = "apiserver-to-kubelet"
+    APISERVER_TO_SERVICE = "apiserver-to-service"
+    WORKER_TO_APISERVER = "worker-to-apiserver"
+    WORKER_TO_KONNECTIVITY = "worker-to-konnectivity"
+
+
+class FlowOutcome(StrEnum):
+    """How a flow ended: connect, TLS and a full-size payload must all succeed to work."""
+
+    WORKS = "works"
+    REFUSED = "refused"
+    TIMED_OUT = "timed-out"
+    UNREACHABLE = "unreachable"
+    FAILED = "failed"
+    """Another end, such as a TLS handshake that was broken off; the table has the words."""
+    PARTIAL = "partial"
+    """Some ways of this kind work and others do not, as between one pair of nodes."""
+    NOT_MEASURED = "not-measured"
 
 
 class ApplyOutcome(StrEnum):

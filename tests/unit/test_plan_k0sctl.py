@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def rendered(
     return render(
         planned,
         endpoints={machine.name: Endpoint(machine.address) for machine in planned.machines},
-        phase_disabled=disabled,
+        deployment=replace(planned.phases[0].deployment, disabled_components=frozenset(disabled)),
         binary=Path("/cache/k0s"),
         bundle=bundle,
         **more,
@@ -192,7 +193,13 @@ def test_rendering_twice_does_not_change_the_plan():
     before = repr(planned)
     endpoints = {machine.name: Endpoint(machine.address) for machine in planned.machines}
     texts = {
-        render(planned, endpoints=endpoints, phase_disabled=(), binary=Path("/k0s"), bundle=BUNDLE)
+        render(
+            planned,
+            endpoints=endpoints,
+            deployment=planned.phases[0].deployment,
+            binary=Path("/k0s"),
+            bundle=BUNDLE,
+        )
         for _ in range(2)
     }
     assert len(texts) == 1

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from harness.artifacts.pins import load_pins
+from harness.plan import show
 from harness.plan.build import build
 from harness.plan.show import describe
 from harness.plan.show import describe_change
@@ -113,6 +115,18 @@ def test_an_expectation_for_other_releases_is_shown_as_left_out():
         ),
         ("{diagnosis: {cause: healthy}}", "diagnosis: healthy", "within 2m"),
         (
+            "{diagnosis: {cause: tunnel-down, also: [clock-skew]}}",
+            "diagnosis: tunnel-down, also clock-skew",
+            "within 2m",
+        ),
+        (
+            "{flows: {cells: {pod-to-node: works, controller-to-pod: timed-out}, hold: 45s}}",
+            "flows: pod-to-node works, controller-to-pod timed-out",
+            "within 2m, then holds 45s",
+        ),
+        ("{reachability: {whole: true}}", "new connections: all succeed", "within 2m"),
+        ("{reachability: {whole: false}}", "new connections: only some succeed", "within 2m"),
+        (
             "{apply: {outcome: refused, message_contains: no}}",
             "k0sctl apply: refused with 'no'",
             "within the deadline of k0sctl apply",
@@ -129,6 +143,64 @@ def test_an_expectation_is_said_in_words(entry, words, times):
     ("change", "words"),
     [
         ("{disable_component: helm}", "turn helm off"),
+        (
+            "{k0s_config: {spec: {api: {extraArgs: {v: '4'}}, konnectivity: {agentPort: 9132}}}}",
+            "configure k0s with spec.api.extraArgs.v=4, spec.konnectivity.agentPort=9132",
+        ),
+        (
+            "{environment: {machine: workers, variables: {NO_PROXY: x}}}",
+            "give k0s on workers the environment NO_PROXY=x",
+        ),
+        (
+            "{node_ip: {machine: worker0, address: nat}}",
+            "give the kubelet of worker0 its NAT address as node address",
+        ),
+        (
+            "{route: {machine: controller0, to: service-network, via: worker0}}",
+            "route service-network via worker0 on controller0",
+        ),
+        (
+            "{blackhole_route: {machine: worker0, to: 10.244.1.0/25}}",
+            "drop by a route what worker0 sends to 10.244.1.0/25",
+        ),
+        (
+            (
+                "{firewall: {machine: controller0, hook: input, answer: drop, interface: eth1,"
+                " protocol: tcp, port: 8132, source: worker0, longer_than: 1200}}"
+            ),
+            (
+                "drop tcp port 8132 from worker0 through eth1 longer than 1200 bytes on "
+                "controller0 (input)"
+            ),
+        ),
+        (
+            (
+                "{firewall: {machine: worker0, hook: forward, answer: admin-prohibited,"
+                " destination: pod-network}}"
+            ),
+            "reject (admin-prohibited) to pod-network on worker0 (forward)",
+        ),
+        ("{nic_down: {machine: worker0, interface: eth1}}", "take eth1 of worker0 down"),
+        (
+            "{mtu: {machine: worker0, interface: eth1, size: 1400}}",
+            "set the MTU of eth1 on worker0 to 1400",
+        ),
+        (
+            (
+                "{manifest: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a}},"
+                " {apiVersion: v1, kind: Pod, metadata: {name: b}}]}"
+            ),
+            "apply ConfigMap a, Pod b",
+        ),
+        (
+            "{scale: {workload: deployment/metrics-server, replicas: 0}}",
+            "scale deployment/metrics-server in kube-system to 0",
+        ),
+        ("{restart_pods: {selector: a=b}}", "restart the pods a=b in kube-system"),
+        (
+            "{remove_image: {machine: worker0, image: pause}}",
+            "remove the image pause from worker0",
+        ),
         ("{clock_step: {machine: worker0, by: 2m}}", "step the clock of worker0 by 2m"),
         (
             "{load_module: {machine: worker0, name: ip_vs}}",
@@ -139,3 +211,47 @@ def test_an_expectation_is_said_in_words(entry, words, times):
 def test_a_change_is_said_in_words(change, words):
     _, made = parts("{pods: {selector: a=b, ready: 1}}", change)
     assert describe_change(made) == words
+
+
+def test_every_kind_of_change_and_expectation_has_its_words():
+    for kinds, words in ((Change, show._CHANGES), (Expectation, show._EXPECTATIONS)):
+        assert set(get_args(get_args(kinds)[0])) == set(words)
+
+
+PHASES = (
+    "format: k0s-harness/1\nname: x\ntitle: X\nphases:\n"
+    "- {name: a, expect: [{pods: {selector: a=b, ready: 1}}]}\n"
+    "- name: b\n"
+    "  change:\n"
+    "  - k0s_config: {spec: {api: {extraArgs: {v: '4'}}}}\n"
+    "  - route: {machine: controller0, to: pod-network, via: worker0}\n"
+    "  expect: [{pods: {selector: a=b, ready: 1}}]\n"
+    "- {name: c, change: [{undo: b}], expect: [{pods: {selector: a=b, ready: 1}}]}\n"
+)
+
+
+def test_each_phase_says_what_k0sctl_does_and_what_is_taken_back():
+    planned = build(
+        load_text(PHASES, "s.yaml"),
+        subnet=IPv4Network("10.9.0.0/24"),
+        provider=ProviderName.DOCKER,
+        pins=load_pins(),
+        arch="amd64",
+    )
+    lines = describe(planned).splitlines()
+    start = lines.index("Phases") + 1
+    written = (
+        "    k0sctl  writes k0s's configuration; "
+        "the harness restarts k0s on the controller after it"
+    )
+    assert [line for line in lines[start : start + 12] if "expect" not in line][:8] == [
+        "  a (line 5): no component disabled",
+        "    k0sctl  deploys the cluster",
+        "  b (line 6): no component disabled",
+        "    change  configure k0s with spec.api.extraArgs.v=4; undo: exact",
+        "    change  route pod-network via worker0 on controller0; undo: exact",
+        written,
+        "  c (line 11): no component disabled",
+        "    change  take back what phase b changed; undo: exact",
+    ]
+    assert lines.count(written) == 2

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from harness.scenario.expectations import HOLD_SECONDS
 from harness.scenario.expectations import WITHIN_SECONDS
 from harness.scenario.fields import duration_text
-from harness.scenario.load import load_text
+from harness.scenario.load import load_all_text
+from harness.scenario.model import Change
 from harness.scenario.reserved import RESERVED
 from harness.scenario.schema import json_schema
+from harness.scenario.words import Answer
 from harness.scenario.words import Cause
+from harness.scenario.words import Flow
+from harness.scenario.words import FlowOutcome
+from harness.scenario.words import Hook
 from harness.scenario.words import MessageClass
+from harness.scenario.words import Protocol
 from harness.scenario.words import TopOutcome
 
 TEXT = (Path(__file__).parents[2] / "docs/writing-scenarios.md").read_text("utf-8")
@@ -27,7 +34,8 @@ def test_there_are_examples():
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_is_a_valid_scenario(example):
-    assert load_text(example, "docs/writing-scenarios.md").scenario.phases
+    for loaded in load_all_text(example, "docs/writing-scenarios.md"):
+        assert loaded.scenario.phases
 
 
 def test_every_key_of_the_format_is_explained():
@@ -48,9 +56,17 @@ def test_every_key_of_the_format_is_explained():
     assert [key for key in sorted(keys) if not re.search(rf"`[{{]*{key}\b|\b{key}: ", TEXT)] == []
 
 
-@pytest.mark.parametrize("word", [*TopOutcome, *MessageClass, *Cause])
+@pytest.mark.parametrize(
+    "word", [*TopOutcome, *MessageClass, *Cause, *Flow, *FlowOutcome, *Hook, *Protocol, *Answer]
+)
 def test_every_word_is_listed(word):
     assert f"`{word}`" in TEXT
+
+
+@pytest.mark.parametrize("change", get_args(get_args(Change)[0]), ids=lambda change: change.kind)
+def test_every_kind_of_change_is_listed_with_its_undo(change):
+    (row,) = [line for line in TEXT.splitlines() if line.startswith(f"| `{{{change.kind}: ")]
+    assert row.endswith(f"| {change.undo} |")
 
 
 @pytest.mark.parametrize("reserved", RESERVED, ids=lambda reserved: reserved.dotted)

@@ -233,6 +233,34 @@ EXPECTATIONS = [
         ["s.yaml:7:34: a diagnosis is made once, from all the evidence: it has no `hold`"],
     ),
     (
+        "{diagnosis: {cause: unknown, also: [unknown, tunnel-down, tunnel-down, healthy]}}",
+        [
+            "s.yaml:7:41: `unknown` is listed twice",
+            "s.yaml:7:63: `tunnel-down` is listed twice",
+            "s.yaml:7:76: a healthy cluster has no second cause",
+        ],
+    ),
+    (
+        "{flows: {cells: {controller-to-pods: works}}}",
+        ["s.yaml:7:22: unknown flow `controller-to-pods`; did you mean `controller-to-pod`?"],
+    ),
+    (
+        "{flows: {cells: {controller-to-pod: timeout}}}",
+        ["s.yaml:7:41: unknown outcome of a flow `timeout`; did you mean `timed-out`?"],
+    ),
+    (
+        "{flows: {cells: {}}}",
+        ["s.yaml:7:14: `cells`: the mapping is empty; it needs at least one entry"],
+    ),
+    (
+        "{reachability: {whole: partial}}",
+        ["s.yaml:7:28: `whole`: write true or false, not `partial`"],
+    ),
+    (
+        "{reachability: {whole: true, hold: 45s}}",
+        ["s.yaml:7:34: one round of connections is judged at once: it has no `hold`"],
+    ),
+    (
         "{apply: {outcome: refused, within: 45s}}",
         [("s.yaml:7:32: `apply` is one event with the deadline of k0sctl: it has no `within`")],
     ),
@@ -262,7 +290,7 @@ EXPECTATIONS = [
         [
             (
                 "s.yaml:7:5: `expect`: `pods` is no expectation; write {kind: …}, where kind "
-                "is one of: apiservice, top_nodes, pods, diagnosis, apply"
+                "is one of: apiservice, top_nodes, pods, diagnosis, flows, reachability, apply"
             )
         ],
     ),
@@ -302,6 +330,10 @@ CLUSTERS = [
             "s.yaml:6:24: unknown component `konnectivity`; did you mean `konnectivity-server`?",
             "s.yaml:6:47: `coredns` is listed twice",
         ],
+    ),
+    (
+        "  controller_role: worker\n",
+        [("s.yaml:6:20: unknown role of a controller `worker`; did you mean `controller+worker`?")],
     ),
     ("  workers: 6\n", ["s.yaml:6:12: `workers`: 6 is more than 5"]),
     ("  workers: 0\n", ["s.yaml:6:12: `workers`: 0 is less than 1"]),
@@ -434,6 +466,13 @@ def test_a_mistake_in_the_cluster_is_a_sentence_with_its_place(body, expected):
 )
 def test_a_change_that_cannot_be_made_is_a_mistake(changes, cluster, expected):
     assert mistakes_in(with_changes(changes, cluster)) == expected
+
+
+def test_a_controller_that_is_a_node_may_have_a_row():
+    text = with_cluster("  controller_role: controller+worker\n").replace(
+        PODS, "{top_nodes: {outcome: complete, nodes: [controller0, worker0]}}"
+    )
+    assert load_text(text, "s.yaml").scenario.phases[0].expect[0].kind == "top_nodes"
 
 
 def test_a_component_with_a_misspelled_name_is_not_reported_as_enabled_for_nothing():
@@ -571,7 +610,7 @@ def test_a_key_cannot_smuggle_control_characters_into_the_terminal():
     assert found == [
         (
             's.yaml:5:1: unknown key `"a\\u001b[31m"` in the scenario; there are: '
-            "format, name, title, references, cluster, phases"
+            "format, name, title, references, cluster, matrix, phases"
         )
     ]
 
@@ -664,9 +703,11 @@ def test_a_scenario_is_found_by_path_by_name_and_by_file_name():
     assert find("konnectivity-off.yaml", SCENARIOS) == expected
 
 
-def test_a_scenario_that_is_not_there_is_answered_with_the_nearest_names():
+def test_a_scenario_that_is_not_there_is_answered_with_the_nearest_names(tmp_path):
+    for name in ("konnectivity-off", "konnectivity-on", "metrics-server-missing"):
+        (tmp_path / f"{name}.yaml").touch()
     with pytest.raises(ScenarioNotFoundError) as caught:
-        find("konectivity-of", SCENARIOS)
+        find("konectivity-of", tmp_path)
     assert caught.value.exit_code is ExitCode.USAGE
     assert caught.value.text() == (
         "Looking for a scenario: there is no `konectivity-of`\n"

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from harness.scenario.load import load_text
+from harness.scenario.load import load_all_text
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.schema import json_schema
 from harness.scenario.schema import schema_text
@@ -22,6 +22,10 @@ PODS: dict[str, Any] = {"pods": {"selector": "a=b", "ready": 1}}
 
 def scenario(expect: Any, **more: Any) -> dict[str, Any]:
     return {**HEAD, "phases": [{"name": "p", "expect": expect}], **more}
+
+
+def changed(*changes: Any) -> dict[str, Any]:
+    return {**HEAD, "phases": [{"name": "p", "change": list(changes), "expect": [PODS]}]}
 
 
 def test_the_committed_schema_is_the_generated_one():
@@ -62,13 +66,41 @@ def test_every_scenario_of_the_repository_fits_the_schema():
         scenario([PODS], cluster={"version": "1.32"}),
         scenario([PODS], titel="X"),
         {**HEAD, "name": "X Y"},
+        changed({"route": {"machine": "controller0", "to": "pod-network", "via": "worker0"}}),
+        changed({"route": {"machine": "controller0", "to": "10.96.0.0/12", "via": "worker0"}}),
+        changed({"route": {"machine": "controller0", "to": "10.96.0.0/33", "via": "worker0"}}),
+        changed({"route": {"machine": "controller0", "to": "pod-network"}}),
+        changed({"node_ip": {"machine": "worker0", "address": "nat"}}),
+        changed({"node_ip": {"machine": "worker0", "address": "10.0.2.15"}}),
+        changed({"mtu": {"machine": "worker0", "interface": "eth1", "size": 100}}),
+        changed({"manifest": []}),
+        changed({"manifest": "kind: Pod"}),
+        changed({"k0s_config": {}}),
+        changed({"environment": {"machine": "worker0", "variables": {"A": 1}}}),
+        changed({"firewall": {"machine": "worker0", "hook": "in", "answer": "drop"}}),
+        scenario([{"flows": {"cells": {"pod-to-node": "works"}}}]),
+        scenario([{"flows": {"cells": {"pod-to-nod": "works"}}}]),
+        scenario([{"flows": {"cells": {"pod-to-node": "work"}}}]),
+        scenario([{"flows": {"cells": {}}}]),
+        scenario([{"reachability": {"whole": True}}]),
+        scenario([{"reachability": {"whole": True, "hold": "45s"}}]),
+        scenario([{"diagnosis": {"cause": "unknown", "also": ["tunnel-down"]}}]),
+        scenario([{"diagnosis": {"cause": "unknown", "also": []}}]),
+        scenario([PODS], cluster={"controller_role": "controller+worker"}),
+        scenario([PODS], cluster={"controller_role": "worker"}),
+        scenario([PODS], cluster={"workers": "${n}"}, matrix={"n": [1, 2]}),
+        scenario([PODS], cluster={"version": "${v}"}, matrix={"v": ["v1.32.3+k0s.0"]}),
+        scenario([PODS], cluster={"workers": "${n}"}, matrix={"n": []}),
+        scenario([PODS], cluster={"workers": "${n}"}, matrix={"n": [[1]]}),
+        scenario([PODS], cluster={"workers": "${n}"}, matrix={"n": [1], "N": [1]}),
+        scenario([PODS], matrix={}),
     ],
 )
 def test_the_schema_and_the_loader_take_and_refuse_the_same(data):
     """Rules between parts of a file are the loader's alone; what a key may hold is both's."""
     fits = jsonschema.Draft202012Validator(json_schema()).is_valid(data)
     try:
-        load_text(yaml.safe_dump(data), "s.yaml")
+        load_all_text(yaml.safe_dump(data), "s.yaml")
         loads = True
     except ScenarioError:
         loads = False
@@ -95,7 +127,9 @@ def test_every_key_has_a_description():
 
 def test_editors_can_offer_every_component():
     offered = json_schema()["$defs"]["ClusterSpec"]["properties"]["disable_components"]
-    assert set(offered["items"]["enum"]) == set(Component)
+    component, matrix_input = offered["items"]["anyOf"]
+    assert set(component["enum"]) == set(Component)
+    assert matrix_input == {"$ref": "#/$defs/Input"}
     assert len(set(Component)) == 17
 
 

@@ -1,0 +1,19 @@
+"""How the machines of a scenario are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+CONTROLLER = "controller0"
+# Stands for every worker at once.
+WORKERS = "workers"
+
+
+def worker_names(count: int) -> list[str]:
+    """Return the names of a cluster's workers: `worker0`, `worker1` and so on."""
+    return [f"worker{index}" for index in range(count)]
+
+
+def named(machine: str, workers: Sequence[str]) -> tuple[str, ...]:
+    """Return the machines that a change's `machine` stands for: itself, or all of `workers`."""
+    return tuple(workers) if machine == WORKERS else (machine,)
