@@ -2,58 +2,261 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from datetime import datetime
 from typing import Any
 
 from harness.evidence.reading import Reading
 from harness.probe import apiservice
 from harness.probe import controlplane
 from harness.probe import dials
+from harness.probe import egress
+from harness.probe import https
 from harness.probe import isolation
+from harness.probe import machines
+from harness.probe import metrics_data
+from harness.probe import nodelogs
+from harness.probe import objects
 from harness.probe import routing
+from harness.probe import top_nodes
 from harness.probe import workloads
+from harness.probe.core import API
+from harness.probe.core import PIPE
 from harness.probe.core import observe
 
-_PARSERS: Mapping[str, Callable[[Reading], Any]] = {
+_SINGLE: Mapping[str, Callable[[Reading], Any]] = {
     "apiservice": apiservice.parse,
     "pods": workloads.parse_pods,
     "service": workloads.parse_service,
     "endpoints": workloads.parse_endpoints,
     "nodes": workloads.parse_nodes,
+    "deployment": objects.parse_deployment,
+    "agents": objects.parse_agents,
+    "agent_pods": objects.parse_agent_pods,
+    "csrs": objects.parse_csrs,
+    "advertised": objects.parse_advertised,
+    "policies": objects.parse_policies,
+    "apiservices": objects.parse_other_apis,
+    "namespaces": objects.parse_stuck_namespaces,
+    "autoscalers": objects.parse_blind_autoscalers,
+    "apiserver_metrics": egress.parse,
+    "metrics": metrics_data.parse,
+    "top_nodes": top_nodes.parse,
+}
+# One value for each machine that was asked.
+_BY_MACHINE: Mapping[str, Callable[[Reading], Any]] = {
     "apiserver_flags": controlplane.parse_flags,
+    "cluster_cidr": controlplane.parse_cluster_cidr,
     "listening": controlplane.parse_sockets,
     "tunnel": controlplane.parse_tunnel,
+    "isolation": isolation.parse,
+    "k0s_version": machines.parse_k0s_version,
+    "clock": machines.parse_clock,
+    "addresses": machines.parse_addresses,
+    "metrics_server_log": nodelogs.parse_metrics_server,
+    "agent_log": nodelogs.parse_agent,
+    "api_connections": machines.parse_api_connections,
+}
+# One value for each machine that was asked and what it was to reach.
+_BY_TARGET: Mapping[str, Callable[[Reading], Any]] = {
     "route": routing.parse,
     "dial": dials.parse,
-    "isolation": isolation.parse,
+    "health": https.parse_health,
+    "payload": https.parse_payload,
+    "agent_payload": https.parse_payload,
+    "agent_server": https.parse_payload,
+    "kubelet": https.parse_payload,
 }
+# What is asked of controllers only: by these the controller is known.
+_OF_CONTROLLERS = ("apiserver_flags", "tunnel", "listening", "cluster_cidr", "isolation")
+_OF_WORKERS = ("metrics_server_log", "agent_log")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What was seen of one cluster, from one controller.
+    """What was seen of one cluster.
 
-    `routes` and `dials` go by destination address. `unseen` has, by probe, why there is no value;
-    `commands` how anyone can look again.
+    `single` goes by probe, `by_machine` by probe and machine, `by_target` by probe, machine and
+    target (an address, or `address:port`). `unseen_at` has, by probe and place, why there is no
+    value; `readings` the reading of each. `controllers` and `workers` are names of machines, the
+    controller that was asked for the API server first. `at` is when the last look was taken, in
+    seconds since 1970.
     """
 
-    apiservice: apiservice.APIServiceState | None = None
-    pods: tuple[workloads.Pod, ...] | None = None
-    service: workloads.Service | None = None
-    endpoints: tuple[workloads.Endpoint, ...] | None = None
-    nodes: tuple[workloads.Node, ...] | None = None
-    apiserver_flags: controlplane.APIServerFlags | None = None
-    listening: frozenset[int] | None = None
-    tunnel: controlplane.TunnelServer | None = None
-    isolation: Mapping[str, int] | None = None
-    routes: Mapping[str, routing.Route] = field(default_factory=dict)
-    dials: Mapping[str, dials.Dials] = field(default_factory=dict)
-    unseen: Mapping[str, str] = field(default_factory=dict)
-    commands: Mapping[str, str] = field(default_factory=dict)
+    single: Mapping[str, Any] = field(default_factory=dict)
+    by_machine: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    by_target: Mapping[str, Mapping[tuple[str, str], Any]] = field(default_factory=dict)
+    unseen_at: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    readings: Mapping[tuple[str, str], Reading] = field(default_factory=dict)
+    controllers: tuple[str, ...] = ()
+    workers: tuple[str, ...] = ()
+    at: float = 0.0
+
+    @property
+    def unseen(self) -> Mapping[str, str]:
+        """Why a probe has no value, by probe."""
+        return {name: why for (name, _), why in self.unseen_at.items()}
+
+    @property
+    def controller(self) -> str:
+        """The controller whose way is judged, empty where none was asked."""
+        return self.controllers[0] if self.controllers else ""
+
+    @property
+    def apiservice(self) -> apiservice.APIServiceState | None:
+        """The APIService of the metrics."""
+        return self.single.get("apiservice")
+
+    @property
+    def pods(self) -> tuple[workloads.Pod, ...] | None:
+        """The pods of metrics-server."""
+        return self.single.get("pods")
+
+    @property
+    def service(self) -> workloads.Service | None:
+        """metrics-server's Service."""
+        return self.single.get("service")
+
+    @property
+    def endpoints(self) -> tuple[workloads.Endpoint, ...] | None:
+        """The ready endpoints of metrics-server's Service."""
+        return self.single.get("endpoints")
+
+    @property
+    def nodes(self) -> tuple[workloads.Node, ...] | None:
+        """All Nodes."""
+        return self.single.get("nodes")
+
+    @property
+    def deployment(self) -> objects.Deployment | None:
+        """metrics-server's Deployment."""
+        return self.single.get("deployment")
+
+    @property
+    def agents(self) -> objects.AgentSet | None:
+        """The DaemonSet of the konnectivity agents."""
+        return self.single.get("agents")
+
+    @property
+    def agent_pods(self) -> frozenset[str] | None:
+        """The nodes that an agent's pod runs on."""
+        return self.single.get("agent_pods")
+
+    @property
+    def csrs(self) -> tuple[objects.SigningRequest, ...] | None:
+        """The kubelets' requests for serving certificates."""
+        return self.single.get("csrs")
+
+    @property
+    def policies(self) -> tuple[objects.Policy, ...] | None:
+        """The NetworkPolicies of kube-system that isolate ingress."""
+        return self.single.get("policies")
+
+    @property
+    def metrics(self) -> metrics_data.MetricsData | None:
+        """What the metrics API serves."""
+        return self.single.get("metrics")
+
+    @property
+    def top_nodes(self) -> top_nodes.TopNodes | None:
+        """What `kubectl top nodes` said."""
+        return self.single.get("top_nodes")
+
+    @property
+    def apiserver_flags(self) -> controlplane.APIServerFlags | None:
+        """The arguments of the controller's API server."""
+        return self.by_machine.get("apiserver_flags", {}).get(self.controller)
+
+    @property
+    def listening(self) -> frozenset[int] | None:
+        """The ports the controller listens on."""
+        return self.by_machine.get("listening", {}).get(self.controller)
+
+    @property
+    def tunnel(self) -> controlplane.TunnelServer | None:
+        """The controller's konnectivity server."""
+        return self.by_machine.get("tunnel", {}).get(self.controller)
+
+    @property
+    def isolation(self) -> Mapping[str, int] | None:
+        """What the lab's own packet filter on the controller dropped."""
+        return self.by_machine.get("isolation", {}).get(self.controller)
+
+    @property
+    def cluster_cidr(self) -> str | None:
+        """The pods' network."""
+        return self.by_machine.get("cluster_cidr", {}).get(self.controller)
+
+    def addresses(self, machine: str) -> tuple[machines.Address, ...] | None:
+        """The IPv4 addresses of a machine."""
+        return self.by_machine.get("addresses", {}).get(machine)
+
+    def clock(self, machine: str) -> machines.Clock | None:
+        """A machine's clock."""
+        return self.by_machine.get("clock", {}).get(machine)
+
+    def dial(self, machine: str, target: str) -> dials.Dials | None:
+        """The round of dials from a machine to `address:port`."""
+        return self.by_target.get("dial", {}).get((machine, target))
+
+    def payload(self, machine: str, target: str) -> https.Payload | None:
+        """The large request from a machine to `address:port`."""
+        return self.by_target.get("payload", {}).get((machine, target))
+
+    def agent_payload(self, machine: str, target: str) -> https.Payload | None:
+        """The large request from a worker's konnectivity agent to `address:port`."""
+        return self.by_target.get("agent_payload", {}).get((machine, target))
+
+    def agent_server(self, machine: str, target: str) -> https.Payload | None:
+        """The request from a worker's konnectivity agent to its server at `address:port`."""
+        return self.by_target.get("agent_server", {}).get((machine, target))
+
+    def route(self, address: str) -> routing.Route | None:
+        """The controller's route to an address."""
+        return self.by_target.get("route", {}).get((self.controller, address))
+
+    def machine_of(self, node: str) -> str | None:
+        """Return the machine that is the Node `node`, by name or by its InternalIP."""
+        seen = {name for _, name in self.readings}
+        if node in seen:
+            return node
+        nodes = [each for each in self.nodes or () if each.name == node]
+        own = {address for each in nodes for address in each.addresses}
+        for machine, found in self.by_machine.get("addresses", {}).items():
+            if own & {each.address for each in found}:
+                return str(machine)
+        return next((name for name in sorted(seen) if name in own), None)
+
+    def why_unseen(self, probe: str, where: str | None = None) -> str:
+        """Return why a probe has no value."""
+        reasons = [
+            why
+            for (name, place), why in self.unseen_at.items()
+            if name == probe and where in (None, place)
+        ]
+        return reasons[0] if reasons else "not looked at"
+
+    def command(self, probe: str, where: str | None = None) -> str | None:
+        """Return the command with which anyone can look again, and where."""
+        reading = self.reading(probe, where)
+        return None if reading is None else command_of(reading)
+
+    def reading(self, probe: str, where: str | None = None) -> Reading | None:
+        """Return the reading of a probe, at `where` or wherever it was taken first."""
+        if where is not None:
+            return self.readings.get((probe, where))
+        return next((each for (name, _), each in self.readings.items() if name == probe), None)
+
+    def lost_machines(self) -> tuple[str, ...]:
+        """Return the machines of which nothing could be read at all."""
+        answered = {where for (_, where), each in self.readings.items() if not each.failed}
+        asked = {where for _, where in self.readings if where != API}
+        return tuple(sorted(asked - answered))
 
 
 def facts_from(readings: Iterable[Reading]) -> Facts:
@@ -62,28 +265,48 @@ def facts_from(readings: Iterable[Reading]) -> Facts:
     Readings of probes that are none of the ladder's are passed over.
     """
     single: dict[str, Any] = {}
-    several: dict[str, dict[str, Any]] = {"route": {}, "dial": {}}
-    unseen: dict[str, str] = {}
-    commands: dict[str, str] = {}
+    by_machine: dict[str, dict[str, Any]] = {}
+    by_target: dict[str, dict[tuple[str, str], Any]] = {}
+    unseen: dict[tuple[str, str], str] = {}
+    kept: dict[tuple[str, str], Reading] = {}
+    controllers: dict[str, None] = {}
+    workers: dict[str, None] = {}
     for reading in readings:
         family, _, target = reading.probe.partition(":")
-        parse = _PARSERS.get(family)
+        where = reading.where
+        parse = _SINGLE.get(family) or _BY_MACHINE.get(family) or _BY_TARGET.get(family)
         if parse is None:
             continue
-        commands[reading.probe] = command_of(reading)
+        kept[reading.probe, where] = reading
+        if family in _OF_CONTROLLERS:
+            controllers[where] = None
+        if family in _OF_WORKERS:
+            workers[where] = None
         observation = observe(parse, reading)
         if observation.problem is not None:
-            unseen[reading.probe] = observation.problem
-        elif family in several:
-            several[family][target.partition(":")[0]] = observation.value
-        else:
+            unseen[reading.probe, where] = observation.problem
+            continue
+        unseen.pop((reading.probe, where), None)
+        if family in _SINGLE:
             single[family] = observation.value
+        elif family in _BY_MACHINE:
+            by_machine.setdefault(family, {})[where] = observation.value
+        else:
+            by_target.setdefault(family, {})[where, target] = observation.value
+    flagged = by_machine.get("apiserver_flags", {})
+    # What dials and is no controller is a worker, too.
+    for probe, where in kept:
+        if probe.partition(":")[0] in _BY_TARGET and where not in controllers:
+            workers[where] = None
     return Facts(
-        **single,
-        routes=several["route"],
-        dials=several["dial"],
-        unseen=unseen,
-        commands=commands,
+        single=single,
+        by_machine=by_machine,
+        by_target=by_target,
+        unseen_at=unseen,
+        readings=kept,
+        controllers=tuple(sorted(controllers, key=lambda name: name not in flagged)),
+        workers=tuple(workers),
+        at=max((moment(each) for each in kept.values()), default=0.0),
     )
 
 
@@ -91,5 +314,13 @@ def command_of(reading: Reading) -> str:
     """Return the command with which anyone can look again, and where."""
     if reading.argv[0] == "dial":
         return f"on {reading.where}: nc -vz -w 5 {reading.argv[1]} {reading.argv[2]}"
-    command = " ".join(reading.argv)
-    return command if reading.where == "api" else f"on {reading.where}: {command}"
+    command = " ".join(word if word == PIPE else shlex.quote(word) for word in reading.argv)
+    return command if reading.where == API else f"on {reading.where}: {command}"
+
+
+def moment(reading: Reading) -> float:
+    """Return when a look had ended, in seconds since 1970 by this host's clock."""
+    try:
+        return datetime.fromisoformat(reading.at).timestamp() + reading.duration
+    except ValueError:
+        return 0.0

@@ -1,178 +1,200 @@
-"""The hop ladder: from the API server's own flags to the metrics, each link on its own.
+"""The hop ladder: from the right cluster to the metrics, each link on its own.
 
 It is always walked to its end, so that two causes at once are both seen. The way the API server
 dials is k0s's: with konnectivity every dial to a Service, a pod or a kubelet goes through the
 tunnel (egress selection `cluster`, pkg/component/controller/apiserver.go:138-201 at
 v1.32.3+k0s.0); without it the controller's own routes decide. `enable-aggregator-routing` is set
 nowhere in k0s, so the aggregator dials the Service's ClusterIP and not the pod.
+
+Two rounds of probes: the second wants addresses that the first one found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from harness.diagnose import findings
+from harness.diagnose import hops_inside
+from harness.diagnose import hops_way
 from harness.diagnose.facts import Facts
+from harness.diagnose.facts import facts_from
 from harness.diagnose.model import Hop
-from harness.diagnose.model import HopState
+from harness.evidence.reading import Reading
 from harness.probe import apiservice
 from harness.probe import controlplane
 from harness.probe import dials
+from harness.probe import egress
+from harness.probe import https
 from harness.probe import isolation
+from harness.probe import machines
+from harness.probe import metrics_data
+from harness.probe import nodelogs
+from harness.probe import objects
 from harness.probe import routing
+from harness.probe import top_nodes
 from harness.probe import workloads
 from harness.probe.core import Probe
+from harness.probe.prober import Prober
 
-BACKEND = "metrics-server is ready"
-SERVICE = "the Service has an endpoint"
-EGRESS = "the API server's way out"
-TUNNEL = "the konnectivity tunnel"
-ROUTE = "the controller's route to the dialled address"
-DIAL = "a connection to the dialled address"
-CONDITION = "the APIService"
+# New connections from each worker: where every other one is lost, all of them open by chance once
+# in 256 walks. Three at a time, so that a path that drops packets costs one wait of 5 s, and sshd
+# on people's machines is not asked for more than ten at once (MaxStartups).
+CONNECTIONS = 8
+TOGETHER = 3
+SERVER_CONNECTIONS = 2
 
 
-def first_probes(controller: str, *, in_lab: bool) -> tuple[Probe[object], ...]:
-    """Return the probes that depend on nothing; `in_lab` adds the harness's own packet counters."""
-    probes: tuple[Probe[object], ...] = (
+def take(
+    prober: Prober, controllers: Sequence[str], workers: Sequence[str], *, in_lab: bool
+) -> tuple[Reading, ...]:
+    """Take every reading the diagnosis wants; `controllers` and `workers` are names of machines.
+
+    A machine that does both is in both. `in_lab` adds the harness's own packet counters.
+    """
+    first = prober.take(first_probes(controllers, workers, in_lab=in_lab))
+    return (*first, *prober.take(second_probes(controllers, workers, facts_from(first))))
+
+
+def first_probes(
+    controllers: Sequence[str], workers: Sequence[str], *, in_lab: bool
+) -> tuple[Probe[Any], ...]:
+    """Return the probes that depend on nothing."""
+    found: list[Probe[Any]] = [
         apiservice.probe(),
         workloads.pods_probe(),
         workloads.service_probe(),
         workloads.endpoints_probe(),
         workloads.nodes_probe(),
+        top_nodes.probe(),
+        metrics_data.probe(),
+        egress.probe(),
+        objects.deployment_probe(),
+        objects.agents_probe(),
+        objects.agent_pods_probe(),
+        objects.csrs_probe(),
+        objects.advertised_probe(),
+        objects.policies_probe(),
+        objects.other_apis_probe(),
+        objects.stuck_namespaces_probe(),
+        objects.blind_autoscalers_probe(),
+    ]
+    for machine in dict.fromkeys((*controllers, *workers)):
+        found += [machines.clock_probe(machine), machines.addresses_probe(machine)]
+        if machine in controllers:
+            found += [
+                controlplane.flags_probe(machine),
+                controlplane.cluster_cidr_probe(machine),
+                controlplane.sockets_probe(machine),
+                controlplane.tunnel_probe(machine),
+                machines.k0s_version_probe(machine),
+            ]
+            if in_lab:
+                found.append(isolation.probe(machine))
+        if machine in workers:
+            found += [
+                machines.api_connections_probe(machine),
+                nodelogs.metrics_server_probe(machine),
+                nodelogs.agent_probe(machine),
+            ]
+    return tuple(found)
+
+
+def way_probes(controller: str) -> tuple[Probe[Any], ...]:
+    """Return the few probes from which the path in use is known, with the tunnel's figures."""
+    return (
+        workloads.service_probe(),
+        workloads.endpoints_probe(),
         controlplane.flags_probe(controller),
-        controlplane.sockets_probe(controller),
         controlplane.tunnel_probe(controller),
     )
-    return (*probes, isolation.probe(controller)) if in_lab else probes
 
 
-def second_probes(controller: str, facts: Facts) -> tuple[Probe[object], ...]:
-    """Return the probes of the addresses that the first ones found."""
-    found: list[Probe[object]] = []
-    for address, port in _targets(facts):
+def second_probes(
+    controllers: Sequence[str], workers: Sequence[str], facts: Facts
+) -> tuple[Probe[Any], ...]:
+    """Return the probes of the addresses that the first ones found.
+
+    Machines that gave no answer at all are not asked again.
+    """
+    lost = facts.lost_machines()
+    pod = findings.pod_target(facts)
+    service = findings.service_target(facts)
+    targets = [service] if service is not None else []
+    if pod is not None:
+        targets.append(pod[:2])
+    found: list[Probe[Any]] = []
+    for controller in controllers[:1]:
+        if controller not in lost:
+            found += _from_controller(controller, targets, facts)
+    for worker in workers:
+        if worker not in lost:
+            found += _from_worker(worker, targets, facts)
+    # A machine may be both: what is asked more often is asked once.
+    return tuple({(each.name, each.where): each for each in found}.values())
+
+
+def _from_controller(
+    controller: str, targets: Sequence[tuple[str, int]], facts: Facts
+) -> list[Probe[Any]]:
+    found: list[Probe[Any]] = [routing.probe(controller, address) for address, _ in targets]
+    found += [dials.probe(controller, *target) for target in targets]
+    if findings.konnectivity(facts) is False:
+        found += [https.payload_probe(controller, *target) for target in targets]
+    return found
+
+
+def _from_worker(worker: str, targets: Sequence[tuple[str, int]], facts: Facts) -> list[Probe[Any]]:
+    found: list[Probe[Any]] = []
+    pod = findings.pod_target(facts)
+    if pod is not None and worker in {pod[2], facts.machine_of(pod[2])}:
+        found.append(https.health_probe(worker, pod[0], pod[1]))
         found += [
-            routing.probe(controller, address),
-            dials.probe(controller, address, port, times=1),
+            https.kubelet_probe(worker, address, findings.KUBELET_PORT)
+            for node in facts.nodes or ()
+            for address in node.addresses[:1]
         ]
-    return tuple(found)
+    found += [https.payload_probe(worker, *target) for target in targets]
+    found += [
+        dials.probe(worker, *target, times=CONNECTIONS, together=TOGETHER) for target in targets
+    ]
+    if findings.konnectivity(facts) is False:
+        return found
+    if facts.agents is not None and facts.agents.exists:
+        found += [https.agent_payload_probe(worker, *target) for target in targets]
+    server = findings.server_target(facts)
+    if server is not None:
+        times = SERVER_CONNECTIONS
+        found.append(dials.probe(worker, *server, times=times, together=times))
+        if facts.agents is not None and facts.agents.exists:
+            found.append(https.agent_server_probe(worker, *server))
+    return found
 
 
 def walk(facts: Facts) -> tuple[Hop, ...]:
     """Return every hop, in the order of the way, each with what it rests on.
 
     The way past the API server depends on its egress selector; while that is not seen, nothing
-    beyond it is judged.
+    of that kind is judged.
     """
-    hops = [_backend(facts), _service(facts), _egress(facts)]
-    if facts.apiserver_flags is None:
-        hops += [_not_seen(facts, name, "apiserver_flags") for name in (TUNNEL, ROUTE, DIAL)]
-    elif facts.apiserver_flags.egress_selector:
-        hops.append(_tunnel(facts))
-    else:
-        hops += [_route(facts), _dial(facts)]
-    return (*hops, _condition(facts))
+    return (
+        hops_inside.cluster(facts),
+        hops_inside.nodes(facts),
+        hops_inside.backend(facts),
+        hops_inside.alive(facts),
+        hops_inside.scraping(facts),
+        hops_inside.service(facts),
+        hops_way.egress(facts),
+        *hops_way.way_out(facts),
+        hops_way.path(facts),
+        hops_way.large(facts),
+        hops_way.condition(facts),
+        hops_way.data(facts),
+        hops_way.others(facts),
+    )
 
 
 def dialled_address(facts: Facts) -> str | None:
     """Return the address the aggregator dials: the ClusterIP, or a pod with aggregator routing."""
-    flags = facts.apiserver_flags
-    if flags is not None and flags.aggregator_routing:
-        return facts.endpoints[0].address if facts.endpoints else None
-    return facts.service.cluster_ip if facts.service and facts.service.exists else None
-
-
-def _targets(facts: Facts) -> Sequence[tuple[str, int]]:
-    targets = [(each.address, each.port) for each in facts.endpoints or ()][:1]
-    if facts.service is not None and facts.service.exists:
-        targets.insert(0, (facts.service.cluster_ip, facts.service.port))
-    return targets
-
-
-def _backend(facts: Facts) -> Hop:
-    command = facts.commands.get("pods")
-    if facts.pods is None:
-        return _not_seen(facts, BACKEND, "pods")
-    ready = [pod for pod in facts.pods if pod.ready]
-    if ready:
-        where = ", ".join(f"{pod.name} on {pod.node}" for pod in ready)
-        return Hop(BACKEND, HopState.HOLDS, f"Ready: {where}", command)
-    if not facts.pods:
-        return Hop(BACKEND, HopState.BROKEN, "there is no metrics-server pod", command)
-    states = ", ".join(f"{pod.name} {pod.phase}" for pod in facts.pods)
-    return Hop(BACKEND, HopState.BROKEN, f"no metrics-server pod is Ready: {states}", command)
-
-
-def _service(facts: Facts) -> Hop:
-    command = facts.commands.get("endpoints")
-    if facts.service is None:
-        return _not_seen(facts, SERVICE, "service")
-    if not facts.service.exists:
-        return Hop(SERVICE, HopState.BROKEN, "Service metrics-server does not exist", command)
-    if facts.endpoints is None:
-        return _not_seen(facts, SERVICE, "endpoints")
-    name = f"{facts.service.cluster_ip}:{facts.service.port}"
-    if not facts.endpoints:
-        return Hop(SERVICE, HopState.BROKEN, f"{name} has no ready endpoint", command)
-    behind = ", ".join(f"{each.address}:{each.port}" for each in facts.endpoints)
-    return Hop(SERVICE, HopState.HOLDS, f"{name} stands for {behind}", command)
-
-
-def _egress(facts: Facts) -> Hop:
-    if facts.apiserver_flags is None:
-        return _not_seen(facts, EGRESS, "apiserver_flags")
-    text = (
-        "has an egress selector: it dials through konnectivity"
-        if facts.apiserver_flags.egress_selector
-        else "has no egress selector: it dials from the controller itself"
-    )
-    return Hop(EGRESS, HopState.HOLDS, text, facts.commands.get("apiserver_flags"))
-
-
-def _tunnel(facts: Facts) -> Hop:
-    command = facts.commands.get("tunnel")
-    if facts.tunnel is None:
-        return _not_seen(facts, TUNNEL, "tunnel")
-    if not facts.tunnel.listening:
-        text = f"no konnectivity server listens on 127.0.0.1:{controlplane.ADMIN_PORT}"
-        return Hop(TUNNEL, HopState.BROKEN, text, command)
-    workers = len(facts.nodes) if facts.nodes is not None else None
-    text = f"{facts.tunnel.agents} agents connected" + (
-        f", {workers} nodes" if workers is not None else ""
-    )
-    enough = facts.tunnel.agents >= (1 if workers is None else workers)
-    return Hop(TUNNEL, HopState.HOLDS if enough else HopState.BROKEN, text, command)
-
-
-def _route(facts: Facts) -> Hop:
-    address = dialled_address(facts)
-    route = facts.routes.get(address) if address else None
-    if route is None:
-        return _not_seen(facts, ROUTE, f"route:{address}")
-    dial = facts.dials.get(route.destination)
-    # Where kube-proxy runs beside the API server, the ClusterIP is rewritten before it is routed:
-    # then the default route is right, and only the dial tells.
-    holds = route.own or (dial is not None and dial.all_connected)
-    state = HopState.HOLDS if holds else HopState.BROKEN
-    return Hop(ROUTE, state, route.text(), facts.commands.get(f"route:{address}"))
-
-
-def _dial(facts: Facts) -> Hop:
-    address = dialled_address(facts)
-    found = facts.dials.get(address) if address else None
-    if found is None:
-        key = next((key for key in facts.unseen if key.startswith(f"dial:{address}")), "dial")
-        return _not_seen(facts, DIAL, key)
-    state = HopState.HOLDS if found.all_connected else HopState.BROKEN
-    return Hop(DIAL, state, found.text(), facts.commands.get(f"dial:{found.target}"))
-
-
-def _condition(facts: Facts) -> Hop:
-    if facts.apiservice is None:
-        return _not_seen(facts, CONDITION, "apiservice")
-    state = HopState.HOLDS if facts.apiservice.available else HopState.BROKEN
-    return Hop(CONDITION, state, facts.apiservice.text(), facts.commands.get("apiservice"))
-
-
-def _not_seen(facts: Facts, name: str, probe: str) -> Hop:
-    why = facts.unseen.get(probe, "it was not asked, because what it needs was not seen")
-    return Hop(name, HopState.NOT_SEEN, why, facts.commands.get(probe))
+    target = hops_way.dialled(facts)
+    return target[0] if target is not None else None

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.evidence.reading import Reading
-from harness.probe.core import API
 from harness.probe.core import Probe
 from harness.probe.core import not_found
+from harness.probe.core import raw_probe
 from harness.probe.core import require_json
 
 METRICS_API = "v1beta1.metrics.k8s.io"
@@ -42,7 +42,9 @@ class APIServiceState:
 
 def probe(name: str = METRICS_API) -> Probe[APIServiceState]:
     """Return the probe of the APIService `name`."""
-    return Probe("apiservice", API, ("kubectl", "get", "apiservice", name, "-o", "json"), parse)
+    # Named apart from the metrics API's own, which the diagnosis goes by.
+    label = "apiservice" if name == METRICS_API else f"other_apiservice:{name}"
+    return raw_probe(label, f"/apis/apiregistration.k8s.io/v1/apiservices/{name}", parse)
 
 
 def parse(reading: Reading) -> APIServiceState:

@@ -30,20 +30,25 @@ _CURL_REFUSED = 7
 
 @dataclass(frozen=True)
 class APIServerFlags:
-    """What of kube-apiserver's arguments decides which way it dials."""
+    """What of kube-apiserver's arguments decides which way it dials, and where it says it is."""
 
     egress_selector: bool
     aggregator_routing: bool
     service_cidr: str
+    advertised: str = ""
 
 
 @dataclass(frozen=True)
 class TunnelServer:
-    """The konnectivity server on a controller; `agents` are the ready backend connections."""
+    """The konnectivity server on a controller; `agents` are the ready backend connections.
+
+    `failures_by_reason` are the failed dials since its start, in its own words.
+    """
 
     listening: bool
     agents: int = 0
     dial_failures: int = 0
+    failures_by_reason: tuple[tuple[str, int], ...] = ()
 
 
 def flags_probe(controller: str) -> Probe[APIServerFlags]:
@@ -63,7 +68,23 @@ def parse_flags(reading: Reading) -> APIServerFlags:
         egress_selector="egress-selector-config-file" in flags,
         aggregator_routing=flags.get("enable-aggregator-routing") == "true",
         service_cidr=flags.get("service-cluster-ip-range", ""),
+        advertised=flags.get("advertise-address", ""),
     )
+
+
+def cluster_cidr_probe(controller: str) -> Probe[str]:
+    """Return the probe of the pods' network, from kube-controller-manager's arguments."""
+    argv = ("ps", "-C", "kube-controller-manager", "-o", "args=", "-ww")
+    return Probe("cluster_cidr", controller, argv, parse_cluster_cidr)
+
+
+def parse_cluster_cidr(reading: Reading) -> str:
+    """Return the pods' CIDR; raises `UnreadableError` when no kube-controller-manager runs."""
+    require_ended(reading)
+    found = re.search(r"--cluster-cidr=(\S+)", reading.stdout)
+    if found is None:
+        raise UnreadableError(f"no kube-controller-manager with a cluster CIDR on {reading.where}")
+    return found.group(1)
 
 
 def sockets_probe(machine: str) -> Probe[frozenset[int]]:
@@ -105,6 +126,12 @@ def parse_tunnel(reading: Reading) -> TunnelServer:
         listening=True,
         agents=int(max(gauges, default=0)),
         dial_failures=int(sum(_samples(text, prefix + "dial_failure_count"))),
+        failures_by_reason=tuple(
+            (reason, int(float(count)))
+            for reason, count in re.findall(
+                rf'^{prefix}dial_failure_count\{{reason="(\w+)"\}} (\S+)$', text, re.MULTILINE
+            )
+        ),
     )
 
 

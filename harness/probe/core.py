@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +19,16 @@ T_co = TypeVar("T_co", covariant=True)
 API = "api"
 # First word of `Reading.argv` of a round of new TCP connections; see `harness.probe.dials`.
 DIAL = "dial"
+# Behind it in `Reading.argv` of the API: what of the output is kept, as `grep -E` would.
+PIPE = "|"
 
 
 class UnreadableError(Exception):
     """A reading has no value: the look failed, or its text is not what the probe knows."""
+
+
+# What sudo -n says where it must not ask (sudo 1.8 and 1.9).
+_SUDO_REFUSED = re.compile(r"^sudo: .*(?:password is required|terminal is required)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,8 @@ class Probe(Generic[T_co]):
     """One fact to read. It never changes anything.
 
     `argv` is run on the machine `where`, as root with `sudo`; for `where == API` it is a kubectl
-    command line. `deadline` is in seconds.
+    command line, behind which `| grep -E PATTERN` may keep some lines only. `deadline` is in
+    seconds. Of a round of dials `together` are made side by side.
     """
 
     name: str
@@ -38,6 +46,7 @@ class Probe(Generic[T_co]):
     parse: Callable[[Reading], T_co]
     sudo: bool = False
     deadline: float = 10.0
+    together: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,9 +83,19 @@ def require_success(reading: Reading) -> str:
 
 
 def require_ended(reading: Reading) -> None:
-    """Raise `UnreadableError` when the look itself failed."""
+    """Raise `UnreadableError` when the look itself failed, or sudo did not let it begin."""
     if reading.failed:
         raise UnreadableError(reading.error or "the look failed")
+    if refused_by_sudo(reading):
+        raise UnreadableError(
+            f"sudo on {reading.where} wants a password: allow the user password-less sudo there, "
+            "or name root in k0sctl.yaml"
+        )
+
+
+def refused_by_sudo(reading: Reading) -> bool:
+    """Whether a look was not made because sudo asked for a password."""
+    return reading.returncode not in (None, 0) and _SUDO_REFUSED.search(reading.stderr) is not None
 
 
 def require_json(reading: Reading) -> Any:  # noqa: ANN401  # kubectl's and ip's JSON is what it is
@@ -93,3 +112,10 @@ def require_json(reading: Reading) -> Any:  # noqa: ANN401  # kubectl's and ip's
 def not_found(reading: Reading) -> bool:
     """Whether kubectl said that the object does not exist."""
     return reading.returncode not in (None, 0) and "(NotFound)" in reading.stderr
+
+
+def raw_probe(
+    name: str, path: str, parse: Callable[[Reading], T], *, deadline: float = 10.0
+) -> Probe[T]:
+    """Return the probe of an API path, asked as it is: without discovery it costs one request."""
+    return Probe(name, API, ("kubectl", "get", "--raw", path), parse, deadline=deadline)

@@ -43,14 +43,18 @@ class Dials:
         return f"{way} opened" + (f" ({failed})" if failed else "")
 
 
-def probe(machine: str, host: str, port: int, *, times: int = 1) -> Probe[Dials]:
-    """Return the probe of `times` new connections from `machine` to `host:port`."""
+def probe(machine: str, host: str, port: int, *, times: int = 1, together: int = 1) -> Probe[Dials]:
+    """Return the probe of `times` new connections from `machine` to `host:port`.
+
+    `together` of them are made side by side, so that a path that drops them costs little time.
+    """
     return Probe(
         f"dial:{host}:{port}",
         machine,
         (DIAL, host, str(port), str(times)),
         parse,
         deadline=DIAL_SECONDS,
+        together=together,
     )
 
 

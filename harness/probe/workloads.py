@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from harness.evidence.reading import Reading
-from harness.probe.core import API
 from harness.probe.core import Probe
 from harness.probe.core import not_found
+from harness.probe.core import raw_probe
 from harness.probe.core import require_json
+from harness.probe.metrics_data import seconds_of
 
 METRICS_SERVER = "k8s-app=metrics-server"
+# Written by calico-node: the address and prefix it found by its ipAutodetectionMethod.
+CALICO_ADDRESS = "projectcalico.org/IPv4Address"
 
 
 @dataclass(frozen=True)
 class Pod:
-    """One pod: `ready` is its Ready condition."""
+    """One pod: `ready` is its Ready condition.
+
+    `waiting` is the reason of a container that waits, such as ImagePullBackOff, `trouble` what
+    Kubernetes says of it, of a container's end or of why it is not scheduled. `created` and
+    `running_since` are seconds since 1970, 0 where they are not known.
+    """
 
     name: str
     ready: bool
@@ -24,6 +33,12 @@ class Pod:
     node: str
     address: str
     restarts: int
+    waiting: str = ""
+    trouble: str = ""
+    images: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    created: float = 0.0
+    running_since: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -46,20 +61,32 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Node:
-    """One Node: its InternalIPs and the pod CIDR it was given."""
+    """One Node: its InternalIPs and the pod CIDR it was given.
+
+    `calico_address` is what Calico took for the node's address, empty without Calico; `version`
+    the kubelet's; `trouble` what its Ready condition says where it is not Ready. `created` and
+    `ready_since`, when that condition last changed, are seconds since 1970, 0 where not known.
+    """
 
     name: str
     ready: bool
     addresses: tuple[str, ...]
     pod_cidr: str
+    calico_address: str = ""
+    version: str = ""
+    trouble: str = ""
+    created: float = 0.0
+    ready_since: float = 0.0
 
 
 def pods_probe(
     selector: str = METRICS_SERVER, namespace: str = "kube-system"
 ) -> Probe[tuple[Pod, ...]]:
     """Return the probe of the pods that `selector` picks."""
-    argv = ("kubectl", "get", "pods", "-n", namespace, "-l", selector, "-o", "json")
-    return Probe("pods", API, argv, parse_pods)
+    path = f"/api/v1/namespaces/{namespace}/pods?labelSelector={quote(selector)}"
+    # Named apart from metrics-server's own pods, which the diagnosis goes by.
+    ours = (selector, namespace) == (METRICS_SERVER, "kube-system")
+    return raw_probe("pods" if ours else f"selected:{namespace}:{selector}", path, parse_pods)
 
 
 def parse_pods(reading: Reading) -> tuple[Pod, ...]:
@@ -69,8 +96,8 @@ def parse_pods(reading: Reading) -> tuple[Pod, ...]:
 
 def service_probe() -> Probe[Service]:
     """Return the probe of metrics-server's Service."""
-    argv = ("kubectl", "get", "service", "-n", "kube-system", "metrics-server", "-o", "json")
-    return Probe("service", API, argv, parse_service)
+    path = "/api/v1/namespaces/kube-system/services/metrics-server"
+    return raw_probe("service", path, parse_service)
 
 
 def parse_service(reading: Reading) -> Service:
@@ -83,9 +110,9 @@ def parse_service(reading: Reading) -> Service:
 
 def endpoints_probe() -> Probe[tuple[Endpoint, ...]]:
     """Return the probe of the ready endpoints of metrics-server's Service."""
-    selector = "kubernetes.io/service-name=metrics-server"
-    argv = ("kubectl", "get", "endpointslices", "-n", "kube-system", "-l", selector, "-o", "json")
-    return Probe("endpoints", API, argv, parse_endpoints)
+    selector = quote("kubernetes.io/service-name=metrics-server")
+    path = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices?labelSelector="
+    return raw_probe("endpoints", path + selector, parse_endpoints)
 
 
 def parse_endpoints(reading: Reading) -> tuple[Endpoint, ...]:
@@ -104,7 +131,7 @@ def parse_endpoints(reading: Reading) -> tuple[Endpoint, ...]:
 
 def nodes_probe() -> Probe[tuple[Node, ...]]:
     """Return the probe of all Nodes."""
-    return Probe("nodes", API, ("kubectl", "get", "nodes", "-o", "json"), parse_nodes)
+    return raw_probe("nodes", "/api/v1/nodes", parse_nodes)
 
 
 def parse_nodes(reading: Reading) -> tuple[Node, ...]:
@@ -114,13 +141,36 @@ def parse_nodes(reading: Reading) -> tuple[Node, ...]:
 
 def _pod(item: dict[str, Any]) -> Pod:
     status = item.get("status", {})
+    containers = status.get("containerStatuses", [])
+    states = [each.get("state", {}) for each in containers]
+    waiting = [state["waiting"] for state in states if "waiting" in state]
+    ended = [state["terminated"] for state in states if "terminated" in state]
+    ended += [
+        each["lastState"]["terminated"]
+        for each in containers
+        if "terminated" in each.get("lastState", {})
+    ]
+    running = [state["running"].get("startedAt", "") for state in states if "running" in state]
+    said = [each.get("message", "") for each in waiting]
+    said += [f"{each.get('reason', '')}, exit code {each.get('exitCode')}" for each in ended]
+    said += [
+        each.get("message", "")
+        for each in status.get("conditions", [])
+        if each["type"] == "PodScheduled" and each["status"] != "True"
+    ]
     return Pod(
         name=item["metadata"]["name"],
         ready=_condition(status, "Ready"),
         phase=status.get("phase", ""),
         node=item.get("spec", {}).get("nodeName", ""),
         address=status.get("podIP", ""),
-        restarts=sum(each.get("restartCount", 0) for each in status.get("containerStatuses", [])),
+        restarts=sum(each.get("restartCount", 0) for each in containers),
+        waiting=next((each.get("reason", "") for each in waiting), ""),
+        trouble="; ".join(text for text in said if text),
+        images=tuple(each.get("image", "") for each in item.get("spec", {}).get("containers", ())),
+        labels=tuple(sorted(item["metadata"].get("labels", {}).items())),
+        created=_seconds(item["metadata"].get("creationTimestamp")),
+        running_since=_seconds(min(running, default=None)),
     )
 
 
@@ -133,7 +183,32 @@ def _node(item: dict[str, Any]) -> Node:
             each["address"] for each in status.get("addresses", []) if each["type"] == "InternalIP"
         ),
         pod_cidr=item.get("spec", {}).get("podCIDR", ""),
+        calico_address=item["metadata"].get("annotations", {}).get(CALICO_ADDRESS, ""),
+        version=status.get("nodeInfo", {}).get("kubeletVersion", ""),
+        trouble=next(
+            (
+                f"{each.get('reason', '')}: {each.get('message', '')}"
+                for each in status.get("conditions", [])
+                if each["type"] == "Ready" and each["status"] != "True"
+            ),
+            "",
+        ),
+        created=_seconds(item["metadata"].get("creationTimestamp")),
+        ready_since=_seconds(
+            next(
+                (
+                    each.get("lastTransitionTime")
+                    for each in status.get("conditions", [])
+                    if each["type"] == "Ready"
+                ),
+                None,
+            )
+        ),
     )
+
+
+def _seconds(timestamp: str | None) -> float:
+    return seconds_of(timestamp) if timestamp else 0.0
 
 
 def _condition(status: dict[str, Any], name: str) -> bool:

@@ -1,13 +1,24 @@
 """The diagnosis, on what real clusters said."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
+from harness.diagnose import hops_inside
+from harness.diagnose import hops_way
 from harness.diagnose import ladder
+from harness.diagnose import subject
 from harness.diagnose.causes import diagnose
+from harness.diagnose.facts import facts_from
 from harness.diagnose.messages import classify
 from harness.diagnose.model import Confidence
 from harness.diagnose.model import HopState
+from harness.errors import ExitCode
+from harness.errors import InfrastructureError
+from harness.errors import UsageError
 from harness.probe import apiservice
+from harness.probe.core import API
 from harness.scenario.words import Cause
 from harness.scenario.words import MessageClass
 
@@ -16,7 +27,7 @@ def test_without_konnectivity_the_missing_route_is_named_with_its_proof(recordin
     found = diagnose(recording("konnectivity-off/broken"))
     assert found.cause is Cause.NO_ROUTE_TO_SERVICE_NETWORK
     assert found.confidence is Confidence.HIGH
-    assert found.first_broken_hop == ladder.ROUTE
+    assert found.first_broken_hop == hops_way.ROUTE
     assert "10.109.145.162 goes by the default route via 172.30.64.1 dev eth0" in str(found.facts)
     assert "0 of 1 connections from controller0 to 10.109.145.162:443 opened" in str(found.facts)
 
@@ -35,28 +46,35 @@ def test_the_labs_own_packet_filter_is_evidence_and_never_the_cause(recording):
     assert (without.cause, without.confidence) == (found.cause, found.confidence)
 
 
-def test_a_repaired_cluster_is_healthy_with_every_hop_holding(recording):
+def test_a_repaired_cluster_is_healthy_and_what_was_not_looked_at_is_said(recording):
     found = diagnose(recording("konnectivity-off/repaired"))
     assert found.cause is Cause.HEALTHY
-    assert found.confidence is Confidence.HIGH
     assert found.first_broken_hop is None
-    assert {hop.state for hop in found.hops} == {HopState.HOLDS}
+    unseen = [hop.name for hop in found.hops if hop.state is HopState.NOT_SEEN]
+    assert set(unseen) <= {hops_inside.ALIVE, hops_inside.SCRAPING, hops_way.LARGE, hops_way.OTHERS}
+    assert {hop.state for hop in found.hops if hop.name not in unseen} == {HopState.HOLDS}
+    # The recording is of a walk that did not look at metrics-server from its own node yet.
+    assert found.confidence is Confidence.LOW
+    assert [text.partition(":")[0] for text in found.not_seen] == unseen[:-1]
     assert "2 agents connected, 2 nodes" in str(found.facts)
 
 
 def test_a_metrics_server_that_is_still_pending_is_named_first(recording):
     found = diagnose(recording("konnectivity-off/settling"))
     assert found.cause is Cause.METRICS_SERVER_NOT_READY
-    assert found.first_broken_hop == ladder.BACKEND
+    assert found.first_broken_hop == hops_inside.BACKEND
 
 
 def test_agents_that_cannot_connect_are_named_although_their_pods_run(recording):
     found = diagnose(recording("konnectivity-faults/agents-rejected"))
     assert found.cause is Cause.TUNNEL_DOWN
     assert found.confidence is Confidence.HIGH
-    assert found.first_broken_hop == ladder.TUNNEL
+    assert found.first_broken_hop == hops_way.TUNNEL
     assert "0 agents connected, 2 nodes" in str(found.facts)
-    assert found.hops[-1].text.endswith("No agent available")
+    (condition,) = [hop for hop in found.hops if hop.name == hops_way.CONDITION]
+    assert condition.text.startswith("(no-agent) False FailedDiscoveryCheck")
+    assert condition.text.endswith("No agent available")
+    assert "No agent available" in condition.raw
 
 
 def test_nothing_seen_gives_no_cause():
@@ -84,7 +102,7 @@ def test_evidence_that_the_cause_rests_on_lowers_the_confidence_when_it_is_missi
     found = diagnose(each for each in readings if not each.probe.startswith("dial:10.109"))
     assert found.cause is Cause.NO_ROUTE_TO_SERVICE_NETWORK
     assert found.confidence is Confidence.LOW
-    assert any(text.startswith(ladder.DIAL) for text in found.not_seen)
+    assert any(text.startswith(hops_way.DIAL) for text in found.not_seen)
 
 
 def test_messages_of_a_failed_discovery_check_fall_into_classes(recording):
@@ -112,3 +130,218 @@ def test_messages_of_a_failed_discovery_check_fall_into_classes(recording):
 )
 def test_known_texts_have_their_class_and_unknown_ones_say_so(message, expected):
     assert classify(message) is expected
+
+
+IN_POD = r'nsenter -t "\$\(pgrep -o -x (proxy-agent|metrics-server)\)" -n'
+FILLED = r"-H \"X-Fill: \$\(head -c 8000 /dev/zero \| tr '\\0' x\)\""
+# Every program that the ladder starts on a machine, and what it may be told to do there.
+READS_ONLY = (
+    r"date \+%s\.%N",
+    r"ip -json -4 address",
+    r"ip -json -details route show match [\d.]+",
+    r"ps -C kube-(apiserver|controller-manager) -o args= -ww",
+    r"ss -Hltn",
+    r"ss -Htn state established \( dport = :6443 \)",
+    r"k0s version",
+    r"nft -j list counters table inet k0s_harness_lab",
+    r"curl -sS --max-time 5 http://127\.0\.0\.1:8133/metrics",
+    r"curl -sSk --max-time 5 -w  %\{http_code\}\\n https://\S+/livez https://\S+/readyz",
+    r"sh -c tail -q -n 60 /var/log/pods/kube-system_metrics-server-\*/\*/\*\.log",
+    r"sh -c grep -hE '[^']+' /var/log/pods/kube-system_konnectivity-agent-\S+ \| tail -n 30",
+    rf"sh -c ({IN_POD} )?curl -sSk --max-time 5 -o /dev/null -w '[^']+' {FILLED} https://\S+/livez",
+    r"dial \S+ \d+ \d+",
+)
+ASKS_ONLY = r"kubectl (get|top) .*"
+
+
+@pytest.mark.parametrize("name", ["konnectivity-off/broken", "konnectivity-off/repaired"])
+def test_the_ladder_runs_nothing_that_changes_a_machine_or_the_cluster(recording, name):
+    facts = facts_from(recording(name))
+    hosts = ("controller0", "worker0", "worker1")
+    probes = [
+        *ladder.first_probes(hosts[:1], hosts, in_lab=True),
+        *ladder.second_probes(hosts[:1], hosts, facts),
+    ]
+    assert len(probes) > 50
+    for probe in probes:
+        command = " ".join(probe.argv)
+        allowed = (ASKS_ONLY,) if probe.where == API else READS_ONLY
+        assert any(re.fullmatch(each, command) for each in allowed), command
+        assert "secret" not in command
+        assert "configmap" not in command
+
+
+def test_two_rounds_of_looks_are_all_that_a_walk_takes(recording):
+    readings = {(each.probe, each.where): each for each in recording("konnectivity-off/broken")}
+    rounds = []
+
+    class Recorded:
+        def take(self, probes):
+            wanted = tuple(probes)
+            rounds.append(wanted)
+            return tuple(
+                readings[each.name, each.where]
+                for each in wanted
+                if (each.name, each.where) in readings
+            )
+
+    ladder.take(Recorded(), ("controller0",), ("worker0", "worker1"), in_lab=True)
+    first, second = rounds
+    names = [(each.name, each.where) for each in (*first, *second)]
+    assert len(names) == len(set(names))
+    assert ("health:10.244.0.4", "worker1") in names
+    assert ("dial:10.109.145.162:443", "worker0") in names
+    # Konnectivity is off: nothing is asked of agents.
+    assert not any(name.startswith("agent_payload") for name, _ in names)
+
+
+def test_a_cluster_that_is_not_k0s_is_said_and_not_diagnosed(recording):
+    readings = [
+        replace(each, stdout=each.stdout.replace("+k0s", "")) if each.probe == "nodes" else each
+        for each in recording("konnectivity-off/repaired")
+    ]
+    problem = subject.problem(readings)
+    assert isinstance(problem, UsageError)
+    assert "not a k0s cluster: its nodes run v1.32.3" in str(problem)
+    assert subject.problem(recording("konnectivity-off/repaired")) is None
+
+
+def test_a_host_without_k0s_is_said_and_not_diagnosed(recording):
+    (nodes,) = [each for each in recording("konnectivity-off/broken") if each.probe == "nodes"]
+    # The words of bash 5.2, which OpenSSH starts.
+    said = "bash: line 1: k0s: command not found\n"
+    gone = {"returncode": 127, "stdout": "", "stderr": said}
+    argv = ("k0s", "version")
+    readings = [
+        replace(nodes, probe="k0s_version", where="10.0.0.1", argv=argv, **gone),
+        replace(nodes, **gone),
+    ]
+    problem = subject.problem(readings)
+    assert isinstance(problem, UsageError)
+    assert "there is no k0s on" in str(problem)
+
+
+def test_readings_of_something_else_are_no_ground_for_a_diagnosis(recording):
+    assert isinstance(subject.problem(()), UsageError)
+    (failed,) = recording("konnectivity-off/failed-look")
+    problem = subject.problem([replace(failed, probe="nodes", where="api")])
+    assert isinstance(problem, InfrastructureError)
+    assert problem.exit_code is ExitCode.INFRASTRUCTURE
+
+
+def test_two_causes_at_once_are_both_named(recording):
+    readings = [each for each in recording("konnectivity-off/broken") if each.probe != "pods"]
+    (pending,) = [each for each in recording("konnectivity-off/settling") if each.probe == "pods"]
+    # The same cluster, its pod still Pending, and long enough for that to be a fault.
+    late = [replace(each, at="2026-11-23T05:59:00.000+00:00") for each in (*readings, pending)]
+    found = diagnose(late)
+    assert found.cause is Cause.METRICS_SERVER_NOT_READY
+    assert found.also == (Cause.NO_ROUTE_TO_SERVICE_NETWORK,)
+
+
+def test_what_was_ruled_out_is_said_with_the_fact_against_it(recording):
+    found = diagnose(recording("konnectivity-off/broken"))
+    assert any(
+        text.startswith("not metrics-server itself: Ready: metrics-server-")
+        for text in found.ruled_out
+    )
+    assert found.link == "https://github.com/k0sproject/k0s/issues/5781"
+    assert found.check_again == (
+        "on controller0: ip -json -details route show match 10.109.145.162"
+    )
+
+
+def test_scrapes_that_failed_before_the_figures_that_are_served_are_no_cause(recording):
+    readings = recording("mended/kubelets-port-opened")
+    (log,) = [
+        each for each in readings if (each.probe, each.where) == ("metrics_server_log", "worker0")
+    ]
+    assert "Failed to scrape node" in log.stdout
+    assert diagnose(readings).cause is Cause.HEALTHY
+    # With no figures but kubectl's table, which has no times, the same.
+    without = [each for each in readings if each.probe != "metrics"]
+    assert diagnose(without).cause is Cause.HEALTHY
+
+
+def test_what_only_a_log_tells_is_named_without_confidence(recording):
+    # The port was opened two seconds before, and nobody asked from metrics-server's pod.
+    found = diagnose(recording("mended/one-port-opened"))
+    assert found.cause is Cause.NODE_NOT_SCRAPED
+    assert found.confidence is Confidence.LOW
+    assert found.not_seen == ("whether metrics-server's pod reaches worker0's kubelet now",)
+
+
+def test_a_node_that_has_just_come_back_is_settling_and_no_agent_is_missing(recording):
+    found = diagnose(recording("mended/worker-back"))
+    assert found.cause is Cause.SETTLING
+    assert found.look_again is not None
+    assert found.look_again.startswith("in 60 seconds, at 12:30:")
+
+
+def test_a_node_that_stays_and_has_no_agent_is_named(recording):
+    readings = recording("mended/worker-back")
+    an_hour_ago = [
+        replace(each, stdout=each.stdout.replace("2026-11-23T12:29:15Z", "2026-11-23T11:29:15Z"))
+        if each.probe == "nodes"
+        else each
+        for each in readings
+    ]
+    found = diagnose(an_hour_ago)
+    # The agents' own way to their server was not asked then, and the API server is not young.
+    assert found.cause is Cause.AGENT_MISSING
+    assert found.also == (Cause.NODE_NOT_SCRAPED,)
+
+
+def test_a_machine_that_has_just_gone_makes_no_healthy_cluster(recording):
+    found = diagnose(recording("mended/worker-just-gone"))
+    assert found.cause is Cause.UNKNOWN
+    assert found.first_broken_hop == hops_way.DATA
+    assert found.not_seen == ("nothing was seen on worker1's machine",)
+
+
+def test_a_dial_that_sshd_has_no_words_for_is_told_by_curl(recording):
+    readings = recording("diagnosis/no-route-to-service-network/3")
+    found = diagnose(readings)
+    assert "caught by the route 10.96.0.0/13 (blackhole)" in str(found.facts)
+    assert found.confidence is Confidence.HIGH
+    without = diagnose(each for each in readings if not each.probe.startswith("payload"))
+    assert without.confidence is Confidence.LOW
+
+
+def test_an_agent_whose_own_pod_is_kept_from_the_server_is_seen(recording):
+    readings = [
+        each
+        for each in recording("diagnosis/agents-cannot-connect/1")
+        if not (each.probe.startswith("dial:") and each.probe.endswith(":8132"))
+    ]
+    found = diagnose(readings)
+    assert found.cause is Cause.AGENTS_CANNOT_CONNECT
+    assert "the agent on worker0 does not connect to 192.168.59.10:8132" in str(found.facts)
+
+
+def test_agents_that_are_on_their_way_back_are_settling(recording):
+    found = diagnose(recording("diagnosis/settling/1"))
+    assert found.cause is Cause.SETTLING
+    assert found.first_broken_hop == hops_way.TUNNEL
+    assert "1 agents connected, 2 nodes" in str(found.facts)
+
+
+def test_agents_that_are_rolled_out_are_settling_and_stuck_ones_are_not(recording):
+    readings = recording("diagnosis/settling/2")
+    assert diagnose(readings).cause is Cause.SETTLING
+    # The same DaemonSet, written to an hour before and still not rolled out.
+    long_ago = [
+        replace(each, stdout=each.stdout.replace("2026-11-23T13:1", "2026-11-23T12:1"))
+        if each.probe == "agents"
+        else each
+        for each in readings
+    ]
+    assert diagnose(long_ago).cause is Cause.AGENT_MISSING
+
+
+def test_one_kubelet_that_was_not_asked_makes_no_other_cause_of_all_that_fail(recording):
+    readings = recording("diagnosis/kubelet-unreachable-from-pods/1")
+    without = [each for each in readings if each.probe != "kubelet:192.168.59.12:10250"]
+    found = diagnose(without)
+    assert found.cause in {Cause.KUBELET_UNREACHABLE_FROM_PODS, Cause.UNKNOWN}
+    assert found.confidence is Confidence.LOW

@@ -12,8 +12,11 @@ from harness.lab.remote import DialResult
 from harness.probe import apiservice
 from harness.probe import controlplane
 from harness.probe import dials
+from harness.probe import egress
+from harness.probe import machines
 from harness.probe.dials import DIAL_SECONDS
 from harness.probe.prober import Prober
+from harness.process import CommandFailedError
 from harness.process import Completed
 
 
@@ -116,8 +119,9 @@ def test_probes_are_asked_side_by_side_and_answered_in_their_order(clock):
     names = [f"v1.{number}" for number in range(5)]
     api = Api(callers=len(names))
     readings = Prober(api, {}, clock, started=0.0).take(apiservice.probe(each) for each in names)
-    assert [each.stdout for each in readings] == [f"said of {name}" for name in names]
-    assert all(args[:2] == ("get", "apiservice") for args, _ in api.asked)
+    paths = [each.stdout.removeprefix("said of ") for each in readings]
+    assert [path.rpartition("/")[2] for path in paths] == names
+    assert all(args[:2] == ("get", "--raw") for args, _ in api.asked)
     assert not any(check for _, check in api.asked)
 
 
@@ -149,3 +153,84 @@ def test_a_round_that_fails_thrice_ends_there_and_keeps_what_it_saw(clock):
     found = dials.parse(reading)
     assert (found.tried, found.connected, found.failures) == (5, 2, (("timed-out", 3),))
     assert not found.all_connected
+
+
+def test_a_machine_that_is_gone_costs_one_look_and_says_so_for_the_others(clock):
+    lost = InfrastructureError("Reaching worker0", "no SSH to worker0")
+    machine = Machine(clock, lost)
+    prober = Prober(None, {"worker0": machine}, clock, started=0.0)
+    wanted = [
+        machines.clock_probe("worker0"),
+        machines.addresses_probe("worker0"),
+        dials.probe("worker0", "10.244.0.4", 10250),
+    ]
+    readings = prober.take(wanted)
+    assert [each.probe for each in readings] == [each.name for each in wanted]
+    assert all(each.error == "Reaching worker0: no SSH to worker0" for each in readings)
+    assert len(machine.asked) == 1
+
+
+def test_a_machine_that_goes_away_is_not_asked_for_what_was_not_begun(clock):
+    class Leaving(Machine):
+        def run(self, argv, **how):
+            said = super().run(argv, **how)
+            if len(self.asked) > 1:
+                raise InfrastructureError("Reaching worker0", "no SSH to worker0")
+            return said
+
+    machine = Leaving(clock, Completed(("date",), 0, "", "", 0.0))
+    prober = Prober(None, {"worker0": machine}, clock, started=0.0)
+    readings = prober.take([machines.clock_probe("worker0") for _ in range(40)])
+    assert all(each.failed for each in readings)
+    assert len(machine.asked) < 20
+
+
+def test_a_command_that_takes_too_long_says_nothing_of_the_others(clock):
+    late = CommandFailedError(
+        "Reading clock", Completed(("date",), -1, "", "", 10.0), timed_out=True
+    )
+    machine = Machine(clock, late)
+    prober = Prober(None, {"worker0": machine}, clock, started=0.0)
+    prober.take([machines.clock_probe("worker0"), machines.addresses_probe("worker0")])
+    # A trifle first, to see whether there is a way at all.
+    assert [argv for argv, *_ in machine.asked][:1] == [("true",)]
+    assert len(machine.asked) == 3
+
+
+def test_why_there_is_no_way_to_a_machine_is_in_its_readings(clock):
+    prober = Prober(None, {}, clock, started=0.0, unreachable={"10.0.0.9": "Permission denied"})
+    (reading,) = prober.take([machines.clock_probe("10.0.0.9")])
+    assert reading.error.endswith("Permission denied")
+
+
+def test_dials_of_one_round_are_made_side_by_side_as_many_as_are_wanted(clock):
+    class Together(Machine):
+        all_here = threading.Barrier(3, timeout=5)
+
+        def dial(self, *_, **__):
+            self.all_here.wait()
+            return connected()
+
+    prober = Prober(None, {"worker0": Together(clock)}, clock, started=0.0)
+    probe = dials.probe("worker0", "10.244.0.4", 10250, times=6, together=3)
+    (reading,) = prober.take([probe])
+    assert dials.parse(reading).connected == 6
+    assert reading.argv == ("dial", "10.244.0.4", "10250", "6")
+
+
+def test_of_the_api_servers_metrics_only_the_lines_of_the_pattern_are_kept(clock, recording):
+    # Any exposition of a Prometheus endpoint does: the konnectivity server's is recorded.
+    (tunnel,) = [each for each in recording("konnectivity-off/repaired") if each.probe == "tunnel"]
+
+    class Metrics:
+        def run(self, args, **_):
+            assert args == ("get", "--raw", "/metrics")
+            return Completed(tuple(args), 0, tunnel.stdout, "", 0.0)
+
+    probe = egress.probe()
+    (reading,) = Prober(Metrics(), {}, clock, started=0.0).take([probe])
+    assert reading.argv == probe.argv
+    assert reading.stdout.splitlines() == [
+        line for line in tunnel.stdout.splitlines() if line.startswith("process_start_time_seconds")
+    ]
+    assert not egress.parse(reading).seen

@@ -1,13 +1,18 @@
 """Probes read what real clusters printed."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from harness.evidence.reading import Reading
 from harness.probe import apiservice
 from harness.probe import controlplane
 from harness.probe import dials
+from harness.probe import https
 from harness.probe import isolation
+from harness.probe import metrics_data
+from harness.probe import nodelogs
 from harness.probe import routing
 from harness.probe import top_nodes
 from harness.probe import workloads
@@ -105,7 +110,7 @@ def test_the_agents_port_is_listened_on_only_with_konnectivity(reading):
 
 def test_the_tunnels_server_counts_its_agents(reading):
     assert controlplane.parse_tunnel(reading("repaired", "tunnel")) == controlplane.TunnelServer(
-        listening=True, agents=2, dial_failures=10
+        listening=True, agents=2, dial_failures=10, failures_by_reason=(("no_agent", 10),)
     )
     assert not controlplane.parse_tunnel(reading("broken", "tunnel")).listening
 
@@ -129,3 +134,104 @@ def test_the_labs_filter_counts_what_left_by_destination(reading):
     counted = isolation.parse(reading("broken", "isolation"))
     assert counted["service_network"] == 408
     assert counted["other"] == 0
+
+
+LADDER = Path(__file__).parents[1] / "recordings/ladder"
+
+
+def printed(probe, stdout, stderr="", returncode=0):
+    at = "2026-11-23T06:36:10.000+00:00"
+    return Reading(probe.name, probe.where, probe.argv, at, 0.0, 0.2, returncode, stdout, stderr)
+
+
+def test_scrapes_that_failed_are_read_from_the_log_on_the_node():
+    probe = nodelogs.metrics_server_probe("worker1")
+    log = nodelogs.parse_metrics_server(printed(probe, (LADDER / "metrics-server.log").read_text()))
+    assert [(each.target, each.why) for each in log.scrapes] == [
+        (
+            "worker0",
+            'Get "https://192.168.56.11:10250/metrics/resource": context deadline exceeded',
+        )
+    ] * 2
+    assert log.scrapes[1].at - log.scrapes[0].at == 15.0
+
+
+def test_an_agents_connections_and_failed_dials_are_read_from_its_log():
+    probe = nodelogs.agent_probe("worker1")
+    log = nodelogs.parse_agent(printed(probe, (LADDER / "konnectivity-agent.log").read_text()))
+    assert log.connecting == ()
+    assert [(each.target, each.why) for each in log.dialling] == [
+        ("10.108.186.239:443", "dial tcp 10.108.186.239:443: i/o timeout")
+    ]
+    assert "Connect to server" in log.lines[0].text
+
+
+@pytest.fixture
+def look(recording):
+    """One recorded look from a machine, by the start of its probe's name and of what it printed."""
+
+    def find(probe, printed=""):
+        (found,) = [
+            each
+            for each in recording("ladder/looks")
+            if each.probe.startswith(probe) and each.stdout.startswith(printed)
+        ]
+        return found
+
+    return find
+
+
+def test_a_worker_without_the_pod_has_an_empty_log_and_no_gap(look):
+    found = observe(nodelogs.parse_metrics_server, look("metrics_server_log"))
+    assert found.value == nodelogs.MetricsServerLog((), ())
+
+
+# What curl printed of metrics-server, of a path that loses full-size packets (before and after TLS
+# was up), of one that loses all, and of a Service that a NetworkPolicy rejects.
+@pytest.mark.parametrize(
+    ("probe", "printed", "came"),
+    [
+        ("payload:10.96.79.232", "200", (True, True, True, False)),
+        ("payload:10.96.79.232", "000", (True, False, False, False)),
+        ("kubelet:192.168.58.11", "000", (True, True, False, False)),
+        ("payload:10.108.211.84", "000", (False, False, False, False)),
+        ("payload:10.103.243.179", "000", (False, False, False, True)),
+    ],
+)
+def test_how_far_a_large_request_came_is_read_from_curl(look, probe, printed, came):
+    found = https.parse_payload(look(probe, printed))
+    assert (found.connected, found.tls, found.answered, found.refused) == came
+    assert found.target.startswith(probe.partition(":")[2])
+
+
+def test_the_health_of_a_server_is_both_statuses_and_what_failed(look):
+    found = https.parse_health(look("health:10.244.0.3"))
+    assert (found.livez, found.readyz, found.failing) == (200, 200, ())
+    found = https.parse_health(look("health:10.244.0.7"))
+    assert (found.livez, found.readyz, found.failing) == (200, 500, ("metric-storage-ready",))
+
+
+# dash's words, and those of the timeout of coreutils 9.1.
+@pytest.mark.parametrize(
+    "said",
+    [
+        "dash: 1: curl: not found\n",
+        "timeout: failed to run command 'curl': No such file or directory\n",
+    ],
+)
+def test_no_curl_is_a_gap_and_no_sick_server(look, said):
+    gone = replace(look("health:10.244.0.3"), returncode=127, stdout="", stderr=said)
+    assert observe(https.parse_health, gone).problem == "there is no curl on worker1"
+
+
+def test_a_metrics_api_without_an_answer_is_a_value_and_no_gap(recording):
+    (reading,) = recording("ladder/no-answer")
+    found = metrics_data.parse(reading)
+    assert not found.answered
+    assert "Client.Timeout exceeded" in found.text
+
+
+def test_when_a_node_became_ready_is_read(recording):
+    facts = {each.probe: each for each in recording("konnectivity-off/repaired")}
+    nodes = workloads.parse_nodes(facts["nodes"])
+    assert all(node.ready_since >= node.created > 0 for node in nodes)

@@ -1,0 +1,45 @@
+"""Hops made of facts: state, words, the command that shows it and the tail of what it printed."""
+
+from __future__ import annotations
+
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import Hop
+from harness.diagnose.model import HopState
+from harness.evidence.reading import Reading
+
+# Enough to see what a sentence rests on; the whole text is in the readings.
+_RAW_LINES = 12
+_RAW_CHARACTERS = 900
+
+
+def holds(facts: Facts, name: str, text: str, probe: str, where: str | None = None) -> Hop:
+    """Return a hop that holds, shown by `probe`."""
+    return _hop(facts, name, HopState.HOLDS, text, (probe, where))
+
+
+def broken(facts: Facts, name: str, text: str, probe: str, where: str | None = None) -> Hop:
+    """Return a hop that is broken, shown by `probe`."""
+    return _hop(facts, name, HopState.BROKEN, text, (probe, where))
+
+
+def not_seen(facts: Facts, name: str, probe: str, where: str | None = None) -> Hop:
+    """Return a hop of which nothing can be said, with the reason."""
+    return _hop(facts, name, HopState.NOT_SEEN, facts.why_unseen(probe, where), (probe, where))
+
+
+def tail(reading: Reading) -> str:
+    """Return the end of what a look printed, or the error it ended with."""
+    text = reading.stdout.strip() or reading.stderr.strip() or reading.error or ""
+    lines = "\n".join(text.splitlines()[-_RAW_LINES:])
+    return lines if len(lines) <= _RAW_CHARACTERS else "…" + lines[-_RAW_CHARACTERS:]
+
+
+def _hop(facts: Facts, name: str, state: HopState, text: str, look: tuple[str, str | None]) -> Hop:
+    reading = facts.reading(*look)
+    return Hop(
+        name,
+        state,
+        text,
+        facts.command(*look),
+        tail(reading) if reading is not None else "",
+    )

@@ -1,0 +1,196 @@
+"""The hops before the API server's way out: the cluster, its nodes, metrics-server, its Service."""
+
+from __future__ import annotations
+
+from harness.diagnose import findings
+from harness.diagnose import node_findings
+from harness.diagnose.evidence import broken
+from harness.diagnose.evidence import holds
+from harness.diagnose.evidence import not_seen
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import Hop
+from harness.probe.core import API
+from harness.probe.core import refused_by_sudo
+from harness.probe.workloads import Node
+
+CLUSTER = "the API server"
+NODES = "the nodes"
+BACKEND = "metrics-server runs"
+ALIVE = "metrics-server answers on its own node"
+SCRAPING = "metrics-server reads the kubelets"
+SERVICE = "the Service has an endpoint"
+
+_OK = 200
+# How kubectl begins what the API server answered.
+_SERVER = "Error from server"
+
+
+def answers(facts: Facts) -> bool | None:
+    """Whether the API server answered at least once; None where nobody could ask it."""
+    asked = [each for (_, where), each in facts.readings.items() if where == API]
+    if any(not each.failed and (each.returncode == 0 or _SERVER in each.stderr) for each in asked):
+        return True
+    asked = [each for each in asked if not refused_by_sudo(each)]
+    # kubectl may run on the controller itself.
+    return None if not asked or facts.controller in facts.lost_machines() else False
+
+
+def cluster(facts: Facts) -> Hop:
+    """Return whether this is a k0s cluster whose API server answers, and of which version."""
+    answered = answers(facts)
+    probe = next((name for (name, where) in facts.readings if where == API), "nodes")
+    if answered is None:
+        return not_seen(facts, CLUSTER, probe)
+    if not answered:
+        reading = facts.reading(probe, API)
+        said = (reading.error or reading.stderr.strip()) if reading is not None else ""
+        return broken(facts, CLUSTER, f"it does not answer: {said}", probe)
+    versions = sorted({node.version for node in facts.nodes or () if node.version})
+    k0s = sorted(set(facts.by_machine.get("k0s_version", {}).values()))
+    text = f"it answers; k0s {', '.join(k0s) or 'not asked'}, nodes {', '.join(versions) or '?'}"
+    flags = facts.apiserver_flags
+    if flags is None:
+        return holds(facts, CLUSTER, text, probe)
+    text += f"; Service CIDR {flags.service_cidr}"
+    if facts.cluster_cidr:
+        text += f", pods' CIDR {facts.cluster_cidr}"
+    if flags.advertised:
+        text += f"; advertised as {flags.advertised}"
+    return holds(facts, CLUSTER, text, "apiserver_flags", facts.controller)
+
+
+def nodes(facts: Facts) -> Hop:
+    """Return whether the nodes are Ready, told apart, where they should be, and of one time."""
+    if facts.nodes is None:
+        return not_seen(facts, NODES, "nodes")
+    wrong, probe, where = _wrong_with(facts, facts.nodes)
+    if wrong:
+        return broken(facts, NODES, "; ".join(wrong), probe, where)
+    text = ", ".join(f"{node.name} {'/'.join(node.addresses)}" for node in facts.nodes)
+    clocks = facts.by_machine.get("clock", {})
+    text += f" Ready; {len(clocks)} clocks agree" if clocks else " Ready; no clock seen"
+    lost = facts.lost_machines()
+    if lost:
+        text += f"; nothing could be read on {', '.join(lost)}"
+    return holds(facts, NODES, text, "nodes")
+
+
+def _wrong_with(facts: Facts, all_nodes: tuple[Node, ...]) -> tuple[list[str], str, str | None]:
+    """Return what is wrong with the nodes, and the probe and place that show the first of it."""
+    wrong = [
+        f"{address} is the InternalIP of {' and '.join(names)}"
+        for address, names in node_findings.duplicate_addresses(all_nodes).items()
+    ]
+    wrong += [
+        f"Calico uses {address} on {name} and not its InternalIP"
+        for name, address in node_findings.calico_elsewhere(all_nodes).items()
+    ]
+    # A machine may well reach the API server (a load balancer) over another network than the
+    # nodes' own; it is a fault where something suffers.
+    if findings.suffers(facts):
+        wrong += [f"{name}: {why}" for name, why in node_findings.stray_addresses(facts).items()]
+    wrong += [f"{node.name} is not Ready ({node.trouble})" for node in all_nodes if not node.ready]
+    look: tuple[str, str | None] = ("nodes", None)
+    overlapping = node_findings.overlaps(facts)
+    if overlapping:
+        look = look if wrong else ("addresses", None)
+        wrong += overlapping
+    skewed = node_findings.skewed(facts)
+    if skewed:
+        look = look if wrong else ("clock", next(iter(skewed)))
+        text = ", ".join(f"{name} {seconds:+g} s" for name, seconds in skewed.items())
+        wrong.append(f"clocks differ: {text}")
+    return wrong, *look
+
+
+def backend(facts: Facts) -> Hop:
+    """Return whether metrics-server is there and its container runs."""
+    if facts.pods is None:
+        return not_seen(facts, BACKEND, "pods")
+    if not facts.pods:
+        return _no_pod(facts)
+    ready = [pod for pod in facts.pods if pod.ready]
+    if ready:
+        where = ", ".join(f"{pod.name} on {pod.node}" for pod in ready)
+        return holds(facts, BACKEND, f"Ready: {where}", "pods")
+    running = [pod for pod in facts.pods if pod.phase == "Running" and not pod.waiting]
+    if running:
+        where = ", ".join(f"{pod.name} on {pod.node}, {pod.restarts} restarts" for pod in running)
+        return holds(facts, BACKEND, f"Running, not Ready: {where}", "pods")
+    states = "; ".join(
+        " ".join(each for each in (pod.name, pod.phase, pod.waiting, pod.trouble) if each)
+        + (f", {pod.restarts} restarts" if pod.restarts else "")
+        for pod in facts.pods
+    )
+    return broken(facts, BACKEND, f"no metrics-server pod runs: {states}", "pods")
+
+
+def _no_pod(facts: Facts) -> Hop:
+    text = "there is no metrics-server pod"
+    deployment = facts.deployment
+    if deployment is None:
+        return broken(facts, BACKEND, text, "pods")
+    wants = f", its Deployment wants {deployment.replicas}" if deployment.exists else ""
+    return broken(facts, BACKEND, text + (wants or " and no Deployment"), "deployment")
+
+
+def alive(facts: Facts) -> Hop:
+    """Return whether metrics-server answers its own node."""
+    pod = findings.pod_target(facts)
+    if pod is None:
+        return not_seen(facts, ALIVE, "health")
+    probe = f"health:{pod[0]}"
+    found = next(
+        (
+            (machine, each)
+            for (machine, address), each in facts.by_target.get("health", {}).items()
+            if address == pod[0]
+        ),
+        None,
+    )
+    if found is None:
+        return not_seen(facts, ALIVE, probe)
+    machine, health = found
+    text = f"https://{pod[0]}:{pod[1]} from {machine}: livez {health.livez or 'no answer'}"
+    text += f", readyz {health.readyz or 'no answer'}"
+    if health.failing:
+        text += f" ({', '.join(health.failing)} failed)"
+    elif health.text:
+        text += f" ({health.text})"
+    make = holds if health.livez == _OK else broken
+    return make(facts, ALIVE, text, probe, machine)
+
+
+def scraping(facts: Facts) -> Hop:
+    """Return whether metrics-server gets figures from every kubelet."""
+    waiting = findings.unapproved(facts)
+    failing = findings.failing_scrapes(facts)
+    if waiting:
+        text = f"kubelet-serving certificates wait for approval: {', '.join(waiting)}"
+        if failing:
+            text += f"; {next(iter(failing.values())).why}"
+        return broken(facts, SCRAPING, text, "csrs")
+    if failing is None:
+        return not_seen(facts, SCRAPING, "metrics_server_log")
+    pod = findings.metrics_pod(facts)
+    where = facts.machine_of(pod.node) if pod is not None and pod.node else None
+    if failing:
+        text = "; ".join(f"{node}: {each.why}" for node, each in failing.items())
+        return broken(facts, SCRAPING, text, "metrics_server_log", where)
+    text = "no scrape failed in the last minute"
+    return holds(facts, SCRAPING, text, "metrics_server_log", where)
+
+
+def service(facts: Facts) -> Hop:
+    """Return whether the Service has an address that stands for a Ready pod."""
+    if facts.service is None:
+        return not_seen(facts, SERVICE, "service")
+    if not facts.service.exists:
+        return broken(facts, SERVICE, "Service metrics-server does not exist", "service")
+    if facts.endpoints is None:
+        return not_seen(facts, SERVICE, "endpoints")
+    name = f"{facts.service.cluster_ip}:{facts.service.port}"
+    if not facts.endpoints:
+        return broken(facts, SERVICE, f"{name} has no ready endpoint", "endpoints")
+    behind = ", ".join(f"{each.address}:{each.port}" for each in facts.endpoints)
+    return holds(facts, SERVICE, f"{name} stands for {behind}", "endpoints")

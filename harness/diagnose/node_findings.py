@@ -1,0 +1,132 @@
+"""Whether the nodes are told apart, where they should be, and of one time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network
+from ipaddress import ip_network
+
+from harness.diagnose.facts import Facts
+from harness.probe.workloads import Node
+
+# k0sctl refuses hosts whose clocks differ by more (phase/validate_hosts.go).
+MOST_SKEW_SECONDS = 30.0
+
+
+def duplicate_addresses(nodes: tuple[Node, ...]) -> Mapping[str, tuple[str, ...]]:
+    """Return, by address, the nodes that share it."""
+    by_address: dict[str, list[str]] = {}
+    for node in nodes:
+        for address in node.addresses:
+            by_address.setdefault(address, []).append(node.name)
+    return {address: tuple(names) for address, names in by_address.items() if len(names) > 1}
+
+
+def calico_elsewhere(nodes: tuple[Node, ...]) -> Mapping[str, str]:
+    """Return, by node, the address Calico uses where that is none of the node's InternalIPs."""
+    found = {node.name: node.calico_address.partition("/")[0] for node in nodes}
+    return {
+        node.name: found[node.name]
+        for node in nodes
+        if found[node.name] and node.addresses and found[node.name] not in node.addresses
+    }
+
+
+def stray_addresses(facts: Facts) -> Mapping[str, str]:
+    """Return, by node, what is odd about its InternalIP as its own machine sees it."""
+    odd = {}
+    for node in facts.nodes or ():
+        machine = facts.machine_of(node.name)
+        own = facts.addresses(machine) if machine is not None else None
+        if machine is None or own is None or not node.addresses:
+            continue
+        internal = node.addresses[0]
+        home = {each.address: each for each in own}
+        if internal not in home:
+            odd[node.name] = f"{internal} is no address of {machine}"
+            continue
+        used = {
+            local
+            for local, _ in facts.by_machine.get("api_connections", {}).get(machine, ())
+            if local in home and not home[local].of_cluster
+        }
+        if used and internal not in used:
+            local = min(used)
+            odd[node.name] = (
+                f"{internal} is on {home[internal].interface}, and {machine} reaches the API "
+                f"server from {local} on {home[local].interface}"
+            )
+    return odd
+
+
+def untold_addresses(facts: Facts) -> bool:
+    """Whether a machine did not say its addresses or its way to the API server, while others did.
+
+    Then it is not to be told whether its Node has the right address.
+    """
+    asked = [facts.by_machine.get(name, {}) for name in ("addresses", "api_connections")]
+    machines = {facts.machine_of(node.name) for node in facts.nodes or ()} - {None}
+    return any(seen and machines - set(seen) for seen in asked)
+
+
+def uncovered(facts: Facts) -> tuple[str, ...]:
+    """Return the nodes on whose machines nothing was seen, while on other nodes' there was."""
+    silent = set(facts.lost_machines())
+    machines = {node.name: facts.machine_of(node.name) for node in facts.nodes or ()}
+    without = [name for name, machine in machines.items() if machine is None or machine in silent]
+    return tuple(without) if set(facts.workers) - silent else ()
+
+
+def overlaps(facts: Facts) -> tuple[str, ...] | None:
+    """Return the sentences on networks that overlap; None where none of them is known."""
+    flags = facts.apiserver_flags
+    cidrs = {"the Service CIDR": flags.service_cidr if flags is not None else ""}
+    cidrs["the pods' CIDR"] = facts.cluster_cidr or ""
+    networks = {name: each for name, text in cidrs.items() if (each := _network(text)) is not None}
+    if not networks:
+        return None
+    found = []
+    both = list(networks.items())
+    if len(both) > 1 and both[0][1].overlaps(both[1][1]):
+        found.append(f"{both[0][0]} {both[0][1]} and {both[1][0]} {both[1][1]} overlap")
+    for machine, addresses in facts.by_machine.get("addresses", {}).items():
+        for each in addresses:
+            for name, network in networks.items():
+                if not each.of_cluster and each.network.overlaps(network):
+                    found.append(
+                        f"{each.address} of {machine} ({each.interface}, {each.network}) is in "
+                        f"{name} {network}"
+                    )
+    return tuple(found)
+
+
+def skewed(facts: Facts) -> Mapping[str, float] | None:
+    """Return the machines whose clock differs from most others', with the seconds.
+
+    None where a machine that answered did not say its time, while others did.
+    """
+    clocks = facts.by_machine.get("clock", {})
+    answered = {
+        where
+        for (probe, where), reading in facts.readings.items()
+        if not reading.failed and probe in {"addresses", "apiserver_flags", "agent_log"}
+    }
+    if not clocks:
+        return {}
+    ahead = sorted(each.ahead for each in clocks.values())
+    middle = ahead[len(ahead) // 2]
+    found = {
+        name: round(each.ahead - middle, 1)
+        for name, each in clocks.items()
+        if abs(each.ahead - middle) > MOST_SKEW_SECONDS + each.within
+    }
+    return None if not found and answered - set(clocks) else found
+
+
+def _network(text: str) -> IPv4Network | None:
+    # Dual-stack clusters name several, the first decides.
+    try:
+        network = ip_network(text.partition(",")[0].strip(), strict=False)
+    except ValueError:
+        return None
+    return network if isinstance(network, IPv4Network) else None

@@ -1,0 +1,289 @@
+"""Which flows there are to try in a cluster: pure, from facts to cells.
+
+Ends are what is there anyhow. A flow comes from a machine's own network or from that of a pod that
+runs on it, and goes to what listens: metrics-server and kubelet (10250), CoreDNS (53), the API
+server (6443) and the konnectivity server (8132). Pods on their machine's network are no pod ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.probe.controlplane import AGENT_PORT
+from harness.probe.core import API
+from harness.probe.flow_cells import FlowCell
+from harness.probe.flow_cells import Payload
+from harness.probe.flow_facts import DNS
+from harness.probe.flow_facts import METRICS_SERVER
+from harness.probe.flow_facts import FlowFacts
+from harness.probe.flow_facts import MachineEnd
+from harness.probe.flow_facts import PodEnd
+from harness.probe.flow_facts import ServiceEnd
+from harness.probe.workloads import Node
+from harness.scenario.words import Flow
+from harness.scenario.words import Role
+
+KUBELET_PORT = 10250
+METRICS_SERVER_PORT = 10250
+DNS_PORT = 53
+# Of a large cluster each place tries so many others, not all: a look is to stay short.
+MOST = 6
+# Pods of k0s's own whose image has `true` (usr/bin/true in the images of k0s 1.32); CoreDNS,
+# metrics-server and the konnectivity agents have no program but their own.
+_HAVE_TRUE = ("kube-router", "calico-node", "kube-proxy")
+# What a request is filled up with so that it needs several packets of any size in use.
+FILLER = "pad=" + "0" * 4096
+
+
+def plan(facts: FlowFacts) -> tuple[FlowCell, ...]:
+    """Return the cells in the order of `Flow`; a flow that cannot be tried has one that says so."""
+    planned = [_with_tools(cell, facts) for each in _PLANS for cell in each(facts)]
+    cells: list[FlowCell] = []
+    for flow in Flow:
+        own = [cell for cell in planned if cell.flow is flow]
+        cells += own or [FlowCell(flow, "", "", "", missing=_why_nothing(flow, facts))]
+    return tuple(cells)
+
+
+def _pod_flows(facts: FlowFacts) -> Iterator[FlowCell]:
+    for node, machine in _workers(facts):
+        inhabitants = _ends_on(facts, node)
+        if not inhabitants:
+            continue
+        for target in _pod_targets(facts):
+            source = next((pod for pod in inhabitants if pod != target), None)
+            if target.node == node.name and source is not None:
+                flow = Flow.POD_TO_POD_SAME_NODE
+                yield _to_pod(flow, machine, target, source, node)
+        away = [target for target in _pod_targets(facts) if target.node != node.name]
+        for target in away[:MOST]:
+            flow = Flow.POD_TO_POD_ACROSS_NODES
+            yield _to_pod(flow, machine, target, inhabitants[0], node)
+        for service, backend in _service_targets(facts):
+            # A pod that came back to itself would try its node's hairpin and not the network.
+            source = next((pod for pod in inhabitants if pod.app != backend), None)
+            if source is not None:
+                yield _to_service(Flow.POD_TO_CLUSTER_IP, machine, service, source, node)
+                break
+        for other in _some_nodes(facts, node):
+            yield _to_kubelet(Flow.POD_TO_NODE, machine, other, inhabitants[0], node)
+
+
+def _node_flows(facts: FlowFacts) -> Iterator[FlowCell]:
+    for _, machine in _workers(facts):
+        for target in _pod_targets(facts)[:MOST]:
+            yield _to_pod(Flow.NODE_TO_POD, machine, target)
+        for service, _ in _service_targets(facts)[:1]:
+            yield _to_service(Flow.NODE_TO_CLUSTER_IP, machine, service)
+        for server in facts.servers or ():
+            address, _, port = server.rpartition(":")
+            if address in machine.addresses:
+                continue
+            owner = _owner_of(address, facts)
+            yield FlowCell(
+                Flow.WORKER_TO_APISERVER,
+                machine.machine,
+                f"host {machine.hostname}",
+                f"API server {owner}",
+                address,
+                int(port),
+            )
+            yield FlowCell(
+                Flow.WORKER_TO_KONNECTIVITY,
+                machine.machine,
+                f"host {machine.hostname}",
+                f"konnectivity {owner}",
+                address,
+                AGENT_PORT,
+                Payload.GRPC,
+            )
+
+
+def _controller_flows(facts: FlowFacts) -> Iterator[FlowCell]:
+    for machine in facts.machines:
+        if machine.role is Role.WORKER:
+            continue
+        for target in _pod_targets(facts)[:MOST]:
+            yield _to_pod(Flow.CONTROLLER_TO_POD, machine, target)
+        for service, _ in _service_targets(facts)[:1]:
+            yield _to_service(Flow.CONTROLLER_TO_CLUSTER_IP, machine, service)
+
+
+def _apiserver_flows(facts: FlowFacts) -> Iterator[FlowCell]:
+    for node in (facts.nodes or ())[:MOST]:
+        yield _by_apiserver(
+            f"kubelet {node.name}, proxy",
+            "get",
+            "--raw",
+            f"/api/v1/nodes/{node.name}/proxy/healthz?{FILLER}",
+        )
+        here = [pod for pod in facts.pods or () if pod.node == node.name and pod.containers]
+        if here:
+            (container, *_), path = here[0].containers, f"{here[0].namespace}/pods/{here[0].name}"
+            yield _by_apiserver(
+                f"kubelet {node.name}, logs",
+                "get",
+                "--raw",
+                f"/api/v1/namespaces/{path}/log?tailLines=1&container={container}",
+            )
+        yield _exec(node, here)
+    if any(pod.app == METRICS_SERVER and pod.ready for pod in facts.pods or ()):
+        service = facts.service(METRICS_SERVER)
+        flow = Flow.APISERVER_TO_SERVICE
+        path = f"/apis/metrics.k8s.io/v1beta1?{FILLER}"
+        yield _by_apiserver("aggregation, metrics", "get", "--raw", path, flow=flow)
+        if service is not None:
+            name = f"https:{service.name}:{service.port}"
+            path = f"/api/v1/namespaces/kube-system/services/{name}/proxy/livez?{FILLER}"
+            yield _by_apiserver("Service proxy, metrics", "get", "--raw", path, flow=flow)
+
+
+_PLANS = (_pod_flows, _node_flows, _controller_flows, _apiserver_flows)
+
+
+def _with_tools(cell: FlowCell, facts: FlowFacts) -> FlowCell:
+    """Return the cell, as one that cannot be tried where its machine lacks the tool for it."""
+    machine = next((each for each in facts.machines if each.machine == cell.source), None)
+    wanted = {"curl", "nsenter"} if cell.containers else {"curl"}
+    lacking = sorted(wanted - machine.tools) if machine is not None else []
+    return replace(cell, missing=f"there is no {lacking[0]} on this machine") if lacking else cell
+
+
+def _exec(node: Node, here: Sequence[PodEnd]) -> FlowCell:
+    """Return the cell of `kubectl exec -- true` on the node, in a pod that is known to have it."""
+    target = f"kubelet {node.name}, exec"
+    for pod in here:
+        if pod.app in _HAVE_TRUE and pod.namespace == "kube-system":
+            container = pod.app if pod.app in pod.containers else next(iter(pod.containers))
+            words = ("exec", "-n", pod.namespace, pod.name, "-c", container, "--", "true")
+            return _by_apiserver(target, *words)
+    why = "no pod here is known to have a program for exec"
+    return FlowCell(Flow.APISERVER_TO_KUBELET, API, "API server", target, missing=why)
+
+
+def _by_apiserver(target: str, *request: str, flow: Flow = Flow.APISERVER_TO_KUBELET) -> FlowCell:
+    return FlowCell(flow, API, "API server", target, request=request)
+
+
+def _to_pod(
+    flow: Flow,
+    machine: MachineEnd,
+    target: PodEnd,
+    source: PodEnd | None = None,
+    node: Node | None = None,
+) -> FlowCell:
+    dns = target.app == DNS
+    return FlowCell(
+        flow,
+        machine.machine,
+        _origin(machine, source, node),
+        f"{_short(target)}@{target.node}",
+        target.address,
+        DNS_PORT if dns else METRICS_SERVER_PORT,
+        Payload.DNS if dns else Payload.HTTPS,
+        tuple(source.containers.values()) if source is not None else (),
+    )
+
+
+def _to_service(
+    flow: Flow,
+    machine: MachineEnd,
+    service: ServiceEnd,
+    source: PodEnd | None = None,
+    node: Node | None = None,
+) -> FlowCell:
+    return FlowCell(
+        flow,
+        machine.machine,
+        _origin(machine, source, node),
+        f"Service {service.name}",
+        service.cluster_ip,
+        service.port,
+        Payload.DNS if service.name == DNS else Payload.HTTPS,
+        tuple(source.containers.values()) if source is not None else (),
+    )
+
+
+def _to_kubelet(
+    flow: Flow, machine: MachineEnd, target: Node, source: PodEnd, node: Node
+) -> FlowCell:
+    return FlowCell(
+        flow,
+        machine.machine,
+        _origin(machine, source, node),
+        f"kubelet {target.name}",
+        target.addresses[0],
+        KUBELET_PORT,
+        containers=tuple(source.containers.values()),
+    )
+
+
+def _origin(machine: MachineEnd, source: PodEnd | None, node: Node | None) -> str:
+    if source is None or node is None:
+        return f"host {machine.hostname}"
+    return f"{_short(source)}@{node.name}"
+
+
+def _short(pod: PodEnd) -> str:
+    """Return what a pod is, without its hash: CoreDNS goes by the name that people know."""
+    return "coredns" if pod.app == DNS else pod.app or pod.name
+
+
+def _workers(facts: FlowFacts) -> list[tuple[Node, MachineEnd]]:
+    """Return the Nodes that can be looked from."""
+    found = [(node, facts.machine_of(node)) for node in facts.nodes or ()]
+    return [(node, machine) for node, machine in found if machine is not None]
+
+
+def _ends_on(facts: FlowFacts, node: Node) -> list[PodEnd]:
+    return [pod for pod in facts.pods or () if pod.is_end and pod.node == node.name]
+
+
+def _pod_targets(facts: FlowFacts) -> list[PodEnd]:
+    """Return the pods that are known to listen, metrics-server first: it speaks TLS."""
+    known = [pod for pod in facts.pods or () if pod.is_end and pod.namespace == "kube-system"]
+    return [pod for app in (METRICS_SERVER, DNS) for pod in known if pod.app == app]
+
+
+def _service_targets(facts: FlowFacts) -> list[tuple[ServiceEnd, str]]:
+    """Return the Services with a Ready pod, and that pod's app, metrics-server first."""
+    found = [(app, facts.service(app)) for app in (METRICS_SERVER, DNS)]
+    ready = {pod.app for pod in facts.pods or () if pod.ready}
+    return [(each, app) for app, each in found if each is not None and app in ready]
+
+
+def _some_nodes(facts: FlowFacts, first: Node) -> list[Node]:
+    """Return the Nodes from `first` on, at most `MOST`, so that together all have their turn."""
+    nodes = [node for node in facts.nodes or () if node.addresses]
+    start = nodes.index(first) if first in nodes else 0
+    return [*nodes[start:], *nodes[:start]][:MOST]
+
+
+def _owner_of(address: str, facts: FlowFacts) -> str:
+    owner = next((each for each in facts.machines if address in each.addresses), None)
+    return owner.hostname if owner is not None else address
+
+
+def _why_nothing(flow: Flow, facts: FlowFacts) -> str:
+    """Return why a flow has no cell: what could not be read, else which end is not there."""
+    if facts.unread:
+        return facts.unread[0]
+    controls = any(each.role is not Role.WORKER for each in facts.machines)
+    match flow:
+        case Flow.POD_TO_POD_SAME_NODE:
+            why = "no node has two pods with a network of their own, one of them listening"
+        case Flow.POD_TO_POD_ACROSS_NODES:
+            why = "no two nodes have pods with a network of their own, one of them listening"
+        case Flow.POD_TO_CLUSTER_IP:
+            why = "no Service has a Ready pod, or no other pod with a network of its own is there"
+        case Flow.CONTROLLER_TO_POD | Flow.CONTROLLER_TO_CLUSTER_IP if not controls:
+            why = "no controller can be looked from"
+        case Flow.APISERVER_TO_SERVICE:
+            why = "metrics-server has no Ready pod"
+        case Flow.WORKER_TO_APISERVER | Flow.WORKER_TO_KONNECTIVITY if not facts.servers:
+            why = "no API server has registered itself"
+        case _:
+            why = "no node can be looked from, or nothing that listens is there"
+    return why

@@ -1,0 +1,152 @@
+"""HTTPS requests from a machine and from its pods: health, and requests that fill their packets.
+
+What a pod reaches is asked from its network namespace, with the machine's own curl: a firewall may
+treat pods and their machine differently, and nothing is made in the cluster for it. curl is used
+with -k: metrics-server signs its own certificate, and what is asked is the network.
+A TCP connection is opened by packets of 60 bytes; only what follows shows that large ones are lost.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.evidence.reading import Reading
+from harness.probe.core import Probe
+from harness.probe.core import UnreadableError
+from harness.probe.core import require_ended
+
+# As long as the aggregator waits.
+SECONDS = 5
+# Several full packets of any Ethernet, far below what Go's server takes as header (1 MiB).
+FILL_BYTES = 8000
+# A connection has a local port; curl 7.88 gives no time of it while TLS is under way.
+_WRITE = r"%{http_code} %{local_port} %{time_appconnect}\n"
+# curl's statuses for programs that are not there are the shell's.
+_NO_CURL = 127
+_CANNOT_CONNECT = 7
+_CODE = re.compile(r"(?:^|\s|\n)(\d{3})$")
+_OK = "200"
+_NOTHING = "000"
+
+
+@dataclass(frozen=True)
+class Health:
+    """What metrics-server answers on its own node: the statuses of /livez and /readyz, 0 for none.
+
+    `failing` are the checks that /readyz names as failed.
+    """
+
+    livez: int
+    readyz: int
+    failing: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class Payload:
+    """How a request of several full packets fared: TCP connected, TLS up, answered.
+
+    `refused` is a connection that was turned down rather than lost.
+    """
+
+    machine: str
+    target: str
+    connected: bool
+    tls: bool
+    answered: bool
+    text: str
+    refused: bool = False
+
+
+def health_probe(machine: str, address: str, port: int) -> Probe[Health]:
+    """Return the probe of /livez and /readyz of the pod `address`, from its own node."""
+    place = f"https://{address}:{port}"
+    argv = (
+        *("curl", "-sSk", "--max-time", str(SECONDS), "-w", r" %{http_code}\n"),
+        *(f"{place}/livez", f"{place}/readyz"),
+    )
+    return Probe(f"health:{address}", machine, argv, parse_health, deadline=2.0 * SECONDS + 2)
+
+
+def parse_health(reading: Reading) -> Health:
+    """Return both statuses; that nothing answers is a value."""
+    _require_curl(reading)
+    codes: list[int] = []
+    failing: list[str] = []
+    for line in reading.stdout.splitlines():
+        if line.startswith("[-]"):
+            failing.append(line[3:].split()[0])
+        if (found := _CODE.search(line)) is not None:
+            codes.append(int(found.group(1)))
+    livez, readyz, *_ = (*codes, 0, 0)
+    return Health(livez, readyz, tuple(failing), _said(reading))
+
+
+def payload_probe(machine: str, address: str, port: int) -> Probe[Payload]:
+    """Return the probe of a large request from `machine` to metrics-server at `address:port`."""
+    argv = ("sh", "-c", _request(address, port))
+    name = f"payload:{address}:{port}"
+    return Probe(name, machine, argv, parse_payload, deadline=SECONDS + 3.0)
+
+
+def agent_payload_probe(machine: str, address: str, port: int) -> Probe[Payload]:
+    """Return the probe of a large request to metrics-server from a worker's konnectivity agent."""
+    name = f"agent_payload:{address}:{port}"
+    return _in_pod(name, machine, "proxy-agent", _request(address, port))
+
+
+def agent_server_probe(machine: str, address: str, port: int) -> Probe[Payload]:
+    """Return the probe of the konnectivity server from a worker's konnectivity agent."""
+    name = f"agent_server:{address}:{port}"
+    return _in_pod(name, machine, "proxy-agent", _request(address, port))
+
+
+def kubelet_probe(machine: str, address: str, port: int) -> Probe[Payload]:
+    """Return the probe of a kubelet from metrics-server's pod, which runs on `machine`."""
+    name = f"kubelet:{address}:{port}"
+    return _in_pod(name, machine, "metrics-server", _request(address, port))
+
+
+def _request(address: str, port: int) -> str:
+    fill = f"$(head -c {FILL_BYTES} /dev/zero | tr '\\0' x)"
+    return (
+        f"curl -sSk --max-time {SECONDS} -o /dev/null -w '{_WRITE}' "
+        f'-H "X-Fill: {fill}" https://{address}:{port}/livez'
+    )
+
+
+def _in_pod(name: str, machine: str, program: str, request: str) -> Probe[Payload]:
+    """Return the probe of a request from the network namespace of `program` in its pod."""
+    argv = ("sh", "-c", f'nsenter -t "$(pgrep -o -x {program})" -n {request}')
+    return Probe(name, machine, argv, parse_payload, sudo=True, deadline=SECONDS + 3.0)
+
+
+def parse_payload(reading: Reading) -> Payload:
+    """Return how far the request came."""
+    _require_curl(reading)
+    target = reading.probe.partition(":")[2]
+    words = reading.stdout.split()
+    if len(words) < 3:  # noqa: PLR2004  # the three of _WRITE
+        raise UnreadableError(f"curl on {reading.where} printed no figures: {_said(reading)}")
+    code, port, tls = words[:3]
+    return Payload(
+        reading.where,
+        target,
+        connected=int(port) > 0,
+        tls=float(tls) > 0,
+        answered=code != _NOTHING,
+        text=_said(reading) or f"HTTP {code}",
+        refused=reading.returncode == _CANNOT_CONNECT,
+    )
+
+
+def _require_curl(reading: Reading) -> None:
+    require_ended(reading)
+    if reading.returncode == _NO_CURL or "curl: not found" in reading.stderr:
+        raise UnreadableError(f"there is no curl on {reading.where}")
+
+
+def _said(reading: Reading) -> str:
+    lines = reading.stderr.strip().splitlines()
+    return lines[-1] if lines else ""

@@ -1,0 +1,110 @@
+"""What a machine says of itself: its time, its addresses and networks, its k0s."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Network
+
+from harness.evidence.reading import Reading
+from harness.probe.core import Probe
+from harness.probe.core import UnreadableError
+from harness.probe.core import require_json
+from harness.probe.core import require_success
+
+# Interfaces that k0s and its network providers make: their addresses are the cluster's own
+# (internal/pkg/iface/iface.go at v1.32.3+k0s.0, and Calico's tunnels).
+_CLUSTER_INTERFACE = re.compile(
+    r"lo$|kube-|kube_|cni|cali|veth|tunl|tun-|vxlan|flannel|dummyvip|nodelocaldns|wireguard\.cali"
+)
+# k0s's default; another one costs this one fact.
+API_PORT = 6443
+_VERSION = re.compile(r"^v\d+\.\d+\.\d+\S*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How far a machine's clock is ahead of this host's, in seconds, give or take `within`."""
+
+    machine: str
+    ahead: float
+    within: float
+
+
+@dataclass(frozen=True)
+class Address:
+    """One IPv4 address of a machine, with its network and the interface it is on."""
+
+    address: str
+    network: IPv4Network
+    interface: str
+    mtu: int
+
+    @property
+    def of_cluster(self) -> bool:
+        """Whether the interface is one that k0s or its network provider made."""
+        return _CLUSTER_INTERFACE.match(self.interface) is not None
+
+
+def clock_probe(machine: str) -> Probe[Clock]:
+    """Return the probe of the machine's time, in seconds since 1970."""
+    return Probe("clock", machine, ("date", "+%s.%N"), parse_clock)
+
+
+def parse_clock(reading: Reading) -> Clock:
+    """Return the difference, taking the machine to have answered in the middle of the look."""
+    # busybox knows no %N and prints it as it stands.
+    there = float(require_success(reading).strip().removesuffix(".%N"))
+    here = datetime.fromisoformat(reading.at).timestamp() + reading.duration / 2
+    return Clock(reading.where, round(there - here, 1), reading.duration / 2 + 1)
+
+
+def addresses_probe(machine: str) -> Probe[tuple[Address, ...]]:
+    """Return the probe of the machine's IPv4 addresses."""
+    return Probe("addresses", machine, ("ip", "-json", "-4", "address"), parse_addresses)
+
+
+def parse_addresses(reading: Reading) -> tuple[Address, ...]:
+    """Return the addresses of all interfaces, loopback's too."""
+    return tuple(
+        Address(
+            each["local"],
+            ipaddress.IPv4Network((each["local"], each["prefixlen"]), strict=False),
+            link["ifname"],
+            link.get("mtu", 0),
+        )
+        for link in require_json(reading)
+        for each in link.get("addr_info") or []
+    )
+
+
+def api_connections_probe(machine: str) -> Probe[tuple[tuple[str, str], ...]]:
+    """Return the probe of a worker's open connections to the API server."""
+    argv = ("ss", "-Htn", "state", "established", f"( dport = :{API_PORT} )")
+    return Probe("api_connections", machine, argv, parse_api_connections)
+
+
+def parse_api_connections(reading: Reading) -> tuple[tuple[str, str], ...]:
+    """Return the machine's own address and the API server's, of each connection, once."""
+    found: dict[tuple[str, str], None] = {}
+    for line in require_success(reading).splitlines():
+        # The columns of ss -Htn state established: two queues, local, peer.
+        _, _, local, peer, *_ = line.split()
+        found[local.rpartition(":")[0], peer.rpartition(":")[0]] = None
+    return tuple(found)
+
+
+def k0s_version_probe(machine: str) -> Probe[str]:
+    """Return the probe of the k0s that is installed on a machine."""
+    # k0sctl installs k0s for root and its group only.
+    return Probe("k0s_version", machine, ("k0s", "version"), parse_k0s_version, sudo=True)
+
+
+def parse_k0s_version(reading: Reading) -> str:
+    """Return the version, such as `v1.32.3+k0s.0`."""
+    found = _VERSION.search(require_success(reading))
+    if found is None:
+        raise UnreadableError(f"k0s version on {reading.where} names no version")
+    return found.group()

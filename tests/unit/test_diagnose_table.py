@@ -1,0 +1,149 @@
+"""Every recorded cause is named again from its readings, and from all but one of them.
+
+`tests/recordings/diagnosis/CAUSE/N.jsonl` is one walk up the ladder each, as `k0s-harness diagnose
+--save` wrote it while the cause stood on a real cluster.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from harness.diagnose import facts
+from harness.diagnose import hops_inside
+from harness.diagnose import hops_way
+from harness.diagnose.causes import diagnose
+from harness.diagnose.model import Confidence
+from harness.diagnose.rules import RULES
+from harness.evidence.reading import Reading
+from harness.evidence.redaction import redact
+from harness.report import diagnosis as report
+from harness.scenario.words import Cause
+
+FOLDER = Path(__file__).parents[1] / "recordings/diagnosis"
+SCHEMA = Path(__file__).parents[2] / "schema/diagnosis.schema.json"
+# Where each cause breaks the way first, of the hops that its recordings can show.
+FIRST_BROKEN = {
+    Cause.HEALTHY: {None},
+    Cause.SETTLING: {
+        hops_inside.NODES,
+        hops_inside.BACKEND,
+        hops_inside.ALIVE,
+        hops_inside.SCRAPING,
+        hops_inside.SERVICE,
+        hops_way.TUNNEL,
+        hops_way.CONDITION,
+        hops_way.DATA,
+    },
+    Cause.APISERVER_UNREACHABLE: {hops_inside.CLUSTER},
+    Cause.NODE_NOT_READY: {hops_inside.NODES},
+    Cause.NODE_ADDRESSES_WRONG: {hops_inside.NODES},
+    Cause.NETWORKS_OVERLAP: {hops_inside.NODES},
+    Cause.CLOCK_SKEW: {hops_inside.NODES},
+    Cause.METRICS_SERVER_MISSING: {hops_inside.BACKEND},
+    Cause.IMAGE_MISSING: {hops_inside.BACKEND},
+    Cause.APISERVICE_MISSING: {hops_way.CONDITION},
+    Cause.KUBELET_UNREACHABLE_FROM_PODS: {hops_inside.SCRAPING},
+    Cause.KUBELET_CERTIFICATES_NOT_APPROVED: {hops_inside.SCRAPING},
+    Cause.NODE_NOT_SCRAPED: {hops_inside.SCRAPING, hops_way.DATA},
+    Cause.METRICS_SERVER_NOT_READY: {
+        hops_inside.BACKEND,
+        hops_inside.ALIVE,
+        hops_inside.SERVICE,
+    },
+    Cause.TUNNEL_DOWN: {hops_way.TUNNEL},
+    Cause.AGENTS_CANNOT_CONNECT: {hops_way.TUNNEL},
+    Cause.AGENT_MISSING: {hops_way.TUNNEL},
+    Cause.NO_ROUTE_TO_SERVICE_NETWORK: {hops_way.ROUTE},
+    Cause.NO_ROUTE_TO_POD_NETWORK: {hops_way.ROUTE},
+    Cause.WAY_TO_SERVICE_BLOCKED: {hops_way.DIAL, hops_way.PATH},
+    Cause.CROSS_NODE_TRAFFIC_CUT: {hops_inside.SCRAPING, hops_way.DIAL, hops_way.PATH},
+    Cause.LARGE_PACKETS_LOST: {hops_inside.SCRAPING, hops_way.LARGE},
+}
+RECORDED = sorted(FOLDER.glob("*/*.jsonl"))
+
+
+def readings_of(path: Path) -> tuple[Reading, ...]:
+    return tuple(Reading.from_dict(json.loads(line)) for line in path.read_text().splitlines())
+
+
+def recorded(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+@pytest.fixture(autouse=True)
+def read_once(monkeypatch):
+    """Read each reading once: the walks of a mutation check differ in one."""
+    observe = facts.observe
+    known = {}
+
+    def observe_once(parse, reading):
+        key = (parse, id(reading))
+        if key not in known:
+            # The reading is kept, so that no other one gets its id.
+            known[key] = (reading, observe(parse, reading))
+        return known[key][1]
+
+    monkeypatch.setattr(facts, "observe", observe_once)
+
+
+every_case = pytest.mark.parametrize("path", RECORDED, ids=recorded)
+
+
+@every_case
+def test_the_cause_is_named_with_its_first_broken_hop(path):
+    found = diagnose(readings_of(path))
+    assert found.cause == path.parent.name
+    assert found.first_broken_hop in FIRST_BROKEN[found.cause]
+    assert found.also == ()
+    assert found.confidence is Confidence.HIGH, found.not_seen
+
+
+@every_case
+def test_any_single_missing_reading_gives_the_same_cause_or_none(path):
+    readings = readings_of(path)
+    whole = diagnose(readings)
+    for missing in readings:
+        found = diagnose(each for each in readings if each is not missing)
+        said = f"without {missing.probe} on {missing.where}: {found.cause}, {found.not_seen}"
+        assert found.cause in {whole.cause, Cause.UNKNOWN}, said
+        if found.cause is Cause.UNKNOWN:
+            assert found.confidence is Confidence.LOW, said
+
+
+@every_case
+def test_a_machine_of_which_nothing_is_seen_never_gives_another_cause_with_confidence(path):
+    readings = readings_of(path)
+    whole = diagnose(readings)
+    for machine in {each.where for each in readings} - {"api"}:
+        found = diagnose(each for each in readings if each.where != machine)
+        known = found.cause in {whole.cause, Cause.UNKNOWN}
+        assert known or found.confidence is Confidence.LOW, f"without {machine}: {found.cause}"
+
+
+@every_case
+def test_what_is_printed_is_short_first_and_keeps_to_its_schema(path):
+    found = diagnose(readings_of(path))
+    lines = report.head(found)
+    assert len(lines) <= 12
+    assert lines[0].startswith(f"cause: {found.cause} (")
+    assert any(line.startswith("check again: ") for line in lines)
+    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
+    assert [error.message for error in validator.iter_errors(report.document(found))] == []
+
+
+@every_case
+def test_a_recording_holds_nothing_that_redaction_would_take_out(path):
+    for line in path.read_text().splitlines():
+        assert redact(line) == line
+
+
+def test_every_cause_that_a_rule_can_name_has_its_hop_in_the_table():
+    assert {rule.cause for rule in RULES} == set(FIRST_BROKEN) == set(Cause) - {Cause.UNKNOWN}
+
+
+def test_the_schema_file_is_the_models():
+    assert SCHEMA.read_text() == report.schema_text()
