@@ -26,7 +26,10 @@ SETTLE_SECONDS = 40.0
 
 def presumes_metrics_server(expectation: scenario.Expectation) -> bool:
     """Whether the expectation says something of a cluster whose metrics-server pod is Ready."""
-    return isinstance(expectation, (scenario.Apiservice, scenario.TopNodes, scenario.Diagnosis))
+    return isinstance(
+        expectation,
+        (scenario.Apiservice, scenario.TopNodes, scenario.Diagnosis, scenario.Reachability),
+    )
 
 
 def settle_seconds(expectation: scenario.Expectation) -> float:
@@ -88,9 +91,12 @@ def sample(expectation: scenario.Expectation, reading: Reading, nodes: tuple[str
 
 def sample_diagnosis(expectation: scenario.Diagnosis, diagnosis: Diagnosis, at: float) -> Sample:
     """Return a diagnosis made at `at` as `expectation` sees it."""
-    match = Match.MATCH if diagnosis.cause is expectation.cause else Match.MISMATCH
+    named = diagnosis.cause is expectation.cause and set(expectation.also) <= set(diagnosis.also)
+    match = Match.MATCH if named else Match.MISMATCH
     first = diagnosis.first_broken_hop
-    text = f"{diagnosis.cause} ({diagnosis.confidence} confidence)"
+    text = f"{diagnosis.cause} ({diagnosis.confidence} confidence)" + "".join(
+        f", also {cause}" for cause in diagnosis.also
+    )
     full = text + (f", first broken hop: {first}" if first else "")
     return Sample(at, match, full, state=diagnosis.cause)
 

@@ -53,6 +53,20 @@ def judge(
     return Judgement(Verdict.MET, text, text)
 
 
+def expected(found: Judgement | None, *, whole: bool, partial: bool) -> Judgement:
+    """Return how a round that came to `found` (None while it lasts) stands to what is expected.
+
+    `partial` says whether some of its connections were opened and others were not: that, and not a
+    way that is closed altogether, is what `whole: false` expects.
+    """
+    if found is None:
+        return Judgement(None, "connecting", "nothing was seen")
+    if found.verdict is Verdict.INCONCLUSIVE or whole:
+        return found
+    met = found.verdict is Verdict.NOT_MET and partial
+    return replace(found, verdict=Verdict.MET if met else Verdict.NOT_MET)
+
+
 def combine(held: Judgement, connected: Judgement | None) -> Judgement:
     """Return a hold that was met as it stands with the round of connections, open until it ends."""
     if connected is None:

@@ -213,6 +213,32 @@ def test_a_diagnosis_matches_its_own_cause_and_no_other(recording, name, cause):
 
 
 @pytest.mark.parametrize(
+    ("also", "found", "match"),
+    [
+        ({}, (), Match.MATCH),
+        ({}, (Cause.CLOCK_SKEW,), Match.MATCH),
+        ({"also": (Cause.CLOCK_SKEW,)}, (Cause.CLOCK_SKEW,), Match.MATCH),
+        ({"also": (Cause.CLOCK_SKEW,)}, (Cause.AGENT_MISSING, Cause.CLOCK_SKEW), Match.MATCH),
+        ({"also": (Cause.CLOCK_SKEW,)}, (), Match.MISMATCH),
+        (
+            {"also": (Cause.CLOCK_SKEW, Cause.AGENT_MISSING)},
+            (Cause.CLOCK_SKEW,),
+            Match.MISMATCH,
+        ),
+    ],
+)
+def test_second_causes_that_are_expected_must_all_be_named(recording, also, found, match):
+    diagnosed = replace(diagnose(recording("konnectivity-off/broken")), also=found)
+    wanted = Diagnosis(cause=diagnosed.cause, **also)
+    judged = sample_diagnosis(wanted, diagnosed, at=7.0)
+    assert judged.match is match
+    assert all(f", also {each}" in judged.text for each in found)
+    # A second cause alone is not the first one.
+    other = Diagnosis(cause=Cause.CLOCK_SKEW)
+    assert sample_diagnosis(other, diagnosed, at=7.0).match is Match.MISMATCH
+
+
+@pytest.mark.parametrize(
     ("expectation", "seconds"),
     [
         (UNAVAILABLE, SETTLE_SECONDS),
@@ -236,12 +262,12 @@ def test_the_settling_outlasts_a_resync_and_the_probe_of_the_aggregator():
 
 def test_each_kind_that_is_a_stream_has_the_probe_of_what_it_names():
     named = Apiservice(name="v1beta1.example.test", available=True)
-    assert probe_for(named).argv == (
-        *("kubectl", "get", "apiservice", "v1beta1.example.test", "-o", "json"),
-    )
+    asked = "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.example.test"
+    assert probe_for(named).argv == ("kubectl", "get", "--raw", asked)
     assert probe_for(COMPLETE).argv == ("kubectl", "top", "nodes")
     elsewhere = Pods(selector="app=x", namespace="default", ready=0)
-    assert probe_for(elsewhere).argv[2:6] == ("pods", "-n", "default", "-l")
+    asked = "/api/v1/namespaces/default/pods?labelSelector=app%3Dx"
+    assert probe_for(elsewhere).argv == ("kubectl", "get", "--raw", asked)
     assert probe_for(Diagnosis(cause=Cause.HEALTHY)) is None
     assert probe_for(Apply(outcome=ApplyOutcome.REFUSED)) is None
 

@@ -8,6 +8,7 @@ from harness.check.model import Judgement
 from harness.check.model import Verdict
 from harness.check.reachability import CONNECTIONS
 from harness.check.reachability import combine
+from harness.check.reachability import expected
 from harness.check.reachability import judge
 from harness.probe import controlplane
 from harness.probe import dials
@@ -120,3 +121,32 @@ def test_a_hold_counts_for_as_much_as_its_connections(verdict):
     assert combined.verdict is verdict
     assert combined.explanation == "reached after 27s; the connections"
     assert combined.observed == "True Passed"
+
+
+WHOLE = Judgement(Verdict.MET, "20 of 20", "20 of 20")
+LOST = Judgement(Verdict.NOT_MET, "partial: 10 of 20", "partial: 10 of 20")
+UNREAD = Judgement(Verdict.INCONCLUSIVE, "not every connection could be tried", "no SSH")
+
+
+@pytest.mark.parametrize(
+    ("found", "whole", "partial", "verdict"),
+    [
+        (WHOLE, True, False, Verdict.MET),
+        (LOST, True, True, Verdict.NOT_MET),
+        (WHOLE, False, False, Verdict.NOT_MET),
+        (LOST, False, True, Verdict.MET),
+        # Closed altogether is another failure than some of it.
+        (LOST, False, False, Verdict.NOT_MET),
+        (UNREAD, True, False, Verdict.INCONCLUSIVE),
+        (UNREAD, False, True, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_round_is_compared_with_what_is_expected_of_it(found, whole, partial, verdict):
+    judged = expected(found, whole=whole, partial=partial)
+    assert judged.verdict is verdict
+    assert (judged.explanation, judged.observed) == (found.explanation, found.observed)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_expected_of_a_round_that_lasts_is_open(whole):
+    assert expected(None, whole=whole, partial=False).verdict is None

@@ -1,0 +1,226 @@
+"""Interfaces of a machine: taken down, and given another MTU.
+
+IPv4 addresses stay on an interface that is down, but its routes go, all but those that the kernel
+itself makes when it is up again. What manages the network (networkd on the virtual machines) may
+take the addresses as well and ask for new ones. So all that was there is put back, address by
+address and route by route; what is there already is replaced by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from harness.change.addresses import Addresses
+from harness.change.addresses import SshWay
+from harness.change.addresses import machines
+from harness.change.model import Action
+from harness.change.model import Before
+from harness.change.model import Check
+from harness.change.model import Command
+from harness.change.model import Step
+from harness.errors import InconclusiveError
+from harness.evidence.reading import Reading
+from harness.probe.core import Probe
+from harness.probe.core import require_json
+from harness.scenario import changes
+
+Entry = Mapping[str, Any]
+
+# networkd asks for an address again after it saw the interface come up.
+UP_SECONDS = 15.0
+# `valid_life_time` of an address that never expires.
+FOREVER = 2**32 - 1
+
+
+def link_probe(machine: str, interface: str) -> Probe[Entry]:
+    """Return the probe of an interface: flags, MTU and IPv4 addresses."""
+    argv = ("ip", "-json", "address", "show", "dev", interface)
+    return Probe(f"link:{interface}", machine, argv, parse_link)
+
+
+def routes_probe(machine: str, interface: str) -> Probe[Sequence[Entry]]:
+    """Return the probe of the routes through an interface, in all tables."""
+    argv = ("ip", "-4", "-json", "route", "show", "table", "all", "dev", interface)
+    return Probe(f"routes:{interface}", machine, argv, parse_routes)
+
+
+def parse_link(reading: Reading) -> Entry:
+    """Return ip's entry of the interface, its IPv6 addresses left out."""
+    (entry,) = require_json(reading)
+    addresses = [each for each in entry["addr_info"] if each["family"] == "inet"]
+    return {**entry, "addr_info": addresses}
+
+
+def parse_routes(reading: Reading) -> Sequence[Entry]:
+    """Return the routes; ip leaves out the interface that it was asked for."""
+    return [{**each, "dev": reading.argv[-1]} for each in require_json(reading)]
+
+
+def looks(change: changes.NicDown | changes.Mtu, addresses: Addresses) -> tuple[Probe[Any], ...]:
+    """Return what is to be read before: the interface, its addresses and its routes."""
+    return tuple(
+        probe
+        for machine in machines(change.machine, addresses)
+        for probe in (
+            link_probe(machine, change.interface),
+            routes_probe(machine, change.interface),
+        )
+    )
+
+
+def nic_down(change: changes.NicDown, addresses: Addresses, before: Before) -> Action:
+    """Return the action.
+
+    Where SSH comes in by the interface it takes the second way; raises `InconclusiveError` where
+    there is none.
+    """
+    where = machines(change.machine, addresses)
+    interface = change.interface
+    undo: list[Step] = []
+    aside: set[str] = set()
+    for machine in where:
+        link = before.value(link_probe(machine, interface))
+        routes = before.value(routes_probe(machine, interface))
+        if _carries(link, addresses.ssh.get(machine)):
+            aside.add(machine)
+            if _carries(link, addresses.second_ssh.get(machine)):
+                raise InconclusiveError(
+                    f"Taking {interface} of {machine} down",
+                    "the harness reaches the machine through it alone, and could not take that"
+                    " back",
+                )
+        undo.append(Command(machine, ("ip", "link", "set", "dev", interface, "up")))
+        undo += [
+            Command(machine, ("ip", "address", "replace", *words))
+            for words in address_words(interface, link)
+        ]
+        undo += [
+            Command(machine, ("ip", "route", "replace", *words)) for words in route_words(routes)
+        ]
+        undo += [_check_link(machine, interface, link), _check_routes(machine, interface, routes)]
+    return Action(
+        text=f"take {interface} of {', '.join(where)} down",
+        do=tuple(
+            Command(machine, ("ip", "link", "set", "dev", interface, "down")) for machine in where
+        ),
+        undo=tuple(undo),
+        check=tuple(_check_down(machine, interface) for machine in where),
+        reconnect=where,
+        aside=frozenset(aside),
+    )
+
+
+def mtu(change: changes.Mtu, addresses: Addresses, before: Before) -> Action:
+    """Return the action; the harness's own connections are opened anew, for their segments' size.
+
+    A packet that is too long for the interface of its receiver may be lost without a word.
+    """
+    where = machines(change.machine, addresses)
+    interface = change.interface
+    was = {machine: before.value(link_probe(machine, interface))["mtu"] for machine in where}
+    return Action(
+        text=f"MTU of {interface} on {', '.join(where)}: {change.size}",
+        do=tuple(_set_mtu(machine, interface, change.size) for machine in where),
+        undo=tuple(
+            step
+            for machine in where
+            for step in (
+                _set_mtu(machine, interface, was[machine]),
+                _check_mtu(machine, interface, was[machine]),
+            )
+        ),
+        check=tuple(_check_mtu(machine, interface, change.size) for machine in where),
+        reconnect=where,
+    )
+
+
+def address_words(interface: str, link: Entry) -> tuple[tuple[str, ...], ...]:
+    """Return the arguments of `ip address replace` that put an interface's addresses back."""
+    words: list[tuple[str, ...]] = []
+    for each in link["addr_info"]:
+        options: list[str] = []
+        if "broadcast" in each:
+            options += ["broadcast", each["broadcast"]]
+        if each["valid_life_time"] != FOREVER:
+            options += ["valid_lft", str(each["valid_life_time"])]
+            options += ["preferred_lft", str(each["preferred_life_time"])]
+        where = ("dev", interface, "scope", each["scope"])
+        words.append((f"{each['local']}/{each['prefixlen']}", *where, *options))
+    return tuple(words)
+
+
+def route_words(routes: Sequence[Entry]) -> tuple[tuple[str, ...], ...]:
+    """Return the arguments of `ip route replace` for the routes that the kernel does not make.
+
+    Those without a gateway come first: a gateway has to be reachable before it is named.
+    """
+    own = [each for each in routes if each.get("protocol") != "kernel"]
+    return tuple(
+        _words(each) for each in sorted(own, key=lambda each: "gateway" in each or "via" in each)
+    )
+
+
+def _carries(link: Entry, way: SshWay | None) -> bool:
+    """Whether the way to the machine leads through the interface; one not seen may."""
+    return way is None or any(each["local"] == str(way.server) for each in link["addr_info"])
+
+
+def _words(route: Entry) -> tuple[str, ...]:
+    words = [*([route["type"]] if "type" in route else []), str(route["dst"])]
+    for key, option in (
+        ("gateway", "via"),
+        ("dev", "dev"),
+        ("table", "table"),
+        ("protocol", "proto"),
+        ("scope", "scope"),
+        ("prefsrc", "src"),
+        ("metric", "metric"),
+    ):
+        if key in route:
+            words += [option, str(route[key])]
+    # linkdown and dead are what the kernel says of it, onlink what it was told.
+    return (*words, *(flag for flag in route.get("flags", ()) if flag == "onlink"))
+
+
+def _set_mtu(machine: str, interface: str, size: int) -> Command:
+    return Command(machine, ("ip", "link", "set", "dev", interface, "mtu", str(size)))
+
+
+def _check_down(machine: str, interface: str) -> Check:
+    def wrong(link: Entry) -> str | None:
+        return f"{interface} of {machine} is up" if "UP" in link["flags"] else None
+
+    return Check(f"{interface} of {machine} is down", link_probe(machine, interface), wrong)
+
+
+def _check_mtu(machine: str, interface: str, size: int) -> Check:
+    def wrong(link: Entry) -> str | None:
+        return None if link["mtu"] == size else f"it is {link['mtu']}"
+
+    what = f"the MTU of {interface} on {machine} is {size}"
+    return Check(what, link_probe(machine, interface), wrong)
+
+
+def _check_link(machine: str, interface: str, was: Entry) -> Check:
+    def essence(link: Entry) -> tuple[object, ...]:
+        addresses = {(each["local"], each["prefixlen"]) for each in link["addr_info"]}
+        return "UP" in link["flags"], link["mtu"], addresses
+
+    def wrong(link: Entry) -> str | None:
+        return None if essence(link) == essence(was) else f"it is {essence(link)}"
+
+    what = f"{interface} of {machine} is up, with its addresses"
+    return Check(what, link_probe(machine, interface), wrong, within=UP_SECONDS)
+
+
+def _check_routes(machine: str, interface: str, were: Sequence[Entry]) -> Check:
+    wanted = {_words(each) for each in were}
+
+    def wrong(routes: Sequence[Entry]) -> str | None:
+        differing = sorted(wanted ^ {_words(each) for each in routes})
+        return f"{' '.join(differing[0])} differs" if differing else None
+
+    what = f"the routes through {interface} of {machine} are as before"
+    return Check(what, routes_probe(machine, interface), wrong, within=UP_SECONDS)

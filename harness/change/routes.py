@@ -1,0 +1,211 @@
+"""Static routes and blackhole routes, in a machine's main table.
+
+kube-router writes routes of its own (protocol 17) and brings back those that go; it does not touch
+others. So a route of ours never takes the place of one that is there: it has a prefix of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from ipaddress import IPv4Network
+from typing import Any
+
+from harness.change.addresses import Addresses
+from harness.change.addresses import address
+from harness.change.addresses import machines
+from harness.change.addresses import resolve
+from harness.change.addresses import spare_ssh
+from harness.change.model import Action
+from harness.change.model import Before
+from harness.change.model import Check
+from harness.change.model import Command
+from harness.errors import InconclusiveError
+from harness.evidence.reading import Reading
+from harness.probe.core import Probe
+from harness.probe.core import UnreadableError
+from harness.probe.core import require_ended
+from harness.probe.core import require_json
+from harness.scenario import changes
+
+# Tells our routes from those of the kernel, of DHCP and of the CNI plugin.
+PROTOCOL = "static"
+BLACKHOLE = "blackhole"
+HOST_BITS = 32
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The way a kernel would send a packet: by a gateway and an interface, or nowhere."""
+
+    gateway: str = ""
+    device: str = ""
+    dropped: bool = False
+
+    def text(self) -> str:
+        """Return the way in a few words."""
+        if self.dropped:
+            return "dropped by a blackhole"
+        return f"sent via {self.gateway or 'no gateway'} dev {self.device}"
+
+
+def main_table_probe(machine: str) -> Probe[Sequence[Mapping[str, Any]]]:
+    """Return the probe of a machine's main table."""
+    argv = ("ip", "-4", "-json", "route", "show", "table", "main")
+    return Probe("main_table", machine, argv, _parse_table)
+
+
+def taken_probe(machine: str, destination: IPv4Address) -> Probe[Taken]:
+    """Return the probe of the way that the kernel of `machine` takes to `destination`."""
+    argv = ("ip", "-4", "-json", "route", "get", str(destination))
+    return Probe(f"way:{destination}", machine, argv, parse_taken)
+
+
+def parse_taken(reading: Reading) -> Taken:
+    """Return the way: of a blackhole the kernel says that the address is no valid argument."""
+    require_ended(reading)
+    if reading.returncode != 0:
+        if "Invalid argument" in reading.stderr:
+            return Taken(dropped=True)
+        raise UnreadableError(f"ip route get on {reading.where}: {reading.stderr.strip()}")
+    route = json.loads(reading.stdout)[0]
+    return Taken(route.get("gateway", ""), route.get("dev", ""))
+
+
+def looks(
+    change: changes.Route | changes.BlackholeRoute, addresses: Addresses
+) -> tuple[Probe[Any], ...]:
+    """Return what is to be read before: the tables that the routes go into."""
+    return tuple(main_table_probe(machine) for machine in machines(change.machine, addresses))
+
+
+def route(change: changes.Route, addresses: Addresses, before: Before) -> Action:
+    """Return the action of a route through another machine."""
+    gateway = address(change.via, addresses)
+    commands: list[Command] = []
+    undo: list[Command] = []
+    checks: list[Check] = []
+    networks = resolve(change.to, addresses)
+    where = machines(change.machine, addresses)
+    for machine in where:
+        spare_ssh(machine, networks, addresses)
+        table = before.value(main_table_probe(machine))
+        for network in networks:
+            if network in _prefixes(table):
+                raise InconclusiveError(
+                    f"Adding a route to {network} on {machine}",
+                    "the machine has one to that very network already",
+                )
+            words = (str(network), "via", str(gateway), "proto", PROTOCOL)
+            commands.append(Command(machine, ("ip", "route", "add", *words)))
+            undo.append(Command(machine, ("ip", "route", "del", *words)))
+            checks.append(_check_gateway(machine, _sample(network, table), gateway))
+    text = f"route to {_names(networks)} via {gateway} ({change.via}) on {', '.join(where)}"
+    return Action(text, tuple(commands), tuple(reversed(undo)), tuple(checks))
+
+
+def blackhole(change: changes.BlackholeRoute, addresses: Addresses, before: Before) -> Action:
+    """Return the action of routes that drop what goes to a place.
+
+    A route that is more specific than ours would win, so each of those gets a blackhole, too; and a
+    network that has a route already gets two, for its halves. What is on one of the machine's own
+    links, such as its own pods, is left alone unless it is the place that was asked for.
+    """
+    commands: list[Command] = []
+    undo: list[Command] = []
+    checks: list[Check] = []
+    networks = resolve(change.to, addresses)
+    where = machines(change.machine, addresses)
+    for machine in where:
+        spare_ssh(machine, networks, addresses)
+        table = before.value(main_table_probe(machine))
+        for piece in _pieces(networks, table, machine):
+            words = (BLACKHOLE, str(piece), "proto", PROTOCOL)
+            commands.append(Command(machine, ("ip", "route", "add", *words)))
+            undo.append(Command(machine, ("ip", "route", "del", *words)))
+            checks.append(_check_dropped(machine, _sample(piece, table)))
+    text = f"blackhole route to {_names(networks)} on {', '.join(where)}"
+    return Action(text, tuple(commands), tuple(reversed(undo)), tuple(checks))
+
+
+def _pieces(
+    networks: Iterable[IPv4Network], table: Sequence[Mapping[str, Any]], machine: str
+) -> tuple[IPv4Network, ...]:
+    """Return the prefixes that catch all of `networks`, none of which is in the table."""
+    there = _prefixes(table)
+    pieces: list[IPv4Network] = []
+    for network in networks:
+        pieces += _free(network, there, machine)
+        for inner in sorted(_routed(table)):
+            if inner != network and inner.subnet_of(network):
+                pieces += _free(inner, there, machine)
+    return tuple(pieces)
+
+
+def _free(
+    network: IPv4Network, there: frozenset[IPv4Network], machine: str
+) -> tuple[IPv4Network, ...]:
+    if network not in there:
+        return (network,)
+    if network.prefixlen == HOST_BITS:
+        raise InconclusiveError(
+            f"Adding a blackhole route to {network} on {machine}",
+            "the machine has a route to that very address already",
+        )
+    return tuple(network.subnets())
+
+
+def _prefixes(table: Sequence[Mapping[str, Any]]) -> frozenset[IPv4Network]:
+    """Return all prefixes but the default route's."""
+    return frozenset(IPv4Network(each["dst"]) for each in table if each["dst"] != "default")
+
+
+def _routed(table: Sequence[Mapping[str, Any]]) -> frozenset[IPv4Network]:
+    """Return the prefixes that lead to other machines."""
+    return frozenset(
+        IPv4Network(each["dst"]) for each in table if each["dst"] != "default" and "gateway" in each
+    )
+
+
+def _sample(network: IPv4Network, table: Sequence[Mapping[str, Any]]) -> IPv4Address:
+    """Return an address of `network` that no more specific route of the table has."""
+    inner = [each for each in _prefixes(table) if each != network and each.subnet_of(network)]
+    # The first is the network's own; with the second, it is an address that somebody could have.
+    candidate = network[min(1, network.num_addresses - 1)]
+    for each in sorted(inner):
+        if candidate in each:
+            candidate = each.broadcast_address + 1
+    if candidate not in network:
+        raise InconclusiveError(
+            f"Adding a route to {network}", "more specific routes have every address of it"
+        )
+    return candidate
+
+
+def _check_gateway(machine: str, sample: IPv4Address, gateway: IPv4Address) -> Check:
+    def wrong(taken: Taken) -> str | None:
+        if taken.gateway == str(gateway) and not taken.dropped:
+            return None
+        return f"a packet from {machine} to {sample} would be {taken.text()}"
+
+    return Check(f"{machine} sends {sample} via {gateway}", taken_probe(machine, sample), wrong)
+
+
+def _check_dropped(machine: str, sample: IPv4Address) -> Check:
+    def wrong(taken: Taken) -> str | None:
+        return None if taken.dropped else f"a packet from {machine} to {sample} is {taken.text()}"
+
+    return Check(f"{machine} drops what goes to {sample}", taken_probe(machine, sample), wrong)
+
+
+def _names(networks: Iterable[IPv4Network]) -> str:
+    return ", ".join(str(each) for each in networks)
+
+
+def _parse_table(reading: Reading) -> Sequence[Mapping[str, Any]]:
+    table: Sequence[Mapping[str, Any]] = require_json(reading)
+    return table
