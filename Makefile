@@ -21,6 +21,10 @@ help: ## this list
 test-konnectivity-off: ## issue 5781 on a real cluster: konnectivity off breaks the metrics API, on repairs it
 	@$(lab) $(harness) run scenarios/konnectivity-off.yaml
 
+.PHONY: demo
+demo: ## a recorded konnectivity-off judged again in a second: no lab, nothing is started
+	@sh ./bootstrap.sh $(harness) replay demo/konnectivity-off.tar.gz --output runs/demo
+
 .PHONY: test-konnectivity-on
 test-konnectivity-on: ## a real cluster with konnectivity: the metrics API is available and holds
 	@$(lab) $(harness) run scenarios/konnectivity-on.yaml

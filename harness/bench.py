@@ -20,8 +20,9 @@ from harness.artifacts.model import ArtifactKind
 from harness.artifacts.store import Store
 from harness.engine.events import Event
 from harness.engine.events import TransitionSeen
-from harness.engine.run import machine_specs
+from harness.engine.machines import machine_specs
 from harness.engine.session import RunSession
+from harness.engine.session import Which
 from harness.engine.session import plan_of
 from harness.errors import InfrastructureError
 from harness.lab.lab import Host
@@ -102,7 +103,7 @@ def _by_harness(scenario: Path, settings: Settings) -> Timing:
     began = clock.monotonic()
     try:
         for phase in load(scenario).scenario.phases:
-            session.enter(scenario, phase.name)
+            session.enter(Which(scenario), phase.name)
     except BaseException as error:
         session.finish_all(error)
         raise
@@ -138,7 +139,7 @@ def _by_hand(scenario: Path, settings: Settings) -> Timing:
                     machine.name: SshEndpoint(machine.address, 22, USER, key)
                     for machine in plan.machines
                 },
-                phase_disabled=plan.phases[0].disabled_components,
+                deployment=plan.phases[0].deployment,
                 binary=artifacts[ArtifactKind.K0S].path,
                 bundle=artifacts[ArtifactKind.BUNDLE].path,
                 restrict_oom_score=True,

@@ -18,7 +18,6 @@ from harness.errors import HarnessError
 from harness.process import interrupt_on_sigterm
 
 if TYPE_CHECKING:
-    from harness.artifacts.store import Store
     from harness.settings import Settings
 
 SCENARIOS = Path("scenarios")
@@ -82,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--provider", help="docker, libvirt or virtualbox")
     run.add_argument("--keep", help="keep the machines: never, failure or always")
     run.add_argument("--runs", dest="runs_dir", help="folder of evidence and reports")
+    run.add_argument(
+        "--fresh", action="store_const", const="1", help="machines of its own for each scenario"
+    )
     run.add_argument("-k", dest="select", metavar="WORDS", help="only matching expectations")
 
     nightly = verb("nightly", _nightly, "run every scenario, keep the runs, write a job summary")
@@ -98,16 +100,37 @@ def _parser() -> argparse.ArgumentParser:
     validate = verb("validate", _validate, "check scenario files, every mistake at once")
     validate.add_argument("scenarios", nargs="+", metavar="SCENARIO")
 
+    listed = verb("catalogue", _catalogue, "docs/scenarios.md, from the scenarios and their runs")
+    listed.add_argument("reports", nargs="*", type=Path, metavar="REPORT", help="report.json")
+    listed.add_argument("--check", action="store_true", help="exit 1 if the page is out of date")
+
     verb("schema", _schema, "print the JSON Schema of a scenario")
 
     doctor = verb("doctor", _doctor, "what this host can do, what is missing, how to get it")
     doctor.add_argument("--provider", help="docker, libvirt or virtualbox")
 
     diagnose = verb("diagnose", _diagnose, "why the metrics API is unavailable; read-only")
+    _add_place(diagnose)
     diagnose.add_argument(
-        "--k0sctl", type=Path, metavar="FILE", required=True, help="k0sctl.yaml of any cluster"
+        "--kubeconfig", type=Path, metavar="FILE", help="of any cluster: its API alone is looked at"
+    )
+    diagnose.add_argument("--bundle", type=Path, metavar="FILE", help="recorded evidence, offline")
+    diagnose.add_argument(
+        "--save", type=Path, metavar="FILE", help="write what was read, redacted, a reading a line"
     )
     diagnose.add_argument("--output", choices=("text", "json"), default="text")
+
+    flows = verb("flows", _flows, "every kind of connection a cluster lives on; read-only")
+    _add_place(flows)
+    flows.add_argument("--output", choices=("text", "json"), default="text")
+
+    collect = verb("collect", _collect, "evidence of a cluster into one file; read-only")
+    _add_place(collect)
+    collect.add_argument("--output", type=Path, metavar="FILE", help="the .tar.gz to write")
+
+    replay = verb("replay", _replay, "judge a recorded run again from its bundle; starts nothing")
+    replay.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle.tar.gz of a run")
+    replay.add_argument("--output", type=Path, metavar="DIR", help="folder of the reports")
 
     labs = verb("labs", _labs, "what is left on this host from earlier runs, and removing it")
     labs.add_argument("--clean", action="store_true", help="remove what dead runs left")
@@ -117,6 +140,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_artifacts(verbs)
     _add_box(verbs)
     return parser
+
+
+def _add_place(verb: argparse.ArgumentParser) -> None:
+    """Add what says which cluster is looked at."""
+    verb.add_argument("lab", nargs="?", metavar="LAB", help="a kept lab; the only one by default")
+    verb.add_argument("--k0sctl", type=Path, metavar="FILE", help="k0sctl.yaml of any cluster")
 
 
 def _add_artifacts(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -161,16 +190,17 @@ def _add_box(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def _run(options: argparse.Namespace) -> ExitCode:
-    from harness.commands import run_scenarios
+    from harness.commands.run import run_scenarios
+    from harness.commands.scenarios import scenario_files
 
-    paths = _scenario_files(options.scenarios)
+    paths = scenario_files(options.scenarios, SCENARIOS)
     return run_scenarios(paths, _settings(options), select=options.select)
 
 
 def _nightly(options: argparse.Namespace) -> ExitCode:
-    from harness.commands import nightly
+    from harness.commands.run import nightly
 
-    return nightly(sorted(SCENARIOS.glob("*.yaml")), _settings(options), options.summary)
+    return nightly(_all_scenarios(), _settings(options), options.summary)
 
 
 def _bench(options: argparse.Namespace) -> ExitCode:
@@ -183,20 +213,25 @@ def _bench(options: argparse.Namespace) -> ExitCode:
 
 
 def _plan(options: argparse.Namespace) -> ExitCode:
-    from harness.engine.session import plan_of
-    from harness.plan.show import describe
-    from harness.scenario.load import load
+    from harness.commands.scenarios import scenario_files
+    from harness.commands.scenarios import show_plan
 
     settings = _settings(options)
-    for path in _scenario_files([options.scenario]):
-        print(describe(plan_of(load(path), settings)))
-    return ExitCode.OK
+    (path,) = scenario_files([options.scenario], SCENARIOS)
+    return show_plan(path, settings)
 
 
 def _validate(options: argparse.Namespace) -> ExitCode:
-    paths = _scenario_files(options.scenarios)
-    _say(f"{len(paths)} scenario{'' if len(paths) == 1 else 's'} without a mistake")
-    return ExitCode.OK
+    from harness.commands.scenarios import scenario_files
+    from harness.commands.scenarios import validate
+
+    return validate(scenario_files(options.scenarios, SCENARIOS))
+
+
+def _catalogue(options: argparse.Namespace) -> ExitCode:
+    from harness.commands.catalogue import refresh
+
+    return refresh(_all_scenarios(), options.reports, check=options.check)
 
 
 def _schema(_options: argparse.Namespace) -> ExitCode:
@@ -208,25 +243,55 @@ def _schema(_options: argparse.Namespace) -> ExitCode:
 
 def _doctor(options: argparse.Namespace) -> ExitCode:
     from harness.artifacts.commands import list_lines
+    from harness.artifacts.store import Store
     from harness.lab.host_report import describe
     from harness.lab.host_report import inspect_host
     from harness.process import LocalRunner
 
     settings = _settings(options)
     report = inspect_host(LocalRunner(), settings, os.environ)
-    print("\n".join([*describe(report), *list_lines(_store(settings))]))
+    print("\n".join([*describe(report), *list_lines(Store(settings, say=_say))]))
     return ExitCode.OK if report.ready else ExitCode.HOST_LACKS
 
 
 def _diagnose(options: argparse.Namespace) -> ExitCode:
-    from harness.commands import diagnose_existing
+    from harness.commands.diagnose import show_diagnosis
 
-    return diagnose_existing(options.k0sctl, as_json=options.output == "json")
+    return show_diagnosis(
+        _settings(options),
+        lab=options.lab,
+        k0sctl=options.k0sctl,
+        kubeconfig=options.kubeconfig,
+        bundle=options.bundle,
+        save=options.save,
+        as_json=options.output == "json",
+    )
+
+
+def _flows(options: argparse.Namespace) -> ExitCode:
+    from harness.commands.flows import show_flows
+
+    as_json = options.output == "json"
+    return show_flows(_settings(options), lab=options.lab, k0sctl=options.k0sctl, as_json=as_json)
+
+
+def _collect(options: argparse.Namespace) -> ExitCode:
+    from harness.commands.bundles import collect_evidence
+
+    return collect_evidence(
+        _settings(options), lab=options.lab, k0sctl=options.k0sctl, output=options.output
+    )
+
+
+def _replay(options: argparse.Namespace) -> ExitCode:
+    from harness.commands.bundles import replay_bundle
+
+    return replay_bundle(options.bundle, output=options.output)
 
 
 def _labs(options: argparse.Namespace) -> ExitCode:
-    from harness.commands import clean_labs
-    from harness.commands import show_labs
+    from harness.commands.labs import clean_labs
+    from harness.commands.labs import show_labs
 
     settings = _settings(options)
     if options.clean:
@@ -235,123 +300,70 @@ def _labs(options: argparse.Namespace) -> ExitCode:
 
 
 def _artifacts_list(options: argparse.Namespace) -> ExitCode:
-    from harness.artifacts.commands import list_lines
-    from harness.artifacts.commands import wanted
+    from harness.commands.release_files import list_files
 
-    store = _store(_settings(options))
-    print("\n".join(list_lines(store, options.k0s_version)))
-    if not options.check:
-        return ExitCode.OK
-    here = all(store.look_in_cache(ref) for ref in wanted(store, options.k0s_version))
-    return ExitCode.OK if here else ExitCode.HOST_LACKS
+    return list_files(_settings(options), options.k0s_version, check=options.check)
 
 
 def _artifacts_fetch(options: argparse.Namespace) -> ExitCode:
-    from harness.artifacts.commands import fetch_lines
+    from harness.commands.release_files import fetch_files
 
-    store = _store(_settings(options))
     replace = options.replace_own_builds
-    print("\n".join(fetch_lines(store, options.k0s_version, replace_own_builds=replace)))
-    return ExitCode.OK
+    return fetch_files(_settings(options), options.k0s_version, replace_own_builds=replace)
 
 
 def _artifacts_import(options: argparse.Namespace) -> ExitCode:
-    from harness.artifacts.commands import import_lines
-    from harness.process import LocalRunner
+    from harness.commands.release_files import import_files
 
-    store = _store(_settings(options))
-    lines = import_lines(store, options.folder, own_build=options.own_build, runner=LocalRunner())
-    print("\n".join(lines))
-    return ExitCode.OK
+    return import_files(_settings(options), options.folder, own_build=options.own_build)
 
 
 def _artifacts_verify(options: argparse.Namespace) -> ExitCode:
-    from harness.artifacts.commands import verify_lines
+    from harness.commands.release_files import verify_files
 
-    print("\n".join(verify_lines(_store(_settings(options)))))
-    return ExitCode.OK
+    return verify_files(_settings(options))
 
 
 def _artifacts_export(options: argparse.Namespace) -> ExitCode:
-    from harness.artifacts.commands import export_lines
+    from harness.commands.release_files import export_files
 
-    store = _store(_settings(options))
-    print("\n".join(export_lines(store, options.folder, options.k0s_version)))
-    return ExitCode.OK
+    return export_files(_settings(options), options.folder, options.k0s_version)
 
 
 def _box_build(options: argparse.Namespace) -> ExitCode:
-    from harness.lab.box_commands import build_lines
-    from harness.process import LocalRunner
-    from harness.wait import SystemClock
+    from harness.commands.box import build_box
 
-    settings = _settings(options)
-    store = _store(settings)
-    lines = build_lines(settings, store, runner=LocalRunner(), clock=SystemClock(), say=_say)
-    print("\n".join(lines))
-    return ExitCode.OK
+    return build_box(_settings(options))
 
 
 def _box_list(options: argparse.Namespace) -> ExitCode:
-    from harness.lab.box_commands import list_lines
+    from harness.commands.box import list_boxes
 
-    lines = list_lines(_settings(options))
-    for line in lines:
-        print(line)
-    if not lines:
-        _say("no boxes in the cache")
-    return ExitCode.OK
+    return list_boxes(_settings(options))
 
 
 def _box_remove(options: argparse.Namespace) -> ExitCode:
-    from harness.lab.box_commands import remove_lines
+    from harness.commands.box import remove_boxes
 
-    for line in remove_lines(_settings(options), options.versions):
-        print(line)
-    return ExitCode.OK
+    return remove_boxes(_settings(options), options.versions)
 
 
 def _box_lock(options: argparse.Namespace) -> ExitCode:
-    from harness.lab.box_commands import lock_lines
-    from harness.process import LocalRunner
-    from harness.wait import SystemClock
+    from harness.commands.box import renew_lock
 
-    settings = _settings(options)
-    print("\n".join(lock_lines(settings, runner=LocalRunner(), clock=SystemClock(), say=_say)))
-    return ExitCode.OK
+    return renew_lock(_settings(options))
 
 
-def _scenario_files(names: Sequence[str]) -> list[Path]:
-    """Return the files of the scenarios; raises one error with every mistake in all of them."""
-    from harness.scenario.load import find
-    from harness.scenario.load import load
-    from harness.scenario.mistakes import Mistake
-    from harness.scenario.mistakes import ScenarioError
-
-    paths = [find(name, SCENARIOS) for name in names]
-    mistakes: list[Mistake] = []
-    for path in paths:
-        try:
-            load(path)
-        except ScenarioError as error:
-            mistakes += error.mistakes
-    if mistakes:
-        raise ScenarioError(mistakes)
-    return paths
+def _all_scenarios() -> list[Path]:
+    return sorted(SCENARIOS.glob("*.yaml"))
 
 
 def _settings(options: argparse.Namespace) -> Settings:
     from harness.settings import Settings
 
-    names = ("provider", "keep", "runs_dir")
+    names = ("provider", "keep", "runs_dir", "fresh")
     overrides = {name: getattr(options, name, None) for name in names}
     return Settings.from_environment(os.environ, overrides)
-
-
-def _store(settings: Settings) -> Store:
-    from harness.artifacts.store import Store
-
-    return Store(settings, say=_say)
 
 
 def _say(text: str) -> None:

@@ -20,14 +20,17 @@ import pytest
 
 from harness.check.model import Verdict
 from harness.engine.session import RunSession
+from harness.engine.session import Which
 from harness.errors import HarnessError
 from harness.errors import UsageError
 from harness.process import interrupt_on_sigterm
 from harness.report.files import write_reports
 from harness.report.terminal import Narrator
+from harness.scenario.load import LoadedScenario
 from harness.scenario.load import find
 from harness.scenario.load import is_scenario
 from harness.scenario.load import load
+from harness.scenario.load import load_all
 from harness.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("k0s-harness", "real k0s clusters")
     group.addoption("--k0s-provider", help="Vagrant provider: docker, libvirt or virtualbox")
     group.addoption("--k0s-keep", help="keep the machines: never, failure or always")
+    group.addoption("--k0s-fresh", help="1: machines of its own for each scenario")
     group.addoption("--k0s-runs", help="folder of the runs' evidence and reports")
 
 
@@ -60,6 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "provider": config.getoption("--k0s-provider"),
         "keep": config.getoption("--k0s-keep"),
         "runs_dir": config.getoption("--k0s-runs"),
+        "fresh": config.getoption("--k0s-fresh"),
     }
     try:
         settings = Settings.from_environment(os.environ, overrides)
@@ -80,15 +85,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         )
     interrupt_on_sigterm()
     session = config.stash[SESSION]
-    order = list(dict.fromkeys(path for path, _ in wanted.values()))
+    order: tuple[Which, ...] = ()
 
     def place(item: pytest.Item) -> tuple[int, int]:
         if item not in wanted:
             return (-1, 0)
-        path, phase = wanted[item]
-        return (order.index(path), session.phase_index(path, phase))
+        which, phase = wanted[item]
+        return (order.index(which), session.phase_index(which, phase))
 
     try:
+        order = session.in_order(which for which, _ in wanted.values())
         items.sort(key=place)
     except UsageError as error:
         raise pytest.UsageError(error.text()) from None
@@ -111,7 +117,9 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     following = _state_of(nextitem) if nextitem is not None else None
     if following is None or following[0] != state[0]:
         with _narration(item.config):
-            item.config.stash[SESSION].finish(state[0])
+            item.config.stash[SESSION].finish(
+                state[0], following=following[0] if following is not None else None
+            )
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -134,22 +142,43 @@ class _Collector(pytest.Collector):
 
 
 class ScenarioFile(_Collector, pytest.File):
-    """A scenario: its phases are its children."""
+    """A scenario file: its phases are its children, or its variants where it has a matrix."""
+
+    def collect(self) -> Iterator[Variant | Phase]:
+        """Yield them in file order; a mistake in the file is shown with its line."""
+        for loaded in load_all(self.path):
+            if loaded.variant:
+                yield Variant.from_parent(self, name=loaded.variant)
+            else:
+                yield from _phases(self, loaded)
+
+
+class Variant(_Collector):
+    """One of the scenarios that a file with a matrix is."""
 
     def collect(self) -> Iterator[Phase]:
-        """Yield the phases in file order; a mistake in the file is shown with its line."""
-        loaded = load(self.path)
-        for phase in loaded.scenario.phases:
-            yield Phase.from_parent(self, name=phase.name)
+        """Yield the phases in file order."""
+        yield from _phases(self, load(self.path, self.name))
+
+
+def _phases(parent: ScenarioFile | Variant, loaded: LoadedScenario) -> Iterator[Phase]:
+    for phase in loaded.scenario.phases:
+        yield Phase.from_parent(parent, name=phase.name)
 
 
 class Phase(_Collector):
     """A phase: its expectations are its items."""
 
+    @property
+    def state(self) -> tuple[Which, str]:
+        """The scenario and the phase of it that the items report of."""
+        variant = self.parent.name if isinstance(self.parent, Variant) else ""
+        return Which(self.path, variant), self.name
+
     def collect(self) -> Iterator[ExpectationItem]:
         """Yield an item an expectation, named as in the report."""
         session = self.config.stash[SESSION]
-        for planned in session.planned(self.path, self.name):
+        for planned in session.planned(*self.state):
             yield ExpectationItem.from_parent(self, name=planned.id)
 
 
@@ -161,16 +190,15 @@ class ExpectationItem(pytest.Item):
         self.result: ExpectationResult | None = None
 
     @property
-    def state(self) -> tuple[Path, str]:
-        """The scenario file and the phase whose state this item reports of."""
-        assert self.parent is not None
-        return self.path, self.parent.name
+    def state(self) -> tuple[Which, str]:
+        """The scenario and the phase whose state this item reports of."""
+        assert isinstance(self.parent, Phase)
+        return self.parent.state
 
     def setup(self) -> None:
         """Enter the phase, unless an item before has; what cannot be judged is an error here."""
-        path, phase = self.state
         with _narration(self.config), _sentence_alone():
-            entered = self.config.stash[SESSION].enter(path, phase)
+            entered = self.config.stash[SESSION].enter(*self.state)
         self.result = next(each for each in entered.verdicts if each.id == self.name)
         if self.result.verdict is Verdict.INCONCLUSIVE:
             pytest.fail(f"{self.result.expected_text}: {self.result.explanation}", pytrace=False)
@@ -193,7 +221,9 @@ class ExpectationItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Name the item as its node id does."""
-        return self.path, None, f"{self.state[1]}::{self.name}"
+        which, phase = self.state
+        parts = [which.variant, phase, self.name] if which.variant else [phase, self.name]
+        return self.path, None, "::".join(parts)
 
 
 class NotMetError(Exception):
@@ -260,8 +290,8 @@ def _testinfra(lab: Lab) -> Callable[[str], Host]:
     return lambda name: testinfra.get_host(f"ssh://{name}?ssh_config={lab.ssh_config}&sudo=true")
 
 
-def _state_of(item: pytest.Item) -> tuple[Path, str] | None:
-    """Return scenario file and phase that an item wants, None for one that wants no cluster."""
+def _state_of(item: pytest.Item) -> tuple[Which, str] | None:
+    """Return scenario and phase that an item wants, None for one that wants no cluster."""
     if isinstance(item, ExpectationItem):
         return item.state
     marker = item.get_closest_marker("k0s")
@@ -269,12 +299,13 @@ def _state_of(item: pytest.Item) -> tuple[Path, str] | None:
         return None
     try:
         path = find(marker.kwargs["scenario"], item.config.rootpath / _SCENARIOS)
+        loaded = load(path, marker.kwargs.get("variant", ""))
     except UsageError as error:
         raise pytest.UsageError(error.text()) from None
     except KeyError:
         raise pytest.UsageError(f"{item.nodeid}: the k0s marker needs scenario=...") from None
-    phase = marker.kwargs.get("phase") or load(path).scenario.phases[0].name
-    return path.resolve(), phase
+    phase = marker.kwargs.get("phase") or loaded.scenario.phases[0].name
+    return Which(path.resolve(), loaded.variant), phase
 
 
 @contextlib.contextmanager

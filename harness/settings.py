@@ -61,6 +61,7 @@ class Settings:
     driver: Driver | None = None
     seed: bool | None = None
     same_nat_address: bool = False
+    fresh: bool = False
     box_url: str | None = None
     box_sha256: str | None = None
     box_sources: Path | None = None
@@ -110,6 +111,7 @@ class Settings:
             seed=_switch(values["seed"], origin["seed"]) if "seed" in values else None,
             same_nat_address="same_nat_address" in values
             and _switch(values["same_nat_address"], origin["same_nat_address"]),
+            fresh="fresh" in values and _switch(values["fresh"], origin["fresh"]),
             box_url=values.get("box_url"),
             box_sha256=values.get("box_sha256"),
             box_sources=_absolute(values["box_sources"]) if "box_sources" in values else None,
@@ -136,6 +138,7 @@ _VARIABLES = {
     "driver": "K0S_HARNESS_DRIVER",
     "seed": "SEED",
     "same_nat_address": "SAME_NAT_ADDRESS",
+    "fresh": "FRESH",
     "box_url": "BOX_URL",
     "box_sha256": "BOX_SHA256",
     "box_sources": "BOX_SOURCES",

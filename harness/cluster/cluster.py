@@ -13,18 +13,23 @@ from harness.cluster.kubectl import Kubectl
 from harness.lab.lab import Lab
 from harness.lab.vagrant import mark
 from harness.plan import k0sctl as k0sctl_yaml
+from harness.plan.model import Deployment
 from harness.plan.model import Plan
 from harness.process import Runner
-from harness.scenario.words import Component
 from harness.settings import ProviderName
 
 CONTROLLER = "controller0"
+# k0s's name for it, whether it runs a kubelet or not (k0s install controller).
+CONTROLLER_UNIT = "k0scontroller"
+# Stopping etcd and the control plane takes 5-10 s; systemd itself gives up after 90 s.
+RESTART_SECONDS = 120.0
 
 
 class Cluster:
     """The cluster of one run. Credentials stay in the lab's state folder, which is not published.
 
     `k0sctl.yaml` is written to the run's folder as well: it names keys by path and holds none.
+    `deployed` is what stands there, None before the first `apply`.
     """
 
     def __init__(
@@ -35,28 +40,32 @@ class Cluster:
         *,
         folder: Path,
         runner: Runner,
+        deployed: Deployment | None = None,
     ) -> None:
         self._lab = lab
-        self._plan = plan
+        self.plan = plan
         self._artifacts = artifacts
         self._folder = folder
         self._runner = runner
         self._kubeconfig = lab.folder / "kubeconfig"
+        self.deployed = deployed
         self.kubectl = Kubectl(
             artifacts[ArtifactKind.KUBECTL].path, self._kubeconfig, runner, pace=lab.pace
         )
 
     def apply(
         self,
-        disabled: frozenset[Component],
+        deployment: Deployment,
         *,
         on_phase: Callable[[str], None] | None = None,
     ) -> None:
-        """Deploy the cluster, or change which of k0s's components are disabled.
+        """Deploy the cluster, or change what stands there to `deployment`.
 
+        k0sctl writes a changed ClusterConfig and leaves the controller running with the old one
+        (v0.31.0, seen with `spec.api.extraArgs`); so it is restarted, as a user would have to.
         Raises `ApplyFailedError` with k0sctl's reason.
         """
-        text = self.render(disabled)
+        text = self.render(deployment)
         config = self._lab.folder / "k0sctl.yaml"
         config.write_text(text)
         (self._folder / "k0sctl.yaml").write_text(text)
@@ -74,15 +83,27 @@ class Cluster:
             pace=self._lab.pace,
             on_phase=on_phase,
         )
+        if self.deployed is not None and self.deployed.fragment != deployment.fragment:
+            if on_phase is not None:
+                on_phase("Restart the controller")
+            self._lab.remote(CONTROLLER).run(
+                ["systemctl", "restart", CONTROLLER_UNIT],
+                doing="Restarting k0s on the controller with its new configuration",
+                deadline=RESTART_SECONDS * self._lab.pace,
+                sudo=True,
+            )
+        self.deployed = deployment
 
-    def render(self, disabled: frozenset[Component]) -> str:
-        """Return the k0sctl.yaml of the cluster with these components disabled."""
+    def render(self, deployment: Deployment) -> str:
+        """Return the k0sctl.yaml of the cluster as `deployment` has it."""
         seeded = self._lab.seed is not None
         bundle = None if seeded else self._artifacts.get(ArtifactKind.BUNDLE)
+        machines = self._lab.machines
         return k0sctl_yaml.render(
-            self._plan,
-            endpoints={name: each.endpoint for name, each in self._lab.machines.items()},
-            phase_disabled=disabled,
+            self.plan,
+            endpoints={name: each.endpoint for name, each in machines.items()},
+            deployment=deployment,
+            nat_addresses={name: each.nat_address for name, each in machines.items()},
             binary=self._artifacts[ArtifactKind.K0S].path,
             bundle=bundle.path if bundle is not None else None,
             # Harmless where containers may do everything, and needed where this host may not.

@@ -20,6 +20,11 @@ from harness.lab.remote import RemoteReader
 from harness.process import Completed
 
 KIND = "Cluster"
+# k0sctl's roles, by what runs there.
+CONTROLS = frozenset({"controller", "controller+worker", "single"})
+WORKS = frozenset({"worker", "controller+worker", "single"})
+# Where k0sctl puts it (configurer/linux.go); sudo's own PATH may lack that folder.
+K0S = "/usr/local/bin/k0s"
 # kubectl writes no cache below a path that cannot be a folder, and asks the API server anew.
 _NO_CACHE = "/dev/null/none"
 
@@ -37,7 +42,7 @@ class ExistingHost:
     @property
     def controls(self) -> bool:
         """Whether the control plane runs there."""
-        return self.role in {"controller", "controller+worker", "single"}
+        return self.role in CONTROLS
 
 
 def read_hosts(path: Path, environ: Mapping[str, str]) -> tuple[ExistingHost, ...]:
@@ -108,7 +113,7 @@ def _host(
                 role=str(host.get("role", "")),
                 ssh=(*known_hosts, *reach(settings), destination),
                 root=user == "root",
-                k0s=str(host.get("k0sInstallPath") or "k0s"),
+                k0s=str(host.get("k0sInstallPath") or K0S),
             )
     raise UsageError(
         doing,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from concurrent.futures import Future
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from typing import Generic
+from typing import TypeVar
 
 from harness.check import reachability
 from harness.check.model import Judgement
+from harness.check.model import Verdict
 from harness.diagnose import ladder
 from harness.diagnose.causes import diagnose
 from harness.diagnose.facts import Facts
@@ -19,15 +23,25 @@ from harness.diagnose.model import Diagnosis
 from harness.evidence.reading import Reading
 from harness.probe import controlplane
 from harness.probe import dials
+from harness.probe import flows
 from harness.probe.controlplane import TunnelServer
 from harness.probe.core import Probe
 from harness.probe.core import observe
 from harness.probe.dials import Dials
+from harness.probe.flows import FlowMatrix
 from harness.probe.prober import Prober
+from harness.scenario.words import Role
 
 # Between two diagnoses of one phase: the ladder's dials take up to 5 s, and what it looks at
-# changes with the aggregator's resync (30 s) at the most.
+# changes with the aggregator's resync (30 s) at the most. Slow machines get as many times longer:
+# a walk starts some fifty programs on them.
 DIAGNOSE_EVERY_SECONDS = 10.0
+# Between two rounds of connections: one that loses some takes up to 15 s by itself.
+CONNECT_EVERY_SECONDS = 5.0
+# Between two flow matrices of one phase: one takes up to 12 s where flows time out.
+FLOWS_EVERY_SECONDS = 15.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,37 +73,61 @@ class _Round:
 
 
 class Connections:
-    """The round of new connections over the path in use, made once while the state holds.
+    """Rounds of new connections over the path in use, until one of them finds it whole.
 
-    The konnectivity server's failed dials are counted from before the round to the hold's end.
+    A way becomes whole within a state's bound, as the state does: while a CNI is rolled out anew
+    the condition is True already, and connections are lost for some seconds. From the round that
+    found it whole the konnectivity server's failed dials are counted, to the hold's end.
     """
 
     def __init__(
-        self, prober: Prober, stage: Stage, record: Callable[[Sequence[Reading]], None]
+        self,
+        prober: Prober,
+        stage: Stage,
+        record: Callable[[Sequence[Reading]], None],
+        now: Callable[[], float],
     ) -> None:
         self._prober = prober
         self._stage = stage
         self._record = record
-        self._round: Future[_Round] | None = None
+        self._rounds = Repeated(self._make, CONNECT_EVERY_SECONDS, now)
+        self._lost_some = False
+        self.whole_since: float | None = None
 
-    def start(self, pool: ThreadPoolExecutor) -> None:
-        """Begin the round; it is made once a phase."""
-        if self._round is None:
-            self._round = pool.submit(self._make)
+    def start_when_due(self, pool: Executor) -> None:
+        """Begin a round, unless one has found the way whole, or was made just now."""
+        if self.whole_since is None:
+            self._rounds.start_when_due(pool)
+
+    def collect(self) -> None:
+        """Take in a round that has just ended."""
+        ended = self._rounds.collect()
+        if ended is None:
+            return
+        made, _ = ended
+        if self._judge(made, made.before).verdict is Verdict.MET:
+            self.whole_since = self._rounds.started_at if self._lost_some else -math.inf
+        self._lost_some = True
 
     def judgement(self) -> Judgement | None:
-        """Return what the round came to at the end of the hold, None while the round lasts."""
-        if self._round is None or not self._round.done():
+        """Return what the last round comes to by now, None while there is none."""
+        if self._rounds.latest is None:
             return None
-        ended = self._round.result()
-        after = self._tunnel()
+        return self._judge(self._rounds.latest, self._tunnel())
+
+    def partial(self) -> bool:
+        """Whether, of the last round, some connections were opened and others were not."""
+        made = self._rounds.latest.made if self._rounds.latest is not None else ()
+        return any(each.connected for each in made) and not all(each.all_connected for each in made)
+
+    def _judge(self, ended: _Round, after: TunnelServer | None) -> Judgement:
         unread = ended.unread
         if self._stage.konnectivity and (ended.before is None or after is None):
             unread += ("the konnectivity server's count of failed dials",)
         return reachability.judge(ended.made, ended.before, after, unread=unread)
 
     def _make(self) -> _Round:
-        readings = self._prober.take(ladder.first_probes(self._stage.controller, in_lab=False))
+        readings = self._prober.take(ladder.way_probes(self._stage.controller))
         facts = facts_from(readings)
         rounds = self._prober.take(_paths(self._stage, facts))
         self._record((*readings, *rounds))
@@ -116,49 +154,65 @@ def _counting(tunnel: TunnelServer | None) -> TunnelServer | None:
     return tunnel if tunnel is not None and tunnel.listening else None
 
 
-class Diagnoses:
-    """The diagnosis of the phase, made again until somebody is content with it."""
+class Repeated(Generic[T]):
+    """Something longer than a look, made again until somebody is content with what it found."""
 
-    def __init__(
-        self,
-        prober: Prober,
-        stage: Stage,
-        record: Callable[[Sequence[Reading]], None],
-        now: Callable[[], float],
-    ) -> None:
-        self._prober = prober
-        self._stage = stage
-        self._record = record
+    def __init__(self, make: Callable[[], T], every: float, now: Callable[[], float]) -> None:
+        self._make = make
+        self._every = every
         self._now = now
-        self._walk: Future[Diagnosis] | None = None
-        self._started_at = float("-inf")
-        self.latest: Diagnosis | None = None
+        self._under_way: Future[T] | None = None
+        self.started_at = float("-inf")
+        self.latest: T | None = None
 
-    def start_when_due(self, pool: ThreadPoolExecutor) -> None:
-        """Walk up the ladder, unless that is under way or was done just now."""
-        if self._walk is None and self._now() - self._started_at >= DIAGNOSE_EVERY_SECONDS:
-            self._started_at = self._now()
-            self._walk = pool.submit(self._make)
+    def start_when_due(self, pool: Executor) -> None:
+        """Begin, unless that is under way or was done just now."""
+        if self._under_way is None and self._now() - self.started_at >= self._every:
+            self.started_at = self._now()
+            self._under_way = pool.submit(self._make)
 
-    def collect(self) -> tuple[Diagnosis, float] | None:
-        """Return a diagnosis that has just ended, and when; None where none has."""
-        if self._walk is None or not self._walk.done():
+    def collect(self) -> tuple[T, float] | None:
+        """Return what has just ended, and when; None where nothing has."""
+        if self._under_way is None or not self._under_way.done():
             return None
-        self.latest = self._walk.result()
-        self._walk = None
+        self.latest = self._under_way.result()
+        self._under_way = None
         return self.latest, self._now()
 
-    def _make(self) -> Diagnosis:
-        readings = take_ladder(self._prober, self._stage.controller, in_lab=True)
-        self._record(readings)
+
+def diagnoses(
+    prober: Prober,
+    stage: Stage,
+    record: Callable[[Sequence[Reading]], None],
+    now: Callable[[], float],
+) -> Repeated[Diagnosis]:
+    """Return the diagnosis of the phase, made again and again: a walk up the ladder each."""
+
+    def make() -> Diagnosis:
+        readings = ladder.take(prober, (stage.controller,), stage.workers, in_lab=True)
+        record(readings)
         return diagnose(readings)
 
+    return Repeated(make, DIAGNOSE_EVERY_SECONDS * stage.pace, now)
 
-def take_ladder(prober: Prober, controller: str, *, in_lab: bool) -> tuple[Reading, ...]:
-    """Take every reading the diagnosis wants, the dependent ones after those they depend on."""
-    first = prober.take(ladder.first_probes(controller, in_lab=in_lab))
-    second = prober.take(ladder.second_probes(controller, facts_from(first)))
-    return (*first, *second)
+
+def flow_matrices(
+    prober: Prober,
+    stage: Stage,
+    record: Callable[[Sequence[Reading]], None],
+    now: Callable[[], float],
+) -> Repeated[FlowMatrix]:
+    """Return the flow matrix of the phase, measured again and again."""
+    roles = dict.fromkeys(stage.workers, Role.WORKER)
+    both = stage.controller in roles
+    roles[stage.controller] = Role.CONTROLLER_WORKER if both else Role.CONTROLLER
+
+    def make() -> FlowMatrix:
+        readings = flows.measure(prober, roles, pace=stage.pace)
+        record(readings)
+        return flows.parse(readings)
+
+    return Repeated(make, FLOWS_EVERY_SECONDS, now)
 
 
 def _paths(stage: Stage, facts: Facts) -> list[Probe[Any]]:

@@ -10,63 +10,24 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from harness.engine.pieces import OF_API
+from harness.engine.pieces import Wanted
+from harness.engine.pieces import of_machine
 from harness.errors import HarnessError
 from harness.evidence.recorder import Recorder
-from harness.lab.remote import Remote
+from harness.lab.remote import RemoteReader
 from harness.probe.prober import ApiClient
+from harness.process import CommandFailedError
+from harness.process import Completed
 
-# A piece takes well under a second on a healthy machine; the whole is to stay below 5 s.
+# A piece takes well under a second on a healthy machine; the whole is to stay below 10 s.
 PIECE_SECONDS = 5.0
-
-_EVERYWHERE: Mapping[str, tuple[str, ...]] = {
-    "addresses.txt": ("ip", "-br", "address"),
-    "routes.txt": ("ip", "route", "show", "table", "all"),
-    "listening.txt": ("ss", "-Hltnp"),
-    "processes.txt": ("ps", "-eo", "pid,etimes,args", "-ww"),
-    "nftables.txt": ("nft", "list", "ruleset"),
-    "os-release.txt": ("cat", "/etc/os-release"),
-}
-# The last of a unit's log: a whole cold start is about 3000 lines on a controller.
-_LOG_LINES = "4000"
-_BY_ROLE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "controller": {
-        "k0scontroller.log": ("journalctl", "-u", "k0scontroller", "--no-pager", "-n", _LOG_LINES),
-        "k0s.yaml": ("cat", "/etc/k0s/k0s.yaml"),
-    },
-    "worker": {
-        "k0sworker.log": ("journalctl", "-u", "k0sworker", "--no-pager", "-n", _LOG_LINES),
-        # `kubectl logs` dies with the tunnel, the files on the node do not.
-        "metrics-server.log": (
-            "sh",
-            "-c",
-            "cat /var/log/pods/kube-system_metrics-server-*/*/*.log 2>/dev/null || true",
-        ),
-        "konnectivity-agent.log": (
-            "sh",
-            "-c",
-            "cat /var/log/pods/kube-system_konnectivity-agent-*/*/*.log 2>/dev/null || true",
-        ),
-    },
-}
-# Secret objects are never read.
-_KUBE: Mapping[str, tuple[str, ...]] = {
-    "nodes.json": ("get", "nodes", "-o", "json"),
-    "apiservices.json": ("get", "apiservices", "-o", "json"),
-    "workloads.json": (
-        "get",
-        "pods,daemonsets,deployments,services,endpointslices",
-        "-n",
-        "kube-system",
-        "-o",
-        "json",
-    ),
-    "events.txt": ("get", "events", "-A", "--sort-by=.lastTimestamp"),
-    "version.json": ("version", "-o", "json"),
-}
+# One at a time a machine would be slow, all at once would starve two cores.
+_AT_ONCE = 4
 
 
 def collect(
-    remotes: Mapping[str, Remote],
+    remotes: Mapping[str, RemoteReader],
     roles: Mapping[str, str],
     api: ApiClient | None,
     recorder: Recorder,
@@ -75,18 +36,20 @@ def collect(
 ) -> None:
     """Write every piece that can be had into the run's folder; the recorder lists the others.
 
-    `pace` is how many times slower than this host the machines are.
+    `roles` has k0sctl's word for each machine. `pace` is how many times slower than this host the
+    machines are.
     """
     deadline = PIECE_SECONDS * pace
     tasks: list[tuple[str, Callable[[], str]]] = []
     for name, remote in remotes.items():
-        pieces = {**_EVERYWHERE, **_BY_ROLE.get(roles[name], {})}
         tasks += [
-            (f"nodes/{name}/{piece}", _on_machine(remote, argv, deadline))
-            for piece, argv in pieces.items()
+            (f"nodes/{name}/{piece}", _on_machine(remote, wanted, deadline))
+            for piece, wanted in of_machine(roles[name]).items()
         ]
     if api is not None:
-        tasks += [(f"kube/{piece}", _of_api(api, argv, deadline)) for piece, argv in _KUBE.items()]
+        tasks += [
+            (f"kube/{piece}", _of_api(api, wanted, deadline)) for piece, wanted in OF_API.items()
+        ]
 
     def one(task: tuple[str, Callable[[], str]]) -> None:
         path, take = task
@@ -97,22 +60,45 @@ def collect(
         else:
             recorder.write_piece(path, text)
 
-    # One at a time a machine would be slow, all at once would starve two cores.
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         list(pool.map(one, tasks))
 
 
-def _on_machine(remote: Remote, argv: tuple[str, ...], deadline: float) -> Callable[[], str]:
+class _NotHadError(HarnessError):
+    """A command that ended badly and said why: its own words are the reason."""
+
+    def __init__(self, doing: str, completed: Completed) -> None:
+        super().__init__(doing, completed.stderr.strip().splitlines()[-1])
+
+
+def _on_machine(remote: RemoteReader, wanted: Wanted, deadline: float) -> Callable[[], str]:
+    doing = f"Collecting on {remote.name}"
+
     def take() -> str:
-        doing = f"Collecting {argv[0]} on {remote.name}"
-        return remote.run(argv, doing=doing, deadline=deadline, sudo=True).stdout
+        return _kept(
+            wanted,
+            doing,
+            remote.run(wanted.argv, doing=doing, deadline=deadline, sudo=True, check=False),
+        )
 
     return take
 
 
-def _of_api(api: ApiClient, argv: tuple[str, ...], deadline: float) -> Callable[[], str]:
+def _of_api(api: ApiClient, wanted: Wanted, deadline: float) -> Callable[[], str]:
+    doing = "Collecting from the API"
+
     def take() -> str:
-        doing = "Collecting from the API"
-        return api.run(argv, doing=doing, deadline=deadline, check=True).stdout
+        return _kept(
+            wanted, doing, api.run(wanted.argv, doing=doing, deadline=deadline, check=False)
+        )
 
     return take
+
+
+def _kept(wanted: Wanted, doing: str, completed: Completed) -> str:
+    """Return what is kept of the output; raises `HarnessError` when the command ended badly."""
+    if completed.ok:
+        return wanted.keep(completed.stdout)
+    if completed.stderr.strip():
+        raise _NotHadError(doing, completed)
+    raise CommandFailedError(doing, completed)

@@ -22,6 +22,7 @@ from typing import TypeAlias
 from harness.check.model import Verdict
 from harness.diagnose.model import Diagnosis
 from harness.errors import ExitCode
+from harness.probe.flows import FlowResult
 
 
 class Outcome(StrEnum):
@@ -118,17 +119,48 @@ class ExpectationResult(_Value):
 
 @dataclass(frozen=True)
 class AppliedChange(_Value):
-    """A fault or a remedy that was applied on entering a phase, and the seconds it took."""
+    """A fault or a remedy that was applied on entering a phase.
+
+    `at` is when, in seconds since the run began, `seconds` how long it took, and `took_effect` what
+    showed that it did.
+    """
 
     text: str
     seconds: float
+    at: float = 0.0
+    took_effect: str = ""
+
+
+@dataclass(frozen=True)
+class Sums(_Value):
+    """Where the seconds went, so that the harness's own share can be seen.
+
+    `cold_start` is machines and the first `k0sctl apply` up to a cluster that has settled;
+    `changes` what changes, their taking back and the cluster's answer to them took; `holds` what
+    the scenario asks to last; `own` the rest. Evidence and teardown stand apart, under `timings`.
+    """
+
+    cold_start: float = 0.0
+    changes: float = 0.0
+    holds: float = 0.0
+    own: float = 0.0
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            *(
+                round(getattr(self, each.name) + getattr(other, each.name), 1)
+                for each in fields(self)
+            )
+        )
 
 
 @dataclass(frozen=True)
 class PhaseResult(_Value):
     """One phase: what was changed, what it presumed, what was seen, and why.
 
-    `skipped` names expectations that a version gate left out. `seconds` is the whole phase.
+    `flows` are the ways of the flow matrix, where the phase expects something of it.
+    `skipped` names expectations that a version gate left out. `seconds` is the whole phase, and
+    `sums` says of what.
     """
 
     name: str
@@ -138,6 +170,8 @@ class PhaseResult(_Value):
     changes: tuple[AppliedChange, ...] = ()
     seconds: float = 0.0
     skipped: tuple[str, ...] = ()
+    flows: tuple[FlowResult, ...] = ()
+    sums: Sums = field(default_factory=Sums)
 
 
 @dataclass(frozen=True)
@@ -164,14 +198,15 @@ class SettingUsed(_Value):
 class ScenarioResult(_Value):
     """Everything a run of one scenario came to.
 
-    `not_entered` names the phases that nobody asked for, or that an early end kept from being
-    entered: the outcome says nothing of them. `substrate` says what stood there ("three containers
-    sharing this host's kernel"), `pace` how many times slower than this host those machines were
-    measured to be (every bound was scaled by it), `seed` what they were made with of k0s.
-    `versions` says what was run (k0s, k0sctl, kubectl, bundle), `timings` seconds by step,
-    `isolation` each layer and whether it held, `leftovers` what could not be removed. `started` and
-    `ended` are ISO 8601 in UTC. `error` is the text of what ended the run early, None where nothing
-    did.
+    `scenario_sha256` is of the scenario's file as it was run. `not_entered` names the phases that
+    nobody asked for, or that an early end kept from being entered: the outcome says nothing of
+    them. `substrate` says what stood there ("three containers sharing this host's kernel"), `pace`
+    how many times slower than this host those machines were measured to be (every bound was scaled
+    by it), `seed` what they were made with of k0s. `versions` says what was run (k0s, k0sctl,
+    kubectl, bundle), `timings` seconds by step, `sums` where those of the phases went, `shared_lab`
+    which scenario's machines these were before, None where they were made for this one. `isolation`
+    has each layer and whether it held, `leftovers` what could not be removed. `started` and `ended`
+    are ISO 8601 in UTC. `error` is the text of what ended the run early, None where nothing did.
     """
 
     run_id: str
@@ -182,6 +217,7 @@ class ScenarioResult(_Value):
     ended: str
     folder: Path
     references: tuple[str, ...] = ()
+    scenario_sha256: str = ""
     phases: tuple[PhaseResult, ...] = ()
     not_entered: tuple[str, ...] = ()
     substrate: str = "no machines"
@@ -193,6 +229,8 @@ class ScenarioResult(_Value):
     artifacts: tuple[ArtifactUsed, ...] = ()
     settings: Mapping[str, SettingUsed] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
+    sums: Sums = field(default_factory=Sums)
+    shared_lab: str | None = None
     isolation: Mapping[str, str] = field(default_factory=dict)
     leftovers: tuple[str, ...] = ()
     error: str | None = None

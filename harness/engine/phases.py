@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from dataclasses import field
 
-from harness.check import expectations
 from harness.check.model import Verdict
 from harness.cluster.cluster import CONTROLLER
 from harness.cluster.cluster import Cluster
 from harness.cluster.k0sctl import ApplyFailedError
 from harness.cluster.k0sctl import apply_seconds
-from harness.diagnose.model import Diagnosis
 from harness.engine import preconditions
 from harness.engine.background import Stage
+from harness.engine.changes import Changes
 from harness.engine.events import AppliedChange
 from harness.engine.events import Event
 from harness.engine.events import ExpectationResult
@@ -23,11 +23,18 @@ from harness.engine.events import PhaseEntered
 from harness.engine.events import PhaseResult
 from harness.engine.events import Precondition
 from harness.engine.events import VerdictReached
+from harness.engine.preconditions import presumed_by
+from harness.engine.preconditions import settled
 from harness.engine.steps import Steps
+from harness.engine.timing import Timing
 from harness.engine.watch import PhaseWatch
+from harness.engine.watch import Watch
+from harness.engine.watch import threads
+from harness.errors import HarnessError
 from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.lab.pace import between_looks
+from harness.plan.model import Deployment
 from harness.plan.model import PhasePlan
 from harness.plan.model import Plan
 from harness.plan.model import PlannedExpectation
@@ -36,7 +43,6 @@ from harness.plan.show import describe_expectation
 from harness.probe.prober import Prober
 from harness.scenario import model as scenario
 from harness.scenario.words import ApplyOutcome
-from harness.scenario.words import Component
 from harness.wait import Clock
 from harness.wait import WaitTimeoutError
 from harness.wait import wait_until
@@ -45,16 +51,18 @@ from harness.wait import wait_until
 # Five times that is well below what a broken one would need to look like a slow one.
 PRECONDITIONS_SECONDS = 180.0
 PRECONDITIONS_EVERY_SECONDS = 1.0
+# As long as k0s itself gives its API server.
+API_SECONDS = 120.0
 
 
 class PreconditionsUnmetError(InconclusiveError):
     """What a phase presumes did not come; `seen` is how each precondition stood at the end."""
 
-    def __init__(self, phase: str, seen: tuple[Precondition, ...]) -> None:
+    def __init__(self, what: str, seen: tuple[Precondition, ...]) -> None:
         self.seen = seen
         unmet = [each for each in seen if not each.holds]
         super().__init__(
-            f"Entering phase {phase}",
+            f"Entering {what}",
             "inconclusive, its preconditions do not hold: "
             + "; ".join(f"{each.name}: {each.text}" for each in unmet),
         )
@@ -65,55 +73,75 @@ class Phases:
     """Enters phases on one cluster; keeps what later phases need of earlier ones.
 
     `record` gets every reading, `emit` every event. `pace`, how many times slower than this host
-    the machines are, lengthens bounds.
+    the machines are, lengthens bounds. `endpoint_ready` is when metrics-server's endpoint became
+    ready, on the clock; None where it is not, or was not looked at.
     """
 
     plan: Plan
     cluster: Cluster
     prober: Prober
+    changes: Changes
     clock: Clock
     started: float
     steps: Steps
     record: Callable[[Sequence[Reading]], None]
     emit: Callable[[Event], None]
     pace: float = 1.0
-    _applied: frozenset[Component] | None = field(default=None, init=False)
-    _endpoint_ready: float | None = field(default=None, init=False)
+    endpoint_ready: float | None = None
+    pool: Callable[[], Executor] = threads
 
     def enter(self, phase: PhasePlan) -> PhaseResult:
         """Make the phase's changes, watch it, and return what it came to.
 
-        Raises `PreconditionsUnmetError` where nothing can be judged, and `ApplyFailedError` where
-        k0sctl refused a configuration that no expectation wanted refused.
+        Raises `PreconditionsUnmetError` where nothing can be judged, `ApplyFailedError` where
+        k0sctl refused a configuration that no expectation wanted refused, and `InconclusiveError`
+        where a change did not take effect or could not be taken back.
         """
-        began = self.clock.monotonic()
-        changes = tuple(describe_change(each) for each in phase.changes)
-        wanted = [describe_expectation(each.expectation) for each in phase.expectations]
-        self.emit(PhaseEntered(phase.name, changes, tuple(wanted)))
+        timing = Timing(self.clock)
+        self.emit(
+            PhaseEntered(
+                phase.name,
+                tuple(describe_change(each) for each in phase.changes),
+                tuple(describe_expectation(each.expectation) for each in phase.expectations),
+            )
+        )
         apply_expectations = [
             each for each in phase.expectations if isinstance(each.expectation, scenario.Apply)
         ]
         watched = [each for each in phase.expectations if each not in apply_expectations]
-        refusal = self._apply(phase, may_refuse=bool(apply_expectations))
-        applied = round(self.clock.monotonic() - began, 1)
+        made, refusal = self._change(phase, timing, may_refuse=bool(apply_expectations))
         verdicts = [self._judge_apply(each, refusal) for each in apply_expectations]
         seen: tuple[Precondition, ...] = ()
-        diagnosis = None
+        watch = Watch()
         if watched and refusal is None:
-            seen, opened = self._wait_for_preconditions(phase)
-            results, diagnosis = self._watch(phase, watched, opened)
-            verdicts += results
+            seen, opened = self._wait_for(f"phase {phase.name}", presumed_by(self.plan, phase))
+            timing.settled()
+            watch = self._watch(phase, watched, opened)
+            self.changes.confirm()
+            verdicts += watch.results
         elif refusal is not None:
             verdicts += [self._unwatched(each, refusal) for each in watched]
         return PhaseResult(
             name=phase.name,
             preconditions=seen,
             verdicts=tuple(_in_order(phase, verdicts)),
-            diagnosis=diagnosis,
-            changes=tuple(AppliedChange(text, applied) for text in changes),
-            seconds=round(self.clock.monotonic() - began, 1),
+            diagnosis=watch.diagnosis,
+            changes=made,
+            seconds=timing.whole(),
             skipped=tuple(each.id for each in phase.skipped),
+            flows=watch.flows,
+            sums=timing.sums(phase, watch.results),
         )
+
+    def give_back(self, tell: Callable[[str], None]) -> tuple[str, ...]:
+        """Take back whatever the phases changed and is not taken back yet.
+
+        Returns what is not as it was before: nothing, for a lab that may be used again.
+        """
+        names = self.changes.outstanding()
+        self.changes.take_back(names, tell)
+        self._deploy(self.plan.start, may_refuse=False)
+        return self.changes.differences(names)
 
     @property
     def _workers(self) -> tuple[str, ...]:
@@ -122,18 +150,89 @@ class Phases:
     def _now(self) -> float:
         return self.clock.monotonic() - self.started
 
-    def _apply(self, phase: PhasePlan, *, may_refuse: bool) -> ApplyFailedError | None:
-        if self._applied == phase.disabled_components:
+    def _change(
+        self, phase: PhasePlan, timing: Timing, *, may_refuse: bool
+    ) -> tuple[tuple[AppliedChange, ...], ApplyFailedError | None]:
+        """Take back, deploy, then act; return what was done, or how k0sctl refused."""
+        undone = [each for each in phase.changes if isinstance(each, scenario.UndoPhase)]
+        deployed = [each for each in phase.changes if isinstance(each, scenario.DeploymentChange)]
+        acts = [each for each in phase.changes if each not in undone and each not in deployed]
+        made: list[AppliedChange] = []
+
+        def note(changes: Sequence[scenario.Change], took_effect: str) -> None:
+            seconds = timing.changes()
+            made.extend(
+                AppliedChange(describe_change(each), seconds, round(self._now(), 1), took_effect)
+                for each in changes
+            )
+
+        if undone:
+            self._take_back([each.phase for each in undone], phase.deployment)
+            note(undone, "everything is as it was before")
+        if any(each.undo == "exact" for each in (*acts, *deployed)):
+            if self.cluster.deployed is None:
+                # Made to a cluster that has settled, or nobody could say what a change changed.
+                self._deploy(self.plan.start, may_refuse=False)
+                self._wait_for("a settled cluster", settled(self.plan, self.plan.start))
+                timing.cold_start()
+            self.changes.remember(phase.name)
+        cold = self.cluster.deployed is None
+        refusal = self._deploy(phase.deployment, may_refuse=may_refuse)
+        if refusal is not None:
+            return (), refusal
+        if cold:
+            timing.cold_start()
+        note(deployed, "k0sctl applied it")
+        if acts:
+            with self.steps.step("Change the cluster") as tell:
+                for change in acts:
+                    tell(describe_change(change))
+                    note([change], self.changes.make(phase.name, change))
+        return tuple(made), None
+
+    def _take_back(self, phases: Sequence[str], deployment: Deployment) -> None:
+        doing = f"Taking back the changes of {', '.join(phases)}"
+        with self.steps.step("Take back") as tell:
+            self.changes.take_back(phases, tell)
+            self._deploy(deployment, may_refuse=False)
+            left = self.changes.differences(phases)
+        if left:
+            raise InconclusiveError(
+                doing,
+                "inconclusive, for what they changed is not as it was before: " + "; ".join(left),
+            )
+
+    def _deploy(self, deployment: Deployment, *, may_refuse: bool) -> ApplyFailedError | None:
+        if self.cluster.deployed == deployment:
             return None
         try:
             with self.steps.step("k0sctl apply", apply_seconds(self.pace)) as tell:
-                self.cluster.apply(phase.disabled_components, on_phase=tell)
+                self.cluster.apply(deployment, on_phase=tell)
+                self._wait_for_api()
         except ApplyFailedError as error:
             if not (may_refuse and error.refused):
                 raise
             return error
-        self._applied = phase.disabled_components
         return None
+
+    def _wait_for_api(self) -> None:
+        """Return once the API server answers: a controller that was restarted takes 5-15 s."""
+
+        def says() -> str:
+            try:
+                self.cluster.kubectl.run(["get", "--raw", "/readyz"])
+            except HarnessError as error:
+                return str(error)
+            return ""
+
+        wait_until(
+            "the API server to answer",
+            says,
+            lambda refusal: not refusal,
+            bound=API_SECONDS * self.pace,
+            every=between_looks(PRECONDITIONS_EVERY_SECONDS, self.pace),
+            clock=self.clock,
+        )
 
     def _judge_apply(
         self, planned: PlannedExpectation, refusal: ApplyFailedError | None
@@ -171,20 +270,10 @@ class Phases:
         self.emit(VerdictReached(result.id, result.verdict, result.explanation))
         return result
 
-    def _wait_for_preconditions(self, phase: PhasePlan) -> tuple[tuple[Precondition, ...], float]:
+    def _wait_for(
+        self, what: str, presumed: preconditions.Presumed
+    ) -> tuple[tuple[Precondition, ...], float]:
         """Return the preconditions as they held, and when they did."""
-        presumed = preconditions.Presumed(
-            controller=CONTROLLER,
-            workers=self._workers,
-            network=self.plan.subnet,
-            konnectivity=phase.konnectivity,
-            metrics_server=Component.METRICS_SERVER not in phase.disabled_components
-            and any(
-                expectations.presumes_metrics_server(each.expectation)
-                for each in phase.expectations
-            ),
-            config=self.plan.config_leaves,
-        )
 
         def look() -> tuple[Precondition, ...]:
             readings = self.prober.take(preconditions.probes(presumed))
@@ -192,9 +281,9 @@ class Phases:
             ready = preconditions.endpoint_is_ready(readings)
             if ready is False:
                 # Gone since an earlier phase: the cluster has to settle again once it is back.
-                self._endpoint_ready = None
-            elif ready and self._endpoint_ready is None:
-                self._endpoint_ready = self._now()
+                self.endpoint_ready = None
+            elif ready and self.endpoint_ready is None:
+                self.endpoint_ready = self.clock.monotonic()
             return preconditions.judge(presumed, readings)
 
         bound = PRECONDITIONS_SECONDS * self.pace
@@ -207,7 +296,7 @@ class Phases:
 
             try:
                 history = wait_until(
-                    f"the preconditions of phase {phase.name}",
+                    f"the preconditions of {what}",
                     look,
                     lambda seen: all(each.holds for each in seen),
                     bound=bound,
@@ -216,18 +305,20 @@ class Phases:
                     on_change=say_unmet,
                 )
             except WaitTimeoutError as error:
-                raise PreconditionsUnmetError(phase.name, error.history[-1].value) from None
+                raise PreconditionsUnmetError(what, error.history[-1].value) from None
         return history[-1].value, self._now()
 
     def _watch(
         self, phase: PhasePlan, watched: Sequence[PlannedExpectation], opened: float
-    ) -> tuple[tuple[ExpectationResult, ...], Diagnosis | None]:
+    ) -> Watch:
+        ready = self.endpoint_ready
         stage = Stage(
             controller=CONTROLLER,
             workers=self._workers,
             konnectivity=phase.konnectivity,
             opened=opened,
-            endpoint_ready=self._endpoint_ready if self._endpoint_ready is not None else opened,
+            # Where there is none, and none is presumed, nothing has to settle first.
+            endpoint_ready=-math.inf if ready is None else ready - self.started,
             pace=self.pace,
         )
         with self.steps.step(f"Observe {phase.name}"):
@@ -239,6 +330,7 @@ class Phases:
                 started=self.started,
                 record=self.record,
                 emit=self.emit,
+                pool=self.pool,
             ).run()
 
 

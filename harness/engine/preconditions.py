@@ -10,31 +10,113 @@ from ipaddress import IPv4Network
 from ipaddress import ip_address
 from typing import Any
 
+from harness.check import expectations
 from harness.diagnose.facts import Facts
 from harness.diagnose.facts import facts_from
 from harness.engine.events import Precondition
 from harness.evidence.reading import Reading
+from harness.plan.model import Deployment
+from harness.plan.model import PhasePlan
+from harness.plan.model import Plan
 from harness.probe import controlplane
 from harness.probe import workloads
 from harness.probe.core import Probe
 from harness.probe.core import observe
+from harness.scenario import model as scenario
 from harness.scenario.reserved import ConfigLeaf
+from harness.scenario.reserved import leaves
+from harness.scenario.words import ApiserviceReason
+from harness.scenario.words import Cause
+from harness.scenario.words import Component
+
+# Reasons of a condition, and causes, that say that metrics-server itself is not Ready.
+_REASONS_WITHOUT_BACKEND = {
+    ApiserviceReason.SERVICE_NOT_FOUND,
+    ApiserviceReason.SERVICE_PORT_ERROR,
+    ApiserviceReason.ENDPOINTS_NOT_FOUND,
+    ApiserviceReason.MISSING_ENDPOINTS,
+}
+_CAUSES_WITHOUT_BACKEND = {
+    Cause.APISERVICE_MISSING,
+    Cause.METRICS_SERVER_MISSING,
+    Cause.METRICS_SERVER_NOT_READY,
+    Cause.IMAGE_MISSING,
+    Cause.KUBELET_UNREACHABLE_FROM_PODS,
+    Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
+    Cause.NODE_NOT_READY,
+}
 
 
 @dataclass(frozen=True)
 class Presumed:
     """What one phase presumes: nodes, their network, konnectivity, metrics-server, configuration.
 
-    `config` is every value the scenario gives k0s: k0s drops some unknown keys silently (types
-    with an UnmarshalJSON of their own, such as spec.network and spec.api), so each is read back.
+    `nodes` are the names of all Nodes, `nodes_ready` whether all must be Ready, `network` where
+    their addresses must be, None where the phase puts them elsewhere. `config` is every value the
+    scenario gives k0s: k0s drops some unknown keys silently (types with an UnmarshalJSON of their
+    own, such as spec.network and spec.api), so each is read back.
     """
 
     controller: str
-    workers: tuple[str, ...]
-    network: IPv4Network
+    nodes: tuple[str, ...]
+    network: IPv4Network | None
     konnectivity: bool
     metrics_server: bool
+    nodes_ready: bool = True
+    agent_port: int = controlplane.AGENT_PORT
     config: tuple[ConfigLeaf, ...] = ()
+
+
+def presumed_by(plan: Plan, phase: PhasePlan) -> Presumed:
+    """Return what `phase` presumes: what its own expectations deny is not presumed."""
+    wanted = [each.expectation for each in phase.expectations]
+    causes = {each.cause for each in wanted if isinstance(each, scenario.Diagnosis)}
+    return Presumed(
+        controller=plan.controller.name,
+        nodes=tuple(machine.name for machine in plan.workers),
+        network=None if phase.deployment.nat_node_ips else plan.subnet,
+        konnectivity=phase.konnectivity,
+        metrics_server=Component.METRICS_SERVER not in phase.disabled_components
+        and any(expectations.presumes_metrics_server(each) for each in wanted)
+        and not any(_denies_backend(each) for each in wanted),
+        nodes_ready=Cause.NODE_NOT_READY not in causes,
+        agent_port=_agent_port(phase.deployment.fragment),
+        config=phase.config_leaves,
+    )
+
+
+def settled(plan: Plan, deployment: Deployment) -> Presumed:
+    """Return what holds of a cluster that nothing was done to: where a change begins and ends."""
+    components = deployment.disabled_components
+    return Presumed(
+        controller=plan.controller.name,
+        nodes=tuple(machine.name for machine in plan.workers),
+        network=None if deployment.nat_node_ips else plan.subnet,
+        konnectivity=Component.KONNECTIVITY_SERVER not in components,
+        # Without the approver kubelets have no certificate, and there is nothing to serve.
+        metrics_server=not {Component.METRICS_SERVER, Component.CSR_APPROVER} & components,
+        agent_port=_agent_port(deployment.fragment),
+        config=tuple(leaves(deployment.fragment)),
+    )
+
+
+def _denies_backend(expectation: scenario.Expectation) -> bool:
+    match expectation:
+        case scenario.Pods(selector=workloads.METRICS_SERVER, ready=0):
+            return True
+        case scenario.Apiservice(reason=reason) if reason in _REASONS_WITHOUT_BACKEND:
+            return True
+        case scenario.Diagnosis(cause=cause) if cause in _CAUSES_WITHOUT_BACKEND:
+            return True
+        case _:
+            return False
+
+
+def _agent_port(fragment: Mapping[str, Any]) -> int:
+    here: Any = fragment
+    for key in ("spec", "konnectivity", "agentPort"):
+        here = here.get(key) if isinstance(here, Mapping) else None
+    return here if isinstance(here, int) else controlplane.AGENT_PORT
 
 
 def probes(presumed: Presumed) -> Sequence[Probe[Any]]:
@@ -59,7 +141,11 @@ def judge(presumed: Presumed, readings: Iterable[Reading]) -> tuple[Precondition
     """Return every precondition with whether it holds; None where it could not be seen."""
     taken = tuple(readings)
     facts = facts_from(taken)
-    found = [_nodes(presumed, facts), _addresses(presumed, facts), _konnectivity(presumed, facts)]
+    found = [_konnectivity(presumed, facts)]
+    if presumed.network is not None:
+        found.insert(0, _addresses(presumed.nodes, presumed.network, facts))
+    if presumed.nodes_ready:
+        found.insert(0, _nodes(presumed, facts))
     if presumed.metrics_server:
         found.append(_metrics_server(facts))
     if presumed.config:
@@ -72,18 +158,18 @@ def _nodes(presumed: Presumed, facts: Facts) -> Precondition:
     if facts.nodes is None:
         return _not_seen(name, facts, "nodes")
     ready = sorted(node.name for node in facts.nodes if node.ready)
-    text = f"{len(ready)} of {len(presumed.workers)}: {', '.join(ready) or 'none'}"
-    return Precondition(name, ready == sorted(presumed.workers), text)
+    text = f"{len(ready)} of {len(presumed.nodes)}: {', '.join(ready) or 'none'}"
+    return Precondition(name, ready == sorted(presumed.nodes), text)
 
 
-def _addresses(presumed: Presumed, facts: Facts) -> Precondition:
+def _addresses(nodes: Sequence[str], network: IPv4Network, facts: Facts) -> Precondition:
     name = "node addresses are distinct and on the private network"
     if facts.nodes is None:
         return _not_seen(name, facts, "nodes")
     addresses = [address for node in facts.nodes for address in node.addresses]
-    inside = all(ip_address(address) in presumed.network for address in addresses)
-    holds = len(set(addresses)) == len(presumed.workers) == len(addresses) and inside
-    return Precondition(name, holds, f"{', '.join(addresses) or 'none'} in {presumed.network}")
+    inside = all(ip_address(address) in network for address in addresses)
+    holds = len(set(addresses)) == len(nodes) == len(addresses) and inside
+    return Precondition(name, holds, f"{', '.join(addresses) or 'none'} in {network}")
 
 
 def _konnectivity(presumed: Presumed, facts: Facts) -> Precondition:
@@ -94,10 +180,10 @@ def _konnectivity(presumed: Presumed, facts: Facts) -> Precondition:
     if facts.listening is None:
         return _not_seen(name, facts, "listening")
     selector = facts.apiserver_flags.egress_selector
-    port = controlplane.AGENT_PORT in facts.listening
+    port = presumed.agent_port in facts.listening
     text = (
         f"the API server has {'an' if selector else 'no'} egress selector, "
-        f"port {controlplane.AGENT_PORT} is {'' if port else 'not '}listened on"
+        f"port {presumed.agent_port} is {'' if port else 'not '}listened on"
     )
     return Precondition(name, selector is port is presumed.konnectivity, text)
 

@@ -10,6 +10,7 @@ from harness.engine.events import ArtifactUsed
 from harness.engine.events import SettingUsed
 from harness.errors import HarnessError
 from harness.errors import InfrastructureError
+from harness.plan.model import Plan
 from harness.settings import Settings
 
 
@@ -34,6 +35,11 @@ def settings_used(settings: Settings) -> Mapping[str, SettingUsed]:
         for field in dataclasses.fields(settings)
         if field.name != "origin" and getattr(settings, field.name) is not None
     }
+
+
+def versions_of(plan: Plan) -> Mapping[str, str]:
+    """Return the version of each release file that the plan wants, by its kind."""
+    return {str(each.kind): each.version for each in sorted(plan.artifacts, key=lambda r: r.kind)}
 
 
 def error_text(error: BaseException | None) -> str | None:

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from harness.artifacts.model import Artifact
 from harness.artifacts.model import ArtifactKind
 from harness.artifacts.store import Store
+from harness.change.changer import Changer
 from harness.cluster.cluster import Cluster
-from harness.engine.collect import collect
+from harness.engine import ending
+from harness.engine.changes import Changes
 from harness.engine.events import Event
 from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
+from harness.engine.events import Sums
+from harness.engine.machines import lab_request
+from harness.engine.machines import narrate_to
 from harness.engine.outcome import outcome_of
 from harness.engine.phases import Phases
 from harness.engine.phases import PreconditionsUnmetError
 from harness.engine.result import artifact_used
 from harness.engine.result import error_text
 from harness.engine.result import settings_used
+from harness.engine.result import versions_of
+from harness.engine.standing import Standing
+from harness.engine.standing import start_state
 from harness.engine.steps import Steps
-from harness.errors import HarnessError
+from harness.engine.timeline import RUN_SECONDS
+from harness.evidence.bundle import SCENARIO
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import Recorder
 from harness.lab.creation import LabRequest
@@ -36,8 +45,6 @@ from harness.lab.lab import Lab
 from harness.lab.lab import bring_up
 from harness.lab.lab import reserve
 from harness.lab.leftovers import uninterrupted
-from harness.lab.seed import seed_for
-from harness.lab.topology import MachineSpec
 from harness.plan.build import readdressed
 from harness.plan.model import PhasePlan
 from harness.plan.model import Plan
@@ -47,11 +54,6 @@ from harness.process import Runner
 from harness.settings import Keep
 from harness.settings import Settings
 from harness.wait import Clock
-
-# Pieces have 5 s each and are taken four at a time; a dead machine costs its own pieces only.
-EVIDENCE_SECONDS = 30.0
-# A kept lab is for a look the same day; the nightly's clean-up takes it after that.
-KEPT_FOR = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,9 @@ class RunRequest:
 class ScenarioRun:
     """Runs one scenario. Phases are entered once each, in file order, whoever asks first.
 
-    `emit` hears every event. After `finish` nothing of the run is left but its folder, unless the
-    machines are kept.
+    `emit` hears every event. `standing` is what an earlier scenario has left, in the state in which
+    this one begins; without it machines are made. After `finish` nothing of the run is left but its
+    folder, unless the machines are kept, or handed on as the run's own `standing`.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class ScenarioRun:
         runner: Runner,
         clock: Clock,
         emit: Callable[[Event], None],
+        standing: Standing | None = None,
     ) -> None:
         self.request = request
         self.plan = request.plan
@@ -94,12 +98,18 @@ class ScenarioRun:
         self._steps = Steps(clock, self._emit)
         self._recorder: Recorder | None = None
         self._artifacts: Mapping[ArtifactKind, Artifact] = {}
-        self._lab: Lab | None = None
+        # Taken over at once, so that it goes with this run whatever becomes of it.
+        self._lab: Lab | None = None if standing is None else standing.lab
         self._cluster: Cluster | None = None
         self._phases: Phases | None = None
         self._results: dict[str, PhaseResult] = {}
         self._leftovers: tuple[str, ...] = ()
+        self._stood_up = 0.0
         self._error: BaseException | None = None
+        self._taken = standing
+        # As it stands now: people edit files while a run lasts.
+        self._scenario_text = request.plan.path.read_bytes()
+        self.standing: Standing | None = None
 
     @property
     def lab(self) -> Lab:
@@ -123,6 +133,7 @@ class ScenarioRun:
         try:
             if self._phases is None:
                 self._phases = self._stand_up()
+                self._stood_up = round(self._clock.monotonic() - self._started, 1)
             for phase in self.plan.phases:
                 if phase.name not in self._results:
                     self._results[phase.name] = self._enter(self._phases, phase)
@@ -133,8 +144,14 @@ class ScenarioRun:
             raise
         return self._results[name]
 
-    def finish(self, interrupted_by: BaseException | None = None) -> ScenarioResult:
-        """Collect evidence, remove the machines or keep them, and return what the run came to."""
+    def finish(
+        self, interrupted_by: BaseException | None = None, *, hand_on: bool = False
+    ) -> ScenarioResult:
+        """Collect evidence, remove the machines or keep them, and return what the run came to.
+
+        With `hand_on` the machines stay up as `standing` if everything that was changed could be
+        taken back, and was found to be as before.
+        """
         if interrupted_by is not None and self._error is None:
             self._error = interrupted_by
         # Everything in here has a bound of its own, so a second Ctrl-C waits for the clean-up.
@@ -142,9 +159,29 @@ class ScenarioRun:
             if self._lab is not None:
                 try:
                     self._collect(self._lab)
+                    if hand_on:
+                        self.standing = self._handed_on(self._lab)
                 finally:
-                    self._tear_down(self._lab)
+                    if self.standing is None:
+                        self._tear_down(self._lab)
             return self._result()
+
+    def _handed_on(self, lab: Lab) -> Standing | None:
+        """Take every change back; None where the machines are not what they were."""
+        if self._error is not None or self._phases is None or self._keeps():
+            return None
+        why_not = ending.give_back(self._phases, self._steps)
+        if why_not:
+            self._leftovers += (f"the machines are not handed on: {'; '.join(why_not)}",)
+            return None
+        return Standing(
+            scenario=self.plan.scenario.name,
+            start=start_state(self.request.plan),
+            choice=self.request.choice,
+            lab=lab,
+            artifacts=self._artifacts,
+            endpoint_ready=self._phases.endpoint_ready,
+        )
 
     def _enter(self, phases: Phases, phase: PhasePlan) -> PhaseResult:
         try:
@@ -155,8 +192,58 @@ class ScenarioRun:
             raise
 
     def _stand_up(self) -> Phases:
-        """Provide the artifacts, bring the machines up, and make ready what enters phases."""
+        """Provide the machines, and make ready what enters phases."""
         self._recorder = Recorder(self.folder)
+        if self._taken is None:
+            lab = self._lab = self._made()
+        else:
+            lab = self._taken.lab
+            self._artifacts = self._taken.artifacts
+            self.plan = readdressed(self.plan, lab.subnet)
+        self._cluster = Cluster(
+            lab,
+            self.plan,
+            self._artifacts,
+            folder=self.folder,
+            runner=self._runner,
+            deployed=None if self._taken is None else self._taken.start.deployment,
+        )
+        self._recorder.write_piece("plan/plan.txt", describe(self.plan))
+        self._recorder.write_piece(SCENARIO, self._scenario_text.decode("utf-8-sig"))
+        self._recorder.write_json("meta.json", self._meta())
+        remotes = {name: lab.remote(name) for name in lab.machines}
+        kubectl = self._cluster.kubectl
+        prober = Prober(kubectl, remotes, self._clock, self._started, pace=lab.pace)
+        return Phases(
+            plan=self.plan,
+            cluster=self._cluster,
+            prober=prober,
+            changes=Changes(
+                Changer(
+                    self.plan,
+                    prober,
+                    remotes,
+                    kubectl,
+                    clock=self._clock,
+                    record=self._record,
+                    started=self._started,
+                    pace=lab.pace,
+                    second_ways=lab.second_ways(),
+                ),
+                self._clock,
+                lab.pace,
+            ),
+            clock=self._clock,
+            started=self._started,
+            steps=self._steps,
+            record=self._record,
+            emit=self._emit,
+            pace=lab.pace,
+            endpoint_ready=None if self._taken is None else self._taken.endpoint_ready,
+        )
+
+    def _made(self) -> Lab:
+        """Provide the artifacts and bring machines up."""
         with self._steps.step("Artifacts") as tell:
             store = Store(self._settings, clock=self._clock, say=tell)
             self._artifacts = store.provide(self.plan.artifacts)
@@ -168,75 +255,40 @@ class ScenarioRun:
                 Host(self._runner, self._clock, self._settings),
                 scenario=self.plan.scenario.name,
                 provider=provider,
-                narrate=_narrate_to(tell),
+                narrate=narrate_to(tell),
             )
             with contextlib.ExitStack() as unless_up:
                 unless_up.enter_context(reservation)
                 self.plan = readdressed(self.plan, reservation.subnet)
-                self._lab = bring_up(reservation, self._lab_request())
+                lab = bring_up(reservation, self._lab_request())
                 unless_up.pop_all()
-        self._cluster = Cluster(
-            self._lab, self.plan, self._artifacts, folder=self.folder, runner=self._runner
-        )
-        self._recorder.write_piece("plan/plan.txt", describe(self.plan))
-        self._recorder.write_json("meta.json", self._meta())
-        remotes = {name: self._lab.remote(name) for name in self._lab.machines}
-        return Phases(
-            plan=self.plan,
-            cluster=self._cluster,
-            prober=Prober(
-                self._cluster.kubectl, remotes, self._clock, self._started, pace=self._lab.pace
-            ),
-            clock=self._clock,
-            started=self._started,
-            steps=self._steps,
-            record=self._record,
-            emit=self._emit,
-            pace=self._lab.pace,
-        )
+        return lab
 
     def _lab_request(self) -> LabRequest:
-        choice = self.request.choice
-        return LabRequest(
-            machines=machine_specs(self.plan),
-            log_dir=self.folder,
-            seed=seed_for(choice.provider, self._settings, self._artifacts),
-            emulated=choice.emulated,
-            same_nat_address=self._settings.same_nat_address,
-        )
+        choice, settings = self.request.choice, self._settings
+        return lab_request(self.plan, choice, settings, self._artifacts, self.folder)
 
     def _collect(self, lab: Lab) -> None:
         """Take the evidence; what cannot be had is listed and ends nothing."""
-        assert self._recorder is not None
-        remotes = {name: lab.remote(name) for name in lab.machines}
+        if self._recorder is None:
+            return
         roles = {machine.name: machine.role.value for machine in self.plan.machines}
-        try:
-            with self._steps.step("Evidence", EVIDENCE_SECONDS * lab.pace):
-                api = self._cluster.kubectl if self._results and self._cluster else None
-                collect(remotes, roles, api, self._recorder, pace=lab.pace)
-        except HarnessError as error:
-            self._leftovers += (f"evidence: {error}",)
+        api = self._cluster.kubectl if self._results and self._cluster else None
+        self._leftovers += ending.take_evidence(lab, roles, api, self._recorder, self._steps)
 
     def _tear_down(self, lab: Lab) -> None:
+        if self._keeps():
+            self._leftovers += (ending.keep(lab, self._clock),)
+            return
+        error = ending.remove(lab, self._steps)
+        if error is not None:
+            self._leftovers += (error.text(),)
+            self._error = self._error or error
+
+    def _keeps(self) -> bool:
         failed = self._outcome() is not Outcome.MET
         keep = self._settings.keep
-        if keep is Keep.ALWAYS or (keep is Keep.FAILURE and failed):
-            until = self._clock.now() + KEPT_FOR
-            lab.keep(until)
-            self._leftovers += (
-                (
-                    f"lab {lab.run_id} is kept until {until.isoformat(timespec='minutes')}: "
-                    f"ssh -F {lab.ssh_config} controller0; k0s-harness labs --clean {lab.run_id}"
-                ),
-            )
-            return
-        try:
-            with self._steps.step("Teardown"):
-                lab.destroy()
-        except HarnessError as error:
-            self._leftovers += (error.text(),)
-            if self._error is None:
-                self._error = error
+        return keep is Keep.ALWAYS or (keep is Keep.FAILURE and failed)
 
     def _record(self, readings: Sequence[Reading]) -> None:
         if self._recorder is not None:
@@ -245,7 +297,8 @@ class ScenarioRun:
 
     def _emit(self, event: Event) -> None:
         if self._recorder is not None:
-            self._recorder.event(event.to_dict())
+            seconds = round(self._clock.monotonic() - self._started, 3)
+            self._recorder.event({**event.to_dict(), RUN_SECONDS: seconds})
         self._narrate(event)
 
     def _result(self) -> ScenarioResult:
@@ -259,6 +312,7 @@ class ScenarioRun:
             ended=self._clock.now().isoformat(timespec="seconds"),
             folder=self.folder,
             references=self.plan.scenario.references,
+            scenario_sha256=hashlib.sha256(self._scenario_text).hexdigest(),
             phases=tuple(self._results.values()),
             not_entered=tuple(
                 phase.name for phase in self.plan.phases if phase.name not in self._results
@@ -268,10 +322,13 @@ class ScenarioRun:
             seed=lab.seed.describe() if lab is not None and lab.seed is not None else None,
             provider=self.request.choice.provider,
             provider_reason=self.request.choice.reason,
-            versions=self._versions(),
+            versions=versions_of(self.plan),
             artifacts=tuple(artifact_used(each) for each in self._artifacts.values()),
             settings=settings_used(self._settings),
             timings=dict(self._steps.timings),
+            # The first phase has the rest of the cold start.
+            sums=sum((each.sums for each in self._results.values()), Sums(self._stood_up)),
+            shared_lab=None if self._taken is None else self._taken.scenario,
             isolation=lab.isolation.lines() if lab is not None else {},
             leftovers=self._leftovers,
             error=error_text(self._error),
@@ -281,33 +338,14 @@ class ScenarioRun:
         """Return what is known before anything was seen, for a run that never ends by itself."""
         known = self._result().to_dict()
         later = ("exit_code", "outcome", "ended", "phases", "not_entered", "leftovers", "error")
-        return {name: value for name, value in known.items() if name not in later}
+        ready = None if self._taken is None else self._taken.endpoint_ready
+        return {
+            **{name: value for name, value in known.items() if name not in later},
+            # What a replay must know besides; see `harness.engine.replay`.
+            "subnet": str(self.plan.subnet),
+            "endpoint_ready": None if ready is None else round(ready - self._started, 3),
+        }
 
     def _outcome(self) -> Outcome:
         verdicts = [each.verdict for phase in self._results.values() for each in phase.verdicts]
         return outcome_of(verdicts, self._error)
-
-    def _versions(self) -> Mapping[str, str]:
-        refs = {each.kind: each.version for each in self.plan.artifacts}
-        return {str(kind): version for kind, version in sorted(refs.items())}
-
-
-def machine_specs(plan: Plan) -> tuple[MachineSpec, ...]:
-    """Return the machines that the lab layer is asked to make for `plan`."""
-    return tuple(
-        MachineSpec(each.name, each.role, each.address, each.cpus, each.memory_mib)
-        for each in plan.machines
-    )
-
-
-def _narrate_to(tell: Callable[[str], None]) -> Callable[[str, str], None]:
-    """Return what passes on the lab's narration without the details that Vagrant indents.
-
-    It does so before a machine's name (`    worker0: …`) and after it (`==> worker0:  -- Cpus: …`).
-    """
-
-    def narrate(step: str, detail: str) -> None:
-        if not detail.startswith(" ") and ":  -- " not in detail:
-            tell(f"{step}: {detail.removeprefix('==> ')}" if detail else step)
-
-    return narrate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from harness.artifacts.model import host_arch
 from harness.artifacts.pins import load_pins
+from harness.engine import ending
 from harness.engine.events import Event
 from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
@@ -18,9 +20,15 @@ from harness.engine.events import ScenarioResult
 from harness.engine.room import make_room
 from harness.engine.run import RunRequest
 from harness.engine.run import ScenarioRun
+from harness.engine.standing import Standing
+from harness.engine.standing import StartState
+from harness.engine.standing import start_state
 from harness.engine.steps import Steps
 from harness.errors import HarnessError
 from harness.errors import UsageError
+from harness.evidence.bundle import write_bundle
+from harness.lab.host import ProviderChoice
+from harness.lab.leftovers import uninterrupted
 from harness.lab.subnets import PRIVATE_RANGE
 from harness.plan.build import build
 from harness.plan.model import Plan
@@ -35,9 +43,23 @@ from harness.wait import Clock
 from harness.wait import SystemClock
 
 
+@dataclass(frozen=True)
+class Which:
+    """A scenario: its file, and which variant of it where the file has a matrix."""
+
+    path: Path
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.variant})" if self.variant else str(self.path)
+
+
 @dataclass
 class RunSession:
-    """Runs scenarios by their files, one lab each, and keeps what they came to.
+    """Runs scenarios by their files, and keeps what they came to.
+
+    Each has a lab of its own, or that of the scenario before it, where both begin in the same
+    state and the other one gave it back as it was.
 
     `not_started` has why a scenario has no run: this host cannot carry it.
 
@@ -51,9 +73,10 @@ class RunSession:
     runner: Runner = field(default_factory=LocalRunner)
     clock: Clock = field(default_factory=SystemClock)
     results: list[ScenarioResult] = field(default_factory=list)
-    not_started: dict[Path, HarnessError] = field(default_factory=dict)
-    _runs: dict[Path, ScenarioRun] = field(default_factory=dict)
-    _plans: dict[Path, Plan] = field(default_factory=dict)
+    not_started: dict[Which, HarnessError] = field(default_factory=dict)
+    _runs: dict[Which, ScenarioRun] = field(default_factory=dict)
+    _plans: dict[Which, Plan] = field(default_factory=dict)
+    _standing: Standing | None = None
 
     def __post_init__(self) -> None:
         """Give the session its id: when it began, and what keeps two apart."""
@@ -63,50 +86,88 @@ class RunSession:
     @property
     def alive(self) -> bool:
         """Whether some run has machines, or may have."""
-        return bool(self._runs)
+        return bool(self._runs) or self._standing is not None
 
     @property
     def folder(self) -> Path:
         """Where the session's runs leave what they saw."""
         return self.settings.runs_dir / self.run_id
 
-    def planned(self, path: Path, phase: str) -> tuple[PlannedExpectation, ...]:
+    def planned(self, which: Which, phase: str) -> tuple[PlannedExpectation, ...]:
         """Return the expectations of a phase; raises `ScenarioError` for a file with mistakes."""
-        plan = self._plan(path)
+        plan = self._plan(which)
         return next(each.expectations for each in plan.phases if each.name == phase)
 
-    def phase_index(self, path: Path, phase: str) -> int:
+    def phase_index(self, which: Which, phase: str) -> int:
         """Return the place of a phase in its file; raises `UsageError` for an unknown one."""
-        names = [each.name for each in self._plan(path).phases]
+        names = [each.name for each in self._plan(which).phases]
         if phase not in names:
             raise UsageError(
-                f"Looking for phase {phase!r} in {path}", f"its phases are {', '.join(names)}"
+                f"Looking for phase {phase!r} in {which}", f"its phases are {', '.join(names)}"
             )
         return names.index(phase)
 
-    def enter(self, path: Path, phase: str) -> PhaseResult:
+    def in_order(self, scenarios: Iterable[Which]) -> tuple[Which, ...]:
+        """Return the scenarios so that those that may share machines follow one another.
+
+        Of those that begin in the same state the ones that leave something behind come last.
+        """
+        groups: list[tuple[StartState, list[Which]]] = []
+        for which in dict.fromkeys(scenarios):
+            start = start_state(self._plan(which))
+            group = next((members for known, members in groups if known == start), None)
+            if group is None or self.settings.fresh:
+                groups.append((start, [which]))
+            else:
+                group.append(which)
+        return tuple(
+            which
+            for _, members in groups
+            for which in sorted(members, key=lambda each: self._plan(each).leaves_something)
+        )
+
+    def enter(self, which: Which, phase: str) -> PhaseResult:
         """Bring the scenario's cluster into the phase, and return what the phase came to."""
-        if path in self.not_started:
-            raise self.not_started[path]
-        if path not in self._runs:
+        if which in self.not_started:
+            raise self.not_started[which]
+        if which not in self._runs:
             try:
-                self._runs[path] = self._start(path)
+                self._runs[which] = self._start(which)
             except HarnessError as error:
-                self.not_started[path] = error
+                self.not_started[which] = error
                 raise
-        return self._runs[path].enter(phase)
+        return self._runs[which].enter(phase)
 
-    def run_of(self, path: Path) -> ScenarioRun:
+    def run_of(self, which: Which) -> ScenarioRun:
         """Return the run of a scenario that was entered."""
-        return self._runs[path]
+        return self._runs[which]
 
-    def finish(self, path: Path, interrupted_by: BaseException | None = None) -> None:
-        """End the scenario's run, if it has one, and keep its result."""
-        run = self._runs.pop(path, None)
+    def finish(
+        self,
+        which: Which,
+        interrupted_by: BaseException | None = None,
+        *,
+        following: Which | None = None,
+    ) -> None:
+        """End the scenario's run, if it has one, and keep its result.
+
+        `following` is the scenario that comes next: where it begins in the same state, it gets the
+        machines, unless the settings want fresh ones for each.
+        """
+        run = self._runs.pop(which, None)
         if run is not None:
-            result = run.finish(interrupted_by)
+            hand_on = (
+                following is not None
+                and not self.settings.fresh
+                and not self._plan(which).leaves_something
+                and start_state(self._plan(following)) == start_state(self._plan(which))
+            )
+            result = run.finish(interrupted_by, hand_on=hand_on)
+            self._standing = run.standing
             try:
                 self.on_result(result)
+                if result.folder.is_dir():
+                    write_bundle(result.folder)
             except HarnessError as error:
                 # A verdict that nobody can look up is none.
                 result = replace(result, outcome=Outcome.INFRASTRUCTURE, error=error.text())
@@ -114,28 +175,54 @@ class RunSession:
 
     def finish_all(self, interrupted_by: BaseException | None = None) -> None:
         """End every run that is left."""
-        for path in tuple(self._runs):
-            self.finish(path, interrupted_by)
+        for which in tuple(self._runs):
+            self.finish(which, interrupted_by)
+        self._remove_standing()
 
-    def _plan(self, path: Path) -> Plan:
-        if path not in self._plans:
-            self._plans[path] = plan_of(load(path), self.settings)
-        return self._plans[path]
+    def _remove_standing(self) -> None:
+        """Remove the lab that nobody has taken over; where that fails, it is nobody's success."""
+        standing, self._standing = self._standing, None
+        if standing is None:
+            return
+        with uninterrupted():
+            error = ending.remove(standing.lab, Steps(self.clock, self.emit))
+        if error is not None:
+            self.results = [
+                replace(each, outcome=Outcome.INFRASTRUCTURE, error=error.text())
+                if each.scenario == standing.scenario
+                else each
+                for each in self.results
+            ]
 
-    def _start(self, path: Path) -> ScenarioRun:
+    def _plan(self, which: Which) -> Plan:
+        if which not in self._plans:
+            self._plans[which] = plan_of(load(which.path, which.variant), self.settings)
+        return self._plans[which]
+
+    def _start(self, which: Which) -> ScenarioRun:
         """Return a new run, on a host that can carry it; raises `HostLacksError` on another."""
-        plan = self._plan(path)
+        plan = self._plan(which)
+        standing = self._standing
+        if standing is not None and standing.start == start_state(plan):
+            self._standing = None
+            return self._run(plan, standing.choice, standing)
+        # Of a scenario that was to come in between, and never began.
+        self._remove_standing()
         with Steps(self.clock, self.emit).step("This host") as tell:
             choice = make_room(
                 plan, settings=self.settings, runner=self.runner, clock=self.clock, tell=tell
             )
             tell(f"Vagrant provider {choice.provider}: {choice.reason}")
+        return self._run(plan, choice, None)
+
+    def _run(self, plan: Plan, choice: ProviderChoice, standing: Standing | None) -> ScenarioRun:
         return ScenarioRun(
             RunRequest(self.run_id, plan, choice),
             settings=self.settings,
             runner=self.runner,
             clock=self.clock,
             emit=self.emit,
+            standing=standing,
         )
 
 

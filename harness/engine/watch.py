@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import field
@@ -14,6 +16,7 @@ from typing import Any
 from harness.check import expectations
 from harness.check import hold
 from harness.check import reachability
+from harness.check.flows import sample_flows
 from harness.check.model import Judgement
 from harness.check.model import Match
 from harness.check.model import Sample
@@ -21,8 +24,9 @@ from harness.check.model import Verdict
 from harness.check.model import Window
 from harness.diagnose.model import Diagnosis
 from harness.engine.background import Connections
-from harness.engine.background import Diagnoses
 from harness.engine.background import Stage
+from harness.engine.background import diagnoses
+from harness.engine.background import flow_matrices
 from harness.engine.events import Event
 from harness.engine.events import ExpectationResult
 from harness.engine.events import Transition
@@ -32,6 +36,7 @@ from harness.evidence.reading import Reading
 from harness.lab import pace
 from harness.plan.model import PlannedExpectation
 from harness.plan.show import describe_expectation
+from harness.probe.flows import FlowResult
 from harness.probe.prober import Prober
 from harness.scenario import model as scenario
 from harness.wait import Clock
@@ -67,10 +72,25 @@ class _Watched:
         return tuple(Transition(round(each.at - opened, 1), each.text) for each in changes)
 
 
+@dataclass(frozen=True)
+class Watch:
+    """What a phase's watch came to; `flows` are the ways of the last flow matrix."""
+
+    results: tuple[ExpectationResult, ...] = ()
+    diagnosis: Diagnosis | None = None
+    flows: tuple[FlowResult, ...] = ()
+
+
+def threads() -> Executor:
+    """Return what works beside a stream: connections, a walk up the ladder, the flow matrix."""
+    return ThreadPoolExecutor(max_workers=3)
+
+
 class PhaseWatch:
     """Takes readings until every expectation of the phase has its verdict.
 
-    `record` gets every reading as it was taken, `emit` what people should hear of.
+    `record` gets every reading as it was taken, `emit` what people should hear of. `pool` is what
+    works beside the stream; a replay has its own.
     """
 
     def __init__(
@@ -83,21 +103,23 @@ class PhaseWatch:
         started: float,
         record: Callable[[Sequence[Reading]], None],
         emit: Callable[[Event], None],
+        pool: Callable[[], Executor] = threads,
     ) -> None:
         self._stage = stage
+        self._pool = pool
         self._watched = [_Watched(each, _window(each, stage)) for each in planned]
         self._clock = clock
         self._started = started
         self._prober = prober
         self._record = record
         self._emit = emit
-        self._connections = Connections(prober, stage, record)
-        self._diagnoses = Diagnoses(prober, stage, record, self._now)
+        self._connections = Connections(prober, stage, record, self._now)
+        self._diagnoses = diagnoses(prober, stage, record, self._now)
+        self._flows = flow_matrices(prober, stage, record, self._now)
 
-    def run(self) -> tuple[tuple[ExpectationResult, ...], Diagnosis | None]:
-        """Return one result an expectation, in their order, and the phase's diagnosis."""
-        # Two at a time beside the stream: a round of connections and a walk up the ladder.
-        pool = ThreadPoolExecutor(max_workers=2)
+    def run(self) -> Watch:
+        """Return one result an expectation, in their order, the phase's diagnosis and flows."""
+        pool = self._pool()
         try:
             while not self._done():
                 began = self._clock.monotonic()
@@ -110,7 +132,11 @@ class PhaseWatch:
                     self._clock.sleep(self._look_every() - spent)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-        return tuple(self._result(each) for each in self._watched), self._diagnoses.latest
+        return Watch(
+            tuple(self._result(each) for each in self._watched),
+            self._diagnoses.latest,
+            self._flows.latest.cells if self._flows.latest is not None else (),
+        )
 
     def _look_every(self) -> float:
         """Return the seconds between two looks.
@@ -138,18 +164,24 @@ class PhaseWatch:
             for each in self._watched
             if each.open and (probe := expectations.probe_for(each.expectation)) is not None
         }
-        readings = self._prober.take({probe.argv: probe for probe in probes.values()}.values())
+        distinct = {probe.argv: probe for probe in probes.values()}
+        readings = self._prober.take(distinct.values())
         self._record(readings)
-        by_command = {reading.argv: reading for reading in readings}
+        # By what was asked: a recording may have asked the same in other words.
+        by_command = dict(zip(distinct, readings, strict=True))
         for each in self._watched:
             probe = probes.get(each.planned.id)
             if probe is not None:
                 reading = by_command[probe.argv]
                 self._add(each, expectations.sample(each.expectation, reading, self._stage.workers))
+        self._connections.collect()
         diagnosed = self._diagnoses.collect()
+        measured = self._flows.collect()
         for each in self._watched:
             if diagnosed is not None and isinstance(each.expectation, scenario.Diagnosis):
                 self._add(each, expectations.sample_diagnosis(each.expectation, *diagnosed))
+            if measured is not None and isinstance(each.expectation, scenario.Flows):
+                self._add(each, sample_flows(each.expectation, *measured))
 
     def _add(self, watched: _Watched, sample: Sample) -> None:
         if not watched.samples or watched.samples[-1].state != sample.state:
@@ -160,20 +192,54 @@ class PhaseWatch:
     def _judge(self, watched: _Watched) -> None:
         if not watched.open:
             return
-        judgement = hold.judge(watched.samples, watched.window, self._now())
-        if judgement.verdict is Verdict.MET and _wants_connections(watched.expectation):
-            judgement = reachability.combine(judgement, self._connections.judgement())
+        if isinstance(watched.expectation, scenario.Reachability):
+            judgement = self._reached(watched.expectation, watched.window)
+        elif _wants_connections(watched.expectation):
+            judgement = self._held_with_connections(watched)
+        else:
+            judgement = hold.judge(watched.samples, watched.window, self._now())
         watched.judgement = _say_changed(watched, judgement)
         if judgement.verdict is not None:
             explanation = watched.judgement.explanation
             self._emit(VerdictReached(watched.planned.id, judgement.verdict, explanation))
 
-    def _start_due(self, pool: ThreadPoolExecutor) -> None:
+    def _reached(self, expectation: scenario.Reachability, window: Window) -> Judgement:
+        found = self._connections.judgement()
+        judgement = reachability.expected(
+            found, whole=expectation.whole, partial=self._connections.partial()
+        )
+        early = self._now() <= window.opened + window.within
+        if expectation.whole and early and judgement.verdict is not Verdict.MET:
+            return replace(judgement, verdict=None)
+        return judgement
+
+    def _held_with_connections(self, watched: _Watched) -> Judgement:
+        """Return the judgement of a state that is only there while the way is whole, too."""
+        window, now = watched.window, self._now()
+        whole_since = self._connections.whole_since
+        if whole_since is not None:
+            held = hold.judge(
+                watched.samples,
+                replace(window, earliest=max(window.earliest, whole_since)),
+                now,
+            )
+            if held.verdict is not Verdict.MET:
+                return held
+            return reachability.combine(held, self._connections.judgement())
+        held = hold.judge(watched.samples, window, now)
+        if held.verdict not in (None, Verdict.MET) or held.held_since is None:
+            return held
+        found = self._connections.judgement() if now > window.opened + window.within else None
+        return reachability.combine(held, found)
+
+    def _start_due(self, pool: Executor) -> None:
         """Start what runs beside the stream, once the states it is about are there."""
         available = [each for each in self._watched if _wants_connections(each.expectation)]
         holding = [each for each in available if each.judgement.held_since is not None]
-        if holding:
-            self._connections.start(pool)
+        if holding or any(self._open(scenario.Reachability)):
+            self._connections.start_when_due(pool)
+        if any(self._open(scenario.Flows)):
+            self._flows.start_when_due(pool)
         reached = all(each in holding or not each.open for each in available)
         settled = self._now() >= max(each.window.earliest for each in self._watched)
         diagnosis = [
@@ -183,9 +249,28 @@ class PhaseWatch:
         last_chance = any(
             self._now() > each.window.opened + each.window.within - chance for each in diagnosis
         )
-        wanted = any(each.open for each in diagnosis) or self._diagnoses.latest is None
+        wanted = any(each.open for each in diagnosis) or (
+            self._diagnoses.latest is None and self._ends_within(chance)
+        )
         if self._wants_diagnosis() and wanted and ((reached and settled) or last_chance):
             self._diagnoses.start_when_due(pool)
+
+    def _ends_within(self, seconds: float) -> bool:
+        """Whether all that is watched will then be judged, if nothing is lost meanwhile.
+
+        A diagnosis that no expectation waits for is to be of the state that was judged, and not of
+        one that had only just begun.
+        """
+        now = self._now()
+        return all(
+            each.judgement.held_since is not None
+            and each.judgement.held_since + each.window.hold - now <= seconds
+            for each in self._watched
+            if each.open
+        )
+
+    def _open(self, kind: type[Any]) -> Iterator[_Watched]:
+        return (each for each in self._watched if each.open and isinstance(each.expectation, kind))
 
     def _result(self, watched: _Watched) -> ExpectationResult:
         judgement = watched.judgement

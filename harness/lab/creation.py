@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -265,6 +266,7 @@ class Creation:
             )
             if self._request.same_nat_address:
                 nat_picture.paint(remotes[spec.name], machine.nat_interface)
+                return replace(machine, nat_address=nat_picture.ADDRESS)
             return machine
 
         with ThreadPoolExecutor(max_workers=len(specs)) as pool:

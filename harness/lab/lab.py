@@ -24,6 +24,7 @@ from harness.errors import HarnessError
 from harness.errors import InfrastructureError
 from harness.lab import leftovers
 from harness.lab import machine
+from harness.lab import nat_picture
 from harness.lab import records
 from harness.lab import subnets
 from harness.lab import sysctls
@@ -45,6 +46,7 @@ from harness.lab.machine import Machine
 from harness.lab.records import LabRecord
 from harness.lab.remote import Remote
 from harness.lab.seed import Seed
+from harness.lab.ssh import ParamikoRemote
 from harness.lab.substrate import Substrate
 from harness.lab.vagrant import environment
 from harness.lab.virtual_machines import VirtualMachines
@@ -203,6 +205,22 @@ class Lab:
     def remote(self, name: str) -> Remote:
         """Return the machine `name` over SSH; raises `KeyError` for a name that is not there."""
         return self._remotes[name]
+
+    def second_ways(self) -> Mapping[str, Remote]:
+        """Return ways in by the NAT interface, for when a change takes the private one away.
+
+        There is none where this host does not reach that network, or cannot tell machines apart
+        there.
+        """
+        if self.provider is ProviderName.VIRTUALBOX or self.record.elsewhere:
+            return {}
+        return {
+            name: ParamikoRemote(
+                name, replace(found.endpoint, address=found.nat_address), self.known_hosts
+            )
+            for name, found in self.machines.items()
+            if found.nat_address not in {"", nat_picture.ADDRESS}
+        }
 
     def destroy(self) -> None:
         """Remove the lab; raises `InfrastructureError` naming what could not be removed."""

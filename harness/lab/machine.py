@@ -31,7 +31,8 @@ SAVED = "machines.json"
 class Machine:
     """A machine: its name and role, its private address, the way in, and its two interfaces.
 
-    `api` is `address:port` where this host reaches its API server, if k0s runs one there.
+    `api` is `address:port` where this host reaches its API server, if k0s runs one there;
+    `nat_address` what the machine has on its NAT interface.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Machine:
     endpoint: SshEndpoint
     api: str
     nat_interface: str
+    nat_address: str
     private_interface: str
 
 
@@ -69,7 +71,8 @@ def prepare(
         doing="Reading the default route",
         deadline=COMMAND_SECONDS,
     )
-    private = interface_with(json.loads(links.stdout), spec.address)
+    addressed = json.loads(links.stdout)
+    private = interface_with(addressed, spec.address)
     nat = default_interface(json.loads(routes.stdout))
     if private is None or nat is None or private == nat:
         raise InfrastructureError(
@@ -80,7 +83,16 @@ def prepare(
         )
     isolation.install_on_machine(remote, isolation.machine_rules(nat, services=services, pods=pods))
     remote.put(hosts_file(everyone), "/etc/hosts")
-    return Machine(spec.name, spec.role, spec.address, endpoint, api, nat, private)
+    return Machine(
+        spec.name,
+        spec.role,
+        spec.address,
+        endpoint,
+        api,
+        nat_interface=nat,
+        nat_address=address_of(addressed, nat),
+        private_interface=private,
+    )
 
 
 def _verify(seed: Seed, remote: Remote) -> None:
@@ -142,6 +154,17 @@ def interface_with(links: Any, address: str) -> str | None:  # noqa: ANN401  # J
         if any(entry.get("local") == address for entry in link.get("addr_info", [])):
             return str(link["ifname"])
     return None
+
+
+def address_of(links: Any, interface: str) -> str:  # noqa: ANN401  # JSON of `ip`
+    """Return the first address of `interface` in `ip -j address`, an empty text without one."""
+    addresses = [
+        str(entry["local"])
+        for link in links
+        if link["ifname"] == interface
+        for entry in link.get("addr_info", [])
+    ]
+    return next(iter(addresses), "")
 
 
 def default_interface(routes: Any) -> str | None:  # noqa: ANN401  # JSON of `ip`

@@ -80,10 +80,15 @@ class OpenSSHRemote:
             check=False,
         )
         if completed.returncode == _SSH_FAILED:
+            said = completed.stderr.strip()
+            remedy = f"try it by hand: {shlex.join(['ssh', self._destination])}"
+            if "Permission denied" in said:
+                # ssh asks for nothing here, so of a locked key it only says this.
+                remedy += "; its key may have a passphrase: ssh-add it first"
             raise InfrastructureError(
                 f"Reaching {self._name} over SSH",
-                completed.stderr.strip().splitlines()[-1] if completed.stderr.strip() else "failed",
-                remedy=f"try it by hand: {shlex.join(['ssh', self._destination])}",
+                said.splitlines()[-1] if said else "failed",
+                remedy=remedy,
             )
         if check and not completed.ok:
             raise CommandFailedError(doing, completed)

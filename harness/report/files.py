@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Mapping
+
 from harness.engine.events import ScenarioResult
 from harness.errors import InfrastructureError
 from harness.evidence.recorder import reason_of
@@ -9,21 +12,25 @@ from harness.evidence.recorder import write_whole
 from harness.report import json_report
 from harness.report import junit
 from harness.report import summary
+from harness.report.html import page
+
+_REPORTS: Mapping[str, Callable[[ScenarioResult], str]] = {
+    "report.json": json_report.render,
+    "summary.md": lambda result: summary.render(result) + "\n",
+    "junit.xml": lambda result: junit.render([result.scenario], [result]),
+    "report.html": page.render,
+}
 
 
 def write_reports(result: ScenarioResult) -> None:
-    """Write `report.json`, `summary.md` and `junit.xml` into the run's folder.
+    """Write `report.json`, `summary.md`, `junit.xml` and `report.html` into the run's folder.
 
     Raises `InfrastructureError` when they cannot be written; what is there already stays.
     """
-    files = {
-        "report.json": json_report.render(result),
-        "summary.md": summary.render(result) + "\n",
-        "junit.xml": junit.render([result.scenario], [result]),
-    }
-    for name, text in files.items():
+    # One after another: the page lists the files that are there, the other reports among them.
+    for name, render in _REPORTS.items():
         try:
-            write_whole(result.folder, name, text)
+            write_whole(result.folder, name, render(result))
         except OSError as error:
             raise InfrastructureError(
                 f"Writing {result.folder / name}",

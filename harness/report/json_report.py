@@ -10,6 +10,7 @@ from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
 from harness.evidence.recorder import redacted_value
+from harness.report.schemas import schema_of
 
 FORMAT = "k0s-harness-report/1"
 
@@ -33,30 +34,15 @@ def render(result: ScenarioResult) -> str:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of `report.json`, made from the model itself."""
-    # pydantic costs 84 ms to import, and only the schema needs it.
-    from pydantic import TypeAdapter  # noqa: PLC0415
-
-    schema = TypeAdapter(ScenarioResult).json_schema(mode="serialization")
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "title": "A run of one k0s-harness scenario",
-    }
-    schema["properties"] = {
-        "format": {"const": FORMAT},
-        "exit_code": {"enum": sorted({int(outcome.exit_code) for outcome in Outcome})},
-        **schema["properties"],
-    }
-    diagnosis = schema["$defs"][Diagnosis.__name__]
-    diagnosis["properties"]["first_broken_hop"] = {"type": ["string", "null"]}
-    for shape in (schema, *schema["$defs"].values()):
-        if shape.get("type") == "object":
-            # A report always has all of its fields; a reader need not guess defaults.
-            shape["required"] = list(shape["properties"])
-            shape["additionalProperties"] = False
-            for field in shape["properties"].values():
-                field.pop("default", None)
-    return schema
+    return schema_of(
+        ScenarioResult,
+        "A run of one k0s-harness scenario",
+        first={
+            "format": {"const": FORMAT},
+            "exit_code": {"enum": sorted({int(outcome.exit_code) for outcome in Outcome})},
+        },
+        derived={Diagnosis.__name__: {"first_broken_hop": {"type": ["string", "null"]}}},
+    )
 
 
 def _diagnosis(phase: PhaseResult, plain: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -94,8 +94,17 @@ def _case(scenario: str, phase: PhaseResult, verdict: ExpectationResult) -> ET.E
     _add_properties(case, phase_properties(phase))
     if verdict.verdict is not Verdict.MET:
         kind = "failure" if verdict.verdict is Verdict.NOT_MET else "error"
-        _add_problem(case, kind, verdict_line(verdict))
+        _add_problem(case, kind, f"{verdict_line(verdict)}{_why(phase)}")
     return case
+
+
+def _why(phase: PhaseResult) -> str:
+    """Return the cause as the end of a failure's message: many viewers show nothing else."""
+    if phase.diagnosis is None:
+        return ""
+    hop = phase.diagnosis.first_broken_hop
+    where = f", first broken hop: {hop}" if hop is not None else ""
+    return f"; cause: {phase.diagnosis.cause} ({phase.diagnosis.confidence} confidence){where}"
 
 
 def _missing(scenario: str) -> ET.Element:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from datetime import datetime
 
 from harness.check.model import Verdict
 from harness.diagnose.model import Diagnosis
+from harness.diagnose.model import Hop
 from harness.diagnose.model import HopState
 from harness.engine.events import ExpectationResult
 from harness.engine.events import PhaseResult
@@ -21,6 +23,7 @@ from harness.report.words import origin_line
 # A condition's message is about 200 characters; the whole text is in report.json.
 _CELL_CHARACTERS = 260
 _ERROR_LINES = 8
+_TICKS = re.compile("`+")
 # The settings that decide what is run; the others say where it leaves what it saw.
 _DECIDING = (
     "provider",
@@ -36,11 +39,11 @@ _DECIDING = (
 
 
 def render(result: ScenarioResult) -> str:
-    """Return the summary, about 40 lines of Markdown without a trailing newline.
+    """Return the summary, about 50 lines of Markdown without a trailing newline.
 
-    The first line says the outcome and what stood there; then versions and whether they are the
-    official builds, what was expected and seen in each phase, the first broken hop with its
-    evidence, the remedy, and the command that repeats the run.
+    The first line says the outcome and what stood there. Then come the cause with the first broken
+    hop, its evidence and the remedy; versions and whether they are the official builds; what was
+    expected and seen in each phase, all hops folded; and the command that repeats the run.
     """
     return redact("\n".join(_lines(result)))
 
@@ -57,21 +60,10 @@ def repeat_command(result: ScenarioResult) -> str:
 def _lines(result: ScenarioResult) -> Iterator[str]:
     yield f"**{result.scenario}: {result.outcome}** on {result.substrate}"
     yield ""
-    yield f"- {result.title}"
-    versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
-    yield f"- {versions or 'no versions seen'}: {origin_line(result)}"
-    if result.provider is not None:
-        reason = f" ({result.provider_reason})" if result.provider_reason else ""
-        yield f"- Vagrant provider {result.provider}{reason}"
-    if result.pace > 1:
-        yield f"- machines {result.pace:g} times slower than the host; bounds are scaled by that"
-    if result.seed is not None:
-        yield f"- machines made with {result.seed}: nothing was uploaded"
-    seconds = _seconds(result)
-    took = f", {duration(seconds)}" if seconds is not None else ""
-    yield f"- run {result.run_id}, {result.started}{took}"
-    for reference in result.references:
-        yield f"- {reference}"
+    yield prose(result.title)
+    yield from _causes(result.phases)
+    yield ""
+    yield from _run(result)
     for phase in result.phases:
         yield ""
         yield from _phase(phase)
@@ -88,6 +80,24 @@ def _lines(result: ScenarioResult) -> Iterator[str]:
     yield f"Evidence: `{result.folder}` · again: `{repeat_command(result)}`"
 
 
+def _run(result: ScenarioResult) -> Iterator[str]:
+    """Yield what the run is known by; a line without a mark keeps two lists apart."""
+    seconds = _seconds(result)
+    took = f", {duration(seconds)}" if seconds is not None else ""
+    yield f"Run {result.run_id}, {result.started}{took}:"
+    versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+    yield f"- {versions or 'no versions seen'}: {origin_line(result)}"
+    if result.provider is not None:
+        reason = f" ({result.provider_reason})" if result.provider_reason else ""
+        yield f"- Vagrant provider {result.provider}{reason}"
+    if result.pace > 1:
+        yield f"- machines {result.pace:g} times slower than the host; bounds are scaled by that"
+    if result.seed is not None:
+        yield f"- machines made with {result.seed}: nothing was uploaded"
+    for reference in result.references:
+        yield f"- {reference}"
+
+
 def _phase(phase: PhaseResult) -> Iterator[str]:
     changes = "; ".join(f"{each.text}, {duration(each.seconds)}" for each in phase.changes)
     yield f"### Phase {phase.name}" + (f" — after {changes}" if changes else "")
@@ -102,7 +112,7 @@ def _phase(phase: PhaseResult) -> Iterator[str]:
     for skipped in phase.skipped:
         yield f"- left out: {one_line(skipped)}"
     if phase.diagnosis is not None:
-        yield from _diagnosis(phase.diagnosis, phase.verdicts)
+        yield from _hops(phase.diagnosis)
 
 
 def _row(verdict: ExpectationResult) -> str:
@@ -116,21 +126,90 @@ def _row(verdict: ExpectationResult) -> str:
     return f"| {' | '.join(cell(each) for each in cells)} |"
 
 
-def _diagnosis(diagnosis: Diagnosis, verdicts: Sequence[ExpectationResult]) -> Iterator[str]:
-    broken = next((hop for hop in diagnosis.hops if hop.state is HopState.BROKEN), None)
-    if broken is None and all(each.verdict is Verdict.MET for each in verdicts):
+def _causes(phases: Sequence[PhaseResult]) -> Iterator[str]:
+    """Yield the cause of each phase but those that are whole and met everything."""
+    for phase in phases:
+        if phase.diagnosis is None:
+            continue
+        met = all(each.verdict is Verdict.MET for each in phase.verdicts)
+        if first_broken(phase.diagnosis) is not None or not met:
+            yield from _diagnosis(phase.name, phase.diagnosis)
+
+
+def _diagnosis(phase: str, diagnosis: Diagnosis) -> Iterator[str]:
+    broken = first_broken(diagnosis)
+    also = f", and also {', '.join(diagnosis.also)}" if diagnosis.also else ""
+    yield ""
+    yield f"Cause in phase {phase}: **{diagnosis.cause}** ({diagnosis.confidence} confidence){also}"
+    if broken is not None:
+        command = f" — {_code(broken.command)}" if broken.command else ""
+        yield f"- first broken hop: **{broken.name}**: {prose(broken.text)}{command}"
+    for fact in diagnosis.facts:
+        # The broken hop's own stands above.
+        if broken is None or fact != f"{broken.name}: {broken.text}":
+            yield f"- {prose(fact)}"
+    for ruled_out in diagnosis.ruled_out:
+        yield f"- ruled out: {prose(ruled_out)}"
+    for missing in diagnosis.not_seen:
+        yield f"- not seen: {prose(missing)}"
+    yield from _remedy(diagnosis)
+
+
+def _remedy(diagnosis: Diagnosis) -> Iterator[str]:
+    if diagnosis.remedy is not None:
+        first, *others = diagnosis.remedy.splitlines() or [""]
+        yield f"- remedy: {prose(first)}"
+        yield from (f"  - {prose(other)}" for other in others)
+    if diagnosis.check_again is not None:
+        yield f"- check again: {_code(diagnosis.check_again)}"
+    if diagnosis.look_again is not None:
+        yield f"- settling, look again {prose(diagnosis.look_again)}"
+    if diagnosis.link is not None:
+        yield f"- {diagnosis.link}"
+
+
+def first_broken(diagnosis: Diagnosis) -> Hop | None:
+    """Return the first hop that is broken, None where none is."""
+    return next((hop for hop in diagnosis.hops if hop.state is HopState.BROKEN), None)
+
+
+def _hops(diagnosis: Diagnosis) -> Iterator[str]:
+    """Yield the ladder, folded: whoever reads the issue may want all of it, most do not."""
+    if not diagnosis.hops:
         return
     yield ""
-    yield f"Cause: **{diagnosis.cause}** ({diagnosis.confidence} confidence)"
-    if broken is not None:
-        command = f" — `{broken.command}`" if broken.command else ""
-        yield f"- first broken hop: **{broken.name}**: {one_line(broken.text)}{command}"
-    for fact in diagnosis.facts:
-        yield f"- {one_line(fact)}"
-    for missing in diagnosis.not_seen:
-        yield f"- not seen: {one_line(missing)}"
-    if diagnosis.remedy is not None:
-        yield f"- remedy: {one_line(diagnosis.remedy)}"
+    yield f"<details><summary>Hop by hop: {_counted(diagnosis.hops)}</summary>"
+    # The blank line lets GitHub read the Markdown inside.
+    yield ""
+    yield "| hop | state | seen | shown by |"
+    yield "|---|---|---|---|"
+    for hop in diagnosis.hops:
+        shown_by = _code(hop.command).replace("|", "\\|") if hop.command else ""
+        state = hop.state.replace("-", " ")
+        yield f"| {cell(hop.name)} | {state} | {cell(hop.text)} | {shown_by} |"
+    yield ""
+    yield "</details>"
+
+
+def _counted(hops: Sequence[Hop]) -> str:
+    counts = {state: sum(hop.state is state for hop in hops) for state in HopState}
+    words = {HopState.HOLDS: "hold", HopState.BROKEN: "broken", HopState.NOT_SEEN: "not seen"}
+    return ", ".join(f"{count} {words[state]}" for state, count in counts.items() if count)
+
+
+def _code(command: str) -> str:
+    """Return a command as code, in a fence longer than any it has inside."""
+    command = one_line(command)
+    longest = max((len(run) for run in _TICKS.findall(command)), default=0)
+    fence = "`" * (longest + 1)
+    blank = " " if longest else ""
+    return f"{fence}{blank}{command}{blank}{fence}"
+
+
+def prose(text: str) -> str:
+    """Return `text` as one line in which nothing is taken for a tag."""
+    # GitHub takes <unknown> for a tag and shows nothing.
+    return one_line(text).replace("<", "&lt;")
 
 
 def cell(text: str) -> str:
@@ -138,8 +217,8 @@ def cell(text: str) -> str:
     text = one_line(text)
     if len(text) > _CELL_CHARACTERS:
         text = text[: _CELL_CHARACTERS - 1] + "…"
-    # A bar ends a cell, and GitHub takes <unknown> for a tag and shows nothing.
-    return text.replace("|", "\\|").replace("<", "&lt;")
+    # A bar ends a cell.
+    return prose(text).replace("|", "\\|")
 
 
 def _seconds(result: ScenarioResult) -> float | None:

@@ -71,7 +71,8 @@ def test_every_verb_of_the_design_is_there(capsys):
         cli.main(["--help"])
     assert caught.value.code == 0
     said = capsys.readouterr().out
-    for verb in ("run", "plan", "doctor", "diagnose", "labs", "artifacts", "validate", "schema"):
+    verbs = ("run", "plan", "doctor", "diagnose", "labs", "artifacts", "validate", "schema")
+    for verb in (*verbs, "flows", "collect", "replay", "catalogue"):
         assert re.search(rf"^\s+{verb}\s", said, re.MULTILINE), verb
 
 
@@ -162,6 +163,31 @@ KERNEL = HEAD + PHASE.replace(
 )
 
 
+WITH_CONFLICTS = (
+    "format: k0s-harness/1\nname: x\ntitle: With ${n}\nmatrix: {n: [1, 2]}\n"
+    'cluster: {workers: "${n}", k0s: {spec: {konnectivity: {agentPort: 8133}}}}\n' + PHASE
+)
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan"])
+def test_what_will_collide_is_warned_of_with_its_place_and_is_no_mistake(run, verb):
+    Path("s.yaml").write_text(WITH_CONFLICTS)
+    code, _, err = run(verb, "s.yaml")
+    assert code == 0
+    (line,) = [each for each in err.splitlines() if "8133" in each]
+    assert line.startswith("s.yaml:5:67: warning: port 8133 of konnectivity's agents is taken by ")
+
+
+def test_every_variant_of_a_matrix_is_planned_and_counted(run):
+    Path("s.yaml").write_text(WITH_CONFLICTS)
+    _, out, _ = run("plan", "s.yaml")
+    assert [line for line in out.splitlines() if line.startswith("x-")] == [
+        "x-1: With 1",
+        "x-2: With 2",
+    ]
+    assert "2 scenarios without a mistake" in run("validate", "s.yaml")[2]
+
+
 @pytest.mark.parametrize("verb", ["plan", "run"])
 def test_a_change_of_the_kernel_is_refused_on_containers_with_its_line(run, verb):
     Path("clock.yaml").write_text(KERNEL)
@@ -211,15 +237,17 @@ def test_every_ending_has_its_exit_code(run, monkeypatch, ending):
 class FakeRun:
     """A run that ends as it is told, in whichever phase is entered."""
 
-    def __init__(self, session, path, error):
+    standing = None
+
+    def __init__(self, session, which, error):
         self._session = session
-        self._name = path.stem
+        self._name = which.path.stem
         self._error = error
 
     def enter(self, _phase):
         raise self._error
 
-    def finish(self, _interrupted_by):
+    def finish(self, _interrupted_by, *, hand_on=False):  # noqa: ARG002
         return ScenarioResult(
             run_id=self._session.run_id,
             scenario=self._name,
@@ -238,12 +266,12 @@ def engine(monkeypatch):
     ends = {}
     sessions = []
 
-    def start(session, path):
+    def start(session, which):
         sessions.append(session)
-        when, error = ends[path.stem]
+        when, error = ends[which.path.stem]
         if when == "start":
             raise error
-        return FakeRun(session, path, error)
+        return FakeRun(session, which, error)
 
     monkeypatch.setattr(RunSession, "_start", start)
     # Its plugin imports all of hypothesis at the end of a session within this one.

@@ -5,12 +5,18 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from harness.artifacts.pins import load_pins
 from harness.engine.preconditions import Presumed
 from harness.engine.preconditions import endpoint_is_ready
 from harness.engine.preconditions import judge
+from harness.engine.preconditions import presumed_by
 from harness.engine.preconditions import probes
+from harness.engine.preconditions import settled
+from harness.plan.build import build
 from harness.probe.controlplane import CONFIG
+from harness.scenario.load import load_text
 from harness.scenario.reserved import ConfigLeaf
+from harness.settings import ProviderName
 
 NODES = "nodes are Ready"
 ADDRESSES = "node addresses are distinct and on the private network"
@@ -21,7 +27,7 @@ CONFIGURED = "k0s has the given configuration"
 
 WITHOUT = Presumed(
     controller="controller0",
-    workers=("worker0", "worker1"),
+    nodes=("worker0", "worker1"),
     network=IPv4Network("192.168.56.0/24"),
     konnectivity=False,
     metrics_server=True,
@@ -34,11 +40,11 @@ def readings(recording):
     """The readings of one look at the preconditions, by the recording they are in."""
 
     def take(name):
-        wanted = {(each.where, each.argv) for each in probes(WITHOUT)}
+        wanted = {(each.where, each.name) for each in probes(WITHOUT)}
         found = {
-            (each.where, each.argv): each
+            (each.where, each.probe): each
             for each in recording(f"konnectivity-off/{name}")
-            if (each.where, each.argv) in wanted
+            if (each.where, each.probe) in wanted
         }
         assert len(found) == len(wanted)
         return list(found.values())
@@ -108,7 +114,7 @@ def test_two_nodes_with_one_address_do_not_hold(readings):
 
 
 def test_a_node_that_is_missing_or_not_of_this_lab_does_not_hold(readings):
-    three = replace(WITHOUT, workers=("worker0", "worker1", "worker2"))
+    three = replace(WITHOUT, nodes=("worker0", "worker1", "worker2"))
     assert standing(three, readings("broken"))[NODES] is False
     assert texts(three, readings("broken"))[NODES] == "2 of 3: worker0, worker1"
     other = changed(readings("broken"), "nodes", '"worker1"', '"stranger"')
@@ -201,3 +207,107 @@ def test_a_value_that_k0s_dropped_does_not_hold_and_is_named(readings, said, hol
     asked = replace(some[0], probe=probe.name, where=probe.where, argv=probe.argv, stdout=said)
     assert standing(GIVEN, [*some, asked])[CONFIGURED] is holds
     assert texts(GIVEN, [*some, asked])[CONFIGURED] == text
+
+
+def phases_of(change="", expect="{pods: {selector: a=b, ready: 1}}", cluster="{}"):
+    """The plan of a scenario with one phase, and that phase."""
+    text = (
+        f"format: k0s-harness/1\nname: x\ntitle: X\ncluster: {cluster}\nphases:\n"
+        f"- name: only\n  change: [{change}]\n  expect: [{expect}]\n"
+    )
+    plan = build(
+        load_text(text, "x.yaml"),
+        subnet=IPv4Network("192.168.56.0/24"),
+        provider=ProviderName.DOCKER,
+        pins=load_pins(),
+        arch="amd64",
+    )
+    return plan, plan.phases[0]
+
+
+AVAILABLE = "{apiservice: {name: v1beta1.metrics.k8s.io, available: true}}"
+
+
+def test_a_phase_presumes_what_it_deploys_and_that_its_cluster_is_sound():
+    presumed = presumed_by(*phases_of(expect=AVAILABLE))
+    assert presumed == Presumed(
+        controller="controller0",
+        nodes=("worker0", "worker1"),
+        network=IPv4Network("192.168.56.0/24"),
+        konnectivity=True,
+        metrics_server=True,
+    )
+
+
+def test_a_controller_with_a_kubelet_is_a_node_as_well():
+    plan, phase = phases_of(cluster="{controller_role: controller+worker, workers: 1}")
+    assert presumed_by(plan, phase).nodes == ("controller0", "worker0")
+
+
+@pytest.mark.parametrize(
+    "cause",
+    ["metrics-server-not-ready", "metrics-server-missing", "image-missing", "node-not-ready"],
+)
+def test_what_a_phase_expects_to_be_missing_it_does_not_presume(cause):
+    wanted = f"{{diagnosis: {{cause: {cause}}}}}"
+    presumed = presumed_by(*phases_of(expect=f"{wanted}, {AVAILABLE}"))
+    assert presumed.metrics_server is False
+    assert presumed.nodes_ready is (cause != "node-not-ready")
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [
+        "{pods: {selector: k8s-app=metrics-server, ready: 0}}",
+        "{apiservice: {name: v1beta1.metrics.k8s.io, available: false, reason: MissingEndpoints}}",
+    ],
+)
+def test_a_backend_that_is_expected_to_be_gone_is_not_presumed(expect):
+    assert presumed_by(*phases_of(expect=f"{expect}, {AVAILABLE}")).metrics_server is False
+
+
+def test_nodes_that_are_not_presumed_ready_are_not_asked_for(readings):
+    down = changed(readings("broken"), "nodes", '"worker1"', '"stranger"')
+    assert NODES not in standing(replace(WITHOUT, nodes_ready=False), down)
+
+
+def test_nodes_that_a_phase_puts_on_another_network_have_no_network_presumed(readings):
+    change = "{node_ip: {machine: worker0, address: nat}}"
+    presumed = presumed_by(*phases_of(change))
+    assert presumed.network is None
+    assert ADDRESSES not in standing(presumed, readings("repaired"))
+
+
+def test_the_port_of_the_agents_is_the_one_that_the_scenario_gives(readings):
+    presumed = presumed_by(*phases_of(cluster="{k0s: {spec: {konnectivity: {agentPort: 9132}}}}"))
+    assert presumed.agent_port == 9132
+    assert standing(presumed, readings("repaired"))[ON] is False
+    assert texts(presumed, readings("repaired"))[ON] == (
+        "the API server has an egress selector, port 9132 is not listened on"
+    )
+
+
+def test_a_settled_cluster_has_what_it_deploys_whatever_its_phases_expect():
+    plan, _ = phases_of("{scale: {workload: deployment/metrics-server, replicas: 0}}")
+    assert settled(plan, plan.start) == Presumed(
+        controller="controller0",
+        nodes=("worker0", "worker1"),
+        network=IPv4Network("192.168.56.0/24"),
+        konnectivity=True,
+        metrics_server=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("component", "konnectivity", "metrics_server"),
+    [
+        ("konnectivity-server", False, True),
+        ("metrics-server", True, False),
+        # Without it no kubelet has a certificate, and there is nothing to scrape.
+        ("csr-approver", True, False),
+    ],
+)
+def test_a_settled_cluster_has_no_component_that_is_off(component, konnectivity, metrics_server):
+    plan, _ = phases_of(cluster=f"{{disable_components: [{component}]}}")
+    presumed = settled(plan, plan.start)
+    assert (presumed.konnectivity, presumed.metrics_server) == (konnectivity, metrics_server)

@@ -6,13 +6,11 @@ change the verdict.
 
 from __future__ import annotations
 
-import contextlib
 import re
+import types
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
-from datetime import UTC
-from datetime import datetime
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -21,8 +19,8 @@ import pytest
 from harness.artifacts.pins import load_pins
 from harness.check.model import Verdict
 from harness.cluster.k0sctl import ApplyFailedError
-from harness.engine import watch
 from harness.engine.background import Stage
+from harness.engine.changes import Changes
 from harness.engine.events import PhaseEntered
 from harness.engine.events import StepEnded
 from harness.engine.events import StepProgress
@@ -31,6 +29,10 @@ from harness.engine.events import VerdictReached
 from harness.engine.phases import PRECONDITIONS_SECONDS
 from harness.engine.phases import Phases
 from harness.engine.phases import PreconditionsUnmetError
+from harness.engine.recorded import BesideExecutor
+from harness.engine.recorded import RecordedClock
+from harness.engine.recorded import RecordedProber
+from harness.engine.recorded import _key
 from harness.engine.steps import Steps
 from harness.engine.watch import PhaseWatch
 from harness.errors import ExitCode
@@ -50,88 +52,52 @@ APPLIED = (163.2, 309.5)
 BROKEN_AT = 199.13
 REPAIRED_AT = 311.62
 METRICS = "v1beta1.metrics.k8s.io"
+# Looks of the ladder that were added after the run was recorded.
+NOT_RECORDED = {
+    "metrics",
+    "apiserver_metrics",
+    "deployment",
+    "agents",
+    "agent_pods",
+    "csrs",
+    "advertised",
+    "policies",
+    "apiservices",
+    "namespaces",
+    "autoscalers",
+    "clock",
+    "addresses",
+    "cluster_cidr",
+    "k0s_version",
+    "api_connections",
+    "metrics_server_log",
+    "agent_log",
+    "health",
+    "payload",
+    "dial",
+}
 
 
-class ReplayClock:
-    """Time that only sleeps move; work that runs beside the stream has its own while it lasts."""
-
-    def __init__(self, at):
-        self.at = at
-
-    def monotonic(self):
-        return self.at
-
-    def now(self):
-        return datetime.fromtimestamp(self.at, UTC)
-
-    def sleep(self, seconds):
-        self.at += max(seconds, 0.0)
-
-    @contextlib.contextmanager
-    def beside(self):
-        began = self.at
-        try:
-            yield
-        finally:
-            self.at = began
-
-
-class ReplayProber:
-    """Answers each probe with what was current then; `change` may turn it into another reading."""
+class ReplayProber(RecordedProber):
+    """Answers with what was current then, however old; `change` may make another reading of it."""
 
     def __init__(self, clock, readings, change=lambda reading: reading):
-        self._clock = clock
+        super().__init__(clock, readings)
         self._change = change
-        self._recorded = {}
-        for each in sorted(readings, key=lambda each: each.elapsed):
-            self._recorded.setdefault((each.where, each.argv), []).append(each)
         self.rounds = []
 
     def take(self, probes):
-        began = self._clock.monotonic()
-        found = tuple(self._change(self._current(each, began)) for each in probes)
+        found = super().take(probes)
         self.rounds.append([each.argv for each in found])
-        self._clock.sleep(max((each.duration for each in found), default=0.0))
         return found
 
-    def read(self, probe):
-        return self.take([probe])[0]
-
-    def _current(self, probe, now):
-        asked = self._recorded.get((probe.where, probe.argv))
-        assert asked, f"{probe.name} on {probe.where} is not in the recording: {probe.argv}"
-        return replace(
-            next((e for e in reversed(asked) if e.elapsed <= now), asked[0]), elapsed=now
-        )
-
-
-class BesidePool:
-    """Does the work at once, on a time of its own; it is done when that time has come."""
-
-    def __init__(self, clock):
-        self._clock = clock
-
-    def submit(self, work):
-        with self._clock.beside():
-            result = work()
-            ready = self._clock.monotonic()
-        return _Later(result, self._clock, ready)
-
-    def shutdown(self, **_):
-        """Nothing is left running."""
-
-
-@dataclass
-class _Later:
-    value: object
-    clock: ReplayClock
-    ready: float
-
-    def done(self):
-        return self.clock.monotonic() >= self.ready
-
-    def result(self):
-        return self.value
+    def _found(self, probe, now):
+        asked = self._asked.get(_key(probe.name, probe))
+        if asked is None:
+            assert probe.name.partition(":")[0] in NOT_RECORDED, f"{probe.name} was not recorded"
+            return super()._found(probe, now)
+        current = next((each for each in reversed(asked) if each.elapsed <= now), asked[0])
+        return self._change(replace(current, elapsed=now))
 
 
 def plan_of(loaded):
@@ -166,7 +132,7 @@ class Watched:
 
     results: dict
     diagnosis: object
-    clock: ReplayClock
+    clock: RecordedClock
     prober: ReplayProber
     events: list = field(default_factory=list)
     recorded: list = field(default_factory=list)
@@ -176,17 +142,16 @@ class Watched:
 
 
 @pytest.fixture
-def watched(recording, plan, monkeypatch):
+def watched(recording, plan):
     """Watch one of the run's two phases, with `change` applied to each reading as it is taken."""
 
     def run(phase, change=lambda reading: reading, expectations=None, **stage):
         opened = BROKEN_AT if phase == "broken" else REPAIRED_AT
-        clock = ReplayClock(opened)
-        monkeypatch.setattr(watch, "ThreadPoolExecutor", lambda **_: BesidePool(clock))
+        clock = RecordedClock(opened)
         prober = ReplayProber(clock, recording(f"konnectivity-off/watched-{phase}"), change)
         planned = next(each for each in plan.phases if each.name == phase)
         events, recorded = [], []
-        results, diagnosis = PhaseWatch(
+        found = PhaseWatch(
             Stage(
                 controller="controller0",
                 workers=WORKERS,
@@ -201,9 +166,10 @@ def watched(recording, plan, monkeypatch):
             started=0.0,
             record=recorded.extend,
             emit=events.append,
+            pool=lambda: BesideExecutor(clock),
         ).run()
-        by_id = {each.id: each for each in results}
-        return Watched(by_id, diagnosis, clock, prober, events, recorded)
+        by_id = {each.id: each for each in found.results}
+        return Watched(by_id, found.diagnosis, clock, prober, events, recorded)
 
     return run
 
@@ -484,22 +450,31 @@ class FakeCluster:
         self._ends = iter(ends)
         self._error = error
         self.applied = []
+        # Its API server answers whenever it is asked whether it does.
+        self.kubectl = types.SimpleNamespace(run=lambda _args: "ok")
 
-    def apply(self, disabled, *, on_phase):
-        self.applied.append(disabled)
+    @property
+    def deployed(self):
+        return self.applied[-1] if self.applied else None
+
+    def apply(self, deployment, *, on_phase):
         on_phase("Connect to hosts")
         self._clock.at = next(self._ends)
         if self._error is not None:
             raise self._error
+        self.applied.append(deployment)
+
+
+class NoChanger:
+    """Changes no machine: these scenarios change k0sctl.yaml only."""
 
 
 @pytest.fixture
-def phases(recording, plan, monkeypatch):
+def phases(recording, plan):
     """The run's own two phases from the end of its first apply on; `events` has what was told."""
 
     def make(change=lambda reading: reading, *, of=plan, error=None, ends=APPLIED):
-        clock = ReplayClock(130.0)
-        monkeypatch.setattr(watch, "ThreadPoolExecutor", lambda **_: BesidePool(clock))
+        clock = RecordedClock(130.0)
         names = ("settling", "watched-broken", "watched-repaired")
         readings = [each for name in names for each in recording(f"konnectivity-off/{name}")]
         events = []
@@ -507,11 +482,13 @@ def phases(recording, plan, monkeypatch):
             plan=of,
             cluster=FakeCluster(clock, ends, error),
             prober=ReplayProber(clock, readings, change),
+            changes=Changes(NoChanger(), clock),
             clock=clock,
             started=0.0,
             steps=Steps(clock, events.append),
             record=[].extend,
             emit=events.append,
+            pool=lambda: BesideExecutor(clock),
         )
         return made, events
 
@@ -526,7 +503,7 @@ def test_the_whole_run_comes_to_its_verdicts_again(phases, plan):
     assert all(each.holds for each in (*broken.preconditions, *repaired.preconditions))
     assert broken.diagnosis.cause is Cause.NO_ROUTE_TO_SERVICE_NETWORK
     assert [each.text for each in repaired.changes] == ["turn konnectivity-server on"]
-    assert made.cluster.applied == [phase.disabled_components for phase in plan.phases]
+    assert made.cluster.applied == [phase.deployment for phase in plan.phases]
     assert [each.name for each in events if isinstance(each, PhaseEntered)] == [
         "broken",
         "repaired",

@@ -10,6 +10,7 @@ import pytest
 
 from harness.artifacts.pins import load_pins
 from harness.check.model import Verdict
+from harness.engine import run as engine_run
 from harness.engine.events import ExpectationResult
 from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
@@ -17,6 +18,9 @@ from harness.engine.events import Precondition
 from harness.engine.phases import PreconditionsUnmetError
 from harness.engine.run import RunRequest
 from harness.engine.run import ScenarioRun
+from harness.engine.standing import Standing
+from harness.engine.standing import start_state
+from harness.errors import InconclusiveError
 from harness.errors import InfrastructureError
 from harness.lab.host import ProviderChoice
 from harness.plan.build import build
@@ -35,6 +39,8 @@ class FakePhases:
     def __init__(self, endings):
         self._endings = endings
         self.entered = []
+        self.endpoint_ready = 12.5
+        self.not_as_before = ()
 
     def enter(self, phase):
         self.entered.append(phase.name)
@@ -43,6 +49,12 @@ class FakePhases:
             raise ending
         result = ExpectationResult("a", "pods", "expected", "observed", ending, "why")
         return PhaseResult(phase.name, verdicts=(result,))
+
+    def give_back(self, _tell):
+        self.entered.append("given back")
+        if isinstance(self.not_as_before, BaseException):
+            raise self.not_as_before
+        return self.not_as_before
 
 
 class FakeLab:
@@ -73,7 +85,7 @@ class FakeLab:
 def make(tmp_path, monkeypatch):
     """A run whose phases end as given, on a lab that is only written down."""
 
-    def made(endings=None, *, lab=None, keep="never"):
+    def made(endings=None, *, lab=None, keep="never", standing=None, ready=True):
         settings = Settings.from_environment({"HOME": str(tmp_path)}, {"keep": keep})
         plan = build(
             load(SCENARIO),
@@ -88,7 +100,10 @@ def make(tmp_path, monkeypatch):
             runner=LocalRunner(),
             clock=SystemClock(),
             emit=[].append,
+            standing=standing,
         )
+        if not ready:
+            return run, None, lab
         phases = FakePhases(endings or {})
         lab = lab or FakeLab()
 
@@ -210,3 +225,84 @@ def test_a_run_that_nobody_entered_has_no_verdict_and_nothing_to_remove(make):
     run, _, lab = make()
     assert run.finish().outcome is Outcome.INCONCLUSIVE
     assert lab.fate == []
+
+
+def test_machines_that_were_given_back_as_they_were_are_handed_on(make):
+    run, phases, lab = make()
+    run.enter("repaired")
+    result = run.finish(hand_on=True)
+    assert phases.entered == ["broken", "repaired", "given back"]
+    assert lab.fate == ["collected"]
+    assert result.outcome is Outcome.MET
+    assert run.standing.lab is lab
+    assert run.standing.scenario == "konnectivity-off"
+    assert run.standing.start == start_state(run.request.plan)
+    assert run.standing.endpoint_ready == 12.5
+
+
+def test_nothing_is_given_back_where_nobody_takes_it(make):
+    run, phases, lab = make()
+    run.enter("repaired")
+    run.finish()
+    assert phases.entered == ["broken", "repaired"]
+    assert (lab.fate, run.standing) == (["collected", "destroyed"], None)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [("worker0: route 10.96.0.0/12 is gone",), InfrastructureError("Taking back", "no SSH")],
+)
+def test_machines_that_are_not_what_they_were_are_removed_and_it_says_why(make, left):
+    run, phases, lab = make()
+    phases.not_as_before = left
+    run.enter("repaired")
+    result = run.finish(hand_on=True)
+    assert lab.fate == ["collected", "destroyed"]
+    assert run.standing is None
+    # The verdicts were there before.
+    assert result.outcome is Outcome.MET
+    (told,) = result.leftovers
+    assert told.startswith("the machines are not handed on: ")
+    assert str(left if isinstance(left, Exception) else left[0]) in told
+
+
+@pytest.mark.parametrize(
+    "error",
+    [InfrastructureError("Doing", "failed"), KeyboardInterrupt(), InconclusiveError("a", "b")],
+)
+def test_a_run_that_failed_hands_nothing_on(make, error):
+    run, phases, lab = make({"repaired": error})
+    with pytest.raises(type(error)):
+        run.enter("repaired")
+    run.finish(hand_on=True)
+    assert "given back" not in phases.entered
+    assert lab.fate == ["collected", "destroyed"]
+
+
+def test_machines_that_are_kept_are_not_handed_on(make):
+    run, phases, lab = make(keep="always")
+    run.enter("repaired")
+    run.finish(hand_on=True)
+    assert "given back" not in phases.entered
+    assert (lab.fate, run.standing) == (["collected", "kept"], None)
+
+
+def test_machines_that_were_taken_over_are_removed_even_if_the_run_never_got_to_use_them(
+    make, monkeypatch
+):
+    lab = FakeLab()
+    choice = ProviderChoice(ProviderName.DOCKER, "a test")
+    run, _, _ = make(
+        standing=Standing("before", None, choice, lab, {}, endpoint_ready=None), ready=False
+    )
+
+    def full(_folder):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(engine_run, "Recorder", full)
+    with pytest.raises(OSError, match="no space"):
+        run.enter("broken")
+    result = run.finish()
+    assert lab.fate == ["destroyed"]
+    assert result.outcome is Outcome.INFRASTRUCTURE
+    assert result.shared_lab == "before"

@@ -1,11 +1,13 @@
 """The way into a cluster that its owner deployed: hosts from the owner's k0sctl.yaml."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from harness.cluster.existing import K0sKubectl
 from harness.cluster.existing import read_hosts
+from harness.engine.place import existing_cluster
 from harness.errors import UsageError
 from harness.process import Completed
 
@@ -95,3 +97,30 @@ def test_kubectl_on_the_controller_writes_no_cache_there(hosts):
     argv, sudo = machine.seen
     assert argv == ["/opt/k0s", "kubectl", "--cache-dir", "/dev/null/none", "get", "nodes"]
     assert sudo is True
+
+
+def test_hosts_are_reached_side_by_side_and_what_cannot_be_is_left_out(tmp_path):
+    class Ssh:
+        """All three connections meet before any of them is answered; one is then turned down."""
+
+        all_here = threading.Barrier(3, timeout=5)
+
+        def run(self, argv, **_):
+            if "true" in argv:
+                self.all_here.wait()
+            lost = "root@192.0.2.3" in argv
+            said = "root@192.0.2.3: Permission denied (publickey).\n" if lost else ""
+            return Completed(tuple(argv), 255 if lost else 0, "", said, 0.0)
+
+    file = tmp_path / "k0sctl.yaml"
+    file.write_text(
+        HEAD
+        + "  - {role: controller, ssh: {address: 192.0.2.1}}\n"
+        + "  - {role: worker, ssh: {address: 192.0.2.2}}\n"
+        + "  - {role: worker, ssh: {address: 192.0.2.3}}\n"
+    )
+    with existing_cluster(Ssh(), file) as found:
+        assert list(found.remotes) == ["192.0.2.1", "192.0.2.2"]
+        assert found.controller == "192.0.2.1"
+        assert list(found.unreachable) == ["192.0.2.3"]
+        assert "Permission denied" in found.unreachable["192.0.2.3"]

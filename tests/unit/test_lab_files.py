@@ -85,6 +85,8 @@ def test_interfaces_are_told_apart_by_what_they_carry():
     assert machine.interface_with(links, "192.168.57.12") is None
     assert machine.default_interface(routes) == "eth0"
     assert machine.default_interface([]) is None
+    assert machine.address_of(links, "eth0") == "172.30.65.11"
+    assert machine.address_of(links, "eth2") == ""
 
 
 def test_a_machines_name_is_its_private_address():
@@ -102,6 +104,7 @@ def test_a_kept_labs_machines_are_read_back_as_they_were(tmp_path):
             endpoints()[spec.name],
             f"{spec.address}:6443",
             "eth0",
+            "10.0.2.15",
             "eth1",
         )
         for spec in SPECS

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from harness.errors import HostLacksError
@@ -52,6 +53,8 @@ def test_every_subnet_taken_is_the_hosts_lack_and_names_the_remedy():
     assert "clean-labs" in lack.value.text()
 
 
+# A busy host takes its time.
+@settings(deadline=None, database=None)
 @given(st.lists(st.integers(0, 2**32 - 1).flatmap(
     lambda address: st.integers(10, 32).map(
         lambda prefix: IPv4Network((address, prefix), strict=False)

@@ -16,6 +16,8 @@ REFUSED = (
 )
 NO_ROUTE = "channel 0: open failed: connect failed: No route to host\r\nstdio forwarding failed\r\n"
 UNKNOWN_KEY = "Host key verification failed.\r\n"
+# ssh 9.2 with a key that has a passphrase, and no agent.
+DENIED = "vagrant@192.168.56.10: Permission denied (publickey).\n"
 
 
 class Ssh:
@@ -69,6 +71,16 @@ def test_an_unknown_host_key_is_an_error_with_the_command_to_try_by_hand():
         remote(Ssh(255, stderr=UNKNOWN_KEY)).run(["true"], doing="Reaching", deadline=5)
     assert "Host key verification failed." in caught.value.text()
     assert "ssh vagrant@192.168.56.10" in caught.value.text()
+
+
+def test_a_key_that_is_turned_down_may_be_a_locked_one():
+    with pytest.raises(InfrastructureError) as caught:
+        remote(Ssh(255, stderr=DENIED)).run(["true"], doing="Reaching", deadline=5)
+    assert "Permission denied" in caught.value.text()
+    assert "ssh-add it first" in caught.value.text()
+    with pytest.raises(InfrastructureError) as caught:
+        remote(Ssh(255, stderr=UNKNOWN_KEY)).run(["true"], doing="Reaching", deadline=5)
+    assert "ssh-add" not in caught.value.text()
 
 
 def test_only_what_wants_root_is_given_sudo_and_root_needs_none():

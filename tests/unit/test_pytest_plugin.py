@@ -29,15 +29,18 @@ SCENARIOS = Path(__file__).parents[2] / "scenarios"
 class FakeRun:
     """A run that gives the verdicts it is told, and writes down what is asked of it."""
 
-    def __init__(self, session, path, *, log, verdicts, error):
-        self._plan = plan_of(load(path), session.settings)
-        self._folder = session.folder / path.stem
+    standing = None
+
+    def __init__(self, session, which, *, log, verdicts, error):
+        path = which.path
+        self._plan = plan_of(load(path, which.variant), session.settings)
+        self._folder = session.folder / self._plan.scenario.name
         self._log = log
         self._verdicts = verdicts
         self._error = error
         self._results = {}
-        self.name = path.stem
-        self.lab = f"lab of {path.stem}"
+        self.name = self._plan.scenario.name
+        self.lab = f"lab of {self.name}"
 
     def enter(self, name):
         if self._error is not None:
@@ -53,7 +56,7 @@ class FakeRun:
                 return self._results[name]
         raise AssertionError(name)
 
-    def finish(self, interrupted_by=None):
+    def finish(self, interrupted_by=None, *, hand_on=False):  # noqa: ARG002
         self._log.append(("finish", self.name, type(interrupted_by).__name__))
         found = [each.verdict for phase in self._results.values() for each in phase.verdicts]
         return ScenarioResult(
@@ -89,16 +92,17 @@ class Engine:
         self.refused = {}
         self.started = []
 
-    def start(self, session, path):
-        self.started.append(path.stem)
-        if path.stem in self.refused:
-            raise self.refused[path.stem]
+    def start(self, session, which):
+        stem = which.path.stem
+        self.started.append(f"{stem} {which.variant}" if which.variant else stem)
+        if stem in self.refused:
+            raise self.refused[stem]
         return FakeRun(
             session,
-            path,
+            which,
             log=self.log,
             verdicts=self.verdicts,
-            error=self.errors.get(path.stem),
+            error=self.errors.get(stem),
         )
 
 
@@ -106,8 +110,8 @@ class Engine:
 def engine(monkeypatch):
     fake = Engine()
 
-    def start(session, path):
-        return fake.start(session, path)
+    def start(session, which):
+        return fake.start(session, which)
 
     monkeypatch.setattr(RunSession, "_start", start)
     # Its plugin imports all of hypothesis anew at the end of every session within this one.
@@ -419,3 +423,76 @@ def test_what_was_expected_and_seen_stands_in_pytests_own_junit_file(pytester, s
     pytester.runpytest_inprocess("-q", OFF, "--junitxml=own.xml")
     text = (pytester.path / "own.xml").read_text()
     assert 'name="observed_text" value="what top_nodes saw"' in text
+
+
+@pytest.fixture
+def matrix(scenarios):
+    """A scenario with a matrix: the one of the project, with one and with two workers."""
+    text = (scenarios / "konnectivity-on.yaml").read_text()
+    text = text.replace("  workers: 2\n", '  workers: "${n}"\n').replace(
+        ", nodes: [worker0, worker1]", ""
+    )
+    assert "${n}" in text
+    path = scenarios / "sized.yaml"
+    path.write_text(text.replace("name: konnectivity-on\n", "name: sized\nmatrix: {n: [1, 2]}\n"))
+    return "scenarios/sized.yaml"
+
+
+def test_each_variant_of_a_file_with_a_matrix_has_items_of_its_own(pytester, matrix, engine):
+    result = pytester.runpytest_inprocess("--collect-only", "-q", matrix)
+    kinds = ("apiservice", "top_nodes", "pods", "diagnosis")
+    assert collected(result) == [
+        f"{matrix}::{variant}::healthy::{kind}" for variant in "12" for kind in kinds
+    ]
+
+
+def test_each_variant_is_a_run_of_its_own(pytester, matrix, engine):
+    pytester.runpytest_inprocess("-q", matrix, "--k0s-runs=kept").assert_outcomes(passed=8)
+    assert engine.started == ["sized 1", "sized 2"]
+    assert [entry[:2] for entry in engine.log] == [
+        ("enter", "sized-1"),
+        ("finish", "sized-1"),
+        ("enter", "sized-2"),
+        ("finish", "sized-2"),
+    ]
+    folders = {folder.name for folder in (pytester.path / "kept").glob("*/*")}
+    assert folders == {"sized-1", "sized-2"}
+
+
+def test_one_variant_can_be_named_alone(pytester, matrix, engine):
+    result = pytester.runpytest_inprocess("-q", f"{matrix}::2::healthy::pods")
+    result.assert_outcomes(passed=1)
+    assert engine.started == ["sized 2"]
+
+
+def test_a_python_test_names_the_variant_it_wants(pytester, matrix, engine):
+    marker = "scenario='sized', variant='2'"
+    text = PYTHON_TEST.format(marker=marker).replace("konnectivity-off", "sized-2")
+    pytester.makepyfile(text)
+    pytester.runpytest_inprocess("-q").assert_outcomes(passed=1)
+    assert engine.started == ["sized 2"]
+
+
+@pytest.mark.parametrize("marker", ["scenario='sized'", "scenario='sized', variant='3'"])
+def test_a_marker_without_a_variant_that_exists_is_told_those_that_do(
+    pytester, matrix, engine, marker
+):
+    pytester.makepyfile(PYTHON_TEST.format(marker=marker))
+    result = pytester.runpytest_inprocess("-q")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "there are: 1, 2" in result.stderr.str()
+    assert engine.started == []
+
+
+def test_a_python_test_of_a_scenario_this_provider_cannot_run_is_told_its_line(
+    pytester, scenarios, engine
+):
+    text = (scenarios / "konnectivity-on.yaml").read_text().replace("konnectivity-on", "stepped")
+    change = "  - name: healthy\n    change: [{clock_step: {machine: worker0, by: 30m}}]\n"
+    assert "  - name: healthy\n" in text
+    (scenarios / "stepped.yaml").write_text(text.replace("  - name: healthy\n", change))
+    pytester.makepyfile(PYTHON_TEST.format(marker="scenario='stepped'"))
+    result = pytester.runpytest_inprocess("-q")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "reaches the kernel" in result.stderr.str()
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()

@@ -53,10 +53,22 @@ def test_the_scenario_shown_is_the_one_that_make_runs():
     assert example == (PROJECT / "scenarios/konnectivity-off.yaml").read_text("utf-8")
 
 
-def test_every_scenario_there_is_is_listed():
+def test_the_first_scenarios_are_listed_and_the_catalogue_has_every_one():
     listed = re.findall(r"^\| \[[\w-]+\]\((scenarios/[\w-]+\.yaml)\)", README, re.MULTILINE)
-    there = [f"scenarios/{path.name}" for path in PROJECT.glob("scenarios/*")]
-    assert sorted(listed) == sorted(there)
+    assert listed == [
+        f"scenarios/{name}.yaml"
+        for name in ("konnectivity-off", "konnectivity-on", "article-config-refused")
+    ]
+    assert "](docs/scenarios.md)" in README
+    catalogue = (PROJECT / "docs/scenarios.md").read_text("utf-8")
+    rows = re.findall(r"^\| \[[\w-]+\]\(\.\./(scenarios/[\w-]+\.yaml)\)", catalogue, re.MULTILINE)
+    there = {f"scenarios/{path.name}" for path in PROJECT.glob("scenarios/*.yaml")}
+    assert set(rows) == there
+
+
+def test_no_result_of_a_scenario_is_typed_into_the_readme():
+    table = README.partition("| scenario | shows |")[2].partition("\n\n")[0]
+    assert not re.search(r"\b(yes|no|passed|met|green)\b", table)
 
 
 def test_both_main_commands_are_shown():
@@ -73,7 +85,8 @@ def test_every_make_target_named_is_there(page):
 def test_the_readme_names_targets_and_verbs_at_all():
     named = {words[0] for words in commands(README)}
     assert {"run", "plan", "validate", "schema", "diagnose", "labs", "artifacts"} <= named
-    assert {"test", "doctor", "lint", "nightly"} <= TARGETS
+    assert {"flows", "collect", "replay", "catalogue"} <= named
+    assert {"test", "doctor", "lint", "nightly", "demo"} <= TARGETS
 
 
 @pages

@@ -37,6 +37,7 @@ from harness.report import junit
 from harness.report import nightly
 from harness.report import summary
 from harness.report.files import write_reports
+from harness.report.html import page
 from harness.report.terminal import Narrator
 from harness.scenario.words import Cause
 
@@ -228,6 +229,50 @@ def test_the_command_to_repeat_has_what_the_user_chose():
     )
 
 
+def test_the_cause_stands_before_everything_else_in_the_summary():
+    lines = summary.render(RESULT).splitlines()
+    cause = lines.index("Cause in phase broken: **no-route-to-service-network** (high confidence)")
+    assert cause < next(index for index, line in enumerate(lines) if line.startswith("Run "))
+    assert "- first broken hop: **route to the service network**" in lines[cause + 1]
+
+
+def test_the_summary_has_every_hop_folded():
+    text = summary.render(RESULT)
+    folded = text[text.index("<details>") : text.index("</details>")]
+    assert "<summary>Hop by hop: 1 hold, 1 broken, 1 not seen</summary>" in folded
+    assert all(f"| {hop.name} |" in folded for hop in DIAGNOSIS.hops)
+
+
+def test_a_diagnosis_says_in_the_summary_what_else_it_found():
+    diagnosis = dataclasses.replace(
+        DIAGNOSIS,
+        hops=(Hop("x", HopState.BROKEN, "<unknown>", "ps | grep `x`"),),
+        remedy="first step\nsecond step",
+        also=(Cause.TUNNEL_DOWN,),
+        ruled_out=("the pod answers",),
+        not_seen=("the sockets",),
+        link="https://docs.k0sproject.io/stable/networking/",
+        check_again="kubectl top nodes",
+        look_again="in 40 s",
+    )
+    lines = summary.render(
+        changed(phases=(dataclasses.replace(BROKEN, diagnosis=diagnosis),))
+    ).splitlines()
+    for line in (
+        "- first broken hop: **x**: &lt;unknown> — `` ps | grep `x` ``",
+        "| x | broken | &lt;unknown> | `` ps \\| grep `x` `` |",
+        "- ruled out: the pod answers",
+        "- not seen: the sockets",
+        "- remedy: first step",
+        "  - second step",
+        "- check again: `kubectl top nodes`",
+        "- settling, look again in 40 s",
+        "- https://docs.k0sproject.io/stable/networking/",
+    ):
+        assert line in lines
+    assert any(line.endswith("(high confidence), and also tunnel-down") for line in lines)
+
+
 # --- JSON -------------------------------------------------------------------------------------
 
 
@@ -283,6 +328,7 @@ def test_no_report_shows_a_secret():
         summary.render(result),
         junit.render([], [result]),
         nightly.job_summary([], [result]),
+        page.render(result),
         stream.getvalue(),
     ):
         assert secret not in text
@@ -309,6 +355,19 @@ def test_a_failure_in_junit_is_the_verdict_and_never_just_failed():
     assert properties["provider"] == "docker"
     assert properties["seconds.k0sctl apply"] == "38.0"
     assert properties["cause"] == "no-route-to-service-network"
+
+
+def test_a_failure_in_junit_ends_with_the_cause():
+    failing = dataclasses.replace(BROKEN, verdicts=(expectation("top_nodes", Verdict.NOT_MET),))
+    root = parsed(junit.render([], [changed(phases=(failing,))]))
+    assert (
+        root.find(".//failure")
+        .get("message")
+        .endswith(
+            "; cause: no-route-to-service-network (high confidence), "
+            "first broken hop: route to the service network"
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -365,10 +424,13 @@ def test_a_job_summary_never_grows_beyond_what_is_shown(monkeypatch):
 # --- files ------------------------------------------------------------------------------------
 
 
-def test_a_run_leaves_its_three_reports(tmp_path):
+def test_a_run_leaves_its_reports(tmp_path):
     write_reports(changed(folder=tmp_path / "run/scenario"))
     files = {path.name for path in (tmp_path / "run/scenario").iterdir()}
-    assert files == {"report.json", "summary.md", "junit.xml"}
+    assert files == {"report.json", "summary.md", "junit.xml", "report.html"}
+    html = (tmp_path / "run/scenario/report.html").read_text()
+    # It lists what was written before it.
+    assert all(f'href="./{name}"' in html for name in files - {"report.html"})
 
 
 def test_reports_that_cannot_be_written_are_an_error_with_the_remedy(tmp_path):

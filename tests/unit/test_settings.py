@@ -48,6 +48,8 @@ def test_the_desktops_base_folders_are_honoured():
         ("libvirt_uri", "LIBVIRT_DEFAULT_URI", "qemu+ssh://a@b/system", "qemu+ssh://a@b/system"),
         ("pool", "K0S_HARNESS_POOL", "fast", "fast"),
         ("driver", "K0S_HARNESS_DRIVER", "kvm", Driver.KVM),
+        ("fresh", "FRESH", "1", True),
+        ("fresh", "FRESH", "0", False),
     ],
 )
 def test_every_setting_has_a_variable_that_its_origin_names(field, variable, text, value):
@@ -101,3 +103,15 @@ def test_a_path_may_begin_at_home(monkeypatch):
     monkeypatch.setenv("HOME", "/home/ann")
     settings = Settings.from_environment({**HOME, "K0S_BINARY": "~/k0s"})
     assert settings.k0s_binary == Path("/home/ann/k0s")
+
+
+def test_labs_are_shared_unless_fresh_ones_are_asked_for():
+    assert Settings.from_environment(HOME).fresh is False
+    settings = Settings.from_environment({**HOME, "FRESH": "0"}, {"fresh": "1"})
+    assert settings.fresh is True
+    assert settings.origin["fresh"] == "--fresh"
+
+
+def test_a_switch_is_one_or_nought_and_nothing_else():
+    with pytest.raises(UsageError, match="Reading FRESH: 'yes' is neither 1 nor 0"):
+        Settings.from_environment({**HOME, "FRESH": "yes"})

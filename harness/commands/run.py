@@ -1,18 +1,13 @@
-"""Verbs of the command line that start something: scenarios through pytest, cleaning up."""
+"""The verbs that run scenarios, as pytest tests: some of them, or every one at night."""
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from harness.cluster import existing
-from harness.diagnose.causes import diagnose
-from harness.engine.background import take_ladder
+from harness.commands.narration import say
 from harness.engine.outcome import outcome_of
 from harness.engine.outcome import worst
 from harness.engine.session import RunSession
@@ -22,30 +17,19 @@ from harness.errors import InfrastructureError
 from harness.errors import InterruptedRunError
 from harness.errors import UsageError
 from harness.evidence.recorder import write_whole
-from harness.lab import leftovers
-from harness.lab import records
-from harness.lab.openssh import OpenSSHRemote
-from harness.probe.prober import Prober
-from harness.process import LocalRunner
 from harness.pytest_plugin import SESSION
-from harness.report import diagnosis
 from harness.report import junit
 from harness.report import nightly as nightly_report
 from harness.report import summary
-from harness.scenario.load import load
-from harness.scenario.words import Cause
+from harness.scenario.load import load_all
 from harness.settings import Settings
-from harness.wait import SystemClock
-
-# A connection through a bastion on a slow line; ssh's own bound on connecting is below this.
-REACH_SECONDS = 30.0
 
 
 def run_scenarios(
     paths: Sequence[Path], settings: Settings, *, select: str | None = None
 ) -> ExitCode:
     """Run scenarios as pytest tests, print what a person would paste, return the exit code."""
-    session = _through_pytest(paths, settings, select)
+    session = through_pytest(paths, settings, select)
     for result in session.results:
         print(summary.render(result))
     outcomes = [result.outcome for result in session.results]
@@ -59,8 +43,8 @@ def nightly(paths: Sequence[Path], settings: Settings, job_summary: Path | None)
     A planned scenario without a verdict makes the whole inconclusive: a nightly that ran nothing
     is not a good one.
     """
-    session = _through_pytest(paths, settings, None)
-    planned = [load(path).scenario.name for path in paths]
+    session = through_pytest(paths, settings, None)
+    planned = [each.scenario.name for path in paths for each in load_all(path)]
     text = nightly_report.job_summary(planned, session.results) + "\n"
     print(text, end="")
     write_whole(session.folder, "summary.md", text)
@@ -76,7 +60,11 @@ def nightly(paths: Sequence[Path], settings: Settings, job_summary: Path | None)
     return worst(result.outcome for result in session.results).exit_code
 
 
-def _through_pytest(paths: Sequence[Path], settings: Settings, select: str | None) -> RunSession:
+def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None) -> RunSession:
+    """Return the session of runs that pytest has made of the scenarios.
+
+    Raises what kept every one of them from beginning.
+    """
     keeper = _SessionKeeper()
     status = pytest.main(
         [
@@ -88,9 +76,10 @@ def _through_pytest(paths: Sequence[Path], settings: Settings, select: str | Non
             "no:cacheprovider",
             # The plugin reads the environment itself, and says where each value came from.
             *(
-                f"{option}={getattr(settings, name)}"
+                f"{option}={value:d}" if isinstance(value, bool) else f"{option}={value}"
                 for name, option in _OPTIONS.items()
                 if settings.origin.get(name, "").startswith("--")
+                for value in [getattr(settings, name)]
             ),
             *(["-k", select] if select else []),
         ],
@@ -100,7 +89,7 @@ def _through_pytest(paths: Sequence[Path], settings: Settings, select: str | Non
     session = keeper.session
     if session is not None and (session.results or session.not_started):
         for error in session.not_started.values():
-            _say(error.text())
+            say(error.text())
         return session
     if keeper.interrupted:
         raise InterruptedRunError(doing, "interrupted before any scenario began")
@@ -109,7 +98,12 @@ def _through_pytest(paths: Sequence[Path], settings: Settings, select: str | Non
     raise keeper.error or InfrastructureError(doing, f"it ended with status {int(status)}")
 
 
-_OPTIONS = {"runs_dir": "--k0s-runs", "keep": "--k0s-keep", "provider": "--k0s-provider"}
+_OPTIONS = {
+    "runs_dir": "--k0s-runs",
+    "keep": "--k0s-keep",
+    "provider": "--k0s-provider",
+    "fresh": "--k0s-fresh",
+}
 
 
 class _SessionKeeper:
@@ -131,73 +125,3 @@ class _SessionKeeper:
         error = call.excinfo.value if call.excinfo is not None else None
         if self.error is None and isinstance(error, HarnessError):
             self.error = error
-
-
-def show_labs(settings: Settings) -> ExitCode:
-    """Print what is on this host of labs; nothing is changed."""
-    labs = records.list_labs(settings.labs_dir, LocalRunner(), now=SystemClock().now())
-    for lab in labs:
-        print(f"{lab.run_id}  {lab.state:<8}  {lab.text}")
-    if not labs:
-        _say("no labs on this host")
-    return ExitCode.OK
-
-
-def clean_labs(settings: Settings, *, named: Sequence[str], kept_too: bool) -> ExitCode:
-    """Remove what dead runs left, and kept labs that are named; print each."""
-    removals = leftovers.clean(
-        runner=LocalRunner(),
-        clock=SystemClock(),
-        settings=settings,
-        narrate=lambda step, detail: _say(f"    {step}: {detail}" if detail else f"    {step}"),
-        named=named,
-        kept_too=kept_too,
-    )
-    for removal in removals:
-        print(f"{removal.run_id}  {'removed' if not removal.problems else 'not removed'}")
-    problems = [problem for removal in removals for problem in removal.problems]
-    if problems:
-        raise InfrastructureError("Removing labs", "; ".join(problems))
-    unknown = set(named) - {removal.run_id for removal in removals}
-    if unknown:
-        _say(f"not removed, because not there, alive, or another user's: {', '.join(unknown)}")
-    return show_labs(settings)
-
-
-def diagnose_existing(k0sctl: Path, *, as_json: bool) -> ExitCode:
-    """Print why the metrics API of somebody's own cluster is unavailable; nothing is changed."""
-    hosts = existing.read_hosts(k0sctl, os.environ)
-    controller = next((host for host in hosts if host.controls), None)
-    if controller is None:
-        raise UsageError(f"Reading {k0sctl}", "no host in it runs a control plane")
-    runner = LocalRunner()
-    clock = SystemClock()
-    with tempfile.TemporaryDirectory(prefix="k0s-harness-ssh-") as sockets:
-        remote = OpenSSHRemote(
-            controller.name,
-            controller.ssh,
-            root=controller.root,
-            sockets=Path(sockets),
-            runner=runner,
-        )
-        # One look before the others, so that a wrong key is one sentence and not ten.
-        remote.run(["true"], doing=f"Reaching {controller.name}", deadline=REACH_SECONDS)
-        prober = Prober(
-            existing.K0sKubectl(controller, remote),
-            {controller.name: remote},
-            clock,
-            clock.monotonic(),
-        )
-        readings = take_ladder(prober, controller.name, in_lab=False)
-        remote.close()
-    found = diagnose(readings)
-    print(diagnosis.as_json(found) if as_json else diagnosis.render(found))
-    if found.cause is Cause.HEALTHY:
-        return ExitCode.OK
-    if found.first_broken_hop is None:
-        return ExitCode.INFRASTRUCTURE
-    return ExitCode.NOT_MET
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,175 @@
+"""The verbs `collect` and `replay`: evidence of a cluster into one file, and judged from it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import sys
+import tempfile
+from datetime import UTC
+from datetime import datetime
+from pathlib import Path
+
+from harness.commands.diagnose import exit_code
+from harness.commands.narration import say
+from harness.diagnose.causes import diagnose
+from harness.engine.collect import collect
+from harness.engine.place import Place
+from harness.engine.place import place
+from harness.engine.place import walk
+from harness.engine.replay import Replayed
+from harness.engine.replay import diagnose_again
+from harness.engine.replay import replay
+from harness.engine.replay import replay_of
+from harness.errors import ExitCode
+from harness.errors import UsageError
+from harness.evidence.bundle import META
+from harness.evidence.bundle import REPORT
+from harness.evidence.bundle import Bundle
+from harness.evidence.bundle import read_bundle
+from harness.evidence.bundle import write_bundle
+from harness.evidence.recorder import Recorder
+from harness.evidence.recorder import reason_of
+from harness.evidence.recorder import write_whole
+from harness.lab.lab import Host
+from harness.process import LocalRunner
+from harness.report import diagnosis as diagnosis_report
+from harness.report import summary
+from harness.report.files import write_reports
+from harness.report.terminal import Narrator
+from harness.report.words import duration
+from harness.settings import Settings
+from harness.wait import SystemClock
+
+# In a folder that a replay has written: what it is a replay of, and whether it came out the same.
+REPLAY = "replay.json"
+# Made by a replay itself, so not taken over from the run.
+_MADE_AGAIN = {REPORT, "summary.md", "junit.xml"}
+_K0S_VERSION = re.compile(r"^k0s version: (v\S+)$", re.MULTILINE)
+# What a terminal takes for more than text. Bundles come from strangers.
+_NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def collect_evidence(
+    settings: Settings, *, lab: str | None, k0sctl: Path | None, output: Path | None
+) -> ExitCode:
+    """Write a bundle of a cluster as it stands, and print its path; nothing is changed."""
+    clock = SystemClock()
+    runner = LocalRunner()
+    began = clock.now()
+    host = Host(runner, clock, settings)
+    with (
+        tempfile.TemporaryDirectory(prefix="k0s-harness-collect-") as scratch,
+        place(host, lab, k0sctl, doing="Collecting evidence", say=say) as found,
+    ):
+        folder = Path(scratch, "evidence")
+        recorder = Recorder(folder)
+        say(f"looking at {', '.join(found.remotes)} and at the API server")
+        readings = walk(found, clock)
+        for reading in readings:
+            recorder.reading(reading)
+        collect(found.remotes, found.roles, found.api, recorder, pace=found.pace)
+        for name, reason in found.unreachable.items():
+            recorder.missing(f"nodes/{name}", reason)
+        ended = clock.now()
+        recorder.write_json(META, _meta(found, folder, began, ended))
+        stamp = f"{began:%Y%m%d-%H%M%S}"
+        target = output or Path(f"k0s-harness-{found.name}-{stamp}.tar.gz")
+        written = write_bundle(folder, target)
+        missing = recorder.missing_pieces
+    diagnosis = diagnose(readings)
+    say(f"cause: {diagnosis.cause} ({diagnosis.confidence} confidence)")
+    took = duration((ended - began).total_seconds())
+    say(f"{written.stat().st_size} bytes in {took}; {len(missing)} pieces could not be had")
+    print(written)
+    return ExitCode.OK
+
+
+def replay_bundle(path: Path, *, output: Path | None) -> ExitCode:
+    """Judge a recorded run again, print what it comes to, and write its reports to `output`.
+
+    Returns `NOT_MET` when the replay comes to anything that the run did not. Of a bundle without a
+    scenario the diagnosis is made again, and the exit code is that of `diagnose`.
+    """
+    bundle = read_bundle(path)
+    if bundle.scenario is None:
+        found = diagnose_again(bundle)
+        print(printable(f"{replay_of(bundle)}\n{diagnosis_report.render(found)}"))
+        return exit_code(found)
+    if output is not None:
+        _make_ready(output)
+    told = io.StringIO()
+    replayed = replay(bundle, folder=output or path, emit=Narrator(told))
+    print(printable(told.getvalue()), file=sys.stderr, end="")
+    if output is not None:
+        _write(bundle, replayed, output)
+    print(printable(summary.render(replayed.result)))
+    for note in replayed.notes:
+        say(printable(f"note: {note}"))
+    if not replayed.differences:
+        say("the replay came to what the run came to")
+        return ExitCode.OK
+    say("THE REPLAY CAME TO SOMETHING ELSE THAN THE RUN:")
+    for difference in replayed.differences:
+        say(printable(f"  {difference.text()}"))
+    return ExitCode.NOT_MET
+
+
+def printable(text: str) -> str:
+    """Return `text` without what a terminal would obey instead of showing it."""
+    return _NOT_TEXT.sub("\ufffd", text)
+
+
+def _meta(found: Place, folder: Path, began: datetime, ended: datetime) -> dict[str, object]:
+    try:
+        versions = (folder / f"nodes/{found.controller}/versions.txt").read_text()
+    except OSError:
+        versions = ""
+    k0s = _K0S_VERSION.search(versions)
+    return {
+        "cluster": found.name,
+        "started": began.astimezone(UTC).isoformat(timespec="seconds"),
+        "ended": ended.astimezone(UTC).isoformat(timespec="seconds"),
+        "substrate": found.on,
+        "controller": found.controller,
+        "roles": dict(found.roles),
+        "versions": {"k0s": k0s[1]} if k0s is not None else {},
+    }
+
+
+def _make_ready(output: Path) -> None:
+    """Raise `UsageError` unless `output` is new, empty, or of an earlier replay."""
+    doing = f"Writing the replay to {output}"
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        if any(output.iterdir()) and not (output / REPLAY).is_file():
+            raise UsageError(
+                doing, "there is something else in it", remedy="name a folder that is not there yet"
+            )
+        write_whole(output, REPLAY, "{}\n")
+    except OSError as error:
+        raise UsageError(doing, reason_of(error), remedy="name another folder") from error
+
+
+def _write(bundle: Bundle, replayed: Replayed, output: Path) -> None:
+    """Write the evidence as it came, the reports as they were made again, and what this is."""
+    try:
+        for name, text in bundle.pieces.items():
+            if name not in _MADE_AGAIN:
+                write_whole(output, name, text)
+        about = {
+            "replay_of": bundle.manifest.describe(),
+            "bundle": bundle.path.name,
+            "sha256": hashlib.sha256(bundle.path.read_bytes()).hexdigest(),
+            "same": not replayed.differences,
+            "differences": [each.text() for each in replayed.differences],
+            "notes": list(replayed.notes),
+        }
+        write_whole(output, REPLAY, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise UsageError(
+            f"Writing the replay to {output}", reason_of(error), remedy="name another folder"
+        ) from error
+    write_reports(replayed.result)

@@ -1,0 +1,52 @@
+"""The verb `catalogue`: keeps the page of scenarios and of their last runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.commands.narration import say
+from harness.errors import ExitCode
+from harness.errors import UsageError
+from harness.report import catalogue
+from harness.scenario.load import load_all
+
+RUNS = Path("scenarios/runs.json")
+PAGE = Path("docs/scenarios.md")
+
+
+def refresh(paths: Sequence[Path], reports: Sequence[Path], *, check: bool) -> ExitCode:
+    """Take runs from their `report.json` into the catalogue, and write its page.
+
+    With `check` nothing is written: a page that is not what it would be is exit code 1.
+    """
+    runs = catalogue.with_reports(catalogue.read_runs(RUNS), map(_report, reports))
+    scenarios = [each for path in paths for each in load_all(path)]
+    page = catalogue.render(scenarios, runs)
+    if check:
+        if PAGE.exists() and PAGE.read_text() == page:
+            return ExitCode.OK
+        say(
+            f"{PAGE} is not what the scenarios and their runs say: k0s-harness catalogue "
+            "writes it again"
+        )
+        return ExitCode.NOT_MET
+    RUNS.write_text(catalogue.runs_text(runs))
+    PAGE.write_text(page)
+    return ExitCode.OK
+
+
+def _report(path: Path) -> Mapping[str, Any]:
+    doing = f"Reading {path}"
+    try:
+        report: Mapping[str, Any] = json.loads(path.read_text())
+        catalogue.run_of(report)
+        why_not = catalogue.why_unlisted(report)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(doing, f"this is no report.json of a run: {error!r}") from None
+    if why_not is not None:
+        raise UsageError(doing, why_not)
+    return report

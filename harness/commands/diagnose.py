@@ -1,0 +1,115 @@
+"""The verb `diagnose`: why the metrics API is unavailable, on a lab, any k0s cluster, a bundle."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.cluster.kubectl import Kubectl
+from harness.commands.narration import say
+from harness.diagnose import ladder
+from harness.diagnose import subject
+from harness.diagnose.causes import diagnose
+from harness.diagnose.model import Diagnosis
+from harness.engine.place import Place
+from harness.engine.place import place
+from harness.engine.place import walk
+from harness.errors import ExitCode
+from harness.errors import HostLacksError
+from harness.errors import UsageError
+from harness.evidence.reading import Reading
+from harness.evidence.recorder import reason_of
+from harness.evidence.recorder import redacted_reading
+from harness.lab.lab import Host
+from harness.probe.prober import Prober
+from harness.process import LocalRunner
+from harness.report import diagnosis as report
+from harness.scenario.words import Cause
+from harness.settings import Settings
+from harness.wait import SystemClock
+
+_DOING = "Diagnosing"
+
+
+def show_diagnosis(
+    settings: Settings,
+    *,
+    lab: str | None = None,
+    k0sctl: Path | None = None,
+    kubeconfig: Path | None = None,
+    bundle: Path | None = None,
+    save: Path | None = None,
+    as_json: bool = False,
+) -> ExitCode:
+    """Print the cause and what proves it; nothing is changed, and nothing is created.
+
+    Returns `OK` for a healthy cluster, `NOT_MET` for a broken hop, `INFRASTRUCTURE` when not enough
+    was seen. `save` gets all that was read, redacted, one reading a line.
+    """
+    named = [each for each in (lab, k0sctl, kubeconfig, bundle) if each is not None]
+    if len(named) > 1:
+        raise UsageError(
+            _DOING, "name one: a kept lab, --k0sctl FILE, --kubeconfig FILE or --bundle FILE"
+        )
+    if bundle is not None:
+        # The bundle's reader is wanted for bundles only.
+        from harness.evidence.bundle import read_bundle  # noqa: PLC0415
+
+        readings: Sequence[Reading] = read_bundle(bundle).readings
+    elif kubeconfig is not None:
+        readings = _from_api(kubeconfig)
+    else:
+        host = Host(LocalRunner(), SystemClock(), settings)
+        with place(host, lab, k0sctl, doing=_DOING, say=say) as found:
+            readings = _from_place(found)
+    if save is not None:
+        _save(readings, save)
+    problem = subject.problem(readings)
+    if problem is not None:
+        raise problem
+    found_cause = diagnose(readings)
+    print(report.as_json(found_cause) if as_json else report.render(found_cause))
+    return exit_code(found_cause)
+
+
+def exit_code(found: Diagnosis) -> ExitCode:
+    """Return how the verb ends."""
+    if found.cause is Cause.HEALTHY:
+        return ExitCode.OK
+    if found.first_broken_hop is None:
+        return ExitCode.INFRASTRUCTURE
+    return ExitCode.NOT_MET
+
+
+def _from_place(found: Place) -> tuple[Reading, ...]:
+    clock = SystemClock()
+    say(f"looking at {found.on}")
+    began = clock.monotonic()
+    readings = walk(found, clock)
+    say(f"{len(readings)} looks in {clock.monotonic() - began:.1f}s")
+    return readings
+
+
+def _from_api(kubeconfig: Path) -> tuple[Reading, ...]:
+    binary = shutil.which("kubectl")
+    if binary is None:
+        raise HostLacksError(_DOING, "there is no kubectl on PATH", remedy="install kubectl")
+    if not kubeconfig.is_file():
+        raise UsageError(_DOING, f"there is no file {kubeconfig}")
+    clock = SystemClock()
+    say("looking at the API only: hosts, their routes and logs cannot be seen (--k0sctl can)")
+    prober = Prober(Kubectl(Path(binary), kubeconfig, LocalRunner()), {}, clock, clock.monotonic())
+    return ladder.take(prober, (), (), in_lab=False)
+
+
+def _save(readings: Sequence[Reading], path: Path) -> None:
+    lines = [
+        json.dumps(redacted_reading(each).to_dict(), ensure_ascii=False) + "\n" for each in readings
+    ]
+    try:
+        path.write_text("".join(lines))
+    except OSError as error:
+        raise UsageError(f"Saving what was read to {path}", reason_of(error)) from error
+    say(f"{len(lines)} readings, redacted, are in {path}")

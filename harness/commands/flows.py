@@ -1,0 +1,57 @@
+"""The verb `flows`: the matrix of flows of a kept lab, or of a cluster that somebody deployed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from harness.commands.narration import say
+from harness.engine.place import place
+from harness.errors import ExitCode
+from harness.evidence.recorder import redacted_value
+from harness.evidence.redaction import redact
+from harness.lab.lab import Host
+from harness.probe import flows
+from harness.probe.flows import FlowMatrix
+from harness.process import LocalRunner
+from harness.report import flows as report
+from harness.scenario.words import FlowOutcome
+from harness.scenario.words import Role
+from harness.settings import Settings
+from harness.wait import SystemClock
+
+
+def show_flows(
+    settings: Settings, *, lab: str | None, k0sctl: Path | None, as_json: bool
+) -> ExitCode:
+    """Print the matrix of one cluster; nothing is changed, and nothing is created.
+
+    Returns `NOT_MET` when a way does not work, `INFRASTRUCTURE` when not all that should could be
+    measured.
+    """
+    clock = SystemClock()
+    host = Host(LocalRunner(), clock, settings)
+    with place(host, lab, k0sctl, doing="Measuring the flows", say=say) as found:
+        say(f"looking from {', '.join(found.remotes)} and from the API server")
+        roles = {name: _role(word) for name, word in found.roles.items()}
+        began = clock.monotonic()
+        matrix = flows.parse(flows.measure(found.prober(clock), roles, pace=found.pace))
+        say(f"{len(matrix.cells)} ways in {clock.monotonic() - began:.1f}s")
+    document = redacted_value(report.document(matrix))
+    print(json.dumps(document, indent=2) if as_json else redact(report.text(matrix)))
+    return exit_code(matrix)
+
+
+def exit_code(matrix: FlowMatrix) -> ExitCode:
+    """Return how the verb ends: what does not work counts before what could not be seen."""
+    if matrix.broken:
+        return ExitCode.NOT_MET
+    if matrix.unread or FlowOutcome.WORKS not in matrix.outcomes.values():
+        return ExitCode.INFRASTRUCTURE
+    return ExitCode.OK
+
+
+def _role(word: str) -> Role:
+    """Return the role in our words: k0sctl's `single` is a controller that is a worker as well."""
+    known = {str(role): role for role in Role}
+    return known.get(word, Role.CONTROLLER_WORKER)

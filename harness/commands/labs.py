@@ -1,0 +1,45 @@
+"""The verb `labs`: what is left on this host from earlier runs, and removing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.commands.narration import say
+from harness.errors import ExitCode
+from harness.errors import InfrastructureError
+from harness.lab import leftovers
+from harness.lab import records
+from harness.process import LocalRunner
+from harness.settings import Settings
+from harness.wait import SystemClock
+
+
+def show_labs(settings: Settings) -> ExitCode:
+    """Print what is on this host of labs; nothing is changed."""
+    labs = records.list_labs(settings.labs_dir, LocalRunner(), now=SystemClock().now())
+    for lab in labs:
+        print(f"{lab.run_id}  {lab.state:<8}  {lab.text}")
+    if not labs:
+        say("no labs on this host")
+    return ExitCode.OK
+
+
+def clean_labs(settings: Settings, *, named: Sequence[str], kept_too: bool) -> ExitCode:
+    """Remove what dead runs left, and kept labs that are named; print each."""
+    removals = leftovers.clean(
+        runner=LocalRunner(),
+        clock=SystemClock(),
+        settings=settings,
+        narrate=lambda step, detail: say(f"    {step}: {detail}" if detail else f"    {step}"),
+        named=named,
+        kept_too=kept_too,
+    )
+    for removal in removals:
+        print(f"{removal.run_id}  {'removed' if not removal.problems else 'not removed'}")
+    problems = [problem for removal in removals for problem in removal.problems]
+    if problems:
+        raise InfrastructureError("Removing labs", "; ".join(problems))
+    unknown = set(named) - {removal.run_id for removal in removals}
+    if unknown:
+        say(f"not removed, because not there, alive, or another user's: {', '.join(unknown)}")
+    return show_labs(settings)

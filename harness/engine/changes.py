@@ -1,0 +1,99 @@
+"""The changes of a run: made phase by phase, taken back, and compared with what was before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+
+from harness.change.changer import Applied
+from harness.change.changer import Changer
+from harness.change.footprint import Footprint
+from harness.change.footprint import differences
+from harness.errors import InconclusiveError
+from harness.scenario.changes import Change
+from harness.wait import Clock
+from harness.wait import WaitTimeoutError
+from harness.wait import wait_until
+
+# What was changed comes back by itself where Kubernetes has a hand in it: a restarted controller
+# applies its manifests again within 30 s, a Deployment makes its pod again in 5-30 s.
+RESTORED_SECONDS = 90.0
+RESTORED_EVERY_SECONDS = 3.0
+
+
+@dataclass
+class Changes:
+    """What the phases did to one cluster beyond k0sctl.yaml, in the order it was done."""
+
+    changer: Changer
+    clock: Clock
+    pace: float = 1.0
+    _before: dict[str, Footprint] = field(default_factory=dict, init=False)
+    _made: dict[str, list[Applied]] = field(default_factory=dict, init=False)
+
+    def remember(self, phase: str) -> None:
+        """Take down how everything is before the phase's changes, to compare with later."""
+        self._before[phase] = self.changer.footprint()
+        self._made[phase] = []
+
+    def make(self, phase: str, change: Change) -> str:
+        """Make one change, and return what was seen of its taking effect.
+
+        Raises `InconclusiveError` when it did not.
+        """
+        applied = self.changer.apply([change])
+        self._made.setdefault(phase, []).append(applied)
+        return "; ".join(
+            check.what for made in applied.made for check in made.action.check if check.required
+        )
+
+    def confirm(self) -> None:
+        """Look again that everything that was changed still is.
+
+        Raises `InconclusiveError` where it is not: what was watched meanwhile proves nothing.
+        """
+        for made in self._made.values():
+            for applied in made:
+                self.changer.confirm(applied)
+
+    def outstanding(self) -> tuple[str, ...]:
+        """Return the phases whose changes are not taken back, the last one first."""
+        return tuple(reversed(self._before))
+
+    def take_back(self, phases: Sequence[str], tell: Callable[[str], None]) -> None:
+        """Take back the actions of these phases, the last one first."""
+        for phase in phases:
+            for applied in reversed(self._made.pop(phase, [])):
+                for text in applied.texts():
+                    tell(text)
+                self.changer.undo(applied)
+
+    def differences(self, phases: Sequence[str]) -> tuple[str, ...]:
+        """Return what is not as it was before the phases, once it has had its time to come back."""
+        known = [self._before.pop(phase) for phase in phases if phase in self._before]
+        if not known:
+            return ()
+        before = known[-1]
+
+        def look() -> tuple[str, ...]:
+            try:
+                return differences(before, self.changer.footprint())
+            except InconclusiveError as unread:
+                # A restarted API server does not answer yet.
+                return (str(unread),)
+
+        try:
+            history = wait_until(
+                "everything to be as it was before",
+                look,
+                lambda found: not found,
+                bound=RESTORED_SECONDS * self.pace,
+                every=RESTORED_EVERY_SECONDS,
+                clock=self.clock,
+            )
+        except WaitTimeoutError as error:
+            last: tuple[str, ...] = error.history[-1].value
+            return last
+        return history[-1].value

@@ -1,0 +1,66 @@
+"""How a run ends: evidence, machines that are handed on, kept, or removed.
+
+What goes wrong here is told as a leftover of the run; it changes no verdict, except that machines
+which could not be removed are no success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from harness.engine.collect import collect
+from harness.engine.phases import Phases
+from harness.engine.steps import Steps
+from harness.errors import HarnessError
+from harness.evidence.recorder import Recorder
+from harness.lab.lab import Lab
+from harness.probe.prober import ApiClient
+from harness.wait import Clock
+
+# Pieces have 5 s each and are taken four at a time; a dead machine costs its own pieces only.
+EVIDENCE_SECONDS = 30.0
+# A kept lab is for a look the same day; the nightly's clean-up takes it after that.
+KEPT_FOR = timedelta(hours=12)
+
+
+def take_evidence(
+    lab: Lab, roles: Mapping[str, str], api: ApiClient | None, recorder: Recorder, steps: Steps
+) -> tuple[str, ...]:
+    """Take the evidence; return what to tell of a failure, which ends nothing."""
+    remotes = {name: lab.remote(name) for name in lab.machines}
+    try:
+        with steps.step("Evidence", EVIDENCE_SECONDS * lab.pace):
+            collect(remotes, roles, api, recorder, pace=lab.pace)
+    except HarnessError as error:
+        return (f"evidence: {error}",)
+    return ()
+
+
+def give_back(phases: Phases, steps: Steps) -> tuple[str, ...]:
+    """Take every change back; return why the machines cannot be handed on, nothing if they can."""
+    try:
+        with steps.step("Give the machines back") as tell:
+            return phases.give_back(tell)
+    except HarnessError as error:
+        return (str(error),)
+
+
+def keep(lab: Lab, clock: Clock) -> str:
+    """Keep the machines; return until when, how to enter them and how to remove them."""
+    until = clock.now() + KEPT_FOR
+    lab.keep(until)
+    return (
+        f"lab {lab.run_id} is kept until {until.isoformat(timespec='minutes')}: "
+        f"ssh -F {lab.ssh_config} controller0; k0s-harness labs --clean {lab.run_id}"
+    )
+
+
+def remove(lab: Lab, steps: Steps) -> HarnessError | None:
+    """Remove the machines; return what kept some of them from it."""
+    try:
+        with steps.step("Teardown"):
+            lab.destroy()
+    except HarnessError as error:
+        return error
+    return None

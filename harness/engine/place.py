@@ -1,0 +1,187 @@
+"""A cluster to look at: a kept lab, or one that somebody deployed. Nothing of it is changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+
+from harness.cluster import existing
+from harness.diagnose import ladder
+from harness.errors import InfrastructureError
+from harness.errors import UsageError
+from harness.evidence.reading import Reading
+from harness.lab import kept
+from harness.lab import records
+from harness.lab.lab import Host
+from harness.lab.openssh import OpenSSHRemote
+from harness.lab.records import LabState
+from harness.lab.remote import RemoteReader
+from harness.probe.prober import ApiClient
+from harness.probe.prober import Prober
+from harness.process import Runner
+from harness.scenario.words import Role
+from harness.wait import Clock
+
+# A connection through a bastion on a slow line; ssh's own bound on connecting is below this.
+REACH_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """The way to a cluster's API server and to its machines.
+
+    `roles` has k0sctl's word for each machine, `controller` the one that is asked, `on` what stands
+    there as the end of a sentence. `unreachable` says of the other machines why there is no way.
+    """
+
+    name: str
+    on: str
+    api: ApiClient
+    controller: str
+    remotes: Mapping[str, RemoteReader]
+    roles: Mapping[str, str]
+    in_lab: bool
+    pace: float = 1.0
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+
+    def prober(self, clock: Clock) -> Prober:
+        """Return what takes readings here from now on; machines without a way are gaps in it."""
+        return Prober(
+            self.api,
+            self.remotes,
+            clock,
+            clock.monotonic(),
+            pace=self.pace,
+            unreachable=self.unreachable,
+        )
+
+
+@contextlib.contextmanager
+def kept_lab(host: Host, name: str | None, *, doing: str) -> Iterator[Place]:
+    """Yield a kept lab: the one that is named, or the only one.
+
+    Raises `UsageError` where there is none, or several and no name.
+    """
+    lab = kept.attach(host, name or _only_kept(host, doing))
+    controller = next(each for each in lab.machines.values() if each.role is not Role.WORKER)
+    remotes = {each: lab.remote(each) for each in lab.machines}
+    as_host = existing.ExistingHost(
+        controller.name, controller.role, (), root=False, k0s=existing.K0S
+    )
+    try:
+        yield Place(
+            name=lab.run_id,
+            on=lab.substrate,
+            api=existing.K0sKubectl(as_host, remotes[controller.name]),
+            controller=controller.name,
+            remotes=remotes,
+            roles={each.name: each.role.value for each in lab.machines.values()},
+            in_lab=True,
+            pace=lab.pace,
+        )
+    finally:
+        lab.close()
+
+
+@contextlib.contextmanager
+def existing_cluster(runner: Runner, k0sctl: Path) -> Iterator[Place]:
+    """Yield the cluster of a k0sctl.yaml, without the machines that cannot be reached.
+
+    Raises `UsageError` for a file that names no controller, and `InfrastructureError` where no
+    controller can be reached.
+    """
+    hosts = existing.read_hosts(k0sctl, os.environ)
+    if not any(host.controls for host in hosts):
+        raise UsageError(f"Reading {k0sctl}", "no host in it runs a control plane")
+    with tempfile.TemporaryDirectory(prefix="k0s-harness-ssh-") as sockets:
+        tried = {
+            host.name: OpenSSHRemote(
+                host.name, host.ssh, root=host.root, sockets=Path(sockets), runner=runner
+            )
+            for host in hosts
+        }
+        with ThreadPoolExecutor(max_workers=len(tried)) as pool:
+            errors = dict(zip(tried, pool.map(_reach, tried.values()), strict=True))
+        remotes = {name: remote for name, remote in tried.items() if errors[name] is None}
+        unreachable = {name: str(error) for name, error in errors.items() if error is not None}
+        why = next((error for error in errors.values() if error is not None), None)
+        controller = next((each for each in hosts if each.controls and each.name in remotes), None)
+        try:
+            if controller is None:
+                assert why is not None
+                raise why
+            yield Place(
+                name=k0sctl.stem,
+                on=f"{len(hosts)} hosts of {k0sctl.name}",
+                api=existing.K0sKubectl(controller, remotes[controller.name]),
+                controller=controller.name,
+                remotes=remotes,
+                roles={each.name: each.role for each in hosts},
+                in_lab=False,
+                unreachable=unreachable,
+            )
+        finally:
+            for remote in remotes.values():
+                remote.close()
+
+
+def _reach(remote: OpenSSHRemote) -> InfrastructureError | None:
+    """Return why there is no way to a machine, None where there is.
+
+    One look before the others, so that a wrong key is one sentence and not twenty; it also opens
+    the connection that the others share.
+    """
+    try:
+        remote.run(["true"], doing=f"Reaching {remote.name}", deadline=REACH_SECONDS)
+    except InfrastructureError as error:
+        return error
+    return None
+
+
+@contextlib.contextmanager
+def place(
+    host: Host, lab: str | None, k0sctl: Path | None, *, doing: str, say: Callable[[str], None]
+) -> Iterator[Place]:
+    """Yield the one that was named; says what of it cannot be reached."""
+    if lab is not None and k0sctl is not None:
+        raise UsageError(doing, "name a kept lab or a k0sctl.yaml, not both")
+    if k0sctl is None:
+        way = kept_lab(host, lab, doing=doing)
+    else:
+        way = existing_cluster(host.runner, k0sctl)
+    with way as found:
+        for name, reason in found.unreachable.items():
+            say(f"{name} is left out: {reason}")
+        yield found
+
+
+def walk(found: Place, clock: Clock) -> tuple[Reading, ...]:
+    """Return every reading of one walk up the hop ladder."""
+    names = sorted(found.roles, key=lambda name: name != found.controller)
+    return ladder.take(
+        found.prober(clock),
+        [name for name in names if found.roles[name] in existing.CONTROLS],
+        [name for name in names if found.roles[name] in existing.WORKS],
+        in_lab=found.in_lab,
+    )
+
+
+def _only_kept(host: Host, doing: str) -> str:
+    """Return the kept lab's run id where there is just one."""
+    labs = records.list_labs(host.settings.labs_dir, host.runner, now=host.clock.now())
+    names = [each.run_id for each in labs if each.state is LabState.KEPT]
+    if len(names) != 1:
+        raise UsageError(
+            doing,
+            f"several labs are kept: {', '.join(names)}" if names else "no lab is kept",
+            remedy="name one, or the k0sctl.yaml of a cluster with --k0sctl",
+        )
+    return names[0]

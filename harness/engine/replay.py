@@ -1,0 +1,332 @@
+"""A run's judgement, diagnosis and result again, from its bundle alone; nothing is started.
+
+The same code judges as in the run: phases are entered by `Phases`, on a clock and a prober that
+play the recording back. What changed the cluster is not done again; the recording says when it was
+over, or how k0sctl refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from datetime import datetime
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import cast
+
+from harness.artifacts.model import host_arch
+from harness.artifacts.pins import load_pins
+from harness.change.changer import Changer
+from harness.cluster.cluster import Cluster
+from harness.cluster.k0sctl import ApplyFailedError
+from harness.diagnose.causes import diagnose
+from harness.diagnose.model import Diagnosis
+from harness.engine.changes import Changes
+from harness.engine.events import AppliedChange
+from harness.engine.events import Event
+from harness.engine.events import Outcome
+from harness.engine.events import PhaseResult
+from harness.engine.events import ScenarioResult
+from harness.engine.outcome import outcome_of
+from harness.engine.phases import Phases
+from harness.engine.phases import PreconditionsUnmetError
+from harness.engine.preconditions import settled
+from harness.engine.recorded import BesideExecutor
+from harness.engine.recorded import RecordedClock
+from harness.engine.recorded import RecordedProber
+from harness.engine.steps import Steps
+from harness.engine.timeline import Segment
+from harness.engine.timeline import end_of
+from harness.engine.timeline import seconds_of
+from harness.engine.timeline import segments_of
+from harness.engine.timing import Timing
+from harness.errors import UsageError
+from harness.evidence.bundle import SCENARIO
+from harness.evidence.bundle import Bundle
+from harness.evidence.reading import Reading
+from harness.plan.build import build
+from harness.plan.model import PhasePlan
+from harness.plan.model import Plan
+from harness.scenario.load import LoadedScenario
+from harness.scenario.load import load_all_text
+from harness.scenario.version import K0sVersion
+from harness.settings import ProviderName
+
+# Labs are given 256 addresses, of which the machines take the eleventh and those after it.
+_SMALLEST_SUBNET = 256
+# What every report of a replay begins with where a run says what it ran on.
+A_REPLAY = "a replay, with nothing started, of "
+# No machine that a cluster came up on was slower; a larger number would replay for hours.
+_SLOWEST = 100.0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that the replay came to otherwise than the run; `what` names it."""
+
+    phase: str
+    what: str
+    run: str
+    replay: str
+
+    def text(self) -> str:
+        """Return the difference as a line."""
+        return f"{self.phase}/{self.what}: the run said {self.run}, the replay says {self.replay}"
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay came to.
+
+    `result` is shaped as the run's own, with what was judged anew in it. `differences` is empty
+    where the replay says what the run said. `notes` says what of the run could not be judged again.
+    """
+
+    result: ScenarioResult
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+
+
+def replay(
+    bundle: Bundle,
+    *,
+    folder: Path,
+    record: Callable[[Sequence[Reading]], None] = lambda _: None,
+    emit: Callable[[Event], None] = lambda _: None,
+) -> Replayed:
+    """Judge the run in `bundle` again.
+
+    `folder` is what the result names as its own. `record` and `emit` hear what they would in a run.
+    Raises `UsageError` for a bundle of which no run can be judged: one of a cluster that was only
+    looked at, or one without the times of its phases.
+    """
+    recorded = _recorded(bundle)
+    plan = _plan(bundle, recorded)
+    segments = segments_of(bundle.events)
+    if not segments:
+        raise UsageError(
+            f"Reading the bundle {bundle.path}",
+            "it does not say when its phases began",
+            remedy=f"k0s-harness diagnose --bundle {bundle.path} says what it shows",
+        )
+    clock = RecordedClock(began=_began(bundle, recorded))
+    by_phase = {each.name: each for each in recorded.phases}
+    prober = RecordedProber(clock, bundle.readings)
+    phases = _Phases(
+        plan=plan,
+        # `_change` is replaced, and nothing else deploys or changes: none was made here to confirm.
+        cluster=cast("Cluster", None),
+        changes=Changes(cast("Changer", None), clock),
+        prober=prober,
+        clock=clock,
+        started=0.0,
+        steps=Steps(clock, emit),
+        record=record,
+        emit=emit,
+        pace=recorded.pace,
+        endpoint_ready=seconds_of(bundle.meta.get("endpoint_ready")),
+        pool=lambda: BesideExecutor(clock),
+    )
+    phases.segments = segments
+    phases.recorded = by_phase
+    results: dict[str, PhaseResult] = {}
+    differences: list[Difference] = []
+    notes: list[str] = []
+    for phase in plan.phases:
+        segment = segments.get(phase.name)
+        if segment is None:
+            continue
+        if not _is_whole(phase, segment, by_phase):
+            notes.append(f"phase {phase.name} was cut off in the run, so it is not judged")
+            continue
+        clock.advance(segment.entered)
+        prober.show(segment.entered, end_of(segment, segments.values()))
+        try:
+            results[phase.name] = phases.enter(phase)
+        except PreconditionsUnmetError as error:
+            results[phase.name] = PhaseResult(phase.name, preconditions=error.seen)
+        differences += _differences(results[phase.name], segment, by_phase.get(phase.name))
+    outcome = _outcome(recorded, results.values())
+    if outcome is not recorded.outcome and bundle.report:
+        differences.append(Difference("run", "outcome", recorded.outcome, outcome))
+    result = replace(
+        recorded,
+        phases=tuple(results.values()),
+        not_entered=tuple(each.name for each in plan.phases if each.name not in results),
+        outcome=outcome,
+        folder=folder,
+        substrate=replay_of(bundle),
+    )
+    return Replayed(result, tuple(differences), tuple(notes))
+
+
+def replay_of(bundle: Bundle) -> str:
+    """Return what every report says instead of what stood there: a replay, of what, when, on what.
+
+    The recorded run's own words are in it, so that no replay is taken for a run.
+    """
+    return f"{A_REPLAY}{bundle.manifest.describe()}"
+
+
+def diagnose_again(bundle: Bundle) -> Diagnosis:
+    """Return the diagnosis from the bundle's readings: of a run, from those of its last phase."""
+    return diagnose(last_readings(bundle))
+
+
+def last_readings(bundle: Bundle) -> tuple[Reading, ...]:
+    """Return a run's readings of its last phase, which say how the cluster was in the end.
+
+    Of a bundle without phases these are all there are.
+    """
+    last = max((each.entered for each in segments_of(bundle.events).values()), default=0.0)
+    return tuple(each for each in bundle.readings if each.elapsed >= last)
+
+
+@dataclass
+class _Phases(Phases):
+    """Enters phases that were entered before: what changed the cluster is looked up, not done."""
+
+    segments: Mapping[str, Segment] = field(default_factory=dict, init=False)
+    recorded: Mapping[str, PhaseResult] = field(default_factory=dict, init=False)
+
+    def _change(
+        self, phase: PhasePlan, timing: Timing, *, may_refuse: bool
+    ) -> tuple[tuple[AppliedChange, ...], ApplyFailedError | None]:
+        segment = self.segments[phase.name]
+        clock = cast("RecordedClock", self.clock)
+        refusal = None
+        if segment.refusal is not None:
+            refusal = ApplyFailedError(segment.refusal, Path("k0sctl.log"))
+            if not (may_refuse and refusal.refused):
+                raise refusal
+        *before, last = segment.waited or [segment.applied or segment.entered]
+        for at in before:
+            clock.advance(at)
+            self._wait_for("a settled cluster", settled(self.plan, self.plan.start))
+        clock.advance(last)
+        timing.changes()
+        known = self.recorded.get(phase.name)
+        return (known.changes if known is not None else ()), refusal
+
+
+def _recorded(bundle: Bundle) -> ScenarioResult:
+    """Return what the run's own report says, or what was known when it began.
+
+    A stranger may have written it, so every field is checked.
+    """
+    # pydantic costs 84 ms to import, and only a replay needs it here.
+    from pydantic import TypeAdapter  # noqa: PLC0415
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    doing = f"Reading the bundle {bundle.path}"
+    if bundle.scenario is None:
+        raise UsageError(
+            doing,
+            "it has no scenario, so there is nothing to judge",
+            remedy=f"k0s-harness diagnose --bundle {bundle.path} says what it shows",
+        )
+    unended = {"outcome": Outcome.INCONCLUSIVE, "ended": bundle.manifest.ended, "folder": "."}
+    known = dict(bundle.report or {**bundle.meta, **unended})
+    try:
+        result: ScenarioResult = TypeAdapter(ScenarioResult).validate_python(known)
+    except (ValidationError, RecursionError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": ""}
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(doing, f"its report is none: {where}: {first['msg']}") from error
+    if not 1 <= result.pace <= _SLOWEST:
+        raise UsageError(doing, f"its machines were {result.pace} times slower than their host")
+    return result
+
+
+def _plan(bundle: Bundle, recorded: ScenarioResult) -> Plan:
+    """Return the plan of the run, with the addresses and the k0s release that it had."""
+    doing = f"Reading the bundle {bundle.path}"
+    loaded = _loaded(bundle, recorded)
+    version = recorded.versions.get("k0s")
+    if version is not None:
+        try:
+            cluster = loaded.scenario.cluster.model_copy(
+                update={"k0s_version": K0sVersion.parse(version)}
+            )
+        except ValueError as error:
+            raise UsageError(doing, f"it names no k0s release: {error}") from None
+        scenario = loaded.scenario.model_copy(update={"cluster": cluster})
+        loaded = replace(loaded, scenario=scenario)
+    try:
+        subnet = IPv4Network(str(bundle.meta.get("subnet", "")))
+        provider = ProviderName(recorded.provider or ProviderName.DOCKER)
+    except ValueError as error:
+        subnet, why = None, str(error)
+    else:
+        why = f"{subnet} is no network of machines"
+    if subnet is None or subnet.num_addresses < _SMALLEST_SUBNET:
+        raise UsageError(
+            doing,
+            f"it does not say where the machines were: {why}",
+            remedy="it was made by an older k0s-harness: run the scenario again, or "
+            f"k0s-harness diagnose --bundle {bundle.path}",
+        )
+    return build(loaded, subnet=subnet, provider=provider, pins=load_pins(), arch=host_arch())
+
+
+def _loaded(bundle: Bundle, recorded: ScenarioResult) -> LoadedScenario:
+    """Return the scenario of the run: of a file with a matrix the one that it was."""
+    assert bundle.scenario is not None
+    loaded = load_all_text(bundle.scenario, f"{bundle.path}:{SCENARIO}")
+    for each in loaded:
+        if each.scenario.name == recorded.scenario:
+            return each
+    names = ", ".join(each.scenario.name for each in loaded)
+    raise UsageError(
+        f"Reading the bundle {bundle.path}",
+        f"it is of {recorded.scenario}, and the scenario in it is {names}",
+    )
+
+
+def _is_whole(phase: PhasePlan, segment: Segment, recorded: Mapping[str, PhaseResult]) -> bool:
+    """Whether the run itself came to an end with the phase, one way or the other."""
+    if phase.name in recorded:
+        return True
+    return {each.id for each in phase.expectations} <= segment.verdicts.keys()
+
+
+def _differences(
+    found: PhaseResult, segment: Segment, recorded: PhaseResult | None
+) -> list[Difference]:
+    said = dict(segment.verdicts)
+    if recorded is not None:
+        said = {each.id: each.verdict.value for each in recorded.verdicts}
+    says = {each.id: each for each in found.verdicts}
+    differences = []
+    for name in [*said, *(name for name in says if name not in said)]:
+        now = says.get(name)
+        if now is None or now.verdict.value != said.get(name):
+            text = "nothing" if now is None else f"{now.verdict.value} ({now.explanation})"
+            differences.append(Difference(found.name, name, said.get(name, "nothing"), text))
+    if recorded is not None and _cause(recorded) != _cause(found):
+        differences.append(Difference(found.name, "cause", _cause(recorded), _cause(found)))
+    return differences
+
+
+def _cause(phase: PhaseResult) -> str:
+    return "none" if phase.diagnosis is None else phase.diagnosis.cause.value
+
+
+def _outcome(recorded: ScenarioResult, phases: Iterable[PhaseResult]) -> Outcome:
+    """Return the outcome of the verdicts; what ended the run early is not played back."""
+    verdicts = [each.verdict for phase in phases for each in phase.verdicts]
+    return recorded.outcome if recorded.error is not None else outcome_of(verdicts, None)
+
+
+def _began(bundle: Bundle, recorded: ScenarioResult) -> datetime:
+    try:
+        return datetime.fromisoformat(recorded.started)
+    except ValueError:
+        raise UsageError(
+            f"Reading the bundle {bundle.path}", "it does not say when the run began"
+        ) from None

@@ -1,0 +1,74 @@
+"""What a run's timeline says of its phases: when each began, and when what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+
+# Where a line of `timeline.jsonl` says how many seconds after the run began its event was.
+RUN_SECONDS = "run_seconds"
+# Nothing of a run lies a hundred days away from its beginning.
+_FURTHEST = 1e7
+
+
+@dataclass
+class Segment:
+    """What the timeline says of one phase, all times in seconds since the run began.
+
+    `entered` is when the phase was, `waited` when each wait for preconditions began, `applied` when
+    the last `k0sctl apply` ended and `refusal` its reason, if it was one. `verdicts` go by the
+    expectations' ids.
+    """
+
+    entered: float
+    waited: list[float] = field(default_factory=list)
+    applied: float | None = None
+    refusal: str | None = None
+    verdicts: dict[str, str] = field(default_factory=dict)
+
+
+def segments_of(events: Iterable[Mapping[str, Any]]) -> Mapping[str, Segment]:
+    """Return what the events say of each phase; empty where they have no times."""
+    found: dict[str, Segment] = {}
+    current: Segment | None = None
+    for event in events:
+        at = seconds_of(event.get(RUN_SECONDS))
+        if at is None:
+            continue
+        match event:
+            case {"event": "phase-entered", "name": str(name)}:
+                current = found[name] = Segment(at)
+            case {"event": "step-started", "title": "Evidence"}:
+                # What comes after belongs to no phase.
+                current = None
+            case _ if current is not None:
+                _note(current, event, at)
+    return found
+
+
+def end_of(segment: Segment, segments: Iterable[Segment]) -> float:
+    """Return when the next phase was entered: what was read then tells nothing of this one."""
+    later = (each.entered for each in segments if each.entered > segment.entered)
+    return min(later, default=float("inf"))
+
+
+def seconds_of(value: object) -> float | None:
+    """Return a time that a JSON value is, None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if abs(value) < _FURTHEST else None
+
+
+def _note(segment: Segment, event: Mapping[str, Any], at: float) -> None:
+    match event:
+        case {"event": "step-started", "title": "Preconditions"}:
+            segment.waited.append(at)
+        case {"event": "step-ended", "title": "k0sctl apply", "ok": ok}:
+            segment.applied = at
+            # The sentence says what was being done first, and then what happened.
+            segment.refusal = None if ok else str(event.get("text", "")).partition(": ")[2]
+        case {"event": "verdict-reached", "id": str(name), "verdict": str(verdict)}:
+            segment.verdicts[name] = verdict

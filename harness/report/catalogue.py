@@ -1,0 +1,169 @@
+"""The catalogue of scenarios: what each shows, and how its last real runs ended.
+
+`scenarios/runs.json` has the runs, taken from their own `report.json`; `docs/scenarios.md` is
+rendered from it and from the scenario files, and CI renders it again to compare. So no result in
+the catalogue is anybody's word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness.engine.events import Outcome
+from harness.engine.replay import A_REPLAY
+from harness.errors import UsageError
+from harness.report.summary import cell
+from harness.report.words import duration
+from harness.scenario.load import LoadedScenario
+
+# The bar for a scenario is three runs in a row; two more show what was before them.
+KEPT_RUNS = 5
+
+
+@dataclass(frozen=True)
+class CataloguedRun:
+    """One real run of a scenario, as its report has it.
+
+    `seconds` is the whole run with its share of a lab; `artifacts` has sha256 and origin by kind;
+    `scenario_sha256` is of the file that was run, so that a later change of it shows.
+    """
+
+    run_id: str
+    ended: str
+    outcome: str
+    seconds: float
+    substrate: str
+    k0s: str
+    artifacts: Mapping[str, Mapping[str, str]]
+    scenario_sha256: str
+
+
+def run_of(report: Mapping[str, Any]) -> CataloguedRun:
+    """Return the run that a `report.json` is of; raises `KeyError` for another shape."""
+    began, ended = (datetime.fromisoformat(report[name]) for name in ("started", "ended"))
+    return CataloguedRun(
+        run_id=report["run_id"],
+        ended=report["ended"],
+        outcome=report["outcome"],
+        seconds=(ended - began).total_seconds(),
+        substrate=report["substrate"],
+        k0s=report["versions"].get("k0s", ""),
+        artifacts={
+            each["kind"]: {"sha256": each["sha256"], "origin": each["origin"]}
+            for each in report["artifacts"]
+        },
+        scenario_sha256=report["scenario_sha256"],
+    )
+
+
+def why_unlisted(report: Mapping[str, Any]) -> str | None:
+    """Return why a `report.json` proves nothing of the whole scenario; None where it may."""
+    if report["substrate"].startswith(A_REPLAY):
+        return "it is of a replay, in which nothing ran"
+    if report["outcome"] == Outcome.MET and report["not_entered"]:
+        return f"a part of the scenario was not run: {', '.join(report['not_entered'])}"
+    return None
+
+
+def read_runs(path: Path) -> dict[str, tuple[CataloguedRun, ...]]:
+    """Return the runs by scenario, the last one last; none where there is no such file."""
+    if not path.exists():
+        return {}
+    try:
+        data = json.loads(path.read_text())
+        return {name: tuple(CataloguedRun(**each) for each in runs) for name, runs in data.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"Reading {path}", f"this is not a list of runs: {error}") from None
+
+
+def with_reports(
+    runs: Mapping[str, Sequence[CataloguedRun]], reports: Iterable[Mapping[str, Any]]
+) -> dict[str, tuple[CataloguedRun, ...]]:
+    """Return `runs` with those of `reports`, each once, in order of time."""
+    known = {name: {each.run_id: each for each in members} for name, members in runs.items()}
+    for report in reports:
+        run = run_of(report)
+        known.setdefault(report["scenario"], {})[run.run_id] = run
+    return {
+        name: tuple(sorted(members.values(), key=lambda each: each.ended)[-KEPT_RUNS:])
+        for name, members in sorted(known.items())
+    }
+
+
+def runs_text(runs: Mapping[str, Sequence[CataloguedRun]]) -> str:
+    """Return the text of `scenarios/runs.json`."""
+    data = {name: [asdict(each) for each in members] for name, members in sorted(runs.items())}
+    return json.dumps(data, indent=1) + "\n"
+
+
+def scenario_sha256(path: Path) -> str:
+    """Return the sha256 of a scenario file as it stands."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def render(scenarios: Sequence[LoadedScenario], runs: Mapping[str, Sequence[CataloguedRun]]) -> str:
+    """Return the text of `docs/scenarios.md`."""
+    lines = [
+        "# Scenarios",
+        "",
+        "Made by `k0s-harness catalogue` from `scenarios/` and from the reports of real runs: do",
+        "not edit it. A scenario without a run, or changed since its last one, is said to be so;",
+        "it is never listed as passing.",
+        "",
+        "| scenario | what it shows | last run | in a row |",
+        "|---|---|---|---|",
+    ]
+    lines += [_row(each, runs.get(each.scenario.name, ())) for each in scenarios]
+    lines += ["", "## What the last runs were made of", ""]
+    lines += _made_of(scenarios, runs)
+    return "\n".join(lines) + "\n"
+
+
+def _row(loaded: LoadedScenario, runs: Sequence[CataloguedRun]) -> str:
+    scenario = loaded.scenario
+    link = f"[{scenario.name}](../scenarios/{loaded.path.name})"
+    if not runs:
+        return f"| {link} | {cell(scenario.title)} | **not run** | |"
+    last = runs[-1]
+    verdict = last.outcome if last.outcome == Outcome.MET else f"**{last.outcome}**"
+    text = f"{verdict} in {duration(last.seconds)}, {last.ended[:10]}, {cell(last.substrate)}"
+    if last.scenario_sha256 != scenario_sha256(loaded.path):
+        text += "; **changed since**"
+    return f"| {link} | {cell(scenario.title)} | {text} | {_in_a_row(runs)} |"
+
+
+def _in_a_row(runs: Sequence[CataloguedRun]) -> str:
+    """Return how many of the last runs, of the same file, were met one after another."""
+    count = 0
+    for run in reversed(runs):
+        if run.outcome != Outcome.MET or run.scenario_sha256 != runs[-1].scenario_sha256:
+            break
+        count += 1
+    return f"{count} met"
+
+
+def _made_of(
+    scenarios: Sequence[LoadedScenario], runs: Mapping[str, Sequence[CataloguedRun]]
+) -> Iterable[str]:
+    seen: dict[tuple[str, str, str], str] = {}
+    for each in scenarios:
+        for run in runs.get(each.scenario.name, ())[-1:]:
+            for kind, artifact in run.artifacts.items():
+                seen[kind, artifact["sha256"], artifact["origin"]] = run.k0s
+    if not seen:
+        yield "No scenario has been run."
+        return
+    yield "| file | for k0s | sha256 | origin |"
+    yield "|---|---|---|---|"
+    for (kind, sha256, origin), k0s in sorted(seen.items()):
+        said = "built from source" if origin == "own-build" else origin
+        yield f"| {kind} | {k0s} | `{sha256}` | {said} |"

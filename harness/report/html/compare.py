@@ -1,0 +1,190 @@
+"""A phase in which the request does not come through beside one in which it does.
+
+Only what differs stands here: what is the same in both cannot be what makes the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from harness.evidence.reading import Reading
+from harness.report.html.elements import Markup
+from harness.report.html.elements import element
+from harness.report.html.elements import table
+from harness.report.html.run_folder import RunFolder
+from harness.report.html.timeline import observed_seconds
+from harness.report.html.top import first_broken
+from harness.report.words import one_line
+
+# Readings come just before and after a phase's bounds; no phase is entered faster than this.
+_SLACK = 1.0
+# The steps after the last phase, as the engine calls them.
+_AFTER = ("Evidence", "Teardown", "Give the machines back")
+# `ss -Hltn` says state, two queues, then the address.
+_ADDRESS_COLUMN = 3
+_NOTHING = "\N{EN DASH}"
+
+
+def last_readings(
+    document: Mapping[str, Any], folder: RunFolder
+) -> list[dict[tuple[str, str], Reading]]:
+    """Return for each phase the last reading of every probe while it was observed.
+
+    A reading says when it was made, in seconds of the run. When a phase ended follows from the
+    run's end and the seconds of what came after it.
+    """
+    timings = document["timings"]
+    try:
+        began, ended = (datetime.fromisoformat(document[key]) for key in ("started", "ended"))
+    except ValueError:
+        return [{} for _ in document["phases"]]
+    end = (ended - began).total_seconds() - sum(timings.get(step, 0.0) for step in _AFTER)
+    found: list[dict[tuple[str, str], Reading]] = []
+    for phase in reversed(document["phases"]):
+        start = end - max(observed_seconds(phase), _SLACK)
+        found.append(folder.last(start - _SLACK, end + _SLACK))
+        end -= phase["seconds"]
+    return found[::-1]
+
+
+def section(
+    document: Mapping[str, Any], readings: Sequence[Mapping[tuple[str, str], Reading]]
+) -> Markup | None:
+    """Return the differences of the last bad phase and the next good one, None without both."""
+    pair = _pair(document["phases"])
+    if pair is None:
+        return None
+    bad, good = (document["phases"][index] for index in pair)
+    good_is_later = pair[1] > pair[0]
+    rows = [
+        *_changes(good if good_is_later else bad, good_is_later),
+        *_hops(bad, good),
+        *_observed(bad, good),
+        *_named(bad, good, "preconditions", "precondition", lambda each: one_line(each["text"])),
+        *_read(*(readings[index] for index in pair)),
+    ]
+    if not rows:
+        return None
+    return element(
+        "section",
+        element("h2", f"Phase {bad['name']} against phase {good['name']}", id="differences"),
+        table(
+            "Only what differs is shown",
+            ("what", bad["name"], good["name"]),
+            (
+                element(
+                    "tr",
+                    element("th", name, scope="row"),
+                    element("td", left or _NOTHING),
+                    element("td", right or _NOTHING),
+                )
+                for name, left, right in rows
+            ),
+            class_="compare",
+        ),
+        aria_labelledby="differences",
+    )
+
+
+def _pair(phases: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
+    """Return the places of a bad phase and of the good one nearest to it, later ones first."""
+    judged = [
+        (index, first_broken(phase["diagnosis"]) is None)
+        for index, phase in enumerate(phases)
+        if phase.get("diagnosis") and phase["diagnosis"]["hops"]
+    ]
+    bad = [index for index, whole in judged if not whole]
+    good = [index for index, whole in judged if whole]
+    pairs = [(left, right) for left in bad for right in good]
+    return min(pairs, key=lambda each: (abs(each[0] - each[1]), each[1] < each[0]), default=None)
+
+
+def _changes(later: Mapping[str, Any], later_is_good: bool) -> Iterator[tuple[str, str, str]]:
+    for change in later["changes"]:
+        text = str(change["text"])
+        yield ("change", "", text) if later_is_good else ("change", text, "")
+
+
+def _hops(bad: Mapping[str, Any], good: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    def said(phase: Mapping[str, Any]) -> dict[str, str]:
+        return {
+            hop["name"]: f"{hop['state'].replace('-', ' ')}: {one_line(hop['text'])}"
+            for hop in phase["diagnosis"]["hops"]
+        }
+
+    yield from (_differing("", said(bad), said(good)))
+
+
+def _observed(bad: Mapping[str, Any], good: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    def said(phase: Mapping[str, Any]) -> dict[str, str]:
+        return {
+            each["id"]: one_line(each["observed_text"])
+            for each in phase["verdicts"]
+            if each["kind"] != "diagnosis"
+        }
+
+    left, right = said(bad), said(good)
+    # What only one of them expects says nothing about the other.
+    both = left.keys() & right.keys()
+    yield from _differing(
+        "observed: ",
+        {key: value for key, value in left.items() if key in both},
+        {key: value for key, value in right.items() if key in both},
+    )
+
+
+def _named(
+    bad: Mapping[str, Any],
+    good: Mapping[str, Any],
+    key: str,
+    word: str,
+    said: Callable[[Mapping[str, Any]], str],
+) -> Iterator[tuple[str, str, str]]:
+    left = {each["name"]: said(each) for each in bad[key]}
+    right = {each["name"]: said(each) for each in good[key]}
+    yield from _differing(f"{word}: ", left, right)
+
+
+def _read(
+    bad: Mapping[tuple[str, str], Reading], good: Mapping[tuple[str, str], Reading]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield what the same command on the same machine said in one phase only."""
+    for key in bad:
+        if key not in good or key[1] not in _PIECES:
+            continue
+        what, pieces = _PIECES[key[1]]
+        left, right = (list(dict.fromkeys(pieces(each[key].stdout))) for each in (bad, good))
+        only_left = [piece for piece in left if piece not in right]
+        only_right = [piece for piece in right if piece not in left]
+        if only_left or only_right:
+            yield f"{what} of {key[0]}", "\n".join(only_left), "\n".join(only_right)
+
+
+def _flags(stdout: str) -> Iterable[str]:
+    return [word for word in stdout.split() if word.startswith("--")]
+
+
+def _listening(stdout: str) -> Iterable[str]:
+    rows = (line.split() for line in stdout.splitlines())
+    return [row[_ADDRESS_COLUMN] for row in rows if len(row) > _ADDRESS_COLUMN]
+
+
+_PIECES: Mapping[str, tuple[str, Callable[[str], Iterable[str]]]] = {
+    "apiserver_flags": ("API server flags", _flags),
+    "listening": ("listening sockets", _listening),
+}
+
+
+def _differing(
+    prefix: str, left: Mapping[str, str], right: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
+    for name in dict.fromkeys([*left, *right]):
+        pair = left.get(name, ""), right.get(name, "")
+        if pair[0] != pair[1]:
+            yield (f"{prefix}{name}", *pair)

@@ -1,0 +1,156 @@
+"""`k0s-harness collect`: a bundle of a cluster as it stands, whatever of it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.commands import bundles
+from harness.commands.bundles import collect_evidence
+from harness.engine.pieces import OF_API
+from harness.engine.pieces import of_machine
+from harness.engine.place import Place
+from harness.engine.place import existing_cluster
+from harness.engine.place import place
+from harness.errors import ExitCode
+from harness.errors import InfrastructureError
+from harness.errors import UsageError
+from harness.evidence.bundle import read_bundle
+from harness.evidence.manifest import Kind
+from harness.lab.lab import Host
+from harness.process import Completed
+from harness.settings import Settings
+from harness.wait import SystemClock
+
+DOCS = Path(__file__).parents[2] / "docs/bundles.md"
+
+
+class Played:
+    """A machine and an API that answer with what a real cluster's did, and know nothing else."""
+
+    def __init__(self, name, readings):
+        self.name = name
+        self._readings = {(each.where, each.argv): each for each in readings}
+
+    def run(self, argv, **_):
+        asked = ("kubectl", *argv) if self.name == "api" else tuple(argv)
+        found = self._readings.get((self.name, asked))
+        if found is None:
+            return Completed(asked, 1, "", "not in this recording\n", 0.0)
+        return Completed(asked, found.returncode or 0, found.stdout, found.stderr, 0.0)
+
+    def dial(self, host, port, **_):
+        raise InfrastructureError(f"Dialling {host}:{port}", "not in this recording")
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings.from_environment({"HOME": str(tmp_path)}, {})
+
+
+@pytest.fixture
+def cluster(recording, monkeypatch):
+    """Stand a recorded cluster where a real one would be."""
+    readings = recording("konnectivity-off/broken")
+    names = ("controller0", "worker0")
+    found = Place(
+        name="k5-abcdef",
+        on="three containers sharing this host's kernel",
+        api=Played("api", readings),
+        controller="controller0",
+        remotes={name: Played(name, readings) for name in names},
+        roles={"controller0": "controller", "worker0": "worker", "worker1": "worker"},
+        in_lab=True,
+        unreachable={"worker1": "Reaching worker1 over SSH: no route"},
+    )
+    monkeypatch.setattr(bundles, "place", lambda *_args, **_kwargs: contextlib.nullcontext(found))
+    return found
+
+
+def test_a_bundle_of_a_cluster_has_the_ladders_readings_and_says_of_what_it_is(
+    cluster, settings, tmp_path, capsys
+):
+    target = tmp_path / "out" / "mine.tar.gz"
+    assert collect_evidence(settings, lab=None, k0sctl=None, output=target) is ExitCode.OK
+    told = capsys.readouterr()
+    assert told.out == f"{target}\n"
+    assert "pieces could not be had" in told.err
+    assert "cause: " in told.err
+    bundle = read_bundle(target)
+    assert bundle.manifest.kind is Kind.CLUSTER
+    assert bundle.manifest.name == "k5-abcdef"
+    assert bundle.manifest.on == cluster.on
+    assert bundle.scenario is None
+    probes = {each.probe for each in bundle.readings}
+    assert {"apiservice", "nodes", "apiserver_flags"} <= probes
+    assert bundle.meta["roles"]["worker1"] == "worker"
+
+
+def test_what_could_not_be_had_is_in_the_manifest_with_the_reason(
+    cluster, settings, tmp_path, capsys
+):
+    target = tmp_path / "mine.tar.gz"
+    collect_evidence(settings, lab=None, k0sctl=None, output=target)
+    capsys.readouterr()
+    bundle = read_bundle(target)
+    missing = bundle.manifest.missing
+    assert missing["nodes/worker1"] == "Reaching worker1 over SSH: no route"
+    assert missing["nodes/worker0/routes.txt"] == ("Collecting on worker0: not in this recording")
+    wanted = {f"nodes/worker0/{name}" for name in of_machine("worker")}
+    wanted |= {f"nodes/controller0/{name}" for name in of_machine("controller")}
+    wanted |= {f"kube/{name}" for name in OF_API}
+    assert wanted <= missing.keys() | bundle.pieces.keys()
+
+
+def test_a_bundle_is_written_where_one_stands_unless_told_otherwise(
+    cluster, settings, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    collect_evidence(settings, lab=None, k0sctl=None, output=None)
+    written = Path(capsys.readouterr().out.strip())
+    assert re.fullmatch(r"k0s-harness-k5-abcdef-\d{8}-\d{6}\.tar\.gz", written.name)
+    assert (tmp_path / written).is_file()
+
+
+def test_a_lab_and_a_cluster_at_once_are_refused(settings):
+    host = Host(Refusing(), SystemClock(), settings)
+    with (
+        pytest.raises(UsageError, match="not both"),
+        place(host, "k5-abcdef", Path("k0sctl.yaml"), doing="Collecting", say=print),
+    ):
+        pass
+
+
+class Refusing:
+    """A host whose ssh reaches nothing."""
+
+    def __init__(self):
+        self.asked = []
+
+    def run(self, argv, **_):
+        self.asked.append(tuple(argv))
+        return Completed(tuple(argv), 255, "", "ssh: connect to host: Connection refused\n", 0.0)
+
+
+def test_a_cluster_that_cannot_be_reached_is_one_sentence_for_its_controller(tmp_path):
+    file = tmp_path / "k0sctl.yaml"
+    file.write_text(
+        "apiVersion: k0sctl.k0sproject.io/v1beta1\nkind: Cluster\nspec:\n  hosts:\n"
+        "  - {role: controller, ssh: {address: 192.0.2.1, user: root}}\n"
+        "  - {role: worker, ssh: {address: 192.0.2.2, user: root}}\n"
+    )
+    with (
+        pytest.raises(InfrastructureError, match=r"192\.0\.2\.1") as caught,
+        existing_cluster(Refusing(), file),
+    ):
+        pass
+    assert caught.value.exit_code is ExitCode.INFRASTRUCTURE
+
+
+def test_every_piece_is_in_the_documentation():
+    text = DOCS.read_text()
+    named = {*of_machine("controller"), *of_machine("worker"), *OF_API}
+    assert sorted(name for name in named if f"`{name}`" not in text) == []

@@ -1,0 +1,269 @@
+"""Who shares a lab: scenarios that begin alike, as long as everything was given back."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from pathlib import Path
+
+import pytest
+
+from harness.engine import session as sessions
+from harness.engine.events import Outcome
+from harness.engine.events import PhaseResult
+from harness.engine.events import ScenarioResult
+from harness.engine.events import StepEnded
+from harness.engine.session import RunSession
+from harness.engine.session import Which
+from harness.engine.standing import Standing
+from harness.engine.standing import start_state
+from harness.errors import InfrastructureError
+from harness.lab.host import ProviderChoice
+from harness.settings import ProviderName
+from harness.settings import Settings
+
+EXACT = "{route: {machine: controller0, to: service-network, via: worker0}}"
+LEAVES = "{disable_component: konnectivity-server}"
+PODS = "{pods: {selector: a=b, ready: 1}}"
+
+
+class Lab:
+    """Machines that write down that they were removed, or could not be."""
+
+    def __init__(self, number, error=None):
+        self.number = number
+        self.removed = False
+        self._error = error
+
+    def destroy(self):
+        self.removed = True
+        if self._error is not None:
+            raise self._error
+
+
+class Run:
+    """A run of one phase, on a lab of its own unless it is given one; gives back what it may."""
+
+    def __init__(self, host, request, standing):
+        self._host = host
+        self.request = request
+        self.given = standing
+        self.lab = standing.lab if standing is not None else host.new_lab()
+        self.standing = None
+
+    def enter(self, phase):
+        self._host.log.append((self.request.plan.scenario.name, self.lab.number))
+        return PhaseResult(phase)
+
+    def finish(self, interrupted_by=None, *, hand_on=False):
+        name = self.request.plan.scenario.name
+        if hand_on:
+            self._host.asked.append(name)
+        ends = Outcome.INTERRUPTED if interrupted_by is not None else Outcome.MET
+        if hand_on and ends is Outcome.MET and name not in self._host.stuck:
+            start = start_state(self.request.plan)
+            self.standing = Standing(name, start, self.request.choice, self.lab, {}, None)
+        else:
+            self.lab.destroy()
+        return ScenarioResult(
+            run_id="r",
+            scenario=name,
+            title="T",
+            outcome=ends,
+            started="2026-11-23T05:37:05+00:00",
+            ended="2026-11-23T05:43:31+00:00",
+            folder=self._host.folder / name,
+        )
+
+
+class FakeHost:
+    """Makes labs, and writes down which scenario was on which."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.log = []
+        self.labs = []
+        self.asked = []
+        self.stuck = set()
+        self.error = None
+
+    def new_lab(self):
+        self.labs.append(Lab(len(self.labs), self.error))
+        return self.labs[-1]
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    fake = FakeHost(tmp_path)
+    choice = ProviderChoice(ProviderName.DOCKER, "a test")
+    monkeypatch.setattr(sessions, "make_room", lambda *_, **__: choice)
+    monkeypatch.setattr(
+        sessions,
+        "ScenarioRun",
+        lambda request, *, standing, **_: Run(fake, request, standing),
+    )
+    return fake
+
+
+@pytest.fixture
+def session(host, tmp_path):
+    """A session, whose `events` were told."""
+
+    def make(**settings):
+        told = []
+        made = RunSession(
+            Settings.from_environment({"HOME": str(tmp_path)}, settings), emit=told.append
+        )
+        return types.SimpleNamespace(runs=made, events=told)
+
+    return make
+
+
+@pytest.fixture
+def scenario(tmp_path):
+    """Write a scenario with one phase; returns which it is."""
+
+    def write(name, change="", cluster="{}"):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(
+            f"format: k0s-harness/1\nname: {name}\ntitle: T\ncluster: {cluster}\nphases:\n"
+            f"- name: only\n  change: [{change}]\n  expect: [{PODS}]\n"
+        )
+        return Which(path)
+
+    return write
+
+
+def play(session, scenarios):
+    """Run scenarios in the order the session wants, each told which one follows."""
+    order = session.in_order(scenarios)
+    for which, following in zip(order, [*order[1:], None], strict=True):
+        session.enter(which, "only")
+        session.finish(which, following=following)
+    session.finish_all()
+
+
+def test_scenarios_that_begin_alike_share_one_lab(host, session, scenario):
+    play(session().runs, [scenario("a", EXACT), scenario("b"), scenario("c", EXACT)])
+    assert host.log == [("a", 0), ("b", 0), ("c", 0)]
+    assert [lab.removed for lab in host.labs] == [True]
+
+
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        "{workers: 1}",
+        "{controller_role: controller+worker}",
+        "{version: v1.33.1+k0s.0}",
+        "{disable_components: [konnectivity-server]}",
+        "{same_nat_address: true}",
+        "{k0s: {spec: {api: {extraArgs: {v: '4'}}}}}",
+    ],
+)
+def test_a_scenario_that_begins_otherwise_has_a_lab_of_its_own(host, session, scenario, cluster):
+    play(session().runs, [scenario("a"), scenario("b", cluster=cluster), scenario("c")])
+    # Those that begin alike are brought together.
+    assert host.log == [("a", 0), ("c", 0), ("b", 1)]
+    assert all(lab.removed for lab in host.labs)
+    # To give a lab back takes its time, so nobody is asked to whose lab nobody wants.
+    assert host.asked == ["a"]
+
+
+def test_an_environment_is_part_of_the_start_since_an_installed_k0s_gets_none(
+    host, session, scenario
+):
+    proxied = scenario("b", "{environment: {machine: controller0, variables: {A: '1'}}}")
+    play(session().runs, [scenario("a"), proxied])
+    assert host.log == [("a", 0), ("b", 1)]
+
+
+def test_a_scenario_that_leaves_something_comes_last_and_its_lab_is_used_by_nobody(
+    host, session, scenario
+):
+    leaving = [scenario("a", LEAVES), scenario("b", LEAVES)]
+    play(session().runs, [*leaving, scenario("c", EXACT)])
+    assert host.log == [("c", 0), ("a", 0), ("b", 1)]
+    assert [lab.removed for lab in host.labs] == [True, True]
+
+
+def test_fresh_machines_for_each_are_had_for_the_asking_in_the_order_given(host, session, scenario):
+    given = [scenario("a", LEAVES), scenario("b"), scenario("c")]
+    play(session(fresh="1").runs, given)
+    assert host.log == [("a", 0), ("b", 1), ("c", 2)]
+    assert all(lab.removed for lab in host.labs)
+
+
+def test_a_lab_that_was_not_given_back_as_it_was_is_not_used_again(host, session, scenario):
+    host.stuck.add("a")
+    play(session().runs, [scenario("a"), scenario("b")])
+    assert host.log == [("a", 0), ("b", 1)]
+
+
+def test_the_last_scenario_hands_nothing_on(host, session, scenario):
+    runs = session().runs
+    which = scenario("a")
+    runs.enter(which, "only")
+    runs.finish(which, following=None)
+    assert host.labs[0].removed
+    assert not runs.alive
+
+
+def test_a_lab_that_stands_is_removed_when_the_session_is_interrupted(host, session, scenario):
+    runs = session().runs
+    one, other = scenario("a"), scenario("b")
+    runs.enter(one, "only")
+    runs.finish(one, following=other)
+    assert runs.alive
+    assert not host.labs[0].removed
+    runs.finish_all(KeyboardInterrupt())
+    assert host.labs[0].removed
+    assert not runs.alive
+
+
+def test_an_interrupted_scenario_hands_nothing_on(host, session, scenario):
+    runs = session().runs
+    one, other = scenario("a"), scenario("b")
+    runs.enter(one, "only")
+    runs.finish(one, KeyboardInterrupt(), following=other)
+    assert host.labs[0].removed
+    assert not runs.alive
+
+
+def test_a_lab_whose_next_scenario_never_began_is_not_given_to_one_that_begins_otherwise(
+    host, session, scenario
+):
+    runs = session().runs
+    one, skipped, other = scenario("a"), scenario("b"), scenario("c", cluster="{workers: 1}")
+    runs.enter(one, "only")
+    runs.finish(one, following=skipped)
+    runs.finish(skipped, following=other)
+    runs.enter(other, "only")
+    assert host.log == [("a", 0), ("c", 1)]
+    assert host.labs[0].removed
+
+
+def test_a_standing_lab_that_cannot_be_removed_is_told_and_no_success(host, session, scenario):
+    host.error = InfrastructureError("Removing the lab", "network k0s-1 is in use")
+    made = session()
+    one, other = scenario("a"), scenario("b")
+    made.runs.enter(one, "only")
+    made.runs.finish(one, following=other)
+    made.runs.finish_all()
+    (ended,) = [each for each in made.events if isinstance(each, StepEnded) and not each.ok]
+    assert "network k0s-1 is in use" in ended.text
+    (result,) = made.runs.results
+    assert result.outcome is Outcome.INFRASTRUCTURE
+    assert "network k0s-1 is in use" in result.error
+
+
+def test_addresses_do_not_tell_two_beginnings_apart(session, scenario):
+    runs = session().runs
+    states = [start_state(runs._plan(scenario(name))) for name in "ab"]
+    assert states[0] == states[1]
+    other = dataclasses.replace(states[0], same_nat_address=True)
+    assert other != states[0]
+
+
+def test_a_scenario_named_twice_is_run_once(session, scenario):
+    which = scenario("a")
+    assert session().runs.in_order([which, which, Which(Path(which.path))]) == (which,)

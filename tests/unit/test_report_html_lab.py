@@ -1,0 +1,185 @@
+"""Where a report draws the way of a request, and how far it says that it came."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.diagnose import hops_inside
+from harness.diagnose import hops_way
+from harness.diagnose.causes import diagnose
+from harness.diagnose.model import HopState
+from harness.evidence.reading import Reading
+from harness.report.html import layout
+from harness.report.html.compare import last_readings
+from harness.report.html.drawing import draw
+from harness.report.html.layout import Layout
+from harness.report.html.run_folder import Machine
+from harness.report.html.run_folder import RunFolder
+from harness.report.html.run_folder import read
+from harness.report.html.timeline import observed_seconds
+from harness.report.html.way import WAY
+from harness.report.html.way import Place
+from harness.report.html.way import Way
+from harness.report.html.way import place_of
+from harness.report.html.way import way_of
+
+RECORDINGS = Path(__file__).parents[1] / "recordings"
+RUN = RECORDINGS / "run-konnectivity-off"
+REPORT = json.loads((RUN / "report.json").read_text())
+FOLDER = read(RUN)
+BROKEN, REPAIRED = (
+    way_of(phase, readings.values())
+    for phase, readings in zip(REPORT["phases"], last_readings(REPORT, FOLDER), strict=True)
+)
+
+
+def test_machines_stand_with_the_addresses_they_had():
+    controller, worker0, worker1 = FOLDER.machines
+    assert (controller.name, controller.controller, controller.kubelet) == (
+        "controller0",
+        True,
+        False,
+    )
+    assert str(controller.nat) == "172.30.65.10/24"
+    assert str(worker1.private) == "192.168.57.12/24"
+    assert (worker0.nat_name, worker0.private_name) == ("eth0", "eth1")
+    assert (worker0.pods, worker1.pods) == ("10.244.0.0/24", "10.244.1.0/24")
+
+
+def test_machines_without_a_k0sctl_yaml_are_those_whose_evidence_is_there(tmp_path):
+    for number in (10, 2):
+        path = tmp_path / f"nodes/worker{number}/addresses.txt"
+        path.parent.mkdir(parents=True)
+        path.write_text((RUN / "nodes/worker0/addresses.txt").read_text())
+    names = [machine.name for machine in read(tmp_path).machines]
+    assert names == ["worker2", "worker10"]
+    assert str(read(tmp_path).machines[0].private) == "192.168.57.11/24"
+
+
+def test_the_way_has_the_addresses_of_its_phase():
+    assert BROKEN.tunnel is False
+    assert (BROKEN.device, BROKEN.gateway) == ("eth0", "172.30.65.1")
+    assert REPAIRED.tunnel is True
+    for way in (BROKEN, REPAIRED):
+        assert (way.cluster_ip, way.endpoint, way.node) == (
+            "10.105.229.38:443",
+            "10.244.1.4:10250",
+            "worker1",
+        )
+
+
+PLACES = {
+    hops_inside.CLUSTER: Place.API_SERVER,
+    hops_inside.NODES: Place.MACHINES,
+    hops_inside.BACKEND: Place.POD,
+    hops_inside.ALIVE: Place.POD,
+    hops_inside.SCRAPING: Place.KUBELETS,
+    hops_inside.SERVICE: Place.SERVICE,
+    hops_way.EGRESS: Place.API_SERVER,
+    hops_way.TUNNEL: Place.WAY_OUT,
+    hops_way.ROUTE: Place.WAY_OUT,
+    hops_way.DIAL: Place.ARRIVAL,
+    hops_way.PATH: Place.ARRIVAL,
+    hops_way.LARGE: Place.ARRIVAL,
+    hops_way.CONDITION: Place.CONDITION,
+    hops_way.DATA: Place.KUBELETS,
+    hops_way.OTHERS: None,
+}
+
+
+@pytest.mark.parametrize("recording", ["broken", "repaired"])
+def test_every_hop_of_a_real_ladder_has_its_place_in_the_drawing(recording: str):
+    lines = (RECORDINGS / f"konnectivity-off/{recording}.jsonl").read_text().splitlines()
+    diagnosis = diagnose(Reading.from_dict(json.loads(line)) for line in lines)
+    names = [hop.name for hop in diagnosis.hops]
+    assert len(names) > 5
+    assert {name: place_of(name) for name in names} == {name: PLACES[name] for name in names}
+
+
+def test_hops_that_only_some_clusters_have_lie_where_their_names_say():
+    assert {name: place_of(name) for name in PLACES} == PLACES
+
+
+@pytest.mark.parametrize("name", [name for name, place in PLACES.items() if place in WAY])
+@pytest.mark.parametrize("tunnel", [True, False])
+def test_beyond_the_first_broken_hop_nothing_is_drawn_as_reached(name: str, tunnel: bool):
+    plan = Layout(FOLDER.machines, _broken_at(name, tunnel=tunnel))
+    states = [each.state for each in plan.stretches()]
+    assert HopState.HOLDS not in states[_first_not_holding(states) :]
+    assert plan.cross() is not None
+
+
+def _first_not_holding(states: list[HopState]) -> int:
+    return next(index for index, state in enumerate(states) if state is not HopState.HOLDS)
+
+
+def _broken_at(name: str, *, tunnel: bool = True, **values: Any) -> Way:
+    return Way(
+        states=dict.fromkeys(WAY, HopState.HOLDS),
+        tunnel=tunnel,
+        broken={"name": name, "text": "it is"},
+        broken_at=place_of(name),
+        **{"node": "worker1", **values},
+    )
+
+
+def test_a_request_by_the_default_route_is_lost_on_the_nat_network():
+    assert Layout(FOLDER.machines, BROKEN).cross()[1] == layout.NAT_Y
+
+
+def test_a_tunnel_that_is_down_is_crossed_out_on_the_private_network():
+    plan = Layout(FOLDER.machines, _broken_at(hops_way.TUNNEL))
+    assert plan.cross()[1] == plan.private_y
+
+
+def test_a_whole_way_holds_from_the_api_server_to_each_kubelet():
+    plan = Layout(FOLDER.machines, REPAIRED)
+    stretches = list(plan.stretches())
+    assert {each.state for each in stretches} == {HopState.HOLDS}
+    assert sum(each.place is Place.KUBELETS for each in stretches) == 2
+    assert plan.cross() is None
+
+
+def test_kubelets_that_nobody_saw_read_are_not_drawn_as_reached():
+    way = Way(states={Place.CONDITION: HopState.HOLDS, Place.POD: HopState.HOLDS}, tunnel=True)
+    assert way.walked(Place.POD) is HopState.HOLDS
+    assert way.walked(Place.ARRIVAL) is HopState.HOLDS
+    assert way.walked(Place.KUBELETS) is HopState.NOT_SEEN
+
+
+def test_where_nothing_was_seen_nothing_holds():
+    way = Way(states=dict.fromkeys(WAY, HopState.NOT_SEEN), tunnel=True)
+    assert {way.walked(place) for place in WAY} == {HopState.NOT_SEEN}
+
+
+def test_a_pod_that_runs_nowhere_is_crossed_out_all_the_same():
+    assert Layout(FOLDER.machines, _broken_at(hops_inside.BACKEND, node=None)).cross() is not None
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_any_number_of_machines_can_be_drawn(count):
+    machines = [Machine(f"controller{n}", kubelet=True) for n in range(count)]
+    assert draw(machines, _broken_at(hops_way.DIAL, node="controller0"), name="x")
+    assert draw((), BROKEN, name="x") is None
+
+
+def test_without_a_diagnosis_machines_are_drawn_and_no_way():
+    plan = Layout(FOLDER.machines, Way({}))
+    assert list(plan.stretches()) == []
+    assert not any(plan.parts.values())
+
+
+def test_each_phase_has_its_own_last_readings():
+    broken, repaired = last_readings(REPORT, FOLDER)
+    flags = ("controller0", "apiserver_flags")
+    assert "egress-selector" not in broken[flags].stdout
+    assert "egress-selector" in repaired[flags].stdout
+    assert last_readings({**REPORT, "started": "?"}, RunFolder()) == [{}, {}]
+
+
+def test_a_phase_was_observed_up_to_its_last_verdict():
+    assert [observed_seconds(phase) for phase in REPORT["phases"]] == [87.3, 72.4]
