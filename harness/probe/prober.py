@@ -29,8 +29,8 @@ from harness.wait import Clock
 # the controller as well: half of them for each.
 AT_ONCE = 5
 # As long as a look. It comes before several that are made at once, whatever was answered before: of
-# a machine that went away a second ago five looks took 50 s, since each opened a connection anew and
-# these are opened one at a time (2026-11-23).
+# a machine that went away a second ago five looks took 50 s (2026-11-23), since each of them opened
+# a connection anew and these are opened one at a time.
 REACH_SECONDS = 10.0
 
 
