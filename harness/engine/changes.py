@@ -49,12 +49,15 @@ class Changes:
             check.what for made in applied.made for check in made.action.check if check.required
         )
 
-    def confirm(self) -> None:
-        """Look again that everything that was changed still is.
+    def confirm(self, phase: str) -> None:
+        """Look again that what the phase changed still is so.
 
-        Raises `InconclusiveError` where it is not: what was watched meanwhile proves nothing.
+        What earlier phases changed may be hidden by it, as a route is by a blackhole; where the
+        phase made no change of its own, theirs is what it was watched with. Raises
+        `InconclusiveError` where it is not so: what was watched meanwhile proves nothing.
         """
-        for made in self._made.values():
+        own = self._made.get(phase)
+        for made in [own] if own else list(self._made.values()):
             for applied in made:
                 self.changer.confirm(applied)
 

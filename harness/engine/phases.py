@@ -117,7 +117,7 @@ class Phases:
             seen, opened = self._wait_for(f"phase {phase.name}", presumed_by(self.plan, phase))
             timing.settled()
             watch = self._watch(phase, watched, opened)
-            self.changes.confirm()
+            self.changes.confirm(phase.name)
             verdicts += watch.results
         elif refusal is not None:
             verdicts += [self._unwatched(each, refusal) for each in watched]

@@ -140,13 +140,19 @@ def test_slow_machines_have_longer_for_it(made):
     assert run.changes.differences(["two", "one"]) == ()
 
 
-def test_every_change_in_force_is_looked_at_again_and_none_that_was_taken_back(made):
+def test_a_phases_own_changes_are_looked_at_again_for_they_may_hide_earlier_ones(made):
     run = made()
-    run.changes.confirm()
+    run.changes.confirm("two")
+    assert run.machine.log == ["look c"]
+
+
+def test_a_phase_without_changes_rests_on_all_that_are_in_force(made):
+    run = made()
+    run.changes.confirm("three")
     assert run.machine.log == ["look a", "look b", "look c"]
     run.changes.take_back(["two"], [].append)
     run.machine.log.clear()
-    run.changes.confirm()
+    run.changes.confirm("three")
     assert run.machine.log == ["look a", "look b"]
 
 
@@ -154,4 +160,4 @@ def test_a_change_that_is_gone_meanwhile_proves_nothing(made):
     run = made()
     del run.machine.in_force["b"]
     with pytest.raises(InconclusiveError, match="b is gone"):
-        run.changes.confirm()
+        run.changes.confirm("one")
