@@ -133,18 +133,16 @@ def _expectations(loaded: LoadedScenario, phase: Phase, index: int) -> Iterator[
 
 
 def _changes_refused(loaded: LoadedScenario, provider: ProviderName) -> Iterator[Mistake]:
+    if provider is not ProviderName.DOCKER:
+        return
     for index, phase in enumerate(loaded.scenario.phases):
         for number, change in enumerate(phase.change):
-            if not change.needs_own_kernel:
-                continue
-            if provider is ProviderName.DOCKER:
+            if change.needs_own_kernel:
                 why = (
                     f"`{change.kind}` reaches the kernel, which containers share with this host; "
                     "it needs virtual machines: PROVIDER=libvirt or PROVIDER=virtualbox"
                 )
-            else:
-                why = f"`{change.kind}` is not made on any provider yet"
-            yield _mistake(loaded, ("phases", index, "change", number), why)
+                yield _mistake(loaded, ("phases", index, "change", number), why)
 
 
 def _own_routes(loaded: LoadedScenario, subnet: IPv4Network) -> Iterator[Mistake]:
