@@ -109,6 +109,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return None
 
 
+# Last, so that a test's own fixtures still find the cluster when they clean up behind themselves.
+@pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Tear a scenario's machines down as soon as no item needs them any more."""
     state = _state_of(item)

@@ -6,6 +6,7 @@ The engine is replaced; no machine is started by any of these.
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -368,6 +369,29 @@ def test_a_python_test_that_uses_a_cluster_must_say_which(pytester, scenarios, e
         result.stdout.str() + result.stderr.str()
     )
     assert engine.started == []
+
+
+def test_a_tests_own_fixtures_clean_up_while_the_machines_are_still_there(
+    pytester, scenarios, engine, monkeypatch
+):
+    monkeypatch.setattr(sys, "engine_log", engine.log, raising=False)
+    pytester.makepyfile(
+        """
+        import sys
+        import pytest
+
+        @pytest.fixture
+        def tidy(lab):
+            yield
+            sys.engine_log.append(("tidied",))
+
+        @pytest.mark.k0s(scenario="konnectivity-on")
+        def test_it(tidy):
+            pass
+        """
+    )
+    pytester.runpytest_inprocess("-q").assert_outcomes(passed=1)
+    assert [entry[0] for entry in engine.log][-2:] == ["tidied", "finish"]
 
 
 def test_machines_go_with_the_last_item_that_needs_them_and_before_the_next_scenario(
