@@ -34,11 +34,6 @@ Doable: TypeAlias = (
 )
 
 
-def is_doable(change: object) -> bool:
-    """Whether a change is an action here; the others are k0sctl's, or take a phase back."""
-    return isinstance(change, Doable)
-
-
 def looks(  # noqa: PLR0911  # one line a kind
     change: Doable, addresses: Addresses
 ) -> tuple[Probe[Any], ...]:

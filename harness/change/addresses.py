@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,15 +16,13 @@ from harness.plan.model import Plan
 from harness.probe import controlplane
 from harness.probe import workloads
 from harness.probe.core import Probe
-from harness.probe.core import UnreadableError
 from harness.probe.core import observe
 from harness.probe.core import require_success
+from harness.scenario.machines import POD_NETWORK
+from harness.scenario.machines import PODS_ON
+from harness.scenario.machines import SERVICE_NETWORK
+from harness.scenario.machines import WORKERS
 from harness.scenario.words import Role
-
-ALL_WORKERS = "workers"
-SERVICE_NETWORK = "service-network"
-POD_NETWORK = "pod-network"
-PODS_ON = "pods-on-"
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def probes(plan: Plan) -> tuple[Probe[Any], ...]:
     controller = plan.controller.name
     return (
         controlplane.flags_probe(controller),
-        pod_cidr_probe(controller),
+        controlplane.cluster_cidr_probe(controller),
         workloads.nodes_probe(),
         *(ssh_probe(machine.name) for machine in plan.machines),
     )
@@ -102,7 +99,7 @@ def from_readings(
         machines={machine.name: IPv4Address(machine.address) for machine in plan.machines},
         workers=tuple(each.name for each in plan.machines if each.role is Role.WORKER),
         services=_ipv4_of(flags.service_cidr) if flags is not None else None,
-        pods=value(pod_cidr_probe(controller)),
+        pods=_ipv4_of(value(controlplane.cluster_cidr_probe(controller)) or ""),
         pods_on=pods_on,
         ssh={name: way for name, way in ways.items() if way is not None},
         second_ssh={
@@ -116,7 +113,7 @@ def from_readings(
 
 def machines(word: str, addresses: Addresses) -> tuple[str, ...]:
     """Return the machines that `word` means: all workers, or the one of that name."""
-    if word == ALL_WORKERS:
+    if word == WORKERS:
         return addresses.workers
     if word not in addresses.machines:
         raise InconclusiveError(f"Looking for the machine {word}", "the lab has none of that name")
@@ -171,25 +168,6 @@ def parse_ssh(reading: Reading) -> SshWay:
     """Return the connection: sshd's variable names client, its port, server, its port."""
     client, _, server, port = require_success(reading).split()
     return SshWay(IPv4Address(client), IPv4Address(server), int(port))
-
-
-def pod_cidr_probe(controller: str) -> Probe[IPv4Network]:
-    """Return the probe of the network that the controller manager gives nodes their parts of."""
-    # The kernel cuts a program's name to 15 letters, and not every ps compares that much only.
-    names = "kube-controller,kube-controller-manager"
-    argv = ("ps", "-C", names, "-o", "args=", "-ww")
-    return Probe("controller_manager_flags", controller, argv, parse_pod_cidr)
-
-
-def parse_pod_cidr(reading: Reading) -> IPv4Network:
-    """Return the flag `--cluster-cidr`; of two families, the IPv4 one."""
-    found = re.search(r"(?:^|\s)--cluster-cidr=(\S+)", require_success(reading))
-    network = _ipv4_of(found[1]) if found else None
-    if network is None:
-        raise UnreadableError(
-            f"kube-controller-manager on {reading.where} has no IPv4 network in --cluster-cidr"
-        )
-    return network
 
 
 def _known(value: Any, what: str, addresses: Addresses) -> Any:  # noqa: ANN401  # handed through

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from typing import Protocol
 
 from harness.change import actions
 from harness.change import addresses
 from harness.change import footprint
+from harness.change.actions import Doable
 from harness.change.addresses import Addresses
 from harness.change.footprint import Footprint
 from harness.change.model import Action
@@ -31,7 +31,6 @@ from harness.probe.core import Observation
 from harness.probe.core import observe
 from harness.probe.prober import Prober
 from harness.process import Completed
-from harness.scenario.changes import Change
 from harness.wait import Attempt
 from harness.wait import Clock
 from harness.wait import WaitTimeoutError
@@ -56,50 +55,6 @@ class ApiWriter(Protocol):
         check: bool,
     ) -> Completed:
         """Run `kubectl args`."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """One change in force: since when (ISO 8601 in UTC, and seconds since the run began).
-
-    `seconds` is what making it took, its checks included; `readings` are its commands and looks.
-    """
-
-    change: Change
-    action: Action
-    at: str
-    elapsed: float
-    seconds: float
-    readings: tuple[Reading, ...]
-
-    @property
-    def text(self) -> str:
-        """The change in a few words, with this cluster's addresses."""
-        return self.action.text
-
-
-@dataclass(frozen=True)
-class Applied:
-    """Changes in force, in the order in which they were made."""
-
-    made: tuple[Made, ...] = ()
-
-    def texts(self) -> tuple[str, ...]:
-        """Return each change in a few words."""
-        return tuple(each.text for each in self.made)
-
-
-class ChangeFailedError(InconclusiveError):
-    """A change did not take effect; `applied` are those before it, which did.
-
-    What the failed one did before it failed is not taken back.
-    """
-
-    def __init__(
-        self, doing: str, happened: str, applied: Applied, *, details: str | None = None
-    ) -> None:
-        self.applied = applied
-        super().__init__(doing, happened, details=details)
 
 
 class Changer:
@@ -146,49 +101,35 @@ class Changer:
             self._known = addresses.from_readings(self._plan, readings, ways)
         return self._known
 
-    def apply(self, changes: Iterable[Change]) -> Applied:
-        """Make `changes`, one after another, and return them once each was seen to be there.
+    def make(self, change: Doable) -> Action:
+        """Make `change`, and return what was done once it was seen to be there.
 
-        Changes that are k0sctl's are left out. Raises `ChangeFailedError` for one that cannot be
-        made or did not take effect.
+        Raises `InconclusiveError` where it cannot be made or did not take effect; what it did
+        before it failed is not taken back.
         """
-        wanted = [change for change in changes if actions.is_doable(change)]
-        if not wanted:
-            return Applied()
-        known = self.addresses()
-        made: list[Made] = []
-        for change in wanted:
-            try:
-                made.append(self._make(change, known))
-            except HarnessError as failed:
-                raise ChangeFailedError(
-                    failed.doing, failed.happened, Applied(tuple(made)), details=failed.details
-                ) from failed
-        return Applied(tuple(made))
+        try:
+            return self._make(change)
+        except HarnessError as failed:
+            raise InconclusiveError(
+                failed.doing, failed.happened, details=failed.details
+            ) from failed
 
-    def undo(self, applied: Applied) -> tuple[str, ...]:
-        """Take the changes back, last first; return what the evidence of each said before that.
+    def undo(self, action: Action) -> None:
+        """Take the change back; raises `InconclusiveError` where what was before did not return."""
+        self._walk(f"Taking back: {action.text}", action.undo, action.aside)
+        self._reconnect(action)
 
-        Raises `InconclusiveError` where what was before did not come back.
+    def confirm(self, action: Action) -> tuple[str, ...]:
+        """Look again that the change is in force, and return what its evidence says.
+
+        Raises `InconclusiveError` where it is not: what was watched meanwhile proves nothing.
         """
-        said: list[str] = []
-        for made in reversed(applied.made):
-            said += self._evidence(made.action)
-            self._walk(f"Taking back: {made.text}", made.action.undo, made.action.aside)
-            self._reconnect(made.action)
-        return tuple(said)
-
-    def confirm(self, applied: Applied) -> tuple[str, ...]:
-        """Look again that every change is in force; return what their evidence says.
-
-        Raises `InconclusiveError` for one that is not: what was watched meanwhile proves nothing.
-        """
-        said: list[str] = []
-        for made in applied.made:
-            doing = f"Looking whether it is still so: {made.text}"
-            self._walk(doing, made.action.check, made.action.aside)
-            said += self._evidence(made.action)
-        return tuple(said)
+        doing = f"Looking whether it is still so: {action.text}"
+        self._walk(doing, action.check, action.aside)
+        readings = self._take(action.evidence)
+        pairs = zip(action.evidence, readings, strict=True)
+        seen = (observe(probe.parse, reading).value for probe, reading in pairs)
+        return tuple(each for each in seen if each is not None)
 
     def footprint(self) -> Footprint:
         """Return the state that `undo: exact` promises to bring back.
@@ -197,42 +138,29 @@ class Changer:
         """
         return footprint.from_readings(self._plan, self._take(footprint.probes(self._plan)))
 
-    def _make(self, change: Any, known: Addresses) -> Made:  # noqa: ANN401  # a Doable, see apply
-        began = self._clock.monotonic()
-        at = self._clock.now().isoformat(timespec="milliseconds")
+    def _make(self, change: Doable) -> Action:
+        known = self.addresses()
         self._count += 1
         before = self._take(actions.looks(change, known))
         action = actions.action(change, known, str(self._count), Before(before))
         doing = f"Making the change: {action.text}"
-        done = self._walk(doing, action.do, action.aside)
+        self._walk(doing, action.do, action.aside)
         self._reconnect(action)
-        seen = self._walk(doing, action.check, action.aside)
-        return Made(
-            change=change,
-            action=action,
-            at=at,
-            elapsed=round(began - self._started, 3),
-            seconds=round(self._clock.monotonic() - began, 3),
-            readings=(*before, *done, *seen),
-        )
+        self._walk(doing, action.check, action.aside)
+        return action
 
-    def _walk(self, doing: str, steps: Iterable[Step], aside: frozenset[str]) -> list[Reading]:
-        """Take the steps in order; return what they left as readings.
-
-        The machines `aside` are reached by the second way.
-        """
-        kept: list[Reading] = []
+    def _walk(self, doing: str, steps: Iterable[Step], aside: frozenset[str]) -> None:
+        """Take the steps in order; the machines `aside` are reached by the second way."""
         for step in steps:
             if isinstance(step, Command):
                 remotes = self._second_ways if step.where in aside else self._remotes
-                kept.append(self._run(doing, step, remotes))
+                self._run(doing, step, remotes)
             else:
                 prober = self._second_prober if step.probe.where in aside else self._prober
-                kept += self._see(doing, step, prober)
-        return kept
+                self._see(doing, step, prober)
 
-    def _run(self, doing: str, command: Command, remotes: Mapping[str, Remote]) -> Reading:
-        """Run the command and return what it left as a reading."""
+    def _run(self, doing: str, command: Command, remotes: Mapping[str, Remote]) -> None:
+        """Run the command, and record what it left as a reading."""
         began = self._clock.monotonic()
         at = self._clock.now().isoformat(timespec="milliseconds")
         deadline = command.deadline * self._pace
@@ -268,16 +196,13 @@ class Changer:
                 f"{command.argv[0]} on {command.where} ended with {completed.returncode}",
                 details=said or None,
             )
-        return reading
 
-    def _see(self, doing: str, check: Check, prober: Prober) -> list[Reading]:
-        """Look until the check holds; return the readings."""
-        kept: list[Reading] = []
+    def _see(self, doing: str, check: Check, prober: Prober) -> None:
+        """Look until the check holds."""
 
         def look() -> str | None:
             reading = prober.read(check.probe)
             self._record([reading])
-            kept.append(reading)
             observation: Observation[Any] = observe(check.probe.parse, reading)
             if observation.problem is not None:
                 return f"it could not be read: {observation.problem}"
@@ -298,13 +223,6 @@ class Changer:
                 raise InconclusiveError(
                     doing, f"it is not so that {check.what}: {history[-1].value}"
                 ) from None
-        return kept
-
-    def _evidence(self, action: Action) -> list[str]:
-        readings = self._take(action.evidence)
-        pairs = zip(action.evidence, readings, strict=True)
-        seen = (observe(probe.parse, reading) for probe, reading in pairs)
-        return [each.value for each in seen if each.value is not None]
 
     def _reconnect(self, action: Action) -> None:
         for machine in action.reconnect:

@@ -226,11 +226,12 @@ def _check_gone(machine: str, name: str) -> Check:
 
 
 def _stopped_probe(machine: str, name: str) -> Probe[str]:
+    probe = table_probe(machine, name)
+
     def parse(reading: Reading) -> str:
-        table = parse_table(reading)
+        table = probe.parse(reading)
         if table is None:
             return f"{machine} has no table {name} any more"
         return f"{table.stopped} packets were stopped on {machine}"
 
-    argv = ("nft", "-j", "list", "table", "inet", name)
-    return Probe("fault_table", machine, argv, parse, sudo=True)
+    return Probe(probe.name, machine, probe.argv, parse, sudo=probe.sudo)

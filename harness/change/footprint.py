@@ -58,7 +58,7 @@ for place in /var/lib/k0s/manifests /etc/k0s /etc/systemd/system /etc/environmen
     [ -e "$place" ] || continue
     find "$place" -type f \\( -path '*k0s*' -o -path /etc/environment \\) ! -name '*token*' \\
         -exec sh -c 'for file; do
-            printf "%s  %s\n" "$(grep -v "^#" "$file" | sort | sha256sum | cut -c1-64)" "$file"
+            printf "%s  %s\\n" "$(grep -v "^#" "$file" | sort | sha256sum | cut -c1-64)" "$file"
         done' sh {} +
 done
 """

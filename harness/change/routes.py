@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from ipaddress import IPv4Address
 from ipaddress import IPv4Network
 from typing import Any
@@ -53,6 +54,24 @@ class Taken:
         return f"sent via {self.gateway or 'no gateway'} dev {self.device}"
 
 
+@dataclass
+class _Added:
+    """The routes of one change, each with what takes it away and what shows it."""
+
+    do: list[Command] = field(default_factory=list)
+    undo: list[Command] = field(default_factory=list)
+    check: list[Check] = field(default_factory=list)
+
+    def add(self, machine: str, words: Sequence[str], check: Check) -> None:
+        route = (*words, "proto", PROTOCOL)
+        self.do.append(Command(machine, ("ip", "route", "add", *route)))
+        self.undo.insert(0, Command(machine, ("ip", "route", "del", *route)))
+        self.check.append(check)
+
+    def action(self, text: str) -> Action:
+        return Action(text, tuple(self.do), tuple(self.undo), tuple(self.check))
+
+
 def main_table_probe(machine: str) -> Probe[Sequence[Mapping[str, Any]]]:
     """Return the probe of a machine's main table."""
     argv = ("ip", "-4", "-json", "route", "show", "table", "main")
@@ -86,11 +105,9 @@ def looks(
 def route(change: changes.Route, addresses: Addresses, before: Before) -> Action:
     """Return the action of a route through another machine."""
     gateway = address(change.via, addresses)
-    commands: list[Command] = []
-    undo: list[Command] = []
-    checks: list[Check] = []
     networks = resolve(change.to, addresses)
     where = machines(change.machine, addresses)
+    added = _Added()
     for machine in where:
         spare_ssh(machine, networks, addresses)
         table = before.value(main_table_probe(machine))
@@ -100,12 +117,12 @@ def route(change: changes.Route, addresses: Addresses, before: Before) -> Action
                     f"Adding a route to {network} on {machine}",
                     "the machine has one to that very network already",
                 )
-            words = (str(network), "via", str(gateway), "proto", PROTOCOL)
-            commands.append(Command(machine, ("ip", "route", "add", *words)))
-            undo.append(Command(machine, ("ip", "route", "del", *words)))
-            checks.append(_check_gateway(machine, _sample(network, table), gateway))
-    text = f"route to {_names(networks)} via {gateway} ({change.via}) on {', '.join(where)}"
-    return Action(text, tuple(commands), tuple(reversed(undo)), tuple(checks))
+            sample = _sample(network, table)
+            words = (str(network), "via", str(gateway))
+            added.add(machine, words, _check_gateway(machine, sample, gateway))
+    return added.action(
+        f"route to {_names(networks)} via {gateway} ({change.via}) on {', '.join(where)}"
+    )
 
 
 def blackhole(change: changes.BlackholeRoute, addresses: Addresses, before: Before) -> Action:
@@ -115,21 +132,16 @@ def blackhole(change: changes.BlackholeRoute, addresses: Addresses, before: Befo
     network that has a route already gets two, for its halves. What is on one of the machine's own
     links, such as its own pods, is left alone unless it is the place that was asked for.
     """
-    commands: list[Command] = []
-    undo: list[Command] = []
-    checks: list[Check] = []
     networks = resolve(change.to, addresses)
     where = machines(change.machine, addresses)
+    added = _Added()
     for machine in where:
         spare_ssh(machine, networks, addresses)
         table = before.value(main_table_probe(machine))
         for piece in _pieces(networks, table, machine):
-            words = (BLACKHOLE, str(piece), "proto", PROTOCOL)
-            commands.append(Command(machine, ("ip", "route", "add", *words)))
-            undo.append(Command(machine, ("ip", "route", "del", *words)))
-            checks.append(_check_dropped(machine, _sample(piece, table)))
-    text = f"blackhole route to {_names(networks)} on {', '.join(where)}"
-    return Action(text, tuple(commands), tuple(reversed(undo)), tuple(checks))
+            check = _check_dropped(machine, _sample(piece, table))
+            added.add(machine, (BLACKHOLE, str(piece)), check)
+    return added.action(f"blackhole route to {_names(networks)} on {', '.join(where)}")
 
 
 def _pieces(

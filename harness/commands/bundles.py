@@ -26,7 +26,6 @@ from harness.engine.replay import replay_of
 from harness.errors import ExitCode
 from harness.errors import UsageError
 from harness.evidence.bundle import META
-from harness.evidence.bundle import REPORT
 from harness.evidence.bundle import Bundle
 from harness.evidence.bundle import read_bundle
 from harness.evidence.bundle import write_bundle
@@ -37,6 +36,7 @@ from harness.lab.lab import Host
 from harness.process import LocalRunner
 from harness.report import diagnosis as diagnosis_report
 from harness.report import summary
+from harness.report.files import REPORTS
 from harness.report.files import write_reports
 from harness.report.terminal import Narrator
 from harness.report.words import duration
@@ -45,8 +45,6 @@ from harness.wait import SystemClock
 
 # In a folder that a replay has written: what it is a replay of, and whether it came out the same.
 REPLAY = "replay.json"
-# Made by a replay itself, so not taken over from the run.
-_MADE_AGAIN = {REPORT, "summary.md", "junit.xml"}
 _K0S_VERSION = re.compile(r"^k0s version: (v\S+)$", re.MULTILINE)
 # What a terminal takes for more than text. Bundles come from strangers.
 _NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -157,7 +155,8 @@ def _write(bundle: Bundle, replayed: Replayed, output: Path) -> None:
     """Write the evidence as it came, the reports as they were made again, and what this is."""
     try:
         for name, text in bundle.pieces.items():
-            if name not in _MADE_AGAIN:
+            # A replay makes its own.
+            if name not in REPORTS:
                 write_whole(output, name, text)
         about = {
             "replay_of": bundle.manifest.describe(),

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 
-from harness.change.changer import Applied
+from harness.change.actions import Doable
 from harness.change.changer import Changer
 from harness.change.footprint import Footprint
 from harness.change.footprint import differences
+from harness.change.model import Action
 from harness.errors import InconclusiveError
-from harness.scenario.changes import Change
 from harness.wait import Clock
 from harness.wait import WaitTimeoutError
 from harness.wait import wait_until
@@ -31,35 +31,32 @@ class Changes:
     clock: Clock
     pace: float = 1.0
     _before: dict[str, Footprint] = field(default_factory=dict, init=False)
-    _made: dict[str, list[Applied]] = field(default_factory=dict, init=False)
+    _made: dict[str, list[Action]] = field(default_factory=dict, init=False)
 
     def remember(self, phase: str) -> None:
         """Take down how everything is before the phase's changes, to compare with later."""
         self._before[phase] = self.changer.footprint()
         self._made[phase] = []
 
-    def make(self, phase: str, change: Change) -> str:
+    def make(self, phase: str, change: Doable) -> str:
         """Make one change, and return what was seen of its taking effect.
 
-        Raises `InconclusiveError` when it did not.
+        Raises `InconclusiveError` when it could not be made or did not.
         """
-        applied = self.changer.apply([change])
-        self._made.setdefault(phase, []).append(applied)
-        return "; ".join(
-            check.what for made in applied.made for check in made.action.check if check.required
-        )
+        made = self.changer.make(change)
+        self._made.setdefault(phase, []).append(made)
+        return "; ".join(check.what for check in made.check if check.required)
 
-    def confirm(self, phase: str) -> None:
-        """Look again that what the phase changed still is so.
+    def confirm(self, phase: str) -> tuple[str, ...]:
+        """Look again that what the phase changed still is so; return what the evidence says.
 
         What earlier phases changed may be hidden by it, as a route is by a blackhole; where the
         phase made no change of its own, theirs is what it was watched with. Raises
         `InconclusiveError` where it is not so: what was watched meanwhile proves nothing.
         """
         own = self._made.get(phase)
-        for made in [own] if own else list(self._made.values()):
-            for applied in made:
-                self.changer.confirm(applied)
+        in_force = own or [each for made in self._made.values() for each in made]
+        return tuple(said for each in in_force for said in self.changer.confirm(each))
 
     def outstanding(self) -> tuple[str, ...]:
         """Return the phases whose changes are not taken back, the last one first."""
@@ -68,10 +65,9 @@ class Changes:
     def take_back(self, phases: Sequence[str], tell: Callable[[str], None]) -> None:
         """Take back the actions of these phases, the last one first."""
         for phase in phases:
-            for applied in reversed(self._made.pop(phase, [])):
-                for text in applied.texts():
-                    tell(text)
-                self.changer.undo(applied)
+            for made in reversed(self._made.pop(phase, [])):
+                tell(made.text)
+                self.changer.undo(made)
 
     def differences(self, phases: Sequence[str]) -> tuple[str, ...]:
         """Return what is not as it was before the phases, once it has had its time to come back."""

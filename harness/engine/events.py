@@ -159,8 +159,9 @@ class PhaseResult(_Value):
     """One phase: what was changed, what it presumed, what was seen, and why.
 
     `flows` are the ways of the flow matrix, where the phase expects something of it.
-    `skipped` names expectations that a version gate left out. `seconds` is the whole phase, and
-    `sums` says of what.
+    `counted` is what the counters of the changes in force said at its end. `skipped` names
+    expectations that a version gate left out. `seconds` is the whole phase, and `sums` says of
+    what.
     """
 
     name: str
@@ -172,6 +173,7 @@ class PhaseResult(_Value):
     skipped: tuple[str, ...] = ()
     flows: tuple[FlowResult, ...] = ()
     sums: Sums = field(default_factory=Sums)
+    counted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

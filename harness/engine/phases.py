@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from harness.change.actions import Doable
 from harness.check.model import Verdict
-from harness.cluster.cluster import CONTROLLER
 from harness.cluster.cluster import Cluster
 from harness.cluster.k0sctl import ApplyFailedError
 from harness.cluster.k0sctl import apply_seconds
@@ -113,11 +114,12 @@ class Phases:
         verdicts = [self._judge_apply(each, refusal) for each in apply_expectations]
         seen: tuple[Precondition, ...] = ()
         watch = Watch()
+        counted: tuple[str, ...] = ()
         if watched and refusal is None:
             seen, opened = self._wait_for(f"phase {phase.name}", presumed_by(self.plan, phase))
             timing.settled()
             watch = self._watch(phase, watched, opened)
-            self.changes.confirm(phase.name)
+            counted = self.changes.confirm(phase.name)
             verdicts += watch.results
         elif refusal is not None:
             verdicts += [self._unwatched(each, refusal) for each in watched]
@@ -131,6 +133,7 @@ class Phases:
             skipped=tuple(each.id for each in phase.skipped),
             flows=watch.flows,
             sums=timing.sums(phase, watch.results),
+            counted=counted,
         )
 
     def give_back(self, tell: Callable[[str], None]) -> tuple[str, ...]:
@@ -154,9 +157,7 @@ class Phases:
         self, phase: PhasePlan, timing: Timing, *, may_refuse: bool
     ) -> tuple[tuple[AppliedChange, ...], ApplyFailedError | None]:
         """Take back, deploy, then act; return what was done, or how k0sctl refused."""
-        undone = [each for each in phase.changes if isinstance(each, scenario.UndoPhase)]
-        deployed = [each for each in phase.changes if isinstance(each, scenario.DeploymentChange)]
-        acts = [each for each in phase.changes if each not in undone and each not in deployed]
+        undone, deployed, acts = _by_means(phase.changes)
         made: list[AppliedChange] = []
 
         def note(changes: Sequence[scenario.Change], took_effect: str) -> None:
@@ -185,9 +186,9 @@ class Phases:
         note(deployed, "k0sctl applied it")
         if acts:
             with self.steps.step("Change the cluster") as tell:
-                for change in acts:
-                    tell(describe_change(change))
-                    note([change], self.changes.make(phase.name, change))
+                for act in acts:
+                    tell(describe_change(act))
+                    note([act], self.changes.make(phase.name, act))
         return tuple(made), None
 
     def _take_back(self, phases: Sequence[str], deployment: Deployment) -> None:
@@ -313,7 +314,7 @@ class Phases:
     ) -> Watch:
         ready = self.endpoint_ready
         stage = Stage(
-            controller=CONTROLLER,
+            controller=self.plan.controller.name,
             workers=self._workers,
             konnectivity=phase.konnectivity,
             opened=opened,
@@ -332,6 +333,23 @@ class Phases:
                 emit=self.emit,
                 pool=self.pool,
             ).run()
+
+
+def _by_means(
+    changes: Iterable[scenario.Change],
+) -> tuple[list[scenario.UndoPhase], list[scenario.DeploymentChange], list[Doable]]:
+    """Return what takes phases back, what k0sctl does, and what is done to the cluster itself."""
+    undone: list[scenario.UndoPhase] = []
+    deployed: list[scenario.DeploymentChange] = []
+    acts: list[Doable] = []
+    for change in changes:
+        if isinstance(change, scenario.UndoPhase):
+            undone.append(change)
+        elif isinstance(change, scenario.DeploymentChange):
+            deployed.append(change)
+        else:
+            acts.append(change)
+    return undone, deployed, acts
 
 
 def _in_order(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 from ipaddress import IPv4Network
 from ipaddress import ip_address
 from typing import Any
@@ -24,7 +25,6 @@ from harness.probe.core import Probe
 from harness.probe.core import observe
 from harness.scenario import model as scenario
 from harness.scenario.reserved import ConfigLeaf
-from harness.scenario.reserved import leaves
 from harness.scenario.words import ApiserviceReason
 from harness.scenario.words import Cause
 from harness.scenario.words import Component
@@ -71,17 +71,12 @@ def presumed_by(plan: Plan, phase: PhasePlan) -> Presumed:
     """Return what `phase` presumes: what its own expectations deny is not presumed."""
     wanted = [each.expectation for each in phase.expectations]
     causes = {each.cause for each in wanted if isinstance(each, scenario.Diagnosis)}
-    return Presumed(
-        controller=plan.controller.name,
-        nodes=tuple(machine.name for machine in plan.workers),
-        network=None if phase.deployment.nat_node_ips else plan.subnet,
-        konnectivity=phase.konnectivity,
+    return replace(
+        settled(plan, phase.deployment),
         metrics_server=Component.METRICS_SERVER not in phase.disabled_components
         and any(expectations.presumes_metrics_server(each) for each in wanted)
         and not any(_denies_backend(each) for each in wanted),
         nodes_ready=Cause.NODE_NOT_READY not in causes,
-        agent_port=_agent_port(phase.deployment.fragment),
-        config=phase.config_leaves,
     )
 
 
@@ -96,7 +91,7 @@ def settled(plan: Plan, deployment: Deployment) -> Presumed:
         # Without the approver kubelets have no certificate, and there is nothing to serve.
         metrics_server=not {Component.METRICS_SERVER, Component.CSR_APPROVER} & components,
         agent_port=_agent_port(deployment.fragment),
-        config=tuple(leaves(deployment.fragment)),
+        config=deployment.config_leaves,
     )
 
 

@@ -55,6 +55,11 @@ class Deployment:
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     nat_node_ips: frozenset[str] = frozenset()
 
+    @property
+    def config_leaves(self) -> tuple[ConfigLeaf, ...]:
+        """Every value the scenario gives k0s: k0s drops some silently, so each is read back."""
+        return tuple(leaves(self.fragment))
+
 
 @dataclass(frozen=True)
 class PhasePlan:
@@ -74,11 +79,6 @@ class PhasePlan:
     def disabled_components(self) -> frozenset[Component]:
         """The components that are off in this phase."""
         return self.deployment.disabled_components
-
-    @property
-    def config_leaves(self) -> tuple[ConfigLeaf, ...]:
-        """Every value the scenario gives k0s: k0s drops some silently, so each is read back."""
-        return tuple(leaves(self.deployment.fragment))
 
     @property
     def konnectivity(self) -> bool:

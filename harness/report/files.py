@@ -14,7 +14,7 @@ from harness.report import junit
 from harness.report import summary
 from harness.report.html import page
 
-_REPORTS: Mapping[str, Callable[[ScenarioResult], str]] = {
+REPORTS: Mapping[str, Callable[[ScenarioResult], str]] = {
     "report.json": json_report.render,
     "summary.md": lambda result: summary.render(result) + "\n",
     "junit.xml": lambda result: junit.render([result.scenario], [result]),
@@ -28,7 +28,7 @@ def write_reports(result: ScenarioResult) -> None:
     Raises `InfrastructureError` when they cannot be written; what is there already stays.
     """
     # One after another: the page lists the files that are there, the other reports among them.
-    for name, render in _REPORTS.items():
+    for name, render in REPORTS.items():
         try:
             write_whole(result.folder, name, render(result))
         except OSError as error:

@@ -12,6 +12,7 @@ from typing import Any
 from harness.scenario.document import Path
 from harness.scenario.fields import PLACE_LITERAL
 from harness.scenario.machines import CONTROLLER
+from harness.scenario.machines import PODS_ON
 from harness.scenario.machines import WORKERS
 from harness.scenario.machines import named
 from harness.scenario.nearest import nearest
@@ -27,7 +28,6 @@ from harness.scenario.words import Protocol
 
 Found = Iterator[tuple[Path, str]]
 
-_PODS_ON = "pods-on-"
 # SSH, the only way in.
 _SSH_PORT = 22
 _SSH_SENTENCE = "it would cut the harness itself off, which comes in by SSH (port 22)"
@@ -112,13 +112,13 @@ def _machine(kind: str, body: Mapping[str, Any], path: Path, machines: Machines)
 def _place(place: Any, path: Path, machines: Machines) -> Found:  # noqa: ANN401
     if not isinstance(place, str):
         return
-    worker = place.removeprefix(_PODS_ON)
+    worker = place.removeprefix(PODS_ON)
     if re.fullmatch(r"(?:controller|worker)[0-9]", worker) is None:
         return
     if worker not in machines.names:
         there = ", ".join(machines.names)
         yield path, f"{quoted(place)} is nowhere: this cluster has {there}"
-    elif place.startswith(_PODS_ON) and machines.calico:
+    elif place.startswith(PODS_ON) and machines.calico:
         why = "it gives pods addresses from blocks of its own, not from the node's podCIDR"
         yield path, f"{quoted(place)} is not known with Calico: {why}. Write pod-network instead"
 
@@ -159,8 +159,8 @@ def _own_network(body: Mapping[str, Any], path: Path, machines: Machines) -> Fou
     machine, to = body.get("machine"), body.get("to")
     if not isinstance(machine, str) or not isinstance(to, str):
         return
-    if to.removeprefix(_PODS_ON) in named(machine, machines.workers):
-        whose = "the pods' own machine" if to.startswith(_PODS_ON) else "the machine itself"
+    if to.removeprefix(PODS_ON) in named(machine, machines.workers):
+        whose = "the pods' own machine" if to.startswith(PODS_ON) else "the machine itself"
         yield (*path, "to"), f"{quoted(to)} needs no route on {whose}"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from abc import ABC
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +19,10 @@ from pydantic_core import CoreSchema
 from pydantic_core import PydanticCustomError
 from pydantic_core import core_schema
 
+from harness.scenario.machines import CONTROLLER
+from harness.scenario.machines import POD_NETWORK
+from harness.scenario.machines import PODS_ON
+from harness.scenario.machines import SERVICE_NETWORK
 from harness.scenario.nearest import nearest
 from harness.scenario.nearest import quoted
 from harness.scenario.version import Gate
@@ -69,7 +75,7 @@ class Shape:
         return text
 
 
-class _ReadFromText:
+class _ReadFromText(ABC):
     """Base of what reads a value from text, and is written as that text again."""
 
     def __get_pydantic_core_schema__(
@@ -79,8 +85,9 @@ class _ReadFromText:
             self._read, serialization=core_schema.plain_serializer_function_ser_schema(str)
         )
 
+    @abstractmethod
     def _read(self, value: object) -> object:
-        raise NotImplementedError
+        """Return the value, or raise a `mistake`."""
 
 
 @dataclass(frozen=True)
@@ -278,9 +285,9 @@ PLACE_LITERAL = rf"(?:{_OCTET}\.){{3}}{_OCTET}(?:/(?:3[0-2]|[12]?[0-9]))?"
 Place = Annotated[
     str,
     Shape(
-        rf"service-network|pod-network|pods-on-worker[0-9]|controller0|worker[0-9]|{PLACE_LITERAL}",
-        "a place: service-network, pod-network, pods-on-worker0, a machine, an IPv4 address or a "
-        "network, as in 10.96.0.0/12",
+        rf"{SERVICE_NETWORK}|{POD_NETWORK}|{PODS_ON}worker[0-9]|{CONTROLLER}|worker[0-9]|{PLACE_LITERAL}",
+        f"a place: {SERVICE_NETWORK}, {POD_NETWORK}, {PODS_ON}worker0, a machine, an IPv4 address "
+        "or a network, as in 10.96.0.0/12",
     ),
 ]
 Interface = Annotated[

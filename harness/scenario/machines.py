@@ -1,4 +1,4 @@
-"""How the machines of a scenario are called."""
+"""How the machines and places of a scenario are called."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import Sequence
 CONTROLLER = "controller0"
 # Stands for every worker at once.
 WORKERS = "workers"
+SERVICE_NETWORK = "service-network"
+POD_NETWORK = "pod-network"
+# With a node's name behind it.
+PODS_ON = "pods-on-"
 
 
 def worker_names(count: int) -> list[str]:

@@ -11,8 +11,8 @@ import pytest
 
 from harness.change import actions
 from harness.change import footprint
-from harness.change.changer import ChangeFailedError
 from harness.change.changer import Changer
+from harness.errors import InconclusiveError
 from harness.probe.prober import Prober
 from harness.scenario.load import load_text
 from harness.wait import SystemClock
@@ -94,9 +94,9 @@ def settled(changer, before):
 @kinds
 def test_a_change_takes_effect_and_is_taken_back_exactly(changer, text):
     before = changer.footprint()
-    applied = changer.apply([change_of(text)])
-    changer.confirm(applied)
-    changer.undo(applied)
+    made = changer.make(change_of(text))
+    changer.confirm(made)
+    changer.undo(made)
     assert settled(changer, before) == ()
 
 
@@ -108,5 +108,5 @@ def test_a_change_whose_commands_are_left_out_is_not_believed(changer, text, mon
         return dataclasses.replace(real(*args), do=())
 
     monkeypatch.setattr(actions, "action", without_commands)
-    with pytest.raises(ChangeFailedError):
-        changer.apply([change_of(text)])
+    with pytest.raises(InconclusiveError):
+        changer.make(change_of(text))

@@ -4,8 +4,6 @@ import types
 
 import pytest
 
-from harness.change.changer import Applied
-from harness.change.changer import Made
 from harness.change.footprint import Footprint
 from harness.change.model import Action
 from harness.change.model import Check
@@ -37,26 +35,23 @@ class Machine:
         there = {name for name in self.in_force if self._gone_at.get(name, 1e9) > self.clock.at}
         return Footprint({("worker0", "route", name): "there" for name in there})
 
-    def apply(self, changes):
-        (name,) = changes
+    def make(self, name):
         self.in_force[name] = True
         self._gone_at.pop(name, None)
         self.log.append(f"do {name}")
         seen = Check(f"{name} is there", probe=None, wrong=None)
         perhaps = Check(f"{name} is felt", probe=None, wrong=None, required=False)
-        action = Action(text=name, do=(), undo=(), check=(seen, perhaps))
-        return Applied((Made(name, action, "", 0.0, 0.0, ()),))
+        return Action(text=name, do=(), undo=(), check=(seen, perhaps))
 
-    def undo(self, applied):
-        for made in reversed(applied.made):
-            self.log.append(f"undo {made.text}")
-            self._gone_at[made.text] = self.clock.at + self._lags
+    def undo(self, made):
+        self.log.append(f"undo {made.text}")
+        self._gone_at[made.text] = self.clock.at + self._lags
 
-    def confirm(self, applied):
-        for made in applied.made:
-            self.log.append(f"look {made.text}")
-            if made.text not in self.in_force:
-                raise InconclusiveError("Looking", f"{made.text} is gone")
+    def confirm(self, made):
+        self.log.append(f"look {made.text}")
+        if made.text not in self.in_force:
+            raise InconclusiveError("Looking", f"{made.text} is gone")
+        return (f"{made.text} counted",)
 
 
 @pytest.fixture
@@ -142,7 +137,7 @@ def test_slow_machines_have_longer_for_it(made):
 
 def test_a_phases_own_changes_are_looked_at_again_for_they_may_hide_earlier_ones(made):
     run = made()
-    run.changes.confirm("two")
+    assert run.changes.confirm("two") == ("c counted",)
     assert run.machine.log == ["look c"]
 
 

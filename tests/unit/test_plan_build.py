@@ -152,7 +152,8 @@ def test_every_value_given_to_k0s_is_listed_to_be_read_back():
         "cluster: {k0s: {spec: {api: {extraArgs: {v: '4'}}, network: {podCIDR: 10.1.0.0/16},\n"
         "  extensions: {}, workerProfiles: [{name: a}]}}}\n"
     )
-    assert [(each.dotted, each.value) for each in plan(text).phases[0].config_leaves] == [
+    deployment = plan(text).phases[0].deployment
+    assert [(each.dotted, each.value) for each in deployment.config_leaves] == [
         ("spec.api.extraArgs.v", "4"),
         ("spec.network.podCIDR", "10.1.0.0/16"),
         ("spec.extensions", {}),
@@ -161,4 +162,4 @@ def test_every_value_given_to_k0s_is_listed_to_be_read_back():
 
 
 def test_without_a_fragment_there_is_nothing_to_read_back():
-    assert konnectivity_off().phases[0].config_leaves == ()
+    assert konnectivity_off().phases[0].deployment.config_leaves == ()

@@ -74,7 +74,7 @@ def test_each_phase_has_the_configuration_that_the_changes_before_it_made():
         {"konnectivity": konnectivity, "api": {"extraArgs": {"v": "4"}}},
         {"konnectivity": konnectivity, "api": {"extraArgs": {"v": "5", "w": "1"}}},
     ]
-    assert [each.dotted for each in planned.phases[1].config_leaves] == [
+    assert [each.dotted for each in planned.phases[1].deployment.config_leaves] == [
         "spec.konnectivity.agentPort",
         "spec.api.extraArgs.v",
     ]

@@ -31,6 +31,7 @@ def section(phase: Mapping[str, Any], index: int) -> Markup:
             id=identifier,
         ),
         _changes(phase["changes"]),
+        _list("Counted at its end", phase.get("counted") or ()),
         _verdicts(phase["verdicts"]),
         _list("Left out", phase.get("skipped") or ()),
         _hops(phase.get("diagnosis")),
