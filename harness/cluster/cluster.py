@@ -11,14 +11,15 @@ from harness.artifacts.model import ArtifactKind
 from harness.cluster.k0sctl import K0sctl
 from harness.cluster.kubectl import Kubectl
 from harness.lab.lab import Lab
+from harness.lab.pace import is_slow
 from harness.lab.vagrant import mark
 from harness.plan import k0sctl as k0sctl_yaml
 from harness.plan.model import Deployment
 from harness.plan.model import Plan
 from harness.process import Runner
+from harness.scenario.machines import CONTROLLER
 from harness.settings import ProviderName
 
-CONTROLLER = "controller0"
 # k0s's name for it, whether it runs a kubelet or not (k0s install controller).
 CONTROLLER_UNIT = "k0scontroller"
 # Stopping etcd and the control plane takes 5-10 s; systemd itself gives up after 90 s.
@@ -109,4 +110,5 @@ class Cluster:
             # Harmless where containers may do everything, and needed where this host may not.
             restrict_oom_score=self._lab.provider is ProviderName.DOCKER,
             use_existing_k0s=seeded,
+            slow_machines=is_slow(self._lab.pace),
         )

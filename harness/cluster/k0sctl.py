@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import InfrastructureError
+from harness.lab.pace import between_looks
+from harness.lab.pace import is_slow
 from harness.process import CommandFailedError
 from harness.process import Runner
 
@@ -15,6 +18,8 @@ from harness.process import Runner
 # overruns: five times that, and two minutes times the pace of machines that are slower still.
 WAIT_SECONDS = 600.0
 K0SCTL_WAIT_SECONDS = 120.0
+# Between two looks of k0sctl's own waits (v0.31.0 pkg/retry/retry.go).
+RETRY_SECONDS = 5.0
 # One wait may be used up and the rest of the apply still succeed: a cold one takes 37-42 s on two
 # cores, 300-309 s under software emulation.
 APPLY_WAITS = 1.5
@@ -104,6 +109,7 @@ class K0sctl:
                     # Hidden and deprecated, and there in v0.31.0.
                     "--default-timeout",
                     f"{wait_seconds(pace):.0f}s",
+                    *_patience(pace),
                     "--config",
                     str(self._config),
                     "--kubeconfig-out",
@@ -124,6 +130,19 @@ class K0sctl:
             output = error.completed.stdout + "\n" + error.completed.stderr
             raise ApplyFailedError(reason_of(output), self._log) from None
         fresh.replace(kubeconfig)
+
+
+def _patience(pace: float) -> Sequence[str]:
+    """Return the options for machines that are slower than this host; none where they are not.
+
+    Every 5 s k0sctl runs `k0s kubectl get node` on each worker until its Node is Ready, and takes
+    its failing for a lost connection (v0.31.0 pkg/node/connection.go), so connects anew. On
+    emulated machines that alone kept the workers from becoming Ready: 189 times in 13 minutes on
+    2026-11-23. The preconditions of a phase wait for the nodes, and ask the API server alone.
+    """
+    if not is_slow(pace):
+        return ()
+    return ("--no-wait", "--retry-interval", f"{between_looks(RETRY_SECONDS, pace):.0f}s")
 
 
 def wait_seconds(pace: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from harness.plan.deployment import merged
@@ -12,12 +13,26 @@ from harness.scenario.reserved import RESERVED
 
 _PULL_POLICY = ("spec", "images", "default_pull_policy")
 _AUTODETECTION = ("spec", "network", "calico", "ipAutodetectionMethod")
+_KUBE_ROUTER = ("spec", "network", "kuberouter")
+# kube-router v2.4.1 ends after a minute without an answer of the API server, and one dial that
+# kube-proxy has no rule for yet takes 30 s of that. On emulated machines it ended, and the pods had
+# no network for another two minutes (2026-11-23). The rest is what k0s v1.32.3+k0s.0 has itself
+# (pkg/apis/k0s/v1beta1/kuberouter.go:74-81) and leaves out beside a value of one's own.
+_PATIENT_KUBE_ROUTER = {
+    "autoMTU": True,
+    "metricsPort": 8080,
+    "hairpin": "Enabled",
+    "extraArgs": {"cache-sync-timeout": "10m"},
+}
 
 
-def cluster_config(plan: Plan, deployment: Deployment, *, with_bundle: bool) -> dict[str, Any]:
+def cluster_config(
+    plan: Plan, deployment: Deployment, *, with_bundle: bool, slow_machines: bool = False
+) -> dict[str, Any]:
     """Return the ClusterConfig of a plan in the state `deployment`.
 
-    `with_bundle` says that images come from the bundle, so that none may be pulled. The fragment
+    `with_bundle` says that images come from the bundle, so that none may be pulled; `slow_machines`
+    that kube-router has to wait longer than it does by itself. The fragment
     has already been found not to contradict what the harness sets, other than on purpose.
     """
     address = plan.controller.address
@@ -33,6 +48,8 @@ def cluster_config(plan: Plan, deployment: Deployment, *, with_bundle: bool) -> 
         wanted = {_PULL_POLICY: with_bundle, _AUTODETECTION: uses_calico}
         if reserved.value is not None and wanted.get(reserved.path, True):
             _put(base, reserved.path, reserved.value)
+    if slow_machines and _provider(fragment) in (None, "kuberouter"):
+        _put(base, _KUBE_ROUTER, deepcopy(_PATIENT_KUBE_ROUTER))
     config = merged(base, fragment)
     for reserved in RESERVED:
         if not reserved.breakable:

@@ -59,6 +59,7 @@ def render(
     nat_addresses: Mapping[str, str] = MappingProxyType({}),
     restrict_oom_score: bool = False,
     use_existing_k0s: bool = False,
+    slow_machines: bool = False,
 ) -> str:
     """Return the text of k0sctl.yaml for `plan` in the state `deployment`, which a phase has.
 
@@ -67,7 +68,7 @@ def render(
     `bundle` is the image bundle, uploaded to every machine with a kubelet; None where they already
     have its images. `nat_addresses` has the address on the NAT network of each machine that
     `deployment.nat_node_ips` names. `restrict_oom_score` gives containerd the drop-in that
-    containers without CAP_SYS_RESOURCE need.
+    containers without CAP_SYS_RESOURCE need. `slow_machines` gives kube-router more time.
     """
     with_bundle = bundle is not None or use_existing_k0s
     document = {
@@ -87,7 +88,9 @@ def render(
             "k0s": {
                 "version": str(plan.k0s_version),
                 "dynamicConfig": False,
-                "config": cluster_config(plan, deployment, with_bundle=with_bundle),
+                "config": cluster_config(
+                    plan, deployment, with_bundle=with_bundle, slow_machines=slow_machines
+                ),
             },
         },
     }

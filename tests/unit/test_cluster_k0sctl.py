@@ -45,24 +45,40 @@ class Writer:
 
     def __init__(self, *texts):
         self.texts = list(texts)
+        self.argv = []
 
     def run(self, argv, **_):
+        self.argv = argv
         target = Path(argv[argv.index("--kubeconfig-out") + 1])
         with target.open("r+b" if target.exists() else "wb") as file:
             file.write(self.texts.pop(0).encode())
 
 
-def test_a_kubeconfig_shorter_than_the_one_before_it_has_no_remains_of_that(tmp_path):
-    kubeconfig = tmp_path / "kubeconfig"
-    k0sctl = K0sctl(
+def k0sctl_of(writer, folder):
+    return K0sctl(
         Path("k0sctl"),
-        config=tmp_path / "k0sctl.yaml",
-        known_hosts=tmp_path / "known_hosts",
-        scratch=tmp_path,
-        log=tmp_path / "k0sctl.log",
-        runner=Writer("client-key-data: LS0tQo=\n", "client-key-data: LS0=\n"),
+        config=folder / "k0sctl.yaml",
+        known_hosts=folder / "known_hosts",
+        scratch=folder,
+        log=folder / "k0sctl.log",
+        runner=writer,
         mark={},
     )
+
+
+def test_a_kubeconfig_shorter_than_the_one_before_it_has_no_remains_of_that(tmp_path):
+    kubeconfig = tmp_path / "kubeconfig"
+    k0sctl = k0sctl_of(Writer("client-key-data: LS0tQo=\n", "client-key-data: LS0=\n"), tmp_path)
     for _ in range(2):
         k0sctl.apply(kubeconfig=kubeconfig, api="192.168.56.10:6443")
     assert kubeconfig.read_text() == "client-key-data: LS0=\n"
+
+
+def test_k0sctl_waits_as_it_does_for_everybody_unless_machines_are_slow(tmp_path):
+    writer = Writer("", "")
+    for pace, waits in ((1.0, True), (21.0, False)):
+        k0sctl_of(writer, tmp_path).apply(
+            kubeconfig=tmp_path / "kubeconfig", api="192.168.56.10:6443", pace=pace
+        )
+        assert ("--no-wait" in writer.argv) is not waits
+        assert ("--retry-interval" in writer.argv) is not waits

@@ -188,6 +188,22 @@ def test_without_calico_nothing_is_said_of_it():
     assert "network" not in config()["spec"]
 
 
+def test_kube_router_on_slow_machines_is_patient_and_else_as_k0s_has_it():
+    wait = {"cache-sync-timeout": "10m"}
+    defaults = {"autoMTU": True, "metricsPort": 8080, "hairpin": "Enabled"}
+    network = config(slow_machines=True)["spec"]["network"]
+    assert network == {"kuberouter": {**defaults, "extraArgs": wait}}
+    own = "{spec: {network: {kuberouter: {hairpin: Allowed, extraArgs: {v: '2'}}}}}"
+    network = config(f"{{k0s: {own}}}", slow_machines=True)["spec"]["network"]
+    assert network["kuberouter"] == {
+        **defaults,
+        "hairpin": "Allowed",
+        "extraArgs": {**wait, "v": "2"},
+    }
+    calico = config("{k0s: {spec: {network: {provider: calico}}}}", slow_machines=True)
+    assert "kuberouter" not in calico["spec"]["network"]
+
+
 def test_rendering_twice_does_not_change_the_plan():
     planned = plan("{k0s: {spec: {network: {provider: calico}}}}")
     before = repr(planned)
