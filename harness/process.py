@@ -167,12 +167,19 @@ def _start(
 
 
 def interrupt_on_sigterm() -> None:
-    """Let SIGTERM, with which CI stops a run, take the same way out as Ctrl-C."""
+    """Let SIGTERM, with which CI stops a run, take the same way out as Ctrl-C.
+
+    A shell's background job is started with SIGINT ignored, and what it starts inherits that: ssh
+    then outlived its deadline by the grace for the next signal, 15 s (seen 2026-11-23). A handler
+    that does nothing ignores it here, too, and is not inherited.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda _number, _frame: None)
 
 
 def end_process_group(child: subprocess.Popen[bytes]) -> None:

@@ -96,28 +96,38 @@ class OpenSSHRemote:
 
     def dial(self, host: str, port: int, *, deadline: float) -> DialResult:
         """Have the machine's sshd open a connection to `host:port` (`ssh -W`), and close it."""
+        doing = f"Dialling {host}:{port} from {self._name}"
+        self._connect(doing)
         began = time.monotonic()
+        way = ["-W", f"{host}:{port}", self._destination]
         try:
             completed = self._runner.run(
-                # Through a connection of its own: an error of a shared one is told to its master.
-                [
-                    "ssh",
-                    "-o",
-                    "ControlPath=none",
-                    *self._ssh[1:],
-                    "-W",
-                    f"{host}:{port}",
-                    self._destination,
-                ],
-                doing=f"Dialling {host}:{port} from {self._name}",
-                deadline=deadline + CONNECT_SECONDS,
-                check=False,
+                [*self._ssh, *way], doing=doing, deadline=deadline, check=False
             )
+            if not completed.ok:
+                # Of a shared connection the master hears why, and says nothing.
+                completed = self._runner.run(
+                    ["ssh", "-o", "ControlPath=none", *self._ssh[1:], *way],
+                    doing=doing,
+                    deadline=deadline + CONNECT_SECONDS,
+                    check=False,
+                )
         except CommandFailedError as error:
             if not error.timed_out:
                 raise
             return DialResult(Dial.TIMED_OUT, time.monotonic() - began, "no answer")
         return _dial_result(completed, self._name)
+
+    def _connect(self, doing: str) -> None:
+        """See to it that there is a shared connection: no dial is to cost the time for one."""
+        asked = self._runner.run(
+            [*self._ssh, "-O", "check", self._destination],
+            doing=doing,
+            deadline=CONNECT_SECONDS,
+            check=False,
+        )
+        if not asked.ok:
+            self.run(["true"], doing=doing, deadline=2.0 * CONNECT_SECONDS)
 
     def close(self) -> None:
         """End the shared connection."""

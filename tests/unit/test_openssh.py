@@ -14,6 +14,8 @@ from harness.process import Completed
 REFUSED = (
     "channel 0: open failed: connect failed: Connection refused\r\nstdio forwarding failed\r\n"
 )
+# The same through a shared connection.
+SHARED_REFUSED = "Stdio forwarding request failed: Session open refused by peer\r\n"
 NO_ROUTE = "channel 0: open failed: connect failed: No route to host\r\nstdio forwarding failed\r\n"
 UNKNOWN_KEY = "Host key verification failed.\r\n"
 # ssh 9.2 with a key that has a passphrase, and no agent.
@@ -21,18 +23,27 @@ DENIED = "vagrant@192.168.56.10: Permission denied (publickey).\n"
 
 
 class Ssh:
-    """Answers every command with what was recorded, and keeps the command lines."""
+    """Answers every command with what was recorded, and keeps the command lines.
 
-    def __init__(self, returncode=0, stdout="", stderr="", *, error=None):
+    `shared` says whether there is a shared connection; a dial through it fails without a reason.
+    """
+
+    def __init__(self, returncode=0, stdout="", stderr="", *, error=None, shared=True):
         self.answer = (returncode, stdout, stderr)
         self.error = error
+        self.shared = shared
         self.commands = []
 
     def run(self, argv, **_):
         self.commands.append(list(argv))
+        if "check" in argv:
+            return Completed(tuple(argv), 0 if self.shared else 255, "", "", 0.1)
         if self.error is not None:
             raise self.error
-        return Completed(tuple(argv), *self.answer, 0.1)
+        returncode, stdout, stderr = self.answer
+        if "-W" in argv and returncode and "ControlPath=none" not in argv:
+            return Completed(tuple(argv), returncode, "", SHARED_REFUSED, 0.1)
+        return Completed(tuple(argv), returncode, stdout, stderr, 0.1)
 
 
 def remote(ssh, *, user="vagrant"):
@@ -49,16 +60,26 @@ def remote(ssh, *, user="vagrant"):
     ("stderr", "outcome"), [(REFUSED, Dial.REFUSED), (NO_ROUTE, Dial.UNREACHABLE)]
 )
 def test_a_dial_that_failed_is_told_by_the_words_of_the_machine(stderr, outcome):
-    result = remote(Ssh(255, stderr=stderr)).dial("192.168.56.11", 23, deadline=5)
-    assert result.outcome is outcome
+    ssh = Ssh(255, stderr=stderr)
+    assert remote(ssh).dial("192.168.56.11", 23, deadline=5).outcome is outcome
+    # ssh takes an option's first value, so this one must stand before the shared connection's.
+    command = ssh.commands[-1]
+    assert command.index("ControlPath=none") < command.index("ControlPath=/tmp/sockets/%C")
 
 
 def test_a_dial_that_opened_a_connection_is_connected():
     ssh = Ssh(0, "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10\r\n")
     assert remote(ssh).dial("192.168.56.11", 22, deadline=5).outcome is Dial.CONNECTED
-    # ssh takes an option's first value, so this one must stand before the shared connection's.
-    (command,) = ssh.commands
-    assert command.index("ControlPath=none") < command.index("ControlPath=/tmp/sockets/%C")
+    assert [command[-2:] for command in ssh.commands] == [
+        ["check", "vagrant@192.168.56.10"],
+        ["192.168.56.11:22", "vagrant@192.168.56.10"],
+    ]
+
+
+def test_a_dial_is_made_when_the_connection_to_the_machine_is_there_already():
+    ssh = Ssh(shared=False)
+    remote(ssh).dial("192.168.56.11", 22, deadline=5)
+    assert [command[-1] for command in ssh.commands[1:]] == ["true", "vagrant@192.168.56.10"]
 
 
 def test_a_dial_without_an_answer_is_timed_out_at_its_deadline():

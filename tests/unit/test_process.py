@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -291,3 +292,20 @@ def test_an_interrupt_while_a_program_is_ended_at_its_deadline_is_not_lost(monke
             shell("trap '' INT; sleep 60", deadline=OUTPUT_FIRST_SECONDS)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_what_a_background_job_starts_heeds_sigint_all_the_same():
+    code = (
+        "import subprocess; from harness.process import interrupt_on_sigterm;"
+        "interrupt_on_sigterm();"
+        "print(subprocess.run(['sh', '-c', 'kill -INT $$; sleep 5']).returncode)"
+    )
+    # A shell starts `command &` with SIGINT ignored.
+    background = "trap '' INT; exec \"$@\""
+    ended = subprocess.run(
+        ["sh", "-c", background, "sh", sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout == "-2\n"
