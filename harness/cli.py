@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         "--kubeconfig", type=Path, metavar="FILE", help="of any cluster: its API alone is looked at"
     )
     diagnose.add_argument("--bundle", type=Path, metavar="FILE", help="recorded evidence, offline")
+    diagnose.add_argument("--phase", metavar="NAME", help="of the recorded run; default: its last")
     diagnose.add_argument(
         "--save", type=Path, metavar="FILE", help="write what was read, redacted, a reading a line"
     )
@@ -263,6 +264,7 @@ def _diagnose(options: argparse.Namespace) -> ExitCode:
         k0sctl=options.k0sctl,
         kubeconfig=options.kubeconfig,
         bundle=options.bundle,
+        phase=options.phase,
         save=options.save,
         as_json=options.output == "json",
     )

@@ -40,24 +40,29 @@ def show_diagnosis(
     k0sctl: Path | None = None,
     kubeconfig: Path | None = None,
     bundle: Path | None = None,
+    phase: str | None = None,
     save: Path | None = None,
     as_json: bool = False,
 ) -> ExitCode:
     """Print the cause and what proves it; nothing is changed, and nothing is created.
 
     Returns `OK` for a healthy cluster, `NOT_MET` for a broken hop, `INFRASTRUCTURE` when not enough
-    was seen. `save` gets all that was read, redacted, one reading a line.
+    was seen. `phase` is of a recorded run, its last where none is named. `save` gets all that was
+    read, redacted, one reading a line.
     """
     named = [each for each in (lab, k0sctl, kubeconfig, bundle) if each is not None]
     if len(named) > 1:
         raise UsageError(
             _DOING, "name one: a kept lab, --k0sctl FILE, --kubeconfig FILE or --bundle FILE"
         )
+    if phase is not None and bundle is None:
+        raise UsageError(_DOING, "--phase is of a recorded run: name its --bundle FILE, too")
     if bundle is not None:
-        # The bundle's reader is wanted for bundles only.
+        # The bundle's reader and what replays are wanted for bundles only.
+        from harness.engine.replay import readings_of  # noqa: PLC0415
         from harness.evidence.bundle import read_bundle  # noqa: PLC0415
 
-        readings: Sequence[Reading] = read_bundle(bundle).readings
+        readings: Sequence[Reading] = readings_of(read_bundle(bundle), phase)
     elif kubeconfig is not None:
         readings = _from_api(kubeconfig)
     else:

@@ -147,7 +147,11 @@ def replay(
         clock.advance(segment.entered)
         prober.show(segment.entered, end_of(segment, segments.values()))
         try:
-            results[phase.name] = phases.enter(phase)
+            entered = phases.enter(phase)
+            known = by_phase.get(phase.name)
+            # Nothing was changed again, so there are no counters to read.
+            counted = known.counted if known is not None else ()
+            results[phase.name] = replace(entered, counted=counted)
         except PreconditionsUnmetError as error:
             results[phase.name] = PhaseResult(phase.name, preconditions=error.seen)
         differences += _differences(results[phase.name], segment, by_phase.get(phase.name))
@@ -175,16 +179,28 @@ def replay_of(bundle: Bundle) -> str:
 
 def diagnose_again(bundle: Bundle) -> Diagnosis:
     """Return the diagnosis from the bundle's readings: of a run, from those of its last phase."""
-    return diagnose(last_readings(bundle))
+    return diagnose(readings_of(bundle))
 
 
-def last_readings(bundle: Bundle) -> tuple[Reading, ...]:
-    """Return a run's readings of its last phase, which say how the cluster was in the end.
+def readings_of(bundle: Bundle, phase: str | None = None) -> tuple[Reading, ...]:
+    """Return what was read in a run's phase: in the last, where none is named.
 
-    Of a bundle without phases these are all there are.
+    Of a bundle without phases these are all there are. Raises `UsageError` for a phase that the run
+    did not enter.
     """
-    last = max((each.entered for each in segments_of(bundle.events).values()), default=0.0)
-    return tuple(each for each in bundle.readings if each.elapsed >= last)
+    segments = segments_of(bundle.events)
+    if phase is not None and phase not in segments:
+        raise UsageError(
+            f"Looking for the phase {phase!r} in the bundle",
+            # A stranger may have named them: what a terminal would obey is written out.
+            f"it has {', '.join(map(repr, segments)) or 'no phases'}",
+        )
+    if not segments:
+        return tuple(bundle.readings)
+    last = max(segments.values(), key=lambda each: each.entered)
+    segment = last if phase is None else segments[phase]
+    end = end_of(segment, segments.values())
+    return tuple(each for each in bundle.readings if segment.entered <= each.elapsed < end)
 
 
 @dataclass
@@ -204,11 +220,10 @@ class _Phases(Phases):
             refusal = ApplyFailedError(segment.refusal, Path("k0sctl.log"))
             if not (may_refuse and refusal.refused):
                 raise refusal
-        *before, last = segment.waited or [segment.applied or segment.entered]
-        for at in before:
+        for at in segment.waited[:-1]:
             clock.advance(at)
             self._wait_for("a settled cluster", settled(self.plan, self.plan.start))
-        clock.advance(last)
+        clock.advance(segment.observed_from)
         timing.changes()
         known = self.recorded.get(phase.name)
         return (known.changes if known is not None else ()), refusal

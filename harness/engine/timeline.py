@@ -29,6 +29,11 @@ class Segment:
     refusal: str | None = None
     verdicts: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def observed_from(self) -> float:
+        """When what the phase changed had been made: at its last wait for preconditions."""
+        return self.waited[-1] if self.waited else self.applied or self.entered
+
 
 def segments_of(events: Iterable[Mapping[str, Any]]) -> Mapping[str, Segment]:
     """Return what the events say of each phase; empty where they have no times."""

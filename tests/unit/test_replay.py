@@ -436,6 +436,20 @@ def test_the_diagnosis_of_a_run_is_that_of_its_last_phase(bundle_of):
     assert diagnose_again(read_bundle(broken)).cause is Cause.NO_ROUTE_TO_SERVICE_NETWORK
 
 
+def test_each_phase_of_a_run_can_be_asked_for_its_cause(bundle_of, capsys):
+    bundle = str(bundle_of())
+    for phase, code, cause in (
+        ("broken", 1, "no-route-to-service-network"),
+        ("repaired", 0, "healthy"),
+    ):
+        assert main(["diagnose", "--bundle", bundle, "--phase", phase]) == code
+        assert f"cause: {cause}" in capsys.readouterr().out
+    assert main(["diagnose", "--bundle", bundle, "--phase", "later"]) == 2
+    assert "it has 'broken', 'repaired'" in capsys.readouterr().err
+    assert main(["diagnose", "--phase", "broken"]) == 2
+    assert "name its --bundle FILE" in capsys.readouterr().err
+
+
 def test_a_look_gets_what_was_read_then_as_it_was_read(recording):
     readings = recording("konnectivity-off/watched-broken")
     wanted = [each for each in readings if each.probe == "apiservice"]
