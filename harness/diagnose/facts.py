@@ -16,6 +16,7 @@ from harness.probe import apiservice
 from harness.probe import controlplane
 from harness.probe import dials
 from harness.probe import egress
+from harness.probe import environment
 from harness.probe import https
 from harness.probe import isolation
 from harness.probe import machines
@@ -51,6 +52,7 @@ _SINGLE: Mapping[str, Callable[[Reading], Any]] = {
 # One value for each machine that was asked.
 _BY_MACHINE: Mapping[str, Callable[[Reading], Any]] = {
     "apiserver_flags": controlplane.parse_flags,
+    "apiserver_environment": environment.parse,
     "cluster_cidr": controlplane.parse_cluster_cidr,
     "listening": controlplane.parse_sockets,
     "tunnel": controlplane.parse_tunnel,
@@ -171,6 +173,11 @@ class Facts:
     def apiserver_flags(self) -> controlplane.APIServerFlags | None:
         """The arguments of the controller's API server."""
         return self.by_machine.get("apiserver_flags", {}).get(self.controller)
+
+    @property
+    def proxy(self) -> environment.ProxySettings | None:
+        """What the environment of the controller's API server says of proxies."""
+        return self.by_machine.get("apiserver_environment", {}).get(self.controller)
 
     @property
     def listening(self) -> frozenset[int] | None:

@@ -34,8 +34,23 @@ def dialled(facts: Facts) -> tuple[str, int] | None:
     return findings.service_target(facts)
 
 
+def proxied(facts: Facts) -> bool | None:
+    """Whether a proxy has the aggregator's dials; None where that was not seen."""
+    target = dialled(facts)
+    if facts.proxy is None or (facts.proxy.proxy and target is None):
+        return None
+    return target is not None and facts.proxy.takes(*target)
+
+
 def egress(facts: Facts) -> Hop:
-    """Return which way the API server dials; it is no fault in itself."""
+    """Return which way the API server dials; it is a fault where a proxy has it instead."""
+    available = facts.apiservice is not None and facts.apiservice.available
+    if proxied(facts) and not available and facts.proxy is not None:
+        text = (
+            f"HTTPS_PROXY={facts.proxy.proxy} has its dials, for NO_PROXY "
+            f"({facts.proxy.no_proxy or 'not set'}) does not name what it dials"
+        )
+        return broken(facts, EGRESS, text, "apiserver_environment", facts.controller)
     counted = facts.single.get("apiserver_metrics")
     counts = f"; {counted.text()}" if counted is not None else ""
     if facts.apiserver_flags is None:

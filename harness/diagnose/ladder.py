@@ -25,6 +25,7 @@ from harness.probe import apiservice
 from harness.probe import controlplane
 from harness.probe import dials
 from harness.probe import egress
+from harness.probe import environment
 from harness.probe import https
 from harness.probe import isolation
 from harness.probe import machines
@@ -84,6 +85,7 @@ def first_probes(
         if machine in controllers:
             found += [
                 controlplane.flags_probe(machine),
+                environment.probe(machine),
                 controlplane.cluster_cidr_probe(machine),
                 controlplane.sockets_probe(machine),
                 controlplane.tunnel_probe(machine),

@@ -24,6 +24,7 @@ LINKS: Mapping[Cause, str] = {
     Cause.KUBELET_CERTIFICATES_NOT_APPROVED: (
         "https://github.com/kubernetes-sigs/metrics-server/issues/146"
     ),
+    Cause.PROXY_IN_ENVIRONMENT: "https://docs.k0sproject.io/stable/environment-variables/",
     Cause.NO_ROUTE_TO_SERVICE_NETWORK: f"{_K0S}5781",
     Cause.NO_ROUTE_TO_POD_NETWORK: f"{_K0S}5781",
     Cause.WAY_TO_SERVICE_BLOCKED: _NETWORKING,
@@ -42,6 +43,21 @@ def remedy(facts: Facts, cause: Cause) -> str | None:
     """Return what to do, one step a line; None where there is nothing or nothing is known."""
     make = _REMEDIES.get(cause)
     return make(facts) if make is not None else None
+
+
+def _proxied(facts: Facts) -> str:
+    flags, proxy = facts.apiserver_flags, facts.proxy
+    target = hops_way.dialled(facts)
+    networks = [
+        *([proxy.no_proxy] if proxy is not None and proxy.no_proxy else []),
+        (flags.service_cidr if flags is not None else "") or (target[0] if target else ""),
+        facts.cluster_cidr or "",
+    ]
+    return (
+        f"in k0sctl.yaml, under environment of the host {facts.controller}, set NO_PROXY: "
+        f"{','.join(each for each in networks if each)}\n"
+        f"run k0sctl apply, and on {facts.controller}: systemctl restart k0scontroller"
+    )
 
 
 def _no_route_to_service(facts: Facts) -> str:
@@ -328,6 +344,7 @@ _REMEDIES: Mapping[Cause, Callable[[Facts], str]] = {
         "look at the metrics-server pod: kubectl -n kube-system describe pod "
         "-l k8s-app=metrics-server"
     ),
+    Cause.PROXY_IN_ENVIRONMENT: _proxied,
     Cause.NO_ROUTE_TO_SERVICE_NETWORK: _no_route_to_service,
     Cause.NO_ROUTE_TO_POD_NETWORK: _no_route_to_pods,
     Cause.WAY_TO_SERVICE_BLOCKED: _way_blocked,

@@ -84,7 +84,7 @@ def _settling(facts: Facts, hops: Hops) -> bool | None:
     # The way is whole: the aggregator looks again within 30 s, figures want two scrapes. But only
     # where all of it was seen.
     seen = facts.apiserver_flags is not None and facts.apiservice is not None
-    seen = seen and not node_findings.uncovered(facts)
+    seen = seen and not node_findings.uncovered(facts) and hops_way.proxied(facts) is not None
     unseen = [hop for hop in hops.values() if hop.state is HopState.NOT_SEEN]
     return True if seen and {hop.name for hop in unseen} <= {hops_way.OTHERS} else None
 
@@ -181,6 +181,12 @@ RULES: tuple[Rule, ...] = (
             Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
             Cause.KUBELET_UNREACHABLE_FROM_PODS,
         ),
+    ),
+    Rule(
+        Cause.PROXY_IN_ENVIRONMENT,
+        way.proxied,
+        (hops_way.EGRESS, hops_way.CONDITION),
+        rivals=_SANE_NODES,
     ),
     Rule(
         Cause.TUNNEL_DOWN,

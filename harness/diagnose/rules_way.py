@@ -18,6 +18,12 @@ from harness.diagnose.model import state_of
 from harness.scenario.words import MessageClass
 
 
+def proxied(facts: Facts, hops: Hops) -> bool | None:
+    """Whether a proxy has the API server's dials, and nothing comes of it."""
+    taken = hops_way.proxied(facts)
+    return is_broken(hops, hops_way.EGRESS) if taken else taken
+
+
 def server_down(facts: Facts, _: Hops) -> bool | None:
     """Whether the konnectivity server is down, or has no agents and nobody could see why."""
     on = findings.konnectivity(facts)

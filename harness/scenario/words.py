@@ -91,6 +91,7 @@ class Cause(StrEnum):
     KUBELET_UNREACHABLE_FROM_PODS = "kubelet-unreachable-from-pods"
     KUBELET_CERTIFICATES_NOT_APPROVED = "kubelet-certificates-not-approved"
     METRICS_SERVER_NOT_READY = "metrics-server-not-ready"
+    PROXY_IN_ENVIRONMENT = "proxy-in-environment"
     NO_ROUTE_TO_SERVICE_NETWORK = "no-route-to-service-network"
     NO_ROUTE_TO_POD_NETWORK = "no-route-to-pod-network"
     WAY_TO_SERVICE_BLOCKED = "way-to-service-blocked"

@@ -140,6 +140,12 @@ READS_ONLY = (
     r"ip -json -4 address",
     r"ip -json -details route show match [\d.]+",
     r"ps -C kube-(apiserver|controller-manager) -o args= -ww",
+    (
+        r"sh -c pid=\$\(pgrep -xo kube-apiserver\) \|\| exit 3\n"
+        r"environment=\$\(tr '\\0' '\\n' <\"/proc/\$pid/environ\"\) \|\| exit 4\n"
+        r"printf '%s\\n' \"\$environment\" \| grep -iE '\^\(https\|no\)_proxy=' \|\n"
+        r" +sed -E 's#=\(\[a-z\]\+://\)\?\.\*@#=\\1#'\n"
+    ),
     r"ss -Hltn",
     r"ss -Htn state established \( dport = :6443 \)",
     r"k0s version",

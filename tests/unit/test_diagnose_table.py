@@ -54,6 +54,7 @@ FIRST_BROKEN = {
         hops_inside.ALIVE,
         hops_inside.SERVICE,
     },
+    Cause.PROXY_IN_ENVIRONMENT: {hops_way.EGRESS},
     Cause.TUNNEL_DOWN: {hops_way.TUNNEL},
     Cause.AGENTS_CANNOT_CONNECT: {hops_way.TUNNEL},
     Cause.AGENT_MISSING: {hops_way.TUNNEL},

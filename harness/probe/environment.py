@@ -1,0 +1,80 @@
+"""The proxy that the API server's environment names, and for which addresses it is used.
+
+k0s hands its own environment on to what it starts (pkg/supervisor/supervisor.go:363-408 at
+v1.32.3+k0s.0), and the aggregator dials as Go's `http.ProxyFromEnvironment` says, through
+konnectivity or not. The rules are those of golang.org/x/net/http/httpproxy: for `https` the first
+of `HTTPS_PROXY` and `https_proxy` that is not empty, and of `NO_PROXY` and `no_proxy` likewise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from ipaddress import IPv4Network
+
+from harness.evidence.reading import Reading
+from harness.probe.core import Probe
+from harness.probe.core import UnreadableError
+from harness.probe.core import require_success
+
+# Of an environment only these are read: the rest may hold anything. A proxy's user and password
+# stay on the machine.
+_SCRIPT = """\
+pid=$(pgrep -xo kube-apiserver) || exit 3
+environment=$(tr '\\0' '\\n' <"/proc/$pid/environ") || exit 4
+printf '%s\\n' "$environment" | grep -iE '^(https|no)_proxy=' |
+    sed -E 's#=([a-z]+://)?.*@#=\\1#'
+"""
+_NOT_RUNNING = 3
+
+
+@dataclass(frozen=True)
+class ProxySettings:
+    """What a process's environment says of proxies for `https`; `proxy` is empty without one."""
+
+    proxy: str = ""
+    no_proxy: str = ""
+
+    def takes(self, address: str, port: int) -> bool:
+        """Whether a request to `https://address:port` goes to the proxy."""
+        target = IPv4Address(address)
+        if not self.proxy or target.is_loopback:
+            return False
+        entries = (each.strip() for each in self.no_proxy.split(","))
+        return not any(_names(each, target, port) for each in entries if each)
+
+
+def probe(controller: str) -> Probe[ProxySettings]:
+    """Return the probe of the running kube-apiserver's environment."""
+    return Probe("apiserver_environment", controller, ("sh", "-c", _SCRIPT), parse, sudo=True)
+
+
+def parse(reading: Reading) -> ProxySettings:
+    """Return the settings; raises `UnreadableError` when no kube-apiserver runs."""
+    if reading.returncode == _NOT_RUNNING:
+        raise UnreadableError(f"no kube-apiserver runs on {reading.where}")
+    lines = (line.partition("=") for line in require_success(reading).splitlines())
+    variables = {name: value for name, _, value in lines}
+    return ProxySettings(
+        proxy=_first(variables, "HTTPS_PROXY", "https_proxy"),
+        no_proxy=_first(variables, "NO_PROXY", "no_proxy"),
+    )
+
+
+def _first(variables: Mapping[str, str], *names: str) -> str:
+    return next((variables[name] for name in names if variables.get(name)), "")
+
+
+def _names(entry: str, address: IPv4Address, port: int) -> bool:
+    """Whether an entry of NO_PROXY means the address: any, a network, or an address and port."""
+    if entry == "*":
+        return True
+    try:
+        if "/" in entry:
+            return address in IPv4Network(entry, strict=False)
+        host, _, own_port = entry.partition(":")
+        return address == IPv4Address(host) and own_port in ("", str(port))
+    except ValueError:
+        # A domain, which means no address.
+        return False
