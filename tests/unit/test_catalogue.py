@@ -39,7 +39,7 @@ def write(name, title="T"):
     return path
 
 
-def report_of(run_id="r1", outcome="met", ended="2026-11-23T05:59:43+00:00", **more):
+def report_of(run_id="r1", outcome="met", ended="2026-11-23T16:54:06+00:00", **more):
     """The report of a run of the scenario as it stands now."""
     text = Path("scenarios/konnectivity-off.yaml").read_bytes()
     return {
@@ -90,8 +90,8 @@ def test_what_the_run_was_made_of_is_listed_with_checksums_and_origin(project):
 
 @pytest.mark.parametrize("outcome", ["not-met", "inconclusive", "infrastructure", "interrupted"])
 def test_a_last_run_that_was_not_met_stands_out_and_nothing_is_in_a_row(project, outcome):
-    good = report_of("r1", ended="2026-11-23T05:59:43+00:00")
-    bad = report_of("r2", outcome, ended="2026-11-23T06:59:43+00:00")
+    good = report_of("r1", ended="2026-11-23T16:54:06+00:00")
+    bad = report_of("r2", outcome, ended="2026-11-23T17:54:06+00:00")
     assert row(page(good, bad))[2].startswith(f"**{outcome}** in ")
     assert row(page(good, bad))[3] == "0 met"
 
@@ -120,7 +120,7 @@ def test_a_report_taken_twice_is_one_run_and_the_order_is_that_of_time(project):
 
 
 def test_only_the_last_runs_are_kept(project):
-    many = [report_of(f"r{hour}", ended=f"2026-11-23T1{hour}:00:00+00:00") for hour in range(7)]
+    many = [report_of(f"r{hour}", ended=f"2026-11-24T1{hour}:00:00+00:00") for hour in range(7)]
     (kept,) = runs_of(*many).values()
     assert [each.run_id for each in kept] == ["r2", "r3", "r4", "r5", "r6"]
 

@@ -234,8 +234,8 @@ def test_verdict_and_cause_come_first():
         "Stood there: three containers sharing this host's kernel.",
         "no-route-to-service-network high confidence, in phase broken",
         "First broken hop",
-        "10.105.229.38 goes by the default route via 172.30.65.1 dev eth0",
-        "or, while it stays off, on the controller: ip route add 10.96.0.0/12 via 192.168.57.11",
+        "10.98.36.28 goes by the default route via 172.30.64.1 dev eth0",
+        "or, while it stays off, on the controller: ip route add 10.96.0.0/12 via 192.168.56.11",
         "Phase repaired: healthy",
     ):
         assert part in said
@@ -341,7 +341,7 @@ def test_only_what_differs_stands_in_the_comparison():
     assert "turn konnectivity-server on" in compared
     assert "the controller's route to the dialled address" in compared
     # The same in both phases: the pod, the Service, every other flag, the node addresses.
-    for same in ("Ready: metrics-server", "stands for", "--secure-port", "192.168.57.11"):
+    for same in ("Ready: metrics-server", "stands for", "--secure-port", "192.168.56.11"):
         assert same not in compared
 
 
@@ -376,7 +376,7 @@ def test_the_drawings_say_in_words_what_they_show():
     said = shown().text
     assert (
         "The request goes from the API server by the controller's own routes to Service "
-        "metrics-server 10.105.229.38:443, to its pod 10.244.1.4:10250 on worker1" in said
+        "metrics-server 10.98.36.28:443, to its pod 10.244.0.3:10250 on worker0" in said
     )
     assert "by the konnectivity tunnel" in said
-    assert "Phase broken from second 0 to 216: apiservice met after 87s" in said
+    assert "Phase broken from second 0 to 166: apiservice met after 90s" in said

@@ -44,8 +44,8 @@ def test_machines_stand_with_the_addresses_they_had():
         True,
         False,
     )
-    assert str(controller.nat) == "172.30.65.10/24"
-    assert str(worker1.private) == "192.168.57.12/24"
+    assert str(controller.nat) == "172.30.64.10/24"
+    assert str(worker1.private) == "192.168.56.12/24"
     assert (worker0.nat_name, worker0.private_name) == ("eth0", "eth1")
     assert (worker0.pods, worker1.pods) == ("10.244.0.0/24", "10.244.1.0/24")
 
@@ -57,18 +57,18 @@ def test_machines_without_a_k0sctl_yaml_are_those_whose_evidence_is_there(tmp_pa
         path.write_text((RUN / "nodes/worker0/addresses.txt").read_text())
     names = [machine.name for machine in read(tmp_path).machines]
     assert names == ["worker2", "worker10"]
-    assert str(read(tmp_path).machines[0].private) == "192.168.57.11/24"
+    assert str(read(tmp_path).machines[0].private) == "192.168.56.11/24"
 
 
 def test_the_way_has_the_addresses_of_its_phase():
     assert BROKEN.tunnel is False
-    assert (BROKEN.device, BROKEN.gateway) == ("eth0", "172.30.65.1")
+    assert (BROKEN.device, BROKEN.gateway) == ("eth0", "172.30.64.1")
     assert REPAIRED.tunnel is True
     for way in (BROKEN, REPAIRED):
         assert (way.cluster_ip, way.endpoint, way.node) == (
-            "10.105.229.38:443",
-            "10.244.1.4:10250",
-            "worker1",
+            "10.98.36.28:443",
+            "10.244.0.3:10250",
+            "worker0",
         )
 
 
@@ -178,8 +178,13 @@ def test_each_phase_has_its_own_last_readings():
     flags = ("controller0", "apiserver_flags")
     assert "egress-selector" not in broken[flags].stdout
     assert "egress-selector" in repaired[flags].stdout
-    assert last_readings({**REPORT, "started": "?"}, RunFolder()) == [{}, {}]
+    assert last_readings(REPORT, RunFolder()) == [{}, {}]
+
+
+def test_a_phase_keeps_its_readings_when_a_later_one_came_to_nothing():
+    (broken,) = last_readings({**REPORT, "phases": REPORT["phases"][:1]}, FOLDER)
+    assert broken == last_readings(REPORT, FOLDER)[0]
 
 
 def test_a_phase_was_observed_up_to_its_last_verdict():
-    assert [observed_seconds(phase) for phase in REPORT["phases"]] == [87.3, 72.4]
+    assert [observed_seconds(phase) for phase in REPORT["phases"]] == [90.1, 78.3]

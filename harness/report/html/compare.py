@@ -10,22 +10,18 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
+from harness.engine.timeline import end_of
+from harness.engine.timeline import segments_of
 from harness.evidence.reading import Reading
 from harness.report.html.elements import Markup
 from harness.report.html.elements import element
 from harness.report.html.elements import table
 from harness.report.html.run_folder import RunFolder
-from harness.report.html.timeline import observed_seconds
 from harness.report.html.top import first_broken
 from harness.report.words import one_line
 
-# Readings come just before and after a phase's bounds; no phase is entered faster than this.
-_SLACK = 1.0
-# The steps after the last phase, as the engine calls them.
-_AFTER = ("Evidence", "Teardown", "Give the machines back")
 # `ss -Hltn` says state, two queues, then the address.
 _ADDRESS_COLUMN = 3
 _NOTHING = "\N{EN DASH}"
@@ -34,23 +30,20 @@ _NOTHING = "\N{EN DASH}"
 def last_readings(
     document: Mapping[str, Any], folder: RunFolder
 ) -> list[dict[tuple[str, str], Reading]]:
-    """Return for each phase the last reading of every probe while it was observed.
+    """Return for each phase the last reading of every probe since its changes were made.
 
-    A reading says when it was made, in seconds of the run. When a phase ended follows from the
-    run's end and the seconds of what came after it.
+    Nothing for a phase of which the run's timeline says nothing.
     """
-    timings = document["timings"]
-    try:
-        began, ended = (datetime.fromisoformat(document[key]) for key in ("started", "ended"))
-    except ValueError:
-        return [{} for _ in document["phases"]]
-    end = (ended - began).total_seconds() - sum(timings.get(step, 0.0) for step in _AFTER)
+    segments = segments_of(folder.events)
     found: list[dict[tuple[str, str], Reading]] = []
-    for phase in reversed(document["phases"]):
-        start = end - max(observed_seconds(phase), _SLACK)
-        found.append(folder.last(start - _SLACK, end + _SLACK))
-        end -= phase["seconds"]
-    return found[::-1]
+    for phase in document["phases"]:
+        segment = segments.get(phase["name"])
+        if segment is None:
+            found.append({})
+        else:
+            end = end_of(segment, segments.values())
+            found.append(folder.last(segment.observed_from, end))
+    return found
 
 
 def section(

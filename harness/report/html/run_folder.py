@@ -6,6 +6,7 @@ have said and nothing else: a report is also made of runs that ended in the midd
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ import yaml
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import MISSING
 from harness.evidence.recorder import OBSERVATIONS
+from harness.evidence.recorder import TIMELINE
 from harness.evidence.redaction import redact
 
 # k0sctl says about 60 lines in all; what went wrong stands in the last of them.
@@ -30,7 +32,7 @@ _LOG = "k0sctl.log"
 # Larger than any of these files was; what is larger is no page's matter.
 _MOST_BYTES = 4_000_000
 # A line of `observations.jsonl` has one reading; the list of all pods is the longest, 160 kB.
-_MOST_READINGS_BYTES = 64_000_000
+_MOST_RECORDED_BYTES = 64_000_000
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # kube-router's and the bridge plugin's name for where a machine's pods are attached.
 _POD_BRIDGES = frozenset({"kube-bridge", "cni0"})
@@ -61,13 +63,14 @@ class Machine:
 class RunFolder:
     """What was found in a run's folder.
 
-    `readings` has, for each reading's machine and probe, all of them in order; `files` the paths
-    relative to the folder with their sizes, `missing` the pieces of evidence that are not there
-    with the reason.
+    `readings` has, for each reading's machine and probe, all of them in order; `events` are the
+    lines of the run's timeline; `files` has the paths relative to the folder with their sizes,
+    `missing` the pieces of evidence that are not there with the reason.
     """
 
     machines: tuple[Machine, ...] = ()
     readings: Mapping[tuple[str, str], Sequence[Reading]] | None = None
+    events: tuple[Mapping[str, Any], ...] = ()
     log: tuple[str, ...] = ()
     files: tuple[tuple[str, int], ...] = ()
     missing: Mapping[str, str] | None = None
@@ -91,6 +94,7 @@ def read(folder: Path) -> RunFolder:
     return RunFolder(
         machines=tuple(_machines(folder)),
         readings=readings,
+        events=tuple(_events(folder / TIMELINE)),
         log=tuple(_log_tail(_text(folder / _LOG))),
         files=tuple(_files(folder)),
         missing={str(path): str(why) for path, why in missing.items()}
@@ -161,15 +165,25 @@ def _interface(text: str) -> IPv4Interface | None:
 
 
 def _readings(path: Path) -> Iterator[Reading]:
+    for line in _lines(path):
+        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+            yield Reading.from_dict(json.loads(line))
+
+
+def _events(path: Path) -> Iterator[Mapping[str, Any]]:
+    for line in _lines(path):
+        event = _json(line)
+        if isinstance(event, dict):
+            yield event
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a recording, none of one that is larger than any was."""
     try:
-        if path.stat().st_size > _MOST_READINGS_BYTES:
+        if path.stat().st_size > _MOST_RECORDED_BYTES:
             return
         with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                try:
-                    yield Reading.from_dict(json.loads(line))
-                except (ValueError, KeyError, TypeError, RecursionError):
-                    continue
+            yield from file
     except OSError:
         return
 
