@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from ipaddress import IPv4Network
+from ipaddress import IPv6Address
+from ipaddress import ip_address
+from ipaddress import ip_network
 
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe
@@ -38,7 +40,7 @@ class ProxySettings:
 
     def takes(self, address: str, port: int) -> bool:
         """Whether a request to `https://address:port` goes to the proxy."""
-        target = IPv4Address(address)
+        target = ip_address(address)
         if not self.proxy or target.is_loopback:
             return False
         entries = (each.strip() for each in self.no_proxy.split(","))
@@ -66,15 +68,26 @@ def _first(variables: Mapping[str, str], *names: str) -> str:
     return next((variables[name] for name in names if variables.get(name)), "")
 
 
-def _names(entry: str, address: IPv4Address, port: int) -> bool:
+def _names(entry: str, address: IPv4Address | IPv6Address, port: int) -> bool:
     """Whether an entry of NO_PROXY means the address: any, a network, or an address and port."""
     if entry == "*":
         return True
     try:
         if "/" in entry:
-            return address in IPv4Network(entry, strict=False)
-        host, _, own_port = entry.partition(":")
-        return address == IPv4Address(host) and own_port in ("", str(port))
+            return address in ip_network(entry, strict=False)
+        host, own_port = _host_and_port(entry)
+        return address == ip_address(host) and own_port in ("", str(port))
     except ValueError:
         # A domain, which means no address.
         return False
+
+
+def _host_and_port(entry: str) -> tuple[str, str]:
+    """Return both parts of an entry; an IPv6 address with a port stands in brackets."""
+    host, bracket, rest = entry.removeprefix("[").partition("]")
+    if bracket:
+        return host, rest.removeprefix(":")
+    if entry.count(":") > 1:
+        return entry, ""
+    host, _, port = entry.partition(":")
+    return host, port

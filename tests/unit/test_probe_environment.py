@@ -56,3 +56,11 @@ def test_only_what_names_the_address_keeps_a_dial_from_the_proxy(no_proxy, taken
 def test_without_a_proxy_and_on_the_machine_itself_nothing_is_taken():
     assert not ProxySettings(no_proxy="10.0.0.1").takes("10.105.91.245", 443)
     assert not ProxySettings("http://192.0.2.1:3128").takes("127.0.0.1", 6443)
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "taken"),
+    [("10.0.0.0/8", True), ("fd00::/108", False), ("fd00::1", False), ("[fd00::1]:80", True)],
+)
+def test_a_cluster_of_the_other_address_family_is_judged_too(no_proxy, taken):
+    assert ProxySettings("http://192.0.2.1:3128", no_proxy).takes("fd00::1", 443) is taken
