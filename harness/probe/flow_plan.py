@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+from dataclasses import dataclass
 from dataclasses import replace
 
 from harness.probe.controlplane import AGENT_PORT
@@ -56,48 +57,37 @@ def _pod_flows(facts: FlowFacts) -> Iterator[FlowCell]:
             source = next((pod for pod in inhabitants if pod != target), None)
             if target.node == node.name and source is not None:
                 flow = Flow.POD_TO_POD_SAME_NODE
-                yield _to_pod(flow, machine, target, source, node)
+                yield _From(machine, source, node).to_pod(flow, target)
         away = [target for target in _pod_targets(facts) if target.node != node.name]
         for target in away[:MOST]:
             flow = Flow.POD_TO_POD_ACROSS_NODES
-            yield _to_pod(flow, machine, target, inhabitants[0], node)
+            yield _From(machine, inhabitants[0], node).to_pod(flow, target)
         for service, backend in _service_targets(facts):
             # A pod that came back to itself would try its node's hairpin and not the network.
             source = next((pod for pod in inhabitants if pod.app != backend), None)
             if source is not None:
-                yield _to_service(Flow.POD_TO_CLUSTER_IP, machine, service, source, node)
+                yield _From(machine, source, node).to_service(Flow.POD_TO_CLUSTER_IP, service)
                 break
         for other in _some_nodes(facts, node):
-            yield _to_kubelet(Flow.POD_TO_NODE, machine, other, inhabitants[0], node)
+            yield _From(machine, inhabitants[0], node).to_kubelet(Flow.POD_TO_NODE, other)
 
 
 def _node_flows(facts: FlowFacts) -> Iterator[FlowCell]:
     for _, machine in _workers(facts):
         for target in _pod_targets(facts)[:MOST]:
-            yield _to_pod(Flow.NODE_TO_POD, machine, target)
+            yield _From(machine).to_pod(Flow.NODE_TO_POD, target)
         for service, _ in _service_targets(facts)[:1]:
-            yield _to_service(Flow.NODE_TO_CLUSTER_IP, machine, service)
+            yield _From(machine).to_service(Flow.NODE_TO_CLUSTER_IP, service)
         for server in facts.servers or ():
             address, _, port = server.rpartition(":")
             if address in machine.addresses:
                 continue
             owner = _owner_of(address, facts)
-            yield FlowCell(
-                Flow.WORKER_TO_APISERVER,
-                machine.machine,
-                f"host {machine.hostname}",
-                f"API server {owner}",
-                address,
-                int(port),
-            )
-            yield FlowCell(
-                Flow.WORKER_TO_KONNECTIVITY,
-                machine.machine,
-                f"host {machine.hostname}",
-                f"konnectivity {owner}",
-                address,
-                AGENT_PORT,
-                Payload.GRPC,
+            host = _From(machine)
+            yield host.to(Flow.WORKER_TO_APISERVER, f"API server {owner}", address, int(port))
+            konnectivity = f"konnectivity {owner}"
+            yield host.to(
+                Flow.WORKER_TO_KONNECTIVITY, konnectivity, address, AGENT_PORT, Payload.GRPC
             )
 
 
@@ -106,9 +96,9 @@ def _controller_flows(facts: FlowFacts) -> Iterator[FlowCell]:
         if machine.role is Role.WORKER:
             continue
         for target in _pod_targets(facts)[:MOST]:
-            yield _to_pod(Flow.CONTROLLER_TO_POD, machine, target)
+            yield _From(machine).to_pod(Flow.CONTROLLER_TO_POD, target)
         for service, _ in _service_targets(facts)[:1]:
-            yield _to_service(Flow.CONTROLLER_TO_CLUSTER_IP, machine, service)
+            yield _From(machine).to_service(Flow.CONTROLLER_TO_CLUSTER_IP, service)
 
 
 def _apiserver_flows(facts: FlowFacts) -> Iterator[FlowCell]:
@@ -167,63 +157,39 @@ def _by_apiserver(target: str, *request: str, flow: Flow = Flow.APISERVER_TO_KUB
     return FlowCell(flow, API, "API server", target, request=request)
 
 
-def _to_pod(
-    flow: Flow,
-    machine: MachineEnd,
-    target: PodEnd,
-    source: PodEnd | None = None,
-    node: Node | None = None,
-) -> FlowCell:
-    dns = target.app == DNS
-    return FlowCell(
-        flow,
-        machine.machine,
-        _origin(machine, source, node),
-        f"{_short(target)}@{target.node}",
-        target.address,
-        DNS_PORT if dns else METRICS_SERVER_PORT,
-        Payload.DNS if dns else Payload.HTTPS,
-        tuple(source.containers.values()) if source is not None else (),
-    )
+@dataclass(frozen=True)
+class _From:
+    """Where a flow begins: on a machine, or in the network of a pod on its Node."""
 
+    machine: MachineEnd
+    pod: PodEnd | None = None
+    node: Node | None = None
 
-def _to_service(
-    flow: Flow,
-    machine: MachineEnd,
-    service: ServiceEnd,
-    source: PodEnd | None = None,
-    node: Node | None = None,
-) -> FlowCell:
-    return FlowCell(
-        flow,
-        machine.machine,
-        _origin(machine, source, node),
-        f"Service {service.name}",
-        service.cluster_ip,
-        service.port,
-        Payload.DNS if service.name == DNS else Payload.HTTPS,
-        tuple(source.containers.values()) if source is not None else (),
-    )
+    def to_pod(self, flow: Flow, target: PodEnd) -> FlowCell:
+        name = f"{_short(target)}@{target.node}"
+        if target.app == DNS:
+            return self.to(flow, name, target.address, DNS_PORT, Payload.DNS)
+        return self.to(flow, name, target.address, METRICS_SERVER_PORT)
 
+    def to_service(self, flow: Flow, service: ServiceEnd) -> FlowCell:
+        payload = Payload.DNS if service.name == DNS else Payload.HTTPS
+        return self.to(flow, f"Service {service.name}", service.cluster_ip, service.port, payload)
 
-def _to_kubelet(
-    flow: Flow, machine: MachineEnd, target: Node, source: PodEnd, node: Node
-) -> FlowCell:
-    return FlowCell(
-        flow,
-        machine.machine,
-        _origin(machine, source, node),
-        f"kubelet {target.name}",
-        target.addresses[0],
-        KUBELET_PORT,
-        containers=tuple(source.containers.values()),
-    )
+    def to_kubelet(self, flow: Flow, target: Node) -> FlowCell:
+        return self.to(flow, f"kubelet {target.name}", target.addresses[0], KUBELET_PORT)
 
+    def to(
+        self, flow: Flow, target: str, address: str, port: int, payload: Payload = Payload.HTTPS
+    ) -> FlowCell:
+        containers = tuple(self.pod.containers.values()) if self.pod is not None else ()
+        return FlowCell(
+            flow, self.machine.machine, self._name(), target, address, port, payload, containers
+        )
 
-def _origin(machine: MachineEnd, source: PodEnd | None, node: Node | None) -> str:
-    if source is None or node is None:
-        return f"host {machine.hostname}"
-    return f"{_short(source)}@{node.name}"
+    def _name(self) -> str:
+        if self.pod is None or self.node is None:
+            return f"host {self.machine.hostname}"
+        return f"{_short(self.pod)}@{self.node.name}"
 
 
 def _short(pod: PodEnd) -> str:
