@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from collections.abc import Mapping
+from typing import TypeVar
 
 from harness.diagnose import messages
 from harness.diagnose.facts import Facts
@@ -16,6 +18,8 @@ from harness.probe.nodelogs import MetricsServerLog
 from harness.probe.objects import Policy
 from harness.probe.workloads import Pod
 from harness.scenario.words import MessageClass
+
+T = TypeVar("T")
 
 # What k0s gives metrics-server (pkg/component/controller/metricserver.go, --secure-port).
 METRICS_PORT = 10250
@@ -111,11 +115,7 @@ def stuck(facts: Facts) -> Mapping[tuple[str, str, str], Payload]:
 
 def server_dials(facts: Facts) -> Mapping[str, Dials]:
     """Return the dials to the konnectivity server, by worker."""
-    target = server_target(facts)
-    if target is None:
-        return {}
-    found = {name: facts.dial(name, f"{target[0]}:{target[1]}") for name in facts.workers}
-    return {name: dialled for name, dialled in found.items() if dialled is not None}
+    return _to_server(facts, facts.dial)
 
 
 def expected_agents(facts: Facts) -> int | None:
@@ -134,11 +134,16 @@ def connected_agents(facts: Facts) -> int | None:
 
 def agents_to_server(facts: Facts) -> Mapping[str, Payload]:
     """Return how the agents' own pods reach the konnectivity server, by worker."""
+    return _to_server(facts, facts.agent_server)
+
+
+def _to_server(facts: Facts, look: Callable[[str, str], T | None]) -> Mapping[str, T]:
+    """Return what `look` found of the way to the konnectivity server, by worker."""
     target = server_target(facts)
     if target is None:
         return {}
-    found = {name: facts.agent_server(name, f"{target[0]}:{target[1]}") for name in facts.workers}
-    return {name: payload for name, payload in found.items() if payload is not None}
+    found = {name: look(name, f"{target[0]}:{target[1]}") for name in facts.workers}
+    return {name: each for name, each in found.items() if each is not None}
 
 
 def unconnected(facts: Facts) -> Mapping[str, Failure]:
