@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from dataclasses import field
 from ipaddress import IPv4Address
 from ipaddress import IPv4Network
 from typing import Any
+from typing import TypeAlias
 
 from harness.change.addresses import Addresses
 from harness.change.addresses import address
@@ -32,6 +34,9 @@ from harness.probe.core import UnreadableError
 from harness.probe.core import require_ended
 from harness.probe.core import require_json
 from harness.scenario import changes
+
+# The routes of a table, as `ip -json route` has them.
+Table: TypeAlias = Sequence[Mapping[str, Any]]
 
 # Tells our routes from those of the kernel, of DHCP and of the CNI plugin.
 PROTOCOL = "static"
@@ -72,7 +77,7 @@ class _Added:
         return Action(text, tuple(self.do), tuple(self.undo), tuple(self.check))
 
 
-def main_table_probe(machine: str) -> Probe[Sequence[Mapping[str, Any]]]:
+def main_table_probe(machine: str) -> Probe[Table]:
     """Return the probe of a machine's main table."""
     argv = ("ip", "-4", "-json", "route", "show", "table", "main")
     return Probe("main_table", machine, argv, _parse_table)
@@ -108,9 +113,7 @@ def route(change: changes.Route, addresses: Addresses, before: Before) -> Action
     networks = resolve(change.to, addresses)
     where = machines(change.machine, addresses)
     added = _Added()
-    for machine in where:
-        spare_ssh(machine, networks, addresses)
-        table = before.value(main_table_probe(machine))
+    for machine, table in _tables(where, networks, addresses, before):
         for network in networks:
             if network in _prefixes(table):
                 raise InconclusiveError(
@@ -135,18 +138,23 @@ def blackhole(change: changes.BlackholeRoute, addresses: Addresses, before: Befo
     networks = resolve(change.to, addresses)
     where = machines(change.machine, addresses)
     added = _Added()
-    for machine in where:
-        spare_ssh(machine, networks, addresses)
-        table = before.value(main_table_probe(machine))
+    for machine, table in _tables(where, networks, addresses, before):
         for piece in _pieces(networks, table, machine):
             check = _check_dropped(machine, _sample(piece, table))
             added.add(machine, (BLACKHOLE, str(piece)), check)
     return added.action(f"blackhole route to {_names(networks)} on {', '.join(where)}")
 
 
-def _pieces(
-    networks: Iterable[IPv4Network], table: Sequence[Mapping[str, Any]], machine: str
-) -> tuple[IPv4Network, ...]:
+def _tables(
+    where: Iterable[str], networks: Iterable[IPv4Network], addresses: Addresses, before: Before
+) -> Iterator[tuple[str, Table]]:
+    """Yield each machine with its main table, once its own way in was seen to be spared."""
+    for machine in where:
+        spare_ssh(machine, networks, addresses)
+        yield machine, before.value(main_table_probe(machine))
+
+
+def _pieces(networks: Iterable[IPv4Network], table: Table, machine: str) -> tuple[IPv4Network, ...]:
     """Return the prefixes that catch all of `networks`, none of which is in the table."""
     there = _prefixes(table)
     pieces: list[IPv4Network] = []
@@ -171,19 +179,19 @@ def _free(
     return tuple(network.subnets())
 
 
-def _prefixes(table: Sequence[Mapping[str, Any]]) -> frozenset[IPv4Network]:
+def _prefixes(table: Table) -> frozenset[IPv4Network]:
     """Return all prefixes but the default route's."""
     return frozenset(IPv4Network(each["dst"]) for each in table if each["dst"] != "default")
 
 
-def _routed(table: Sequence[Mapping[str, Any]]) -> frozenset[IPv4Network]:
+def _routed(table: Table) -> frozenset[IPv4Network]:
     """Return the prefixes that lead to other machines."""
     return frozenset(
         IPv4Network(each["dst"]) for each in table if each["dst"] != "default" and "gateway" in each
     )
 
 
-def _sample(network: IPv4Network, table: Sequence[Mapping[str, Any]]) -> IPv4Address:
+def _sample(network: IPv4Network, table: Table) -> IPv4Address:
     """Return an address of `network` that no more specific route of the table has."""
     inner = [each for each in _prefixes(table) if each != network and each.subnet_of(network)]
     # The first is the network's own; with the second, it is an address that somebody could have.
@@ -218,6 +226,6 @@ def _names(networks: Iterable[IPv4Network]) -> str:
     return ", ".join(str(each) for each in networks)
 
 
-def _parse_table(reading: Reading) -> Sequence[Mapping[str, Any]]:
-    table: Sequence[Mapping[str, Any]] = require_json(reading)
+def _parse_table(reading: Reading) -> Table:
+    table: Table = require_json(reading)
     return table

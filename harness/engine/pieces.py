@@ -11,6 +11,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.cluster.cluster import CONTROLLER_UNIT
 from harness.probe.controlplane import ADMIN_PORT
 
 # The last of a unit's log: a whole cold start is about 3000 lines on a controller.
@@ -46,10 +47,13 @@ def _script(text: str, *arguments: str) -> Wanted:
     return Wanted(("sh", "-c", text, "k0s-harness", *arguments))
 
 
-def _journal(unit: str) -> Wanted:
-    return Wanted(
-        ("journalctl", "-u", unit, "--no-pager", "--utc", "-o", "short-iso", "-n", _LOG_LINES)
-    )
+def _of_unit(unit: str) -> Mapping[str, Wanted]:
+    """Return a unit's log, and the unit itself."""
+    log = ("journalctl", "-u", unit, "--no-pager", "--utc", "-o", "short-iso", "-n", _LOG_LINES)
+    return {
+        f"{unit}.log": Wanted(log),
+        f"{unit}.service": Wanted(("systemctl", "cat", "--no-pager", unit)),
+    }
 
 
 # `kubectl logs` dies with the tunnel, the files on the node do not.
@@ -122,8 +126,7 @@ _EVERYWHERE: Mapping[str, Wanted] = {
     "iptables.txt": _script(_IPTABLES),
 }
 _CONTROLLER: Mapping[str, Wanted] = {
-    "k0scontroller.log": _journal("k0scontroller"),
-    "k0scontroller.service": Wanted(("systemctl", "cat", "--no-pager", "k0scontroller")),
+    **_of_unit(CONTROLLER_UNIT),
     "k0s.yaml": Wanted(("cat", "/etc/k0s/k0s.yaml")),
     "k0s-status.json": _script("PATH=$PATH:/usr/local/bin; exec k0s status -o json"),
     "manifests.txt": _script(MANIFESTS, "/var/lib/k0s/manifests"),
@@ -137,10 +140,7 @@ _KUBELET: Mapping[str, Wanted] = {
     "network.log": _script(_POD_LOGS, "kube-proxy", "kube-router", "calico-node", "coredns"),
     "konnectivity-agent-metrics.txt": _script(_AGENT_METRICS),
 }
-_WORKER: Mapping[str, Wanted] = {
-    "k0sworker.log": _journal("k0sworker"),
-    "k0sworker.service": Wanted(("systemctl", "cat", "--no-pager", "k0sworker")),
-}
+_WORKER = _of_unit("k0sworker")
 
 
 def of_machine(role: str) -> Mapping[str, Wanted]:

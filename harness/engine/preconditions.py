@@ -87,7 +87,7 @@ def settled(plan: Plan, deployment: Deployment) -> Presumed:
         controller=plan.controller.name,
         nodes=tuple(machine.name for machine in plan.workers),
         network=None if deployment.nat_node_ips else plan.subnet,
-        konnectivity=Component.KONNECTIVITY_SERVER not in components,
+        konnectivity=deployment.konnectivity,
         # Without the approver kubelets have no certificate, and there is nothing to serve.
         metrics_server=not {Component.METRICS_SERVER, Component.CSR_APPROVER} & components,
         agent_port=_agent_port(deployment.fragment),

@@ -56,6 +56,11 @@ class Deployment:
     nat_node_ips: frozenset[str] = frozenset()
 
     @property
+    def konnectivity(self) -> bool:
+        """Whether konnectivity is on."""
+        return Component.KONNECTIVITY_SERVER not in self.disabled_components
+
+    @property
     def config_leaves(self) -> tuple[ConfigLeaf, ...]:
         """Every value the scenario gives k0s: k0s drops some silently, so each is read back."""
         return tuple(leaves(self.fragment))
@@ -83,7 +88,7 @@ class PhasePlan:
     @property
     def konnectivity(self) -> bool:
         """Whether konnectivity is on in this phase."""
-        return Component.KONNECTIVITY_SERVER not in self.disabled_components
+        return self.deployment.konnectivity
 
 
 @dataclass(frozen=True)
