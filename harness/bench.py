@@ -25,10 +25,10 @@ from harness.engine.session import RunSession
 from harness.engine.session import Which
 from harness.engine.session import plan_of
 from harness.errors import InfrastructureError
-from harness.lab.lab import Host
-from harness.lab.lab import LabRequest
+from harness.lab.creation import LabRequest
 from harness.lab.lab import lay_out
-from harness.lab.lab import reserve
+from harness.lab.reservation import Host
+from harness.lab.reservation import reserve
 from harness.lab.ssh_files import USER
 from harness.lab.ssh_files import SshEndpoint
 from harness.lab.vagrant import PROJECT

@@ -32,7 +32,7 @@ from harness.evidence.bundle import write_bundle
 from harness.evidence.recorder import Recorder
 from harness.evidence.recorder import reason_of
 from harness.evidence.recorder import write_whole
-from harness.lab.lab import Host
+from harness.lab.reservation import Host
 from harness.process import LocalRunner
 from harness.report import diagnosis as diagnosis_report
 from harness.report import summary

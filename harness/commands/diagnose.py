@@ -22,7 +22,7 @@ from harness.errors import UsageError
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import reason_of
 from harness.evidence.recorder import redacted_reading
-from harness.lab.lab import Host
+from harness.lab.reservation import Host
 from harness.probe.prober import Prober
 from harness.process import LocalRunner
 from harness.report import diagnosis as report

@@ -10,7 +10,7 @@ from harness.engine.place import place
 from harness.errors import ExitCode
 from harness.evidence.recorder import redacted_value
 from harness.evidence.redaction import redact
-from harness.lab.lab import Host
+from harness.lab.reservation import Host
 from harness.probe import flows
 from harness.probe.flows import FlowMatrix
 from harness.process import LocalRunner

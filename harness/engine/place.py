@@ -20,10 +20,10 @@ from harness.errors import UsageError
 from harness.evidence.reading import Reading
 from harness.lab import kept
 from harness.lab import records
-from harness.lab.lab import Host
 from harness.lab.openssh import OpenSSHRemote
 from harness.lab.records import LabState
 from harness.lab.remote import RemoteReader
+from harness.lab.reservation import Host
 from harness.probe.prober import ApiClient
 from harness.probe.prober import Prober
 from harness.process import Runner

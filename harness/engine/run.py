@@ -40,11 +40,11 @@ from harness.evidence.recorder import Recorder
 from harness.lab.creation import LabRequest
 from harness.lab.creation import bounds
 from harness.lab.host import ProviderChoice
-from harness.lab.lab import Host
 from harness.lab.lab import Lab
 from harness.lab.lab import bring_up
-from harness.lab.lab import reserve
 from harness.lab.leftovers import uninterrupted
+from harness.lab.reservation import Host
+from harness.lab.reservation import reserve
 from harness.plan.build import readdressed
 from harness.plan.model import PhasePlan
 from harness.plan.model import Plan

@@ -12,12 +12,12 @@ from harness.lab import records
 from harness.lab.creation import API_PORT
 from harness.lab.creation import SSH_PORT
 from harness.lab.forwards import Forwards
-from harness.lab.lab import Host
 from harness.lab.lab import Lab
 from harness.lab.lab import substrate
 from harness.lab.machine import Machine
 from harness.lab.records import LabRecord
 from harness.lab.records import LabState
+from harness.lab.reservation import Host
 from harness.lab.ssh import ParamikoRemote
 from harness.lab.vagrant import Vagrant
 from harness.lab.vagrant import mark

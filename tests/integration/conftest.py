@@ -19,17 +19,17 @@ from pathlib import Path
 import pytest
 
 from harness.lab import leftovers
+from harness.lab.creation import LabRequest
 from harness.lab.docker import LABEL_RUN
 from harness.lab.host import choose_provider
 from harness.lab.host_facts import facts_from
 from harness.lab.host_facts import read_host
-from harness.lab.lab import Host
 from harness.lab.lab import Lab
-from harness.lab.lab import LabRequest
 from harness.lab.lab import bring_up
-from harness.lab.lab import reserve
 from harness.lab.leftovers import Removal
 from harness.lab.libvirt import effective_uri
+from harness.lab.reservation import Host
+from harness.lab.reservation import reserve
 from harness.lab.sysctls import NAMES
 from harness.lab.topology import MachineSpec
 from harness.process import LocalRunner

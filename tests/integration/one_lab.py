@@ -13,10 +13,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from harness.lab.lab import Host
-from harness.lab.lab import LabRequest
+from harness.lab.creation import LabRequest
 from harness.lab.lab import bring_up
-from harness.lab.lab import reserve
+from harness.lab.reservation import Host
+from harness.lab.reservation import reserve
 from harness.lab.topology import MachineSpec
 from harness.process import LocalRunner
 from harness.scenario.words import Role

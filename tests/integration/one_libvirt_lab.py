@@ -15,9 +15,9 @@ from pathlib import Path
 
 from harness.lab import libvirt
 from harness.lab.isolation import install_on_host
-from harness.lab.lab import Host
-from harness.lab.lab import reserve
 from harness.lab.libvirt import Libvirt
+from harness.lab.reservation import Host
+from harness.lab.reservation import reserve
 from harness.lab.vagrant import mark
 from harness.process import LocalRunner
 from harness.settings import ProviderName

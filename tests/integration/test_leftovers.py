@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from harness.lab import records
+from harness.lab.creation import LabRequest
 from harness.lab.docker import LABEL_USER
 from harness.lab.docker import Docker
 from harness.lab.isolation import install_on_host
 from harness.lab.kept import attach
-from harness.lab.lab import Host
-from harness.lab.lab import LabRequest
 from harness.lab.lab import bring_up
-from harness.lab.lab import reserve
 from harness.lab.records import LabState
+from harness.lab.reservation import Host
+from harness.lab.reservation import reserve
 from harness.lab.topology import MachineSpec
 from harness.process import LocalRunner
 from harness.scenario.words import Role

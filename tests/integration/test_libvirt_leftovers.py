@@ -14,10 +14,10 @@ import pytest
 
 from harness.lab import libvirt
 from harness.lab import records
-from harness.lab.lab import Host
-from harness.lab.lab import reserve
 from harness.lab.libvirt import Libvirt
 from harness.lab.records import LabState
+from harness.lab.reservation import Host
+from harness.lab.reservation import reserve
 from harness.lab.topology import Network
 from harness.process import LocalRunner
 from harness.settings import ProviderName

@@ -20,7 +20,7 @@ from harness.errors import InfrastructureError
 from harness.errors import UsageError
 from harness.evidence.bundle import read_bundle
 from harness.evidence.manifest import Kind
-from harness.lab.lab import Host
+from harness.lab.reservation import Host
 from harness.process import Completed
 from harness.settings import Settings
 from harness.wait import SystemClock
