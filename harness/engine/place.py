@@ -19,9 +19,7 @@ from harness.errors import InfrastructureError
 from harness.errors import UsageError
 from harness.evidence.reading import Reading
 from harness.lab import kept
-from harness.lab import records
 from harness.lab.openssh import OpenSSHRemote
-from harness.lab.records import LabState
 from harness.lab.remote import RemoteReader
 from harness.lab.reservation import Host
 from harness.probe.prober import ApiClient
@@ -70,7 +68,7 @@ def kept_lab(host: Host, name: str | None, *, doing: str) -> Iterator[Place]:
 
     Raises `UsageError` where there is none, or several and no name.
     """
-    lab = kept.attach(host, name or _only_kept(host, doing))
+    lab = kept.attach(host, name, doing=doing)
     controller = next(each for each in lab.machines.values() if each.role is not Role.WORKER)
     remotes = {each: lab.remote(each) for each in lab.machines}
     as_host = existing.ExistingHost(
@@ -172,16 +170,3 @@ def walk(found: Place, clock: Clock) -> tuple[Reading, ...]:
         [name for name in names if found.roles[name] in existing.WORKS],
         in_lab=found.in_lab,
     )
-
-
-def _only_kept(host: Host, doing: str) -> str:
-    """Return the kept lab's run id where there is just one."""
-    labs = records.list_labs(host.settings.labs_dir, host.runner, now=host.clock.now())
-    names = [each.run_id for each in labs if each.state is LabState.KEPT]
-    if len(names) != 1:
-        raise UsageError(
-            doing,
-            f"several labs are kept: {', '.join(names)}" if names else "no lab is kept",
-            remedy="name one, or the k0sctl.yaml of a cluster with --k0sctl",
-        )
-    return names[0]

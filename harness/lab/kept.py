@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Collection
 from collections.abc import Mapping
 
 from harness.errors import InfrastructureError
@@ -26,15 +27,21 @@ from harness.lab.vagrant import mark
 ANSWER_SECONDS = 2.0
 
 
-def attach(host: Host, run_id: str) -> Lab:
-    """Return a kept lab by its run id, to look at it.
+def attach(host: Host, run_id: str | None = None, *, doing: str = "Looking at a lab") -> Lab:
+    """Return a kept lab by its run id, or the only one there is, to look at it.
 
-    Raises `UsageError` when there is none of that name, `InfrastructureError` when its machines are
-    not running.
+    Raises `UsageError` when there is none of that name, or not one only, `InfrastructureError` when
+    its machines are not running. `doing` says what for where no lab is named.
     """
-    doing = f"Looking at the lab {run_id}"
     entries = records.list_labs(host.settings.labs_dir, host.runner, now=host.clock.now())
-    kept = {entry.run_id: entry.record for entry in entries if entry.state is LabState.KEPT}
+    kept = {
+        entry.run_id: entry.record
+        for entry in entries
+        if entry.state is LabState.KEPT and entry.record is not None
+    }
+    if run_id is None:
+        run_id = _only(kept, doing)
+    doing = f"Looking at the lab {run_id}"
     record = kept.get(run_id)
     if record is None:
         names = ", ".join(kept) or "there is none"
@@ -61,6 +68,17 @@ def attach(host: Host, run_id: str) -> Lab:
             for name, found in machines.items()
         },
     )
+
+
+def _only(kept: Collection[str], doing: str) -> str:
+    """Return the kept lab's run id where there is just one."""
+    if len(kept) != 1:
+        raise UsageError(
+            doing,
+            f"several labs are kept: {', '.join(kept)}" if kept else "no lab is kept",
+            remedy="name one, or the k0sctl.yaml of a cluster with --k0sctl",
+        )
+    return next(iter(kept))
 
 
 def _answers(found: Machine) -> bool:
