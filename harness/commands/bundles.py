@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from harness.commands.diagnose import exit_code
+from harness.commands.narration import printable
 from harness.commands.narration import say
 from harness.diagnose.causes import diagnose
 from harness.engine.collect import collect
@@ -46,8 +47,6 @@ from harness.wait import SystemClock
 # In a folder that a replay has written: what it is a replay of, and whether it came out the same.
 REPLAY = "replay.json"
 _K0S_VERSION = re.compile(r"^k0s version: (v\S+)$", re.MULTILINE)
-# What a terminal takes for more than text. Bundles come from strangers.
-_NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def collect_evidence(
@@ -113,11 +112,6 @@ def replay_bundle(path: Path, *, output: Path | None) -> ExitCode:
     for difference in replayed.differences:
         say(printable(f"  {difference.text()}"))
     return ExitCode.NOT_MET
-
-
-def printable(text: str) -> str:
-    """Return `text` without what a terminal would obey instead of showing it."""
-    return _NOT_TEXT.sub("\ufffd", text)
 
 
 def _meta(found: Place, folder: Path, began: datetime, ended: datetime) -> dict[str, object]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.cluster.kubectl import Kubectl
+from harness.commands.narration import printable
 from harness.commands.narration import say
 from harness.diagnose import ladder
 from harness.diagnose import subject
@@ -75,7 +76,7 @@ def show_diagnosis(
     if problem is not None:
         raise problem
     found_cause = diagnose(readings)
-    print(report.as_json(found_cause) if as_json else report.render(found_cause))
+    print(printable(report.as_json(found_cause) if as_json else report.render(found_cause)))
     return exit_code(found_cause)
 
 

@@ -408,6 +408,9 @@ def test_what_a_terminal_would_obey_is_shown_and_not_obeyed(bundle_of, capsys):
     told = capsys.readouterr()
     assert "owned" in told.err + told.out
     assert "\x1b" not in told.err + told.out
+    # A hop shows the end of what its command said.
+    assert main(["diagnose", "--bundle", str(bundle_of(painted)), "--phase", "broken"]) == 1
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_a_bundle_that_is_none_ends_as_wrong_usage(tmp_path, capsys):
