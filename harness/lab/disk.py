@@ -46,7 +46,7 @@ _FEATURES = (
 )
 _CONFIG = "[defaults]\n\tbase_features = none\n[fs_types]\n\text4 = {\n\t}\n"
 
-# 1.1 GB of a seeded machine: unpacked in 2 s, written in 5 s, packed in 10 s; a slow disk needs
+# 1.6 GB of a seeded machine: unpacked in 2 s, written in 5 s, packed in 10 s; a slow disk needs
 # many times that.
 FILL_SECONDS = 600.0
 GRUB_SECONDS = 60.0
