@@ -238,9 +238,10 @@ class PhaseWatch:
         holding = [each for each in available if each.judgement.held_since is not None]
         if holding or any(self._open(scenario.Reachability)):
             self._connections.start_when_due(pool)
-        if any(self._open(scenario.Flows)):
+        left_alone = self._left_alone()
+        if any(self._open(scenario.Flows)) and not left_alone:
             self._flows.start_when_due(pool)
-        reached = all(each in holding or not each.open for each in available)
+        reached = all(each in holding or not each.open for each in available) and not left_alone
         settled = self._now() >= max(each.window.earliest for each in self._watched)
         diagnosis = [
             each for each in self._watched if isinstance(each.expectation, scenario.Diagnosis)
@@ -254,6 +255,17 @@ class PhaseWatch:
         )
         if self._wants_diagnosis() and wanted and ((reached and settled) or last_chance):
             self._diagnoses.start_when_due(pool)
+
+    def _left_alone(self) -> bool:
+        """Whether slow machines have a state to hold, and nothing else to be asked meanwhile.
+
+        A walk up the ladder costs them so much that metrics-server missed its liveness probes
+        (1 s each) and was killed, 33 and 43 s into a hold of 45 s (2026-11-23).
+        """
+        states = [each for each in self._watched if expectations.probe_for(each.expectation)]
+        return pace.is_slow(self._stage.pace) and any(
+            each.open and each.judgement.held_since is not None for each in states
+        )
 
     def _ends_within(self, seconds: float) -> bool:
         """Whether all that is watched will then be judged, if nothing is lost meanwhile.

@@ -440,6 +440,19 @@ def test_slow_machines_lengthen_the_bound_and_never_the_hold(watched, one):
     assert "held for 45s" in slow["apiservice"].explanation
 
 
+@pytest.mark.parametrize(("pace", "meanwhile"), [(1.0, True), (5.0, False)])
+@pytest.mark.parametrize(("phase", "began"), [("broken", BROKEN_AT), ("repaired", REPAIRED_AT)])
+def test_slow_machines_are_not_walked_up_while_a_state_has_to_hold(
+    watched, phase, began, pace, meanwhile
+):
+    found = watched(phase, pace=pace)
+    walks = [reading.elapsed for reading in found.recorded if reading.probe == "policies"]
+    held = max(found[state].seconds for state in ("apiservice", "top_nodes"))
+    assert walks
+    assert (min(walks) - began < held) is meanwhile
+    assert found.diagnosis is not None
+
+
 # --- entering phases ------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """Taking readings: what fails is a reading too, and nothing is raised."""
 
 import threading
+import time
 from datetime import UTC
 from datetime import datetime
 
@@ -123,6 +124,40 @@ def test_probes_are_asked_side_by_side_and_answered_in_their_order(clock):
     assert [path.rpartition("/")[2] for path in paths] == names
     assert all(args[:2] == ("get", "--raw") for args, _ in api.asked)
     assert not any(check for _, check in api.asked)
+
+
+class Counting:
+    """The API and a machine at once: how many calls were under way together, at the most."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._now = 0
+        self.most = 0
+
+    def run(self, argv, **_how):
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        # Long enough for all of them to be there, if they are let.
+        time.sleep(0.02)
+        with self._lock:
+            self._now -= 1
+        return Completed(tuple(argv), 0, "", "", 0.0)
+
+
+@pytest.mark.parametrize(("pace", "of_api", "of_machine"), [(1.0, 5, 5), (6.0, 2, 1)])
+def test_slow_machines_are_asked_one_thing_at_a_time_and_their_api_two(
+    clock, pace, of_api, of_machine
+):
+    api, machine = Counting(), Counting()
+    prober = Prober(api, {"controller0": machine}, clock, started=0.0, pace=pace)
+    prober.take(
+        [
+            *(apiservice.probe(f"v{number}.example.org") for number in range(8)),
+            *(controlplane.sockets_probe("controller0") for _ in range(8)),
+        ]
+    )
+    assert (api.most, machine.most) == (of_api, of_machine)
 
 
 def test_no_probe_is_no_reading(clock):
