@@ -34,6 +34,9 @@ from harness.settings import ProviderName
 from harness.settings import Settings
 from harness.wait import Clock
 
+# What Vagrant calls the system of our own box.
+GUEST = "debian"
+
 
 class VirtualMachines:
     """The VM providers: a box, and on libvirt two networks that are there before the machines."""
@@ -72,7 +75,7 @@ class VirtualMachines:
         return self._elsewhere
 
     def image(self, *, log_dir: Path, say: Say) -> Mapping[str, Any]:
-        """Return the box's name, version and catalogue, made now if this host does not have it."""
+        """Return the box's name, version, catalogue and system, made now if it is not there yet."""
         provider = self._record.provider
         made = box.present(self._settings, provider, seed=self._seed)
         if made is None:
@@ -97,6 +100,8 @@ class VirtualMachines:
             "box": made.name,
             "box_version": made.version,
             "box_url": made.catalogue.as_uri(),
+            # Of a box that somebody brought Vagrant finds out by itself.
+            "guest": None if made.brought else GUEST,
         }
 
     def make_networks(self) -> None:
