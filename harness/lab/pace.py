@@ -12,18 +12,18 @@ from collections.abc import Sequence
 from harness.lab.remote import Remote
 from harness.process import Runner
 
-# Half a second on a processor of today: long enough for /proc/uptime's hundredths, and short under
+# 0.15 s on a processor of today: long enough for /proc/uptime's hundredths, and short under
 # emulation. Half of it is calls of the kernel, which emulation slows down more than arithmetic.
 # Plain sh, so that it is the same program on both sides.
 LOOP = """\
 read -r began _ </proc/uptime
 i=0
-while [ "$i" -lt 100000 ]; do i=$((i + 1)); done
-while [ "$i" -lt 110000 ]; do i=$((i + 1)); read -r _ </proc/loadavg; done
+while [ "$i" -lt 30000 ]; do i=$((i + 1)); done
+while [ "$i" -lt 33000 ]; do i=$((i + 1)); read -r _ </proc/loadavg; done
 read -r ended _ </proc/uptime
 echo "$began $ended"
 """
-# 5-15 s under emulation.
+# 2-5 s under emulation.
 LOOP_SECONDS = 120.0
 # Until the machines are there to be measured: by hand, a cluster under emulation took 550 s where
 # one of containers took 85-115 s, on the same two processors.
