@@ -20,6 +20,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.errors import HostLacksError
+from harness.errors import InfrastructureError
 from harness.lab.host_raw import SBIN
 from harness.process import Runner
 
@@ -117,7 +118,7 @@ def build_folder() -> Path:
     """Return where this user's builds work; a killed build leaves it, and `clean` removes it.
 
     Not in the state folder: apt fetches as a user of its own, who must be able to reach it. And not
-    in /tmp, which is memory on many hosts: a box takes 3 GB on its way.
+    in /tmp, which is memory on many hosts: a box takes 4 GB on its way.
     """
     place = Path(os.environ["TMPDIR"]) if os.environ.get("TMPDIR") else _VAR_TMP
     if not os.access(place, os.W_OK):
@@ -158,7 +159,14 @@ def work_folder(runner: Runner) -> Iterator[Path]:
     """Return the folder of a build, made anew, and remove it in the end."""
     work = build_folder()
     remove_build_folder(runner)
-    work.mkdir(mode=0o755)
+    try:
+        work.mkdir(mode=0o755)
+    except FileExistsError:
+        raise InfrastructureError(
+            "Making the build folder",
+            f"{work} is there already and cannot be removed; something may be mounted in it",
+            remedy=f"see what: findmnt --list | grep {work}; unmount it, then try again",
+        ) from None
     try:
         yield work
     except BaseException:
@@ -174,6 +182,10 @@ def mmdebstrap_command(
 ) -> list[str]:
     """Return the command that makes the root file system `target` (a tar file)."""
     return [
+        # For root it mounts /proc into the new root file system. One that is killed, or that finds
+        # it busy, leaves it there; of a namespace of its own nothing is left (an ordinary user's
+        # build has one by itself).
+        *(("unshare", "--mount") if os.getuid() == 0 else ()),
         "mmdebstrap",
         # Essential packages without apt: nothing is installed in a machine later.
         "--variant=essential",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import InfrastructureError
 from harness.lab import box_build
 from harness.lab import node_image
 from harness.lab import rootfs
@@ -96,6 +97,13 @@ def test_the_build_names_no_source_but_the_hosts(recipe):
     assert f"--customize-hook={recipe.folder / 'customize.sh'}" in command
 
 
+@pytest.mark.parametrize(("uid", "begins"), [(0, ["unshare", "--mount"]), (1000, ["mmdebstrap"])])
+def test_what_a_build_mounts_goes_with_it(recipe, monkeypatch, uid, begins):
+    monkeypatch.setattr(os, "getuid", lambda: uid)
+    command = rootfs.mmdebstrap_command(Distribution("bookworm", ()), recipe, Path("/root.tar"))
+    assert command[: len(begins)] == begins
+
+
 def test_all_machines_have_the_common_packages_and_vms_a_kernel():
     node, box = node_image.RECIPE.packages(), box_build.RECIPE.packages()
     assert "systemd" in node
@@ -133,6 +141,18 @@ def test_what_a_killed_build_left_is_removed_and_nothing_is_started_without(tmp_
     rootfs.remove_build_folder(runner)
     assert all(str(rootfs.build_folder()) in command for command in runner.commands)
     assert all("--one-file-system" in command for command in runner.commands)
+
+
+def test_a_build_folder_that_cannot_be_removed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    rootfs.build_folder().mkdir()
+    with (
+        pytest.raises(InfrastructureError, match="something may be mounted in it") as failed,
+        rootfs.work_folder(Recorder()),
+    ):
+        pass
+    assert str(rootfs.build_folder()) in failed.value.text()
+    assert "findmnt" in failed.value.text()
 
 
 def test_an_ordinary_user_removes_it_as_the_root_of_their_own_namespace(tmp_path, monkeypatch):
