@@ -1,8 +1,10 @@
 """Cutting the connections that a firewall change is about, and looking for those still open.
 
 A socket is closed where it is: on the machine for `input` and `output`, in its pods for `forward`.
-The pods' network namespaces are entered by a process of theirs, with the machine's own tools. A
-pod's connections with its own machine are left out: they are not forwarded.
+The pods' network namespaces are entered by a process of theirs, with the machine's own tools. Of a
+pod's connections with its own machine some are forwarded and others not, and the pod cannot tell:
+kube-proxy masquerades who comes from outside the pod network. So all of them are closed, and those
+that are opened again are not counted as left.
 """
 
 from __future__ import annotations
@@ -29,15 +31,19 @@ LEFT_SECONDS = 16.0
 PODS_SECONDS = 30.0
 
 # $1: where (host or pods), $2: ss's filter, the rest: ss's options.
-_SOCKETS = """\
+_ON_HOST = """\
 where=$1 filter=$2
 shift 2
 if [ "$where" = host ]; then
     exec ss -H -t -n "$@" "$filter"
 fi
+"""
+_BUT_ITS_OWN = """\
 for address in $(ip -4 -o address show | awk '{ sub("/.*", "", $4); print $4 }'); do
     filter="( $filter ) and not dst $address"
 done
+"""
+_IN_PODS = """\
 seen=" $(readlink /proc/self/ns/net) "
 for file in $(grep -ls kubepods /proc/[0-9]*/cgroup); do
     process=${file%/cgroup}
@@ -48,6 +54,8 @@ for file in $(grep -ls kubepods /proc/[0-9]*/cgroup); do
 done
 exit 0
 """
+_LEFT = _ON_HOST + _BUT_ITS_OWN + _IN_PODS
+_CLOSED = _ON_HOST + _IN_PODS
 # $@: conntrack's arguments; a machine without it keeps its entries until they expire.
 _CONNTRACK = """\
 command -v conntrack >/dev/null || exit 0
@@ -64,7 +72,7 @@ def cut(machine: str, stop: Stop, way: SshWay | None) -> tuple[Step, ...]:
     """
     steps: list[Step] = []
     if stop.tcp:
-        kill = _argv(stop, way, "-K", "state", "connected")
+        kill = _argv(_CLOSED, stop, way, "-K", "state", "connected")
         steps.append(Command(machine, kill, deadline=PODS_SECONDS))
     steps += [
         # conntrack ends with 1 where nothing matched.
@@ -86,7 +94,7 @@ def cut(machine: str, stop: Stop, way: SshWay | None) -> tuple[Step, ...]:
 
 def left_probe(machine: str, stop: Stop, way: SshWay | None) -> Probe[tuple[str, ...]]:
     """Return the probe of the established connections that `stop` is about."""
-    argv = _argv(stop, way, "state", "established")
+    argv = _argv(_LEFT, stop, way, "state", "established")
     return Probe("open_connections", machine, argv, parse_left, sudo=True, deadline=PODS_SECONDS)
 
 
@@ -133,9 +141,9 @@ def conntrack_arguments(stop: Stop) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _argv(stop: Stop, way: SshWay | None, *options: str) -> tuple[str, ...]:
+def _argv(script: str, stop: Stop, way: SshWay | None, *options: str) -> tuple[str, ...]:
     where = "pods" if stop.hook is Hook.FORWARD else "host"
-    return ("sh", "-c", _SOCKETS, "sh", where, socket_filter(stop, way), *options)
+    return ("sh", "-c", script, "sh", where, socket_filter(stop, way), *options)
 
 
 def _end(

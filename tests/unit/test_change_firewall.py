@@ -240,6 +240,17 @@ def test_a_connection_that_is_still_open_is_named(recording):
     assert check.wrong(connections.parse_left(after)) is None
 
 
+def test_in_pods_connections_with_their_own_machine_are_closed_and_not_waited_for():
+    # The API server's, by a route over the pod's own machine: masqueraded as that machine, it was
+    # spared, and a rule against large packets stops nothing that is open (20261123-194326-351e).
+    stop = stop_of(change(hook="forward", longer_than=1200), CLUSTER)
+    kill, *_ = steps = connections.cut("worker0", stop, WAY)
+    (look,) = (step for step in steps if not isinstance(step, Command))
+    own = "not dst $address"
+    assert own not in " ".join(kill.argv)
+    assert own in " ".join(look.probe.argv)
+
+
 def test_where_ss_cannot_tell_the_connections_apart_they_may_stay():
     for words in ({"interface": "eth1"}, {"longer_than": 1200}):
         stop = stop_of(change(hook="input", **words), CLUSTER)
