@@ -29,7 +29,8 @@ from harness.scenario.words import ApiserviceReason
 from harness.scenario.words import Cause
 from harness.scenario.words import Component
 
-# Reasons of a condition, and causes, that say that metrics-server itself is not Ready.
+# Reasons of a condition, and causes, that say that metrics-server itself is not Ready, or need not
+# be: where the nodes' network is wrong it depends on the node that it came to.
 _REASONS_WITHOUT_BACKEND = {
     ApiserviceReason.SERVICE_NOT_FOUND,
     ApiserviceReason.SERVICE_PORT_ERROR,
@@ -43,6 +44,8 @@ _CAUSES_WITHOUT_BACKEND = {
     Cause.IMAGE_MISSING,
     Cause.KUBELET_UNREACHABLE_FROM_PODS,
     Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
+    Cause.NODE_ADDRESSES_WRONG,
+    Cause.NETWORKS_OVERLAP,
     Cause.NODE_NOT_READY,
 }
 

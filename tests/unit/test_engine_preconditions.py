@@ -246,7 +246,16 @@ def test_a_controller_with_a_kubelet_is_a_node_as_well():
 
 @pytest.mark.parametrize(
     "cause",
-    ["metrics-server-not-ready", "metrics-server-missing", "image-missing", "node-not-ready"],
+    [
+        "metrics-server-not-ready",
+        "metrics-server-missing",
+        "image-missing",
+        # With one NAT address for all, Calico on the second node ends at once; metrics-server was
+        # put there, and the phase never began (run 20261123-194346-7853).
+        "node-addresses-wrong",
+        "networks-overlap",
+        "node-not-ready",
+    ],
 )
 def test_what_a_phase_expects_to_be_missing_it_does_not_presume(cause):
     wanted = f"{{diagnosis: {{cause: {cause}}}}}"
