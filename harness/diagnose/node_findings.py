@@ -78,13 +78,11 @@ def uncovered(facts: Facts) -> tuple[str, ...]:
 
 
 def overlaps(facts: Facts) -> tuple[str, ...] | None:
-    """Return the sentences on networks that overlap; None where none of them is known."""
+    """Return the sentences on networks that overlap; None where one is not known and none does."""
     flags = facts.apiserver_flags
     cidrs = {"the Service CIDR": flags.service_cidr if flags is not None else ""}
     cidrs["the pods' CIDR"] = facts.cluster_cidr or ""
     networks = {name: each for name, text in cidrs.items() if (each := _network(text)) is not None}
-    if not networks:
-        return None
     found = []
     both = list(networks.items())
     if len(both) > 1 and both[0][1].overlaps(both[1][1]):
@@ -97,7 +95,7 @@ def overlaps(facts: Facts) -> tuple[str, ...] | None:
                         f"{each.address} of {machine} ({each.interface}, {each.network}) is in "
                         f"{name} {network}"
                     )
-    return tuple(found)
+    return tuple(found) if found or len(networks) == len(cidrs) else None
 
 
 def skewed(facts: Facts) -> Mapping[str, float] | None:

@@ -277,6 +277,7 @@ RULES: tuple[Rule, ...] = (
             hops_way.CONDITION,
         ),
         rivals=(
+            Cause.NETWORKS_OVERLAP,
             Cause.NODE_NOT_READY,
             Cause.IMAGE_MISSING,
             Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
