@@ -160,5 +160,6 @@ def make_tree(
             target.write_text(content)
             target.chmod(0o644)
     programs = embedded.unpack(tree / K0S_PATH.lstrip("/"), tree / BIN_PATH.lstrip("/"))
-    narrate(f"unpacked the {len(programs)} programs of {seed.k0s.ref}")
+    left = "; it unpacks them by itself" if not programs else ""
+    narrate(f"unpacked {len(programs)} programs of {seed.k0s.ref}{left}")
     return tree
