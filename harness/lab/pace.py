@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from harness.lab.remote import Remote
 from harness.process import Runner
 
-# 0.15 s on a processor of today: long enough for /proc/uptime's hundredths, and short under
+# 0.12 s on a processor of today: long enough for /proc/uptime's hundredths, and short under
 # emulation. Half of it is calls of the kernel, which emulation slows down more than arithmetic.
 # Plain sh, so that it is the same program on both sides.
 LOOP = """\

@@ -147,19 +147,17 @@ def make_tree(
         log=log,
         on_line=narrate,
     )
-    for path, content in ((SEED_FILE, seed.text()), (K0S_PATH, None)):
-        target = tree / path.lstrip("/")
+    note, k0s = tree / SEED_FILE.lstrip("/"), tree / K0S_PATH.lstrip("/")
+    for target in (note, k0s):
         target.parent.mkdir(parents=True)
-        if content is None:
-            shutil.copyfile(seed.k0s.path, target)
-            target.chmod(0o755)
-            # A disk keeps whole seconds, and k0s wants its programs to be as old as itself.
-            at = int(target.stat().st_mtime)
-            os.utime(target, (at, at))
-        else:
-            target.write_text(content)
-            target.chmod(0o644)
-    programs = embedded.unpack(tree / K0S_PATH.lstrip("/"), tree / BIN_PATH.lstrip("/"))
+    note.write_text(seed.text())
+    note.chmod(0o644)
+    shutil.copyfile(seed.k0s.path, k0s)
+    k0s.chmod(0o755)
+    # A disk keeps whole seconds, and k0s wants its programs to be as old as itself.
+    at = int(k0s.stat().st_mtime)
+    os.utime(k0s, (at, at))
+    programs = embedded.unpack(k0s, tree / BIN_PATH.lstrip("/"))
     left = "; it unpacks them by itself" if not programs else ""
     narrate(f"unpacked {len(programs)} programs of {seed.k0s.ref}{left}")
     return tree
