@@ -241,7 +241,7 @@ class PhaseWatch:
         left_alone = self._left_alone()
         if any(self._open(scenario.Flows)) and not left_alone:
             self._flows.start_when_due(pool)
-        reached = all(each in holding or not each.open for each in available) and not left_alone
+        reached = all(each in holding or not each.open for each in available)
         settled = self._now() >= max(each.window.earliest for each in self._watched)
         diagnosis = [
             each for each in self._watched if isinstance(each.expectation, scenario.Diagnosis)
@@ -250,10 +250,11 @@ class PhaseWatch:
         last_chance = any(
             self._now() > each.window.opened + each.window.within - chance for each in diagnosis
         )
+        ready = reached and settled and not left_alone
         wanted = any(each.open for each in diagnosis) or (
             self._diagnoses.latest is None and self._ends_within(chance)
         )
-        if self._wants_diagnosis() and wanted and ((reached and settled) or last_chance):
+        if self._wants_diagnosis() and wanted and (ready or last_chance):
             self._diagnoses.start_when_due(pool)
 
     def _left_alone(self) -> bool:
@@ -262,9 +263,11 @@ class PhaseWatch:
         A walk up the ladder costs them so much that metrics-server missed its liveness probes
         (1 s each) and was killed, 33 and 43 s into a hold of 45 s (2026-11-23).
         """
-        states = [each for each in self._watched if expectations.probe_for(each.expectation)]
         return pace.is_slow(self._stage.pace) and any(
-            each.open and each.judgement.held_since is not None for each in states
+            each.open
+            and each.judgement.held_since is not None
+            and expectations.probe_for(each.expectation) is not None
+            for each in self._watched
         )
 
     def _ends_within(self, seconds: float) -> bool:

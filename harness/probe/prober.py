@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ from harness.wait import Clock
 # sshd lets one connection have ten sessions (MaxSessions), and on people's clusters kubectl runs on
 # the controller as well: half of them for each.
 AT_ONCE = 5
+# Five requests at once on one emulated processor took 28 s, and TLS that was under way in all of
+# them met curl's 5 s (2026-11-23). One alone takes 1.5 s.
+SLOW_AT_ONCE = 1
 # A walk's fourteen questions to the API, all at once, with the API server's own figures among them
 # (29 s), kept an emulated controller from answering the aggregator in its 5 s (2026-11-23). Two,
 # for it has two processors.
@@ -86,9 +90,6 @@ class Prober:
         for index, probe in enumerate(wanted):
             places.setdefault(probe.where, []).append(index)
         found: dict[int, Reading] = {}
-        # Without kubectl all sessions are the machine's, but one for what ends.
-        at_once = AT_ONCE if API in places else 2 * AT_ONCE - 1
-        slow = is_slow(self._pace)
 
         def visit(where: str) -> None:
             gone: list[HarnessError] = []
@@ -105,17 +106,13 @@ class Prober:
             commands = [each for each in places[where] if wanted[each].argv[0] != DIAL]
             if len(commands) > 1:
                 self._reach(where, gone)
-            if slow and where != API:
-                # Five requests at once on one emulated processor took 28 s, and TLS that was under
-                # way in all of them met curl's 5 s (2026-11-23). One alone takes 1.5 s.
-                for each in (*dialled, *commands):
-                    read(each)
-                return
-            # Dials are the machine's own, no sessions, and wait for the network only.
+            # Dials are the machine's own, no sessions, and wait for the network only: beside the
+            # commands, but where one thing at a time is enough.
             with (
-                ThreadPoolExecutor(max_workers=len(dialled) or 1) as dialling,
-                ThreadPoolExecutor(max_workers=SLOW_API_AT_ONCE if slow else at_once) as running,
+                ThreadPoolExecutor(max_workers=self._at_once(where, places)) as running,
+                ThreadPoolExecutor(max_workers=len(dialled) or 1) as beside,
             ):
+                dialling = running if is_slow(self._pace) else beside
                 under_way = [dialling.submit(read, each) for each in dialled]
                 under_way += [running.submit(read, each) for each in commands]
                 for future in under_way:
@@ -124,6 +121,13 @@ class Prober:
         with ThreadPoolExecutor(max_workers=len(places)) as pool:
             list(pool.map(visit, places))
         return tuple(found[index] for index in range(len(wanted)))
+
+    def _at_once(self, where: str, places: Container[str]) -> int:
+        """Return how many looks at `where` are made at once, of those at all `places`."""
+        if is_slow(self._pace):
+            return SLOW_API_AT_ONCE if where == API else SLOW_AT_ONCE
+        # Without kubectl all sessions are the machine's, but one for what ends.
+        return AT_ONCE if API in places else 2 * AT_ONCE - 1
 
     def read(self, probe: Probe[Any]) -> Reading:
         """Return one reading of `probe`."""
