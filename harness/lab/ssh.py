@@ -23,6 +23,7 @@ from typing import Any
 import paramiko
 
 from harness.errors import InfrastructureError
+from harness.lab.fair_semaphore import FairSemaphore
 from harness.lab.remote import Dial
 from harness.lab.remote import DialResult
 from harness.lab.remote import outcome_of_words
@@ -106,7 +107,7 @@ class ParamikoRemote:
         self._endpoint = endpoint
         self._known_hosts = known_hosts
         self._lock = threading.Lock()
-        self._sessions = threading.BoundedSemaphore(SESSIONS)
+        self._sessions = FairSemaphore(SESSIONS)
         self._client: paramiko.SSHClient | None = None
 
     @property
