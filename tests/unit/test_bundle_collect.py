@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from pathlib import Path
 
 import pytest
 
 from harness.commands import bundles
 from harness.commands.bundles import collect_evidence
+from harness.engine.collect import collect
 from harness.engine.pieces import OF_API
 from harness.engine.pieces import of_machine
 from harness.engine.place import Place
@@ -103,6 +105,34 @@ def test_what_could_not_be_had_is_in_the_manifest_with_the_reason(
     wanted |= {f"nodes/controller0/{name}" for name in of_machine("controller")}
     wanted |= {f"kube/{name}" for name in OF_API}
     assert wanted <= missing.keys() | bundle.pieces.keys()
+
+
+class Meeting:
+    """A machine or an API whose first command ends when the others' have begun, too."""
+
+    def __init__(self, name, together, met):
+        self.name = name
+        self._together = together
+        self._met = met
+
+    def run(self, argv, **_):
+        if len(self._met) < self._together.parties:
+            self._met.append(self.name)
+            self._together.wait(timeout=5)
+        return Completed(tuple(argv), 0, "", "", 0.0)
+
+
+class Kept:
+    def write_piece(self, path, text):
+        pass
+
+
+def test_machines_and_the_api_are_asked_side_by_side_and_not_one_after_the_other():
+    met, together = [], threading.Barrier(4)
+    roles = {"controller0": "controller", "worker0": "worker", "worker1": "worker"}
+    remotes = {name: Meeting(name, together, met) for name in roles}
+    collect(remotes, roles, Meeting("api", together, met), Kept())
+    assert sorted(met) == ["api", *roles]
 
 
 def test_a_bundle_is_written_where_one_stands_unless_told_otherwise(
