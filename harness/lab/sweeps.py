@@ -43,7 +43,11 @@ def each(steps: Sequence[Step], narrate: Narrate) -> list[str]:
         narrate(what, "removing")
         try:
             step()
-        except (HarnessError, OSError) as problem:
+        except HarnessError as problem:
+            # The program's own last words, where it had any: "exit status 1" helps nobody.
+            said = (problem.details or "").splitlines()[-1:]
+            problems.append(": ".join([what, str(problem), *said]))
+        except OSError as problem:
             problems.append(f"{what}: {problem}")
     return problems
 
