@@ -196,8 +196,6 @@ def _tries(facts: Facts, worker: str, address: str, port: int) -> list[_Try]:
 def large(facts: Facts) -> Hop:
     """Return whether large requests get through wherever connections open."""
     payloads = facts.by_target.get("payload", {})
-    if not payloads:
-        return not_seen(facts, LARGE, "payload")
     stuck = findings.stuck(facts)
     if stuck:
         probe, machine, target = next(iter(stuck))
@@ -208,6 +206,11 @@ def large(facts: Facts) -> Hop:
             for way, each in stuck.items()
         )
         return broken(facts, LARGE, text, f"{probe}:{target}", machine)
+    for name, where in facts.unseen_at:
+        if name.partition(":")[0] in {"payload", "agent_payload"}:
+            return not_seen(facts, LARGE, name, where)
+    if not payloads:
+        return not_seen(facts, LARGE, "payload")
     answered = [each for each in payloads.values() if each.answered]
     (machine, target), _ = next(iter(payloads.items()))
     if not answered:

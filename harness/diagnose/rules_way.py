@@ -160,10 +160,9 @@ def _no_agent_reaches(facts: Facts) -> bool:
     return len(agents) > 0 and all(each is False for each in agents)
 
 
-def large_lost(facts: Facts, hops: Hops) -> bool | None:
+def large_lost(_: Facts, hops: Hops) -> bool | None:
     """Whether connections open that carry no full-size packets."""
-    payloads = facts.by_target.get("payload", {})
-    if not payloads:
+    if state_of(hops, hops_way.LARGE) is HopState.NOT_SEEN:
         return None
     # What does not answer at home is ill itself.
     return is_broken(hops, hops_way.LARGE) and not is_broken(hops, hops_inside.ALIVE)

@@ -18,6 +18,10 @@ from harness.probe.core import require_ended
 
 # As long as the aggregator waits.
 SECONDS = 5
+# What starting curl and the way there took at most where machines had their time: 0.6 s in all
+# recordings. Two emulated workers that had none took 2.2 to 11.8 s, of 5 s that are curl's own; it
+# then gave up TLS that was under way, as where full-size packets are lost (20261123-234312-dfc0).
+LATE_SECONDS = 1.5
 # Several full packets of any Ethernet, far below what Go's server takes as header (1 MiB).
 FILL_BYTES = 8000
 # A connection has a local port; curl 7.88 gives no time of it while TLS is under way.
@@ -25,6 +29,7 @@ _WRITE = r"%{http_code} %{local_port} %{time_appconnect}\n"
 # curl's statuses for programs that are not there are the shell's.
 _NO_CURL = 127
 _CANNOT_CONNECT = 7
+_TIMED_OUT = 28
 _CODE = re.compile(r"(?:^|\s|\n)(\d{3})$")
 _OK = "200"
 _NOTHING = "000"
@@ -70,7 +75,10 @@ def health_probe(machine: str, address: str, port: int) -> Probe[Health]:
 
 
 def parse_health(reading: Reading) -> Health:
-    """Return both statuses; that nothing answers is a value."""
+    """Return both statuses; that nothing answers is a value.
+
+    Raises `UnreadableError` where the machine was too busy for that to say anything.
+    """
     _require_curl(reading)
     codes: list[int] = []
     failing: list[str] = []
@@ -80,6 +88,7 @@ def parse_health(reading: Reading) -> Health:
         if (found := _CODE.search(line)) is not None:
             codes.append(int(found.group(1)))
     livez, readyz, *_ = (*codes, 0, 0)
+    _require_in_time(reading, (livez, readyz).count(0))
     return Health(livez, readyz, tuple(failing), _said(reading))
 
 
@@ -123,8 +132,12 @@ def _in_pod(name: str, machine: str, program: str, request: str) -> Probe[Payloa
 
 
 def parse_payload(reading: Reading) -> Payload:
-    """Return how far the request came."""
+    """Return how far the request came.
+
+    Raises `UnreadableError` where the machine was too busy for a missing answer to say anything.
+    """
     _require_curl(reading)
+    _require_in_time(reading, 1)
     target = reading.probe.partition(":")[2]
     words = reading.stdout.split()
     if len(words) < 3:  # noqa: PLR2004  # the three of _WRITE
@@ -145,6 +158,16 @@ def _require_curl(reading: Reading) -> None:
     require_ended(reading)
     if reading.returncode == _NO_CURL or "curl: not found" in reading.stderr:
         raise UnreadableError(f"there is no curl on {reading.where}")
+
+
+def _require_in_time(reading: Reading, requests: int) -> None:
+    """Raise `UnreadableError` when `requests` timed out on a machine that had no time for them."""
+    bound = requests * SECONDS
+    if reading.returncode == _TIMED_OUT and reading.duration > bound + LATE_SECONDS:
+        raise UnreadableError(
+            f"{reading.where} is too busy to tell: curl took {reading.duration:.0f} s there, "
+            f"{bound} s of them its own"
+        )
 
 
 def _said(reading: Reading) -> str:

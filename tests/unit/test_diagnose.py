@@ -18,6 +18,7 @@ from harness.errors import ExitCode
 from harness.errors import InfrastructureError
 from harness.errors import UsageError
 from harness.probe import apiservice
+from harness.probe import https
 from harness.probe.core import API
 from harness.scenario.words import Cause
 from harness.scenario.words import MessageClass
@@ -303,6 +304,20 @@ def test_a_machine_that_has_just_gone_makes_no_healthy_cluster(recording):
     assert found.cause is Cause.UNKNOWN
     assert found.first_broken_hop == hops_way.DATA
     assert found.not_seen == ("nothing was seen on worker1's machine",)
+
+
+def test_requests_that_a_busy_machine_had_no_time_for_are_no_lost_packets(recording):
+    readings = recording("mended/busy-workers")
+    found = diagnose(readings)
+    assert (found.cause, found.confidence) == (Cause.UNKNOWN, Confidence.LOW)
+    (reason,) = found.not_seen
+    assert reason.startswith(f"{hops_way.LARGE}: worker0 is too busy to tell: curl took 9 s there")
+    # Had they ended when curl's own time was over, they would have been.
+    in_time = [
+        replace(each, duration=min(each.duration, https.SECONDS + https.LATE_SECONDS))
+        for each in readings
+    ]
+    assert diagnose(in_time).cause is Cause.LARGE_PACKETS_LOST
 
 
 def test_a_dial_that_sshd_has_no_words_for_is_told_by_curl(recording):

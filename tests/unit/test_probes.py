@@ -204,6 +204,28 @@ def test_how_far_a_large_request_came_is_read_from_curl(look, probe, printed, ca
     assert found.target.startswith(probe.partition(":")[2])
 
 
+def test_a_request_that_timed_out_on_a_busy_machine_tells_nothing(recording):
+    asked = [
+        each
+        for each in recording("mended/busy-workers")
+        if each.probe.startswith(("payload:", "agent_payload:"))
+    ]
+    values = [observe(https.parse_payload, each).value for each in asked]
+    # One who is turned down was, however long it took to ask.
+    assert [value is not None for value in values] == [each.returncode == 7 for each in asked]
+    assert {value.refused for value in values if value is not None} == {True}
+
+
+def test_a_server_that_a_busy_machine_had_no_time_to_ask_is_not_called_dead(look):
+    timed_out = replace(
+        look("health:10.244.0.3"), returncode=28, stdout=" 000\n 000\n", duration=12.0
+    )
+    assert "worker1 is too busy to tell" in (observe(https.parse_health, timed_out).problem or "")
+    # Twice curl's own 5 s is what two requests without an answer take.
+    in_time = replace(timed_out, duration=10.2)
+    assert observe(https.parse_health, in_time).value == https.Health(0, 0, (), "")
+
+
 def test_the_health_of_a_server_is_both_statuses_and_what_failed(look):
     found = https.parse_health(look("health:10.244.0.3"))
     assert (found.livez, found.readyz, found.failing) == (200, 200, ())
