@@ -220,21 +220,28 @@ class ParamikoRemote:
                 doing, f"{SESSIONS} other commands were busy on {self._name} for {deadline:.0f}s"
             )
         try:
-            with _closing(self._open_session(doing, min(deadline, OPEN_SECONDS))) as channel:
+            with _closing(self._open_session(doing, deadline)) as channel:
                 yield channel
         finally:
             self._sessions.release()
 
-    def _open_session(self, doing: str, timeout: float) -> paramiko.Channel:
-        transport = self._transport(doing)
+    def _open_session(self, doing: str, deadline: float) -> paramiko.Channel:
+        """Open a session, on a new connection where the present one is dead.
+
+        Half of the deadline is for each: with all of it for the first, and 15 s for the second, a
+        machine that was just gone cost a walk of 15 s another nine (2026-11-23).
+        """
+        half = deadline / 2
+        transport = self._transport(doing, half)
         try:
-            return transport.open_session(timeout=timeout)
+            return transport.open_session(timeout=min(half, OPEN_SECONDS))
         except (paramiko.SSHException, EOFError, OSError):
             # Nothing was sent yet, so one new connection is safe. Only the one that failed is
             # closed: another thread may have opened the next one and be at work on it.
             transport.close()
         try:
-            return self._transport(doing).open_session(timeout=timeout)
+            transport = self._transport(doing, half)
+            return transport.open_session(timeout=min(half, OPEN_SECONDS))
         except (paramiko.SSHException, EOFError, OSError) as problem:
             raise self._lost(doing, problem) from problem
 
@@ -250,22 +257,22 @@ class ParamikoRemote:
                 words = str(problem) or type(problem).__name__
                 raise InfrastructureError(doing, words) from problem
 
-    def _transport(self, doing: str) -> _Transport:
+    def _transport(self, doing: str, deadline: float = CONNECT_SECONDS) -> _Transport:
         with self._lock:
             transport = self._client.get_transport() if self._client is not None else None
             if transport is None or not transport.is_active():
-                self._client = self._connect(doing)
+                self._client = self._connect(doing, min(deadline, CONNECT_SECONDS))
                 transport = self._client.get_transport()
             assert isinstance(transport, _Transport)
             return transport
 
-    def _connect(self, doing: str) -> paramiko.SSHClient:
+    def _connect(self, doing: str, deadline: float) -> paramiko.SSHClient:
         client = paramiko.SSHClient()
         client.load_host_keys(str(self._known_hosts))
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
         endpoint = self._endpoint
         try:
-            dialled = socket.create_connection((endpoint.address, endpoint.port), CONNECT_SECONDS)
+            dialled = socket.create_connection((endpoint.address, endpoint.port), deadline)
             client.connect(
                 # The alias, for which the key is pinned whichever of its addresses is dialled.
                 self._name,
@@ -274,9 +281,9 @@ class ParamikoRemote:
                 key_filename=str(endpoint.key_path),
                 allow_agent=False,
                 look_for_keys=False,
-                timeout=CONNECT_SECONDS,
-                banner_timeout=CONNECT_SECONDS,
-                auth_timeout=CONNECT_SECONDS,
+                timeout=deadline,
+                banner_timeout=deadline,
+                auth_timeout=deadline,
                 channel_timeout=OPEN_SECONDS,
                 transport_factory=_Transport,
             )

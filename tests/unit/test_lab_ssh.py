@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import InfrastructureError
 from harness.lab import ssh
 from harness.lab.ssh import ParamikoRemote
 from harness.lab.ssh_files import SshEndpoint
@@ -58,12 +59,31 @@ def test_a_thread_closes_the_connection_that_failed_it_and_no_later_one(remote, 
 
     dead, live = Transport(die), Transport(lambda **_: first_is_back.set() or "a session")
     clients = [Client(dead), Client(live)]
-    monkeypatch.setattr(remote, "_connect", lambda _doing: clients.pop(0))
+    monkeypatch.setattr(remote, "_connect", lambda *_: clients.pop(0))
     with ThreadPoolExecutor(2) as pool:
         sessions = [pool.submit(remote._open_session, "Asking", 5.0) for _ in range(2)]
         assert [each.result(timeout=20) for each in sessions] == ["a session", "a session"]
     assert dead.closed
     assert not live.closed
+
+
+def test_a_machine_that_was_just_gone_costs_the_deadline_and_no_more(remote, monkeypatch):
+    # Seen 2026-11-23: 10 s for a session on the dead connection and nine more for a new one.
+    waited = []
+
+    def die(timeout):
+        waited.append(timeout)
+        raise EOFError
+
+    def refuse(doing, deadline):
+        waited.append(deadline)
+        raise InfrastructureError(doing, "timed out")
+
+    remote._client = Client(Transport(die))
+    monkeypatch.setattr(remote, "_connect", refuse)
+    with pytest.raises(InfrastructureError):
+        remote.run(["true"], doing="Reading from worker0", deadline=10.0)
+    assert waited == [5.0, 5.0]
 
 
 def test_a_channel_whose_connection_is_gone_closes_without_an_error():
