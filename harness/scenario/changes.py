@@ -109,7 +109,6 @@ class NodeIp(_Body):
     """Give a worker's kubelet another address (`--node-ip`) than the private network's."""
 
     kind: ClassVar[str] = "node_ip"
-    undo: ClassVar[Undo] = "none"
 
     machine: MachineName
     """Name of the worker, as in worker0; or `workers`, for all of them."""
