@@ -107,8 +107,12 @@ class Cluster:
             nat_addresses={name: each.nat_address for name, each in machines.items()},
             binary=self._artifacts[ArtifactKind.K0S].path,
             bundle=bundle.path if bundle is not None else None,
-            # Harmless where containers may do everything, and needed where this host may not.
-            restrict_oom_score=self._lab.provider is ProviderName.DOCKER,
+            # Harmless where containers may do everything, and needed where this host may not. Once
+            # is enough: k0sctl would write it again each time, k0s restarts containerd whenever a
+            # drop-in is written (pkg/component/worker/containerd/component.go at v1.32.3+k0s.0),
+            # and a scrape in the 5 s without one leaves metrics-server nothing to serve, so that it
+            # is not Ready half a minute later (four scenarios of thirty, 2026-11-24).
+            restrict_oom_score=self._lab.provider is ProviderName.DOCKER and self.deployed is None,
             use_existing_k0s=seeded,
             slow_machines=is_slow(self._lab.pace),
         )
