@@ -6,7 +6,9 @@ Only what is needed to look is read from the file, in k0sctl's words (v0.31 and 
 
 from __future__ import annotations
 
+import shlex
 import string
+from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import Any
 import yaml
 
 from harness.errors import UsageError
+from harness.lab.openssh import SETTINGS
 from harness.lab.remote import RemoteReader
 from harness.process import Completed
 
@@ -25,19 +28,25 @@ CONTROLS = frozenset({"controller", "controller+worker", "single"})
 WORKS = frozenset({"worker", "controller+worker", "single"})
 # Where k0sctl puts it (configurer/linux.go); sudo's own PATH may lack that folder.
 K0S = "/usr/local/bin/k0s"
+# k0s's default; the host field `dataDir` names another.
+DATA_DIR = "/var/lib/k0s"
 # kubectl writes no cache below a path that cannot be a folder, and asks the API server anew.
 _NO_CACHE = "/dev/null/none"
 
 
 @dataclass(frozen=True)
 class ExistingHost:
-    """One host of the file: its role, and what to give `ssh` to reach it."""
+    """One host of the file: its role, and what to give `ssh` to reach it.
+
+    `name` is its address, with the port where several hosts have that address.
+    """
 
     name: str
     role: str
     ssh: tuple[str, ...]
     root: bool
-    k0s: str
+    k0s: str = K0S
+    data_dir: str = DATA_DIR
 
     @property
     def controls(self) -> bool:
@@ -72,7 +81,12 @@ def read_hosts(path: Path, environ: Mapping[str, str]) -> tuple[ExistingHost, ..
     # As k0sctl does; its empty value, which accepts any key, is not taken over.
     own_file = environ.get("SSH_KNOWN_HOSTS")
     known_hosts = ["-o", f"UserKnownHostsFile={own_file}"] if own_file else []
-    found = [_host(host, doing, known_hosts) for host in hosts]
+    ways = [_way(host, doing) for host in hosts]
+    shared = Counter(way["address"] for _, way in ways)
+    found = [
+        _host(host, kind, way, known_hosts, alone=shared[way["address"]] == 1)
+        for host, (kind, way) in zip(hosts, ways, strict=True)
+    ]
     return tuple(sorted(found, key=lambda each: not each.controls))
 
 
@@ -85,7 +99,8 @@ class K0sKubectl:
 
     def run(self, args: Sequence[str], *, doing: str, deadline: float, check: bool) -> Completed:
         """Run `k0s kubectl args` on the controller."""
-        argv = [self._host.k0s, "kubectl", "--cache-dir", _NO_CACHE, *args]
+        kubeconfig = f"KUBECONFIG={self._host.data_dir}/pki/admin.conf"
+        argv = ["env", kubeconfig, self._host.k0s, "kubectl", "--cache-dir", _NO_CACHE, *args]
         return self._remote.run(argv, doing=doing, deadline=deadline, sudo=True, check=check)
 
 
@@ -95,26 +110,14 @@ def _hosts_of(document: Mapping[str, Any]) -> Sequence[Any]:
     return hosts if isinstance(hosts, list) else []
 
 
-def _host(
-    host: Any,  # noqa: ANN401  # people's YAML
-    doing: str,
-    known_hosts: Sequence[str],
-) -> ExistingHost:
+def _way(host: Any, doing: str) -> tuple[str, Mapping[str, Any]]:  # noqa: ANN401  # people's YAML
+    """Return the word for how k0sctl reaches the host, and the settings below it."""
     if not isinstance(host, dict):
         raise UsageError(doing, f"a host is a mapping, not {host!r}")
-    for kind, reach in (("ssh", _ssh), ("openSSH", _openssh)):
+    for kind in _WAYS:
         settings = host.get(kind)
         if isinstance(settings, dict) and settings.get("address"):
-            user = str(settings.get("user") or ("root" if kind == "ssh" else ""))
-            address = str(settings["address"])
-            destination = f"{user}@{address}" if user else address
-            return ExistingHost(
-                name=address,
-                role=str(host.get("role", "")),
-                ssh=(*known_hosts, *reach(settings), destination),
-                root=user == "root",
-                k0s=str(host.get("k0sInstallPath") or K0S),
-            )
+            return kind, settings
     raise UsageError(
         doing,
         f"a host with role {host.get('role')!r} has neither ssh nor openSSH with an address",
@@ -122,30 +125,59 @@ def _host(
     )
 
 
-def _ssh(settings: Mapping[str, Any]) -> Sequence[str]:
-    arguments: list[str] = []
-    if settings.get("port"):
-        arguments += ["-p", str(settings["port"])]
-    if settings.get("keyPath"):
-        arguments += ["-i", str(Path(str(settings["keyPath"])).expanduser())]
+def _host(
+    host: Mapping[str, Any],
+    kind: str,
+    way: Mapping[str, Any],
+    known_hosts: Sequence[str],
+    *,
+    alone: bool,
+) -> ExistingHost:
+    user = str(way.get("user") or ("root" if kind == "ssh" else ""))
+    address = str(way["address"])
+    return ExistingHost(
+        # Machines behind one NAT, as Vagrant forwards them, differ by their ports alone.
+        name=address if alone else f"{address}:{way.get('port') or 22}",
+        role=str(host.get("role", "")),
+        ssh=(*_WAYS[kind](way, known_hosts), f"{user}@{address}" if user else address),
+        root=user == "root",
+        k0s=str(host.get("k0sInstallPath") or K0S),
+        data_dir=str(host.get("dataDir") or DATA_DIR).rstrip("/"),
+    )
+
+
+def _ssh(settings: Mapping[str, Any], known_hosts: Sequence[str]) -> Sequence[str]:
+    arguments = [*known_hosts, *_port_and_key(settings)]
+    if settings.get("hostKey"):
+        # In place of a file that has it; %H is the name by which ssh looks it up.
+        arguments += ["-o", f"KnownHostsCommand=/bin/echo %H {settings['hostKey']}"]
     bastion = settings.get("bastion")
     if isinstance(bastion, dict) and bastion.get("address"):
-        # Its own key comes from the agent or the user's ssh config: -J takes none.
-        port = f":{bastion['port']}" if bastion.get("port") else ""
-        arguments += ["-J", f"{bastion.get('user') or 'root'}@{bastion['address']}{port}"]
+        way = _ssh(bastion, known_hosts)
+        jump = ["ssh", *SETTINGS, *way, f"{bastion.get('user') or 'root'}@{bastion['address']}"]
+        # ssh puts its own words in for %h and %p, and makes one of every other two percent signs.
+        command = shlex.join([word.replace("%", "%%") for word in jump])
+        arguments += ["-o", f"ProxyCommand={command} -W '[%h]:%p'"]
     return arguments
 
 
-def _openssh(settings: Mapping[str, Any]) -> Sequence[str]:
-    arguments: list[str] = []
+def _openssh(settings: Mapping[str, Any], known_hosts: Sequence[str]) -> Sequence[str]:
+    arguments = [*known_hosts]
     if settings.get("configPath"):
         arguments += ["-F", str(Path(str(settings["configPath"])).expanduser())]
-    if settings.get("port"):
-        arguments += ["-p", str(settings["port"])]
-    if settings.get("keyPath"):
-        arguments += ["-i", str(Path(str(settings["keyPath"])).expanduser())]
+    arguments += _port_and_key(settings)
     options = settings.get("options")
     for name, value in (options if isinstance(options, dict) else {}).items():
-        text = {True: "yes", False: "no"}.get(value, str(value))
+        # Only YAML's own words: 1 is a number of ssh's, and equals True in Python.
+        text = ("no", "yes")[value] if isinstance(value, bool) else str(value)
         arguments += ["-o", f"{name}={text}"]
     return arguments
+
+
+def _port_and_key(settings: Mapping[str, Any]) -> Sequence[str]:
+    port = ["-p", str(settings["port"])] if settings.get("port") else []
+    key = settings.get("keyPath")
+    return [*port, *(["-i", str(Path(str(key)).expanduser())] if key else [])]
+
+
+_WAYS = {"ssh": _ssh, "openSSH": _openssh}

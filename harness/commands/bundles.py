@@ -67,7 +67,14 @@ def collect_evidence(
         readings = walk(found, clock)
         for reading in readings:
             recorder.reading(reading)
-        collect(found.remotes, found.roles, found.api, recorder, pace=found.pace)
+        collect(
+            found.remotes,
+            found.roles,
+            found.api,
+            recorder,
+            pace=found.pace,
+            data_dirs=found.data_dirs,
+        )
         for name, reason in found.unreachable.items():
             recorder.missing(f"nodes/{name}", reason)
         ended = clock.now()

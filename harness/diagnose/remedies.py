@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 
+from harness.cluster.existing import DATA_DIR
 from harness.diagnose import findings
 from harness.diagnose import hops_way
 from harness.diagnose import node_findings
@@ -217,9 +218,13 @@ def _image(facts: Facts) -> str:
     node = pod.node if pod is not None and pod.node else "the node"
     return (
         f"get {image} onto {node}: let it be pulled, or put it into an image bundle in "
-        "/var/lib/k0s/images/ there and restart k0sworker\n"
+        f"{_data_dir(facts)}/images/ there and restart k0sworker\n"
         "or correct spec.images.metricsserver in the ClusterConfig"
     )
+
+
+def _data_dir(facts: Facts) -> str:
+    return facts.apiserver_flags.data_dir if facts.apiserver_flags is not None else DATA_DIR
 
 
 def _missing(facts: Facts) -> str:
@@ -336,8 +341,8 @@ _REMEDIES: Mapping[Cause, Callable[[Facts], str]] = {
     # v1.32.3+k0s.0: not within 60 s, and 4 s after the touch).
     Cause.APISERVICE_MISSING: lambda facts: (
         f"metrics-server's APIService is gone: on {facts.controller or 'the controller'}: touch "
-        "/var/lib/k0s/manifests/metricserver/*, after which k0s applies it again; without that "
-        "folder remove metrics-server from --disable-components and run k0sctl apply"
+        f"{_data_dir(facts)}/manifests/metricserver/*, after which k0s applies it again; without "
+        "that folder remove metrics-server from --disable-components and run k0sctl apply"
     ),
     Cause.METRICS_SERVER_MISSING: _missing,
     Cause.IMAGE_MISSING: _image,

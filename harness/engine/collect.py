@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import TypeAlias
 
+from harness.cluster.existing import DATA_DIR
 from harness.engine.pieces import OF_API
 from harness.engine.pieces import Wanted
 from harness.engine.pieces import of_machine
@@ -41,17 +43,19 @@ def collect(
     recorder: Recorder,
     *,
     pace: float = 1.0,
+    data_dirs: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write every piece that can be had into the run's folder; the recorder lists the others.
 
-    `roles` has k0sctl's word for each machine. `pace` is how many times slower than this host the
+    `roles` has k0sctl's word for each machine, `data_dirs` where k0s has its files on those that
+    have another place for them than its own. `pace` is how many times slower than this host the
     machines are.
     """
     deadline = PIECE_SECONDS * pace
     places: list[list[_Task]] = [
         [
             (f"nodes/{name}/{piece}", _on_machine(remote, wanted, deadline))
-            for piece, wanted in of_machine(roles[name]).items()
+            for piece, wanted in of_machine(roles[name], data_dirs.get(name, DATA_DIR)).items()
         ]
         for name, remote in remotes.items()
     ]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.cluster.cluster import CONTROLLER_UNIT
+from harness.cluster.existing import DATA_DIR
 from harness.probe.controlplane import ADMIN_PORT
 
 # The last of a unit's log: a whole cold start is about 3000 lines on a controller.
@@ -72,7 +73,7 @@ done
 # A word that is in every Secret's manifest, also where an escape hides it; that others name it too
 # costs their text, and no more. Nothing of such a file leaves the machine.
 MANIFESTS = f"""\
-cd "$1" || exit 1
+cd "$1/manifests" || exit 1
 find . -type f | sort | while IFS= read -r file; do
   if grep -qE '(^|[^A-Za-z])Secret(List)?([^A-Za-z]|$)|\\\\[xuU][0-9A-Fa-f]' "$file"; then
     echo "=== $file: may hold a Secret, so it was not read"
@@ -84,7 +85,7 @@ find . -type f | sort | while IFS= read -r file; do
 done | head -c {_MANIFESTS_BYTES}
 """
 _VERSIONS = """\
-PATH=$PATH:/usr/local/bin:/var/lib/k0s/bin
+PATH=$PATH:/usr/local/bin:$1/bin
 uname -srvm
 for program in 'k0s version' 'containerd --version' 'runc --version' 'iptables --version'; do
   echo "$program: $($program 2>&1 | head -n 1)"
@@ -99,7 +100,7 @@ else echo 'neither /proc/net/nf_conntrack nor the program conntrack is here' >&2
 # The rules of iptables's older kind, which nft does not list; asking where there are none would
 # load a module of the kernel.
 _IPTABLES = """\
-PATH=$PATH:/var/lib/k0s/bin
+PATH=$PATH:$1/bin
 [ -s /proc/net/ip_tables_names ] || { echo 'no rule of the older iptables is in use' >&2; exit 1; }
 iptables-legacy-save 2>/dev/null || iptables-save
 """
@@ -112,7 +113,6 @@ exec nsenter -t "$pid" -n curl -sSf --max-time 3 http://127.0.0.1:{_AGENT_ADMIN_
 
 _EVERYWHERE: Mapping[str, Wanted] = {
     "time.txt": _script("date -u +%Y-%m-%dT%H:%M:%S.%NZ; cat /proc/uptime"),
-    "versions.txt": _script(_VERSIONS),
     "os-release.txt": Wanted(("cat", "/etc/os-release")),
     "processes.txt": Wanted(("ps", "-eo", "pid,etimes,args", "-ww")),
     "addresses.txt": Wanted(("ip", "-br", "address")),
@@ -123,13 +123,11 @@ _EVERYWHERE: Mapping[str, Wanted] = {
     "sockets.txt": _script(f"ss -Hantp | head -n {_MOST_LINES}"),
     "conntrack.txt": _script(_CONNTRACK),
     "nftables.txt": Wanted(("nft", "list", "ruleset")),
-    "iptables.txt": _script(_IPTABLES),
 }
 _CONTROLLER: Mapping[str, Wanted] = {
     **_of_unit(CONTROLLER_UNIT),
     "k0s.yaml": Wanted(("cat", "/etc/k0s/k0s.yaml")),
     "k0s-status.json": _script("PATH=$PATH:/usr/local/bin; exec k0s status -o json"),
-    "manifests.txt": _script(MANIFESTS, "/var/lib/k0s/manifests"),
     "konnectivity-server-metrics.txt": Wanted(
         ("curl", "-sSf", "--max-time", "3", f"http://127.0.0.1:{ADMIN_PORT}/metrics")
     ),
@@ -143,12 +141,20 @@ _KUBELET: Mapping[str, Wanted] = {
 _WORKER = _of_unit("k0sworker")
 
 
-def of_machine(role: str) -> Mapping[str, Wanted]:
-    """Return the pieces of a machine by their file names; `role` is k0sctl's word for it."""
-    controls = _CONTROLLER if role != "worker" else {}
-    worker = _WORKER if role == "worker" else {}
-    kubelet = _KUBELET if role != "controller" else {}
-    return {**_EVERYWHERE, **controls, **worker, **kubelet}
+def of_machine(role: str, data_dir: str = DATA_DIR) -> Mapping[str, Wanted]:
+    """Return the pieces of a machine by their file names.
+
+    `role` is k0sctl's word for it, `data_dir` where k0s keeps its own files there.
+    """
+    controls = {**_CONTROLLER, "manifests.txt": _script(MANIFESTS, data_dir)}
+    return {
+        **_EVERYWHERE,
+        "versions.txt": _script(_VERSIONS, data_dir),
+        "iptables.txt": _script(_IPTABLES, data_dir),
+        **(controls if role != "worker" else {}),
+        **(_WORKER if role == "worker" else {}),
+        **(_KUBELET if role != "controller" else {}),
+    }
 
 
 # Each is a kubectl command line; of several kinds at once where that saves a discovery.

@@ -37,7 +37,8 @@ class Place:
     """The way to a cluster's API server and to its machines.
 
     `roles` has k0sctl's word for each machine, `controller` the one that is asked, `on` what stands
-    there as the end of a sentence. `unreachable` says of the other machines why there is no way.
+    there as the end of a sentence. `unreachable` says of the other machines why there is no way,
+    `data_dirs` where k0s has its files on each, if they are not in its own place.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Place:
     in_lab: bool
     pace: float = 1.0
     unreachable: Mapping[str, str] = field(default_factory=dict)
+    data_dirs: Mapping[str, str] = field(default_factory=dict)
 
     def prober(self, clock: Clock) -> Prober:
         """Return what takes readings here from now on; machines without a way are gaps in it."""
@@ -71,9 +73,7 @@ def kept_lab(host: Host, name: str | None, *, doing: str) -> Iterator[Place]:
     lab = kept.attach(host, name, doing=doing)
     controller = next(each for each in lab.machines.values() if each.role is not Role.WORKER)
     remotes = {each: lab.remote(each) for each in lab.machines}
-    as_host = existing.ExistingHost(
-        controller.name, controller.role, (), root=False, k0s=existing.K0S
-    )
+    as_host = existing.ExistingHost(controller.name, controller.role, (), root=False)
     try:
         yield Place(
             name=lab.run_id,
@@ -125,6 +125,7 @@ def existing_cluster(runner: Runner, k0sctl: Path) -> Iterator[Place]:
                 roles={each.name: each.role for each in hosts},
                 in_lab=False,
                 unreachable=unreachable,
+                data_dirs={each.name: each.data_dir for each in hosts},
             )
         finally:
             for remote in remotes.values():

@@ -23,6 +23,12 @@ from harness.process import Runner
 _SSH_FAILED = 255
 # Longer than the dial of a machine on another continent, shorter than patience.
 CONNECT_SECONDS = 10
+# Nothing is asked, an unknown host key is an error, and a host that is not there costs its bound.
+SETTINGS = (
+    *("-o", "BatchMode=yes"),
+    *("-o", "StrictHostKeyChecking=yes"),
+    *("-o", f"ConnectTimeout={CONNECT_SECONDS}"),
+)
 # The remote end words it: `channel 0: open failed: connect failed: Connection refused`.
 _OPEN_FAILED = re.compile(r"open failed: (?:connect failed|administratively prohibited): (.*)")
 
@@ -41,19 +47,17 @@ class OpenSSHRemote:
         self._root = root
         self._runner = runner
         *options, self._destination = arguments
-        settings = {
-            "BatchMode": "yes",
-            "StrictHostKeyChecking": "yes",
-            "ConnectTimeout": str(CONNECT_SECONDS),
-            # The words of a failed dial are said at this level; a user may have set a lower one.
-            "LogLevel": "INFO",
-            "ControlMaster": "auto",
-            "ControlPath": f"{sockets}/%C",
-            "ControlPersist": "60",
-        }
         # Of an option that is given twice ssh takes the first: the user's own come after ours.
-        ours = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
-        self._ssh = ["ssh", *ours, *options]
+        self._ssh = [
+            "ssh",
+            *SETTINGS,
+            # The words of a failed dial are said at this level; a user may have set a lower one.
+            *("-o", "LogLevel=INFO"),
+            *("-o", "ControlMaster=auto"),
+            *("-o", f"ControlPath={sockets}/%C"),
+            *("-o", "ControlPersist=60"),
+            *options,
+        ]
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.cluster.existing import DATA_DIR
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe
 from harness.probe.core import UnreadableError
@@ -22,6 +23,8 @@ AGENT_PORT = 8132
 HEALTH_PORT = 8092
 ADMIN_PORT = 8133
 
+# Where k0s unpacks it to, below its data folder.
+_PROGRAM = "/bin/kube-apiserver"
 # Name of the probe of k0s's own view of its configuration.
 CONFIG = "k0s_config"
 # curl's status when nothing listens.
@@ -30,12 +33,16 @@ _CURL_REFUSED = 7
 
 @dataclass(frozen=True)
 class APIServerFlags:
-    """What of kube-apiserver's arguments decides which way it dials, and where it says it is."""
+    """What of kube-apiserver's arguments decides which way it dials, and where it says it is.
+
+    `data_dir` is where k0s keeps its files, from which it starts it.
+    """
 
     egress_selector: bool
     aggregator_routing: bool
     service_cidr: str
     advertised: str = ""
+    data_dir: str = DATA_DIR
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ def parse_flags(reading: Reading) -> APIServerFlags:
         aggregator_routing=flags.get("enable-aggregator-routing") == "true",
         service_cidr=flags.get("service-cluster-ip-range", ""),
         advertised=flags.get("advertise-address", ""),
+        data_dir=words[0].removesuffix(_PROGRAM) if words[0].endswith(_PROGRAM) else DATA_DIR,
     )
 
 

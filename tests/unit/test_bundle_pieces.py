@@ -204,7 +204,7 @@ def manifests(tmp_path):
 
     def printed(name, text):
         (folder / name).write_text(text)
-        argv = ["sh", "-c", MANIFESTS, "k0s-harness", str(folder)]
+        argv = ["sh", "-c", MANIFESTS, "k0s-harness", str(tmp_path)]
         ended = subprocess.run(argv, check=True, capture_output=True, text=True)
         return ended.stdout
 
@@ -243,6 +243,14 @@ def test_a_manifest_that_grants_access_to_secrets_is_read(manifests):
 def test_a_long_manifest_is_cut(manifests):
     printed = manifests("long.yaml", "x" * 300_000)
     assert 100_000 < len(printed) < 110_000
+
+
+def test_pieces_of_k0ss_own_folder_are_taken_from_where_its_owner_put_it():
+    texts = {name: " ".join(each.argv) for name, each in of_machine("controller", "/srv").items()}
+    assert {name for name, text in texts.items() if text.endswith("k0s-harness /srv")} == {
+        *("manifests.txt", "versions.txt", "iptables.txt")
+    }
+    assert not any("/var/lib/k0s" in text for text in texts.values())
 
 
 def test_a_folder_that_is_not_there_is_a_reason():

@@ -1,5 +1,7 @@
 """The way into a cluster that its owner deployed: hosts from the owner's k0sctl.yaml."""
 
+import shlex
+import subprocess
 import threading
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from harness.cluster.existing import K0sKubectl
 from harness.cluster.existing import read_hosts
 from harness.engine.place import existing_cluster
 from harness.errors import UsageError
+from harness.lab.openssh import SETTINGS
 from harness.process import Completed
 
 HEAD = "apiVersion: k0sctl.k0sproject.io/v1beta1\nkind: Cluster\nspec:\n  hosts:\n"
@@ -44,13 +47,70 @@ def test_controllers_come_first_with_what_ssh_needs(hosts):
 def test_bastions_and_openssh_hosts_are_reached_as_k0sctl_does(hosts):
     first, second = hosts(
         "  - role: controller\n"
-        "    ssh: {address: 10.0.0.1, bastion: {address: b.example, user: jump, port: 22}}\n"
+        "    ssh: {address: 10.0.0.1, bastion: {address: b.example, user: jump, keyPath: /b k}}\n"
         "  - role: controller+worker\n"
-        "    openSSH: {address: node1, configPath: /c, options: {ForwardAgent: true}}\n"
+        "    openSSH: {address: node1, configPath: /c, options: {ForwardAgent: true, "
+        "ServerAliveCountMax: 1}}\n"
     )
-    assert first.ssh == ("-J", "jump@b.example:22", "root@10.0.0.1")
-    assert second.ssh == ("-F", "/c", "-o", "ForwardAgent=yes", "node1")
+    assert first.ssh == (
+        "-o",
+        f"ProxyCommand=ssh {' '.join(SETTINGS)} -i '/b k' jump@b.example -W '[%h]:%p'",
+        "root@10.0.0.1",
+    )
+    assert second.ssh == (
+        *("-F", "/c", "-o", "ForwardAgent=yes", "-o", "ServerAliveCountMax=1"),
+        "node1",
+    )
     assert second.controls
+
+
+def test_ssh_itself_understands_a_bastion_behind_a_bastion_and_a_host_key(hosts, tmp_path):
+    """What `ssh -G` makes of the arguments, for the destination and for each ssh on the way."""
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEhuX4Vxdp3tzGkN2O2eXvXDxo1uEcrZxIYiN6eTuSJc"
+    # ssh passes over a key file that is not there.
+    (tmp_path / "k").touch()
+    (host,) = hosts(
+        "  - role: controller\n"
+        f"    ssh: {{address: 10.0.0.1, user: ops, hostKey: {key}, bastion: "
+        "{address: 10.0.1.1, port: 2222, bastion: "
+        f"{{address: 10.0.2.1, keyPath: {tmp_path}/k}}}}}}\n"
+    )
+
+    def asked(arguments):
+        told = subprocess.run(
+            ["ssh", "-G", "-F", "/dev/null", *arguments], capture_output=True, text=True, check=True
+        )
+        return dict(line.partition(" ")[::2] for line in told.stdout.splitlines())
+
+    def on_the_way(seen):
+        # As ssh makes a command of it: its own words put in, one percent sign of two.
+        command = seen["proxycommand"].replace("%%", "\0").replace("%h", seen["hostname"])
+        words = shlex.split(command.replace("%p", seen["port"]).replace("\0", "%"))
+        assert (words[0], words[-2]) == ("ssh", "-W")
+        return words[-1], asked(words[1:-2])
+
+    last = asked(host.ssh)
+    assert last["knownhostscommand"] == f"/bin/echo %H {key}"
+    target, middle = on_the_way(last)
+    assert (target, middle["hostname"], middle["port"]) == ("[10.0.0.1]:22", "10.0.1.1", "2222")
+    assert (middle["batchmode"], middle["stricthostkeychecking"]) == ("yes", "true")
+    target, first = on_the_way(middle)
+    assert (target, first["hostname"], first["identityfile"]) == (
+        "[10.0.1.1]:2222",
+        "10.0.2.1",
+        f"{tmp_path}/k",
+    )
+    assert "proxycommand" not in first
+
+
+def test_machines_behind_one_address_are_told_apart_by_their_ports(hosts):
+    """As Vagrant forwards them: 127.0.0.1 for all, where one would stand for three."""
+    named = hosts(
+        "  - {role: controller, ssh: {address: 127.0.0.1, port: 2222}}\n"
+        "  - {role: worker, ssh: {address: 127.0.0.1, port: 2200}}\n"
+        "  - {role: worker, ssh: {address: 10.0.0.2}}\n"
+    )
+    assert [each.name for each in named] == ["127.0.0.1:2222", "127.0.0.1:2200", "10.0.0.2"]
 
 
 def test_environment_variables_and_the_known_hosts_file_are_taken_over(hosts):
@@ -92,10 +152,15 @@ def test_kubectl_on_the_controller_writes_no_cache_there(hosts):
             return Completed(tuple(argv), 0, "", "", 0.1)
 
     machine = Machine()
-    (host,) = hosts("  - {role: controller, ssh: {address: a}, k0sInstallPath: /opt/k0s}\n")
+    (host,) = hosts(
+        "  - {role: controller, ssh: {address: a}, k0sInstallPath: /opt/k0s, dataDir: /srv/k0s/}\n"
+    )
     K0sKubectl(host, machine).run(["get", "nodes"], doing="x", deadline=1, check=True)
     argv, sudo = machine.seen
-    assert argv == ["/opt/k0s", "kubectl", "--cache-dir", "/dev/null/none", "get", "nodes"]
+    assert argv == [
+        *("env", "KUBECONFIG=/srv/k0s/pki/admin.conf"),
+        *("/opt/k0s", "kubectl", "--cache-dir", "/dev/null/none", "get", "nodes"),
+    ]
     assert sudo is True
 
 
