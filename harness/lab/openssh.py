@@ -46,7 +46,7 @@ class OpenSSHRemote:
         self._name = name
         self._root = root
         self._runner = runner
-        *options, self._destination = arguments
+        *self._options, self._destination = arguments
         # Of an option that is given twice ssh takes the first: the user's own come after ours.
         self._ssh = [
             "ssh",
@@ -56,7 +56,7 @@ class OpenSSHRemote:
             *("-o", "ControlMaster=auto"),
             *("-o", f"ControlPath={sockets}/%C"),
             *("-o", "ControlPersist=60"),
-            *options,
+            *self._options,
         ]
 
     @property
@@ -85,7 +85,7 @@ class OpenSSHRemote:
         )
         if completed.returncode == _SSH_FAILED:
             said = completed.stderr.strip()
-            remedy = f"try it by hand: {shlex.join(['ssh', self._destination])}"
+            remedy = f"try it by hand: {shlex.join(['ssh', *self._options, self._destination])}"
             if "Permission denied" in said:
                 # ssh asks for nothing here, so of a locked key it only says this.
                 remedy += "; its key may have a passphrase: ssh-add it first"

@@ -91,7 +91,7 @@ def test_an_unknown_host_key_is_an_error_with_the_command_to_try_by_hand():
     with pytest.raises(InfrastructureError) as caught:
         remote(Ssh(255, stderr=UNKNOWN_KEY)).run(["true"], doing="Reaching", deadline=5)
     assert "Host key verification failed." in caught.value.text()
-    assert "ssh vagrant@192.168.56.10" in caught.value.text()
+    assert "try it by hand: ssh -p 2222 vagrant@192.168.56.10" in caught.value.text()
 
 
 def test_a_key_that_is_turned_down_may_be_a_locked_one():
