@@ -58,13 +58,14 @@ class Cluster:
         self,
         deployment: Deployment,
         *,
+        may_fail: bool = False,
         on_phase: Callable[[str], None] | None = None,
     ) -> None:
         """Deploy the cluster, or change what stands there to `deployment`.
 
         k0sctl writes a changed ClusterConfig and leaves the controller running with the old one
         (v0.31.0, seen with `spec.api.extraArgs`); so it is restarted, as a user would have to.
-        Raises `ApplyFailedError` with k0sctl's reason.
+        Raises `ApplyFailedError` with k0sctl's reason, sooner where it `may_fail`.
         """
         text = self.render(deployment)
         config = self._lab.folder / "k0sctl.yaml"
@@ -82,6 +83,7 @@ class Cluster:
             kubeconfig=self._kubeconfig,
             api=self._lab.machines[CONTROLLER].api,
             pace=self._lab.pace,
+            may_fail=may_fail,
             on_phase=on_phase,
         )
         if self.deployed is not None and self.deployed.fragment != deployment.fragment:

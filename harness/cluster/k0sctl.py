@@ -13,6 +13,7 @@ from harness.lab.pace import between_looks
 from harness.lab.pace import is_slow
 from harness.process import CommandFailedError
 from harness.process import Runner
+from harness.scenario.words import ApplyOutcome
 
 # k0sctl's own waits, for a node to be Ready among them, are two minutes each, which a busy host
 # overruns: five times that, and two minutes times the pace of machines that are slower still.
@@ -41,9 +42,10 @@ class ApplyFailedError(InfrastructureError):
         super().__init__("Applying the cluster configuration", reason, where=log)
 
     @property
-    def refused(self) -> bool:
-        """Whether the configuration was refused, rather than something having failed."""
-        return _REFUSAL.search(self.reason) is not None
+    def outcome(self) -> ApplyOutcome:
+        """Whether the configuration was refused, or was taken and something failed."""
+        refused = _REFUSAL.search(self.reason) is not None
+        return ApplyOutcome.REFUSED if refused else ApplyOutcome.FAILED
 
 
 class K0sctl:
@@ -82,14 +84,16 @@ class K0sctl:
         kubeconfig: Path,
         api: str,
         pace: float = 1.0,
+        may_fail: bool = False,
         on_phase: Callable[[str], None] | None = None,
     ) -> None:
         """Deploy or change the cluster as the configuration file says.
 
         Writes the admin kubeconfig to `kubeconfig`; `api` is the API server's address:port in it.
-        `pace` is how many times slower than this host the machines are. `on_phase` hears the title
-        of each phase of k0sctl. Raises `ApplyFailedError` with the reason k0sctl gave, or
-        `CommandFailedError` past the deadline.
+        `pace` is how many times slower than this host the machines are. Where it `may_fail` k0sctl
+        waits no longer than by itself. `on_phase` hears the title of each phase of k0sctl.
+        Raises `ApplyFailedError` with the reason k0sctl gave, or `CommandFailedError` past the
+        deadline.
         """
 
         def listen(line: str) -> None:
@@ -108,7 +112,7 @@ class K0sctl:
                     "apply",
                     # Hidden and deprecated, and there in v0.31.0.
                     "--default-timeout",
-                    f"{wait_seconds(pace):.0f}s",
+                    f"{wait_seconds(pace, may_fail=may_fail):.0f}s",
                     *_patience(pace),
                     "--config",
                     str(self._config),
@@ -119,7 +123,7 @@ class K0sctl:
                     f"https://{api}",
                 ],
                 doing="Applying the cluster configuration with k0sctl",
-                deadline=apply_seconds(pace),
+                deadline=apply_seconds(pace, may_fail=may_fail),
                 env=self._env,
                 log=self._log,
                 on_line=listen,
@@ -145,14 +149,14 @@ def _patience(pace: float) -> Sequence[str]:
     return ("--no-wait", "--retry-interval", f"{between_looks(RETRY_SECONDS, pace):.0f}s")
 
 
-def wait_seconds(pace: float) -> float:
-    """Return how long each of k0sctl's own waits may last."""
-    return max(WAIT_SECONDS, K0SCTL_WAIT_SECONDS * pace)
+def wait_seconds(pace: float, *, may_fail: bool = False) -> float:
+    """Return how long each of k0sctl's own waits may last: one that `may_fail`, as by itself."""
+    return max(K0SCTL_WAIT_SECONDS if may_fail else WAIT_SECONDS, K0SCTL_WAIT_SECONDS * pace)
 
 
-def apply_seconds(pace: float) -> float:
+def apply_seconds(pace: float, *, may_fail: bool = False) -> float:
     """Return how long a whole apply may take."""
-    return APPLY_WAITS * wait_seconds(pace)
+    return APPLY_WAITS * wait_seconds(pace, may_fail=may_fail)
 
 
 def phase_title(line: str) -> str | None:

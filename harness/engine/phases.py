@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -95,8 +96,8 @@ class Phases:
         """Make the phase's changes, watch it, and return what it came to.
 
         Raises `PreconditionsUnmetError` where nothing can be judged, `ApplyFailedError` where
-        k0sctl refused a configuration that no expectation wanted refused, and `InconclusiveError`
-        where a change did not take effect or could not be taken back.
+        k0sctl ended in a way that no expectation is about, and `InconclusiveError` where a change
+        did not take effect or could not be taken back.
         """
         timing = Timing(self.clock)
         self.emit(
@@ -110,19 +111,19 @@ class Phases:
             each for each in phase.expectations if isinstance(each.expectation, scenario.Apply)
         ]
         watched = [each for each in phase.expectations if each not in apply_expectations]
-        made, refusal = self._change(phase, timing, may_refuse=bool(apply_expectations))
-        verdicts = [self._judge_apply(each, refusal) for each in apply_expectations]
+        made, ended_badly = self._change(phase, timing)
+        verdicts = [self._judge_apply(each, ended_badly) for each in apply_expectations]
         seen: tuple[Precondition, ...] = ()
         watch = Watch()
         counted: tuple[str, ...] = ()
-        if watched and refusal is None:
+        if watched and ended_badly is None:
             seen, opened = self._wait_for(f"phase {phase.name}", presumed_by(self.plan, phase))
             timing.settled()
             watch = self._watch(phase, watched, opened)
             counted = self.changes.confirm(phase.name)
             verdicts += watch.results
-        elif refusal is not None:
-            verdicts += [self._unwatched(each, refusal) for each in watched]
+        elif ended_badly is not None:
+            verdicts += [self._unwatched(each, ended_badly) for each in watched]
         return PhaseResult(
             name=phase.name,
             preconditions=seen,
@@ -143,7 +144,7 @@ class Phases:
         """
         names = self.changes.outstanding()
         self.changes.take_back(names, tell)
-        self._deploy(self.plan.start, may_refuse=False)
+        self._deploy(self.plan.start)
         return self.changes.differences(names)
 
     @property
@@ -154,9 +155,9 @@ class Phases:
         return self.clock.monotonic() - self.started
 
     def _change(
-        self, phase: PhasePlan, timing: Timing, *, may_refuse: bool
+        self, phase: PhasePlan, timing: Timing
     ) -> tuple[tuple[AppliedChange, ...], ApplyFailedError | None]:
-        """Take back, deploy, then act; return what was done, or how k0sctl refused."""
+        """Take back, deploy, then act; return what was done, or how k0sctl ended instead."""
         undone, deployed, acts = _by_means(phase.changes)
         made: list[AppliedChange] = []
 
@@ -173,14 +174,14 @@ class Phases:
         if any(each.undo == "exact" for each in (*acts, *deployed)):
             if self.cluster.deployed is None:
                 # Made to a cluster that has settled, or nobody could say what a change changed.
-                self._deploy(self.plan.start, may_refuse=False)
+                self._deploy(self.plan.start)
                 self._wait_for("a settled cluster", settled(self.plan, self.plan.start))
                 timing.cold_start()
             self.changes.remember(phase.name)
         cold = self.cluster.deployed is None
-        refusal = self._deploy(phase.deployment, may_refuse=may_refuse)
-        if refusal is not None:
-            return (), refusal
+        ended_badly = self._deploy(phase.deployment, judged=judged_ends(phase))
+        if ended_badly is not None:
+            return (), ended_badly
         if cold:
             timing.cold_start()
         note(deployed, "k0sctl applied it")
@@ -195,7 +196,7 @@ class Phases:
         doing = f"Taking back the changes of {', '.join(phases)}"
         with self.steps.step("Take back") as tell:
             self.changes.take_back(phases, tell)
-            self._deploy(deployment, may_refuse=False)
+            self._deploy(deployment)
             left = self.changes.differences(phases)
         if left:
             raise InconclusiveError(
@@ -203,15 +204,21 @@ class Phases:
                 "inconclusive, for what they changed is not as it was before: " + "; ".join(left),
             )
 
-    def _deploy(self, deployment: Deployment, *, may_refuse: bool) -> ApplyFailedError | None:
+    def _deploy(
+        self, deployment: Deployment, *, judged: Collection[ApplyOutcome] = ()
+    ) -> ApplyFailedError | None:
+        """Apply what is not there yet; return how it ended badly where that end is `judged`."""
         if self.cluster.deployed == deployment:
             return None
+        may_fail = ApplyOutcome.FAILED in judged
         try:
-            with self.steps.step("k0sctl apply", apply_seconds(self.pace)) as tell:
-                self.cluster.apply(deployment, on_phase=tell)
+            with self.steps.step(
+                "k0sctl apply", apply_seconds(self.pace, may_fail=may_fail)
+            ) as tell:
+                self.cluster.apply(deployment, may_fail=may_fail, on_phase=tell)
                 self._wait_for_api()
         except ApplyFailedError as error:
-            if not (may_refuse and error.refused):
+            if error.outcome not in judged:
                 raise
             return error
         return None
@@ -236,12 +243,12 @@ class Phases:
         )
 
     def _judge_apply(
-        self, planned: PlannedExpectation, refusal: ApplyFailedError | None
+        self, planned: PlannedExpectation, ended_badly: ApplyFailedError | None
     ) -> ExpectationResult:
         expectation = planned.expectation
         assert isinstance(expectation, scenario.Apply)
-        outcome = ApplyOutcome.APPLIED if refusal is None else ApplyOutcome.REFUSED
-        said = "" if refusal is None else refusal.reason
+        outcome = ApplyOutcome.APPLIED if ended_badly is None else ended_badly.outcome
+        said = "" if ended_badly is None else ended_badly.reason
         contains = expectation.message_contains
         met = outcome is expectation.outcome and (contains is None or contains in said)
         observed = f"{outcome}: {said}" if said else outcome.value
@@ -251,13 +258,13 @@ class Phases:
             expected_text=describe_expectation(expectation),
             observed_text=observed,
             verdict=Verdict.MET if met else Verdict.NOT_MET,
-            explanation=f"k0sctl apply was {observed}",
+            explanation=f"k0sctl apply: {observed}",
         )
         self.emit(VerdictReached(result.id, result.verdict, result.explanation))
         return result
 
     def _unwatched(
-        self, planned: PlannedExpectation, refusal: ApplyFailedError
+        self, planned: PlannedExpectation, ended_badly: ApplyFailedError
     ) -> ExpectationResult:
         """Return the result of an expectation whose phase was never entered."""
         result = ExpectationResult(
@@ -266,7 +273,7 @@ class Phases:
             expected_text=describe_expectation(planned.expectation),
             observed_text="nothing was seen",
             verdict=Verdict.INCONCLUSIVE,
-            explanation=f"not watched, because k0sctl apply was refused: {refusal.reason}",
+            explanation=f"not watched, because k0sctl apply ended badly: {ended_badly.reason}",
         )
         self.emit(VerdictReached(result.id, result.verdict, result.explanation))
         return result
@@ -333,6 +340,20 @@ class Phases:
                 emit=self.emit,
                 pool=self.pool,
             ).run()
+
+
+def judged_ends(phase: PhasePlan) -> frozenset[ApplyOutcome]:
+    """Return the bad ends of `k0sctl apply` that `phase` has an expectation about.
+
+    Where one is there a refusal is its verdict. A failure is only where it is asked for: elsewhere
+    it says nothing about the configuration.
+    """
+    wanted = {
+        each.expectation.outcome
+        for each in phase.expectations
+        if isinstance(each.expectation, scenario.Apply)
+    }
+    return frozenset({ApplyOutcome.REFUSED, *wanted} if wanted else ())
 
 
 def _by_means(

@@ -35,6 +35,7 @@ from harness.engine.events import ScenarioResult
 from harness.engine.outcome import outcome_of
 from harness.engine.phases import Phases
 from harness.engine.phases import PreconditionsUnmetError
+from harness.engine.phases import judged_ends
 from harness.engine.preconditions import settled
 from harness.engine.recorded import BesideExecutor
 from harness.engine.recorded import RecordedClock
@@ -211,22 +212,22 @@ class _Phases(Phases):
     recorded: Mapping[str, PhaseResult] = field(default_factory=dict, init=False)
 
     def _change(
-        self, phase: PhasePlan, timing: Timing, *, may_refuse: bool
+        self, phase: PhasePlan, timing: Timing
     ) -> tuple[tuple[AppliedChange, ...], ApplyFailedError | None]:
         segment = self.segments[phase.name]
         clock = cast("RecordedClock", self.clock)
-        refusal = None
-        if segment.refusal is not None:
-            refusal = ApplyFailedError(segment.refusal, Path("k0sctl.log"))
-            if not (may_refuse and refusal.refused):
-                raise refusal
+        ended_badly = None
+        if segment.ended_badly is not None:
+            ended_badly = ApplyFailedError(segment.ended_badly, Path("k0sctl.log"))
+            if ended_badly.outcome not in judged_ends(phase):
+                raise ended_badly
         for at in segment.waited[:-1]:
             clock.advance(at)
             self._wait_for("a settled cluster", settled(self.plan, self.plan.start))
         clock.advance(segment.observed_from)
         timing.changes()
         known = self.recorded.get(phase.name)
-        return (known.changes if known is not None else ()), refusal
+        return (known.changes if known is not None else ()), ended_badly
 
 
 def _recorded(bundle: Bundle) -> ScenarioResult:

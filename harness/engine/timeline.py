@@ -19,14 +19,14 @@ class Segment:
     """What the timeline says of one phase, all times in seconds since the run began.
 
     `entered` is when the phase was, `waited` when each wait for preconditions began, `applied` when
-    the last `k0sctl apply` ended and `refusal` its reason, if it was one. `verdicts` go by the
+    the last `k0sctl apply` ended and `ended_badly` what it said, if it did. `verdicts` go by the
     expectations' ids.
     """
 
     entered: float
     waited: list[float] = field(default_factory=list)
     applied: float | None = None
-    refusal: str | None = None
+    ended_badly: str | None = None
     verdicts: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -74,6 +74,6 @@ def _note(segment: Segment, event: Mapping[str, Any], at: float) -> None:
         case {"event": "step-ended", "title": "k0sctl apply", "ok": ok}:
             segment.applied = at
             # The sentence says what was being done first, and then what happened.
-            segment.refusal = None if ok else str(event.get("text", "")).partition(": ")[2]
+            segment.ended_badly = None if ok else str(event.get("text", "")).partition(": ")[2]
         case {"event": "verdict-reached", "id": str(name), "verdict": str(verdict)}:
             segment.verdicts[name] = verdict

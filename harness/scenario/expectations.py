@@ -149,10 +149,11 @@ class Apply(_Expectation):
     hold: ClassVar[float] = 0.0
 
     outcome: Annotated[ApplyOutcome, Word(ApplyOutcome, "outcome")]
-    """`refused`: k0s or k0sctl must reject the configuration; `applied`: it must take it."""
+    """`refused`: k0s or k0sctl must reject the configuration; `failed`: k0sctl must give up on
+    carrying it out; `applied`: it must do so."""
 
     message_contains: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """Text that the refusal must contain."""
+    """Text that k0sctl's reason must contain; needed with `failed`."""
 
 
 Expectation = Annotated[

@@ -69,7 +69,7 @@ def broken_rules(data: Any, marks: SourceMap) -> Found:  # noqa: ANN401  # any Y
         for number, entry in enumerate(sequence(mapping(phase).get("expect"))):
             yield from _expectation(entry, (*path, "expect", number), machines)
     yield from broken_undo_rules(phases, marks)
-    yield from _refusal(scenario)
+    yield from _bad_ends(scenario)
 
 
 def _machines(cluster: dict[str, Any]) -> Machines | None:
@@ -189,7 +189,12 @@ def _expectation(entry: Any, path: Path, machines: Machines | None) -> Found:  #
     if apply.get("outcome") == ApplyOutcome.APPLIED and "message_contains" in apply:
         yield (
             (*path, "apply", "message_contains"),
-            "only a refusal has a message: write `outcome: refused`, or leave this out",
+            "only a bad end has a message: write `outcome: refused` or `failed`, or leave this out",
+        )
+    if apply.get("outcome") == ApplyOutcome.FAILED and "message_contains" not in apply:
+        yield (
+            (*path, "apply", "outcome"),
+            "many things make an apply fail: say in `message_contains` which one is expected",
         )
 
 
@@ -244,22 +249,35 @@ def _top_nodes(body: dict[str, Any], path: Path, machines: Machines | None) -> F
         seen.add(node)
 
 
-def _refusal(scenario: dict[str, Any]) -> Found:
-    """A refused first configuration leaves no cluster, so nothing else can be expected of it."""
-    phases = sequence(scenario.get("phases"))
-    entries = sequence(mapping(phases[0]).get("expect")) if phases else []
-    bodies = [mapping(mapping(entry).get("apply")) for entry in entries]
-    if not any(body.get("outcome") == ApplyOutcome.REFUSED for body in bodies):
+def _bad_ends(scenario: dict[str, Any]) -> Found:
+    """A first apply that ends badly leaves no cluster, so nothing else can be expected of it.
+
+    Later on a refused one leaves the cluster as it was, and a failed one nobody knows how.
+    """
+    phases = [sequence(mapping(phase).get("expect")) for phase in sequence(scenario.get("phases"))]
+    ends = [
+        [mapping(mapping(entry).get("apply")).get("outcome") for entry in entries]
+        for entries in phases
+    ]
+    for index, outcomes in enumerate(ends[1:], start=1):
+        if ApplyOutcome.FAILED in outcomes:
+            yield (
+                ("phases", index, "expect", outcomes.index(ApplyOutcome.FAILED)),
+                "only a first apply can be expected to fail: nobody knows what a later one leaves",
+            )
+    bad = [each for each in (ApplyOutcome.REFUSED, ApplyOutcome.FAILED) if ends and each in ends[0]]
+    if not bad:
         return
-    for number, entry in enumerate(entries):
+    end = bad[0]
+    for number, entry in enumerate(phases[0]):
         for kind in mapping(entry):
             if kind != "apply":
                 yield (
                     ("phases", 0, "expect", number),
-                    f"{quoted(kind)} cannot be expected here: a refused apply leaves no cluster",
+                    f"{quoted(kind)} cannot be expected here: a {end} apply leaves no cluster",
                 )
     for index in range(1, len(phases)):
         yield (
             ("phases", index),
-            "no phase can follow: the first one's apply is refused, so there is no cluster",
+            f"no phase can follow: the first one's apply is {end}, so there is no cluster",
         )

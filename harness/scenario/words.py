@@ -170,3 +170,5 @@ class ApplyOutcome(StrEnum):
 
     APPLIED = "applied"
     REFUSED = "refused"
+    FAILED = "failed"
+    """It was taken, and could not be carried out, as where a worker cannot join."""

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import pytest
+
 from harness.cluster.k0sctl import ApplyFailedError
 from harness.cluster.k0sctl import K0sctl
 from harness.cluster.k0sctl import phase_title
 from harness.cluster.k0sctl import reason_of
+from harness.scenario.words import ApplyOutcome
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "k0sctl"
 REFUSED = (RECORDINGS / "refused-unknown-field.log").read_text()
+FAILED = (RECORDINGS / "failed-connectivity-check.log").read_text()
 
 
 def test_a_refusal_is_quoted_in_one_line_without_k0sctls_wrapping():
@@ -31,13 +35,14 @@ def test_phases_are_heard_by_their_titles():
 
 def test_a_refused_configuration_is_told_from_an_apply_that_failed():
     log = Path("k0sctl.log")
-    assert ApplyFailedError(reason_of(REFUSED), log).refused
+    assert ApplyFailedError(reason_of(REFUSED), log).outcome is ApplyOutcome.REFUSED
+    assert ApplyFailedError(reason_of(FAILED), log).outcome is ApplyOutcome.FAILED
     # Seen on a full disk, 2026-11-23.
     full = (
         "failed on 2 hosts: - [ssh] 192.168.57.11:22: upload failed: dd: error writing "
         "'/var/lib/k0s/images/k0s-airgap-bundle': No space left on device"
     )
-    assert not ApplyFailedError(full, log).refused
+    assert ApplyFailedError(full, log).outcome is ApplyOutcome.FAILED
 
 
 class Writer:
@@ -82,3 +87,17 @@ def test_k0sctl_waits_as_it_does_for_everybody_unless_machines_are_slow(tmp_path
         )
         assert ("--no-wait" in writer.argv) is not waits
         assert ("--retry-interval" in writer.argv) is not waits
+
+
+@pytest.mark.parametrize(
+    ("pace", "may_fail", "wait"),
+    [(1.0, False, "600s"), (1.0, True, "120s"), (21.0, False, "2520s"), (21.0, True, "2520s")],
+)
+def test_an_apply_that_may_fail_gives_up_as_soon_as_k0sctl_does_by_itself(
+    tmp_path, pace, may_fail, wait
+):
+    writer = Writer("")
+    k0sctl_of(writer, tmp_path).apply(
+        kubeconfig=tmp_path / "kubeconfig", api="192.168.56.10:6443", pace=pace, may_fail=may_fail
+    )
+    assert writer.argv[writer.argv.index("--default-timeout") + 1] == wait

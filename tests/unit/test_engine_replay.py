@@ -19,6 +19,7 @@ import pytest
 from harness.artifacts.pins import load_pins
 from harness.check.model import Verdict
 from harness.cluster.k0sctl import ApplyFailedError
+from harness.cluster.k0sctl import reason_of
 from harness.engine.background import Stage
 from harness.engine.changes import Changes
 from harness.engine.events import PhaseEntered
@@ -471,8 +472,9 @@ class FakeCluster:
     def deployed(self):
         return self.applied[-1] if self.applied else None
 
-    def apply(self, deployment, *, on_phase):
+    def apply(self, deployment, *, may_fail, on_phase):
         on_phase("Connect to hosts")
+        self.may_fail = may_fail
         self._clock.at = next(self._ends)
         if self._error is not None:
             raise self._error
@@ -646,6 +648,41 @@ def test_a_failed_apply_is_no_refusal_even_where_one_is_expected(phases, tmp_pat
     made, _ = phases(of=refused, error=failed)
     with pytest.raises(ApplyFailedError, match="connection reset"):
         made.enter(refused.phases[0])
+
+
+@pytest.fixture
+def unjoined(tmp_path):
+    """How k0sctl gave up in tests/recordings/k0sctl, as its own error carries it."""
+    recorded = Path(__file__).parents[1] / "recordings/k0sctl/failed-connectivity-check.log"
+    return ApplyFailedError(reason_of(recorded.read_text()), tmp_path / "k0sctl.log")
+
+
+def test_a_failure_that_is_expected_is_met_after_k0sctls_own_patience(phases, unjoined):
+    failing = plan_of(load(SCENARIOS / "api-address-on-the-nat-interface.yaml"))
+    made, _ = phases(of=failing, error=unjoined)
+    result = made.enter(failing.phases[0])
+    (verdict,) = result.verdicts
+    assert verdict.verdict is Verdict.MET
+    assert verdict.observed_text.startswith("failed: failed on 2 hosts: ")
+    assert "connectivity check failed: context deadline exceeded" in verdict.observed_text
+    assert made.cluster.may_fail is True
+
+
+@pytest.mark.parametrize(
+    ("reason", "observed"),
+    [
+        ("not connected: connection reset", "failed: not connected"),
+        ("spec: validation failed: no hosts", "refused: spec"),
+    ],
+)
+def test_an_apply_that_fails_otherwise_is_not_the_expected_failure(
+    phases, tmp_path, reason, observed
+):
+    failing = plan_of(load(SCENARIOS / "api-address-on-the-nat-interface.yaml"))
+    made, _ = phases(of=failing, error=ApplyFailedError(reason, tmp_path / "k0sctl.log"))
+    (verdict,) = made.enter(failing.phases[0]).verdicts
+    assert verdict.verdict is Verdict.NOT_MET
+    assert verdict.observed_text.startswith(observed)
 
 
 def test_a_refusal_that_nothing_expects_ends_the_run(phases, plan, refusal):

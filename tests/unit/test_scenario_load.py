@@ -268,8 +268,17 @@ EXPECTATIONS = [
         "{apply: {outcome: applied, message_contains: x}}",
         [
             (
-                "s.yaml:7:50: only a refusal has a message: write `outcome: refused`, "
+                "s.yaml:7:50: only a bad end has a message: write `outcome: refused` or `failed`, "
                 "or leave this out"
+            )
+        ],
+    ),
+    (
+        "{apply: {outcome: failed}}",
+        [
+            (
+                "s.yaml:7:23: many things make an apply fail: say in `message_contains` "
+                "which one is expected"
             )
         ],
     ),
@@ -508,6 +517,31 @@ def test_nothing_can_be_expected_of_a_cluster_that_was_refused():
     assert mistakes_in(text) == [
         "s.yaml:8:5: `pods` cannot be expected here: a refused apply leaves no cluster",
         "s.yaml:9:3: no phase can follow: the first one's apply is refused, so there is no cluster",
+    ]
+
+
+def test_nothing_can_be_expected_of_a_cluster_whose_apply_failed():
+    text = (
+        f"{HEAD}phases:\n- name: p\n  expect:\n"
+        f"  - apply: {{outcome: failed, message_contains: x}}\n  - {PODS}\n"
+        f"- name: q\n  expect: [{PODS}]\n"
+    )
+    assert mistakes_in(text) == [
+        "s.yaml:8:5: `pods` cannot be expected here: a failed apply leaves no cluster",
+        "s.yaml:9:3: no phase can follow: the first one's apply is failed, so there is no cluster",
+    ]
+
+
+def test_a_later_apply_cannot_be_expected_to_fail():
+    text = (
+        f"{HEAD}phases:\n- name: p\n  expect: [{PODS}]\n"
+        "- name: q\n  expect: [{apply: {outcome: failed, message_contains: x}}]\n"
+    )
+    assert mistakes_in(text) == [
+        (
+            "s.yaml:8:12: only a first apply can be expected to fail: "
+            "nobody knows what a later one leaves"
+        ),
     ]
 
 
