@@ -64,12 +64,14 @@ class Stage:
 class _Round:
     """One round of new connections, and the konnectivity server's figures before it.
 
-    `unread` says what of the paths or of the connections could not be read.
+    `unread` says what of the paths or of the connections could not be read, `backed` whether the
+    Service had an endpoint to lead to.
     """
 
     made: tuple[Dials, ...]
     unread: tuple[str, ...]
     before: TunnelServer | None
+    backed: bool
 
 
 class Connections:
@@ -120,6 +122,10 @@ class Connections:
         made = self._rounds.latest.made if self._rounds.latest is not None else ()
         return any(each.connected for each in made) and not all(each.all_connected for each in made)
 
+    def backed(self) -> bool:
+        """Whether the last round says something of the way: without an endpoint none leads on."""
+        return self._rounds.latest is not None and self._rounds.latest.backed
+
     def _judge(self, ended: _Round, after: TunnelServer | None) -> Judgement:
         unread = ended.unread
         if self._stage.konnectivity and (ended.before is None or after is None):
@@ -139,6 +145,7 @@ class Connections:
             tuple(each.value for each in found if each.value is not None),
             tuple(unread),
             _counting(facts.tunnel) if self._stage.konnectivity else None,
+            backed=facts.endpoints is None or bool(facts.endpoints),
         )
 
     def _tunnel(self) -> TunnelServer | None:

@@ -209,7 +209,8 @@ class PhaseWatch:
             found, whole=expectation.whole, partial=self._connections.partial()
         )
         early = self._now() <= window.opened + window.within
-        if expectation.whole and early and judgement.verdict is not Verdict.MET:
+        again = expectation.whole or not self._connections.backed()
+        if again and early and judgement.verdict is not Verdict.MET:
             return replace(judgement, verdict=None)
         return judgement
 

@@ -271,6 +271,34 @@ def test_everything_that_was_looked_at_is_recorded(watched):
     assert any(each.probe.startswith("dial:") for each in found.recorded)
 
 
+def test_a_round_without_an_endpoint_says_nothing_of_the_way_and_another_is_made(recording):
+    """Run 20261125-225903-7090: four rounds were refused before metrics-server was Ready."""
+    planned = plan_of(load(SCENARIOS / "calico-on-the-nat-interface.yaml")).phases[0]
+    expected = [each for each in planned.expectations if each.id == "reachability"]
+    readings = recording("calico-on-nat/rounds")
+    opened = readings[0].elapsed
+    clock = RecordedClock(opened)
+    recorded = []
+    (found,) = (
+        PhaseWatch(
+            Stage("controller0", WORKERS, konnectivity=True, opened=opened, endpoint_ready=opened),
+            expected,
+            prober=RecordedProber(clock, readings),
+            clock=clock,
+            started=0.0,
+            record=recorded.extend,
+            emit=[].append,
+            pool=lambda: BesideExecutor(clock),
+        )
+        .run()
+        .results
+    )
+    assert found.verdict is Verdict.MET
+    assert "0 of 3 connections from worker0 to 10.244.235.132:10250 opened" in found.explanation
+    refused = [each for each in recorded if "refused" in each.stdout and "dial:" in each.probe]
+    assert len({round(each.elapsed) for each in refused}) >= 3
+
+
 def test_what_has_its_verdict_is_not_looked_at_any_more(watched):
     found = watched("broken")
     stream = [taken for taken in found.prober.rounds if len(taken) <= 3]
