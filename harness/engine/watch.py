@@ -220,7 +220,8 @@ class PhaseWatch:
         whole_since = self._connections.whole_since
         if whole_since is not None:
             held = hold.judge(
-                watched.samples,
+                # A look that ended as the round began was before it.
+                [each for each in watched.samples if each.at > whole_since],
                 replace(window, earliest=max(window.earliest, whole_since)),
                 now,
             )

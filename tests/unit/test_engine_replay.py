@@ -271,6 +271,29 @@ def test_everything_that_was_looked_at_is_recorded(watched):
     assert any(each.probe.startswith("dial:") for each in found.recorded)
 
 
+def test_a_state_holds_from_the_first_look_after_the_round_that_found_the_way_whole(recording):
+    """Run 20261125-225903-7090: that round began as a look ended, 39 s after the phase."""
+    planned = plan_of(load(SCENARIOS / "calico-on-the-nat-interface.yaml")).phases[1]
+    opened = 153.7
+    clock = RecordedClock(opened)
+    (found,) = (
+        PhaseWatch(
+            Stage("controller0", WORKERS, konnectivity=True, opened=opened, endpoint_ready=112.5),
+            [each for each in planned.expectations if each.id == "apiservice"],
+            prober=RecordedProber(clock, recording("calico-on-nat/whole-later")),
+            clock=clock,
+            started=0.0,
+            record=[].extend,
+            emit=[].append,
+            pool=lambda: BesideExecutor(clock),
+        )
+        .run()
+        .results
+    )
+    assert found.verdict is Verdict.MET
+    assert found.explanation.startswith("reached after 42s and held for 45s (17 looks); 20 of 20")
+
+
 def test_a_round_without_an_endpoint_says_nothing_of_the_way_and_another_is_made(recording):
     """Run 20261125-225903-7090: four rounds were refused before metrics-server was Ready."""
     planned = plan_of(load(SCENARIOS / "calico-on-the-nat-interface.yaml")).phases[0]
