@@ -8,9 +8,11 @@ asks for more than was recorded.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from concurrent.futures import Future
 from datetime import UTC
@@ -101,7 +103,7 @@ class RecordedProber(Prober):
     def take(self, probes: Iterable[Probe[Any]]) -> tuple[Reading, ...]:
         """Return one reading a probe, in their order."""
         began = self._now.monotonic()
-        found = tuple(self._found(each, began) for each in probes)
+        found = self._together(tuple(probes), began)
         for each in found:
             # What is older than the look was taken by another, and costs this one no time.
             if each.elapsed >= began - SAME_LOOK_SECONDS:
@@ -112,16 +114,39 @@ class RecordedProber(Prober):
         """Return one reading of `probe`."""
         return self.take([probe])[0]
 
-    def _found(self, probe: Probe[Any], now: float) -> Reading:
-        asked = [
+    def _together(self, probes: Sequence[Probe[Any]], began: float) -> tuple[Reading, ...]:
+        """Return the readings of the look that `began`.
+
+        On a busy host some of a look's readings were begun seconds after its first ones: they are
+        taken for its own until one of those was read again.
+        """
+        answers = [self._answers(each) for each in probes]
+        near = [_nearest(each, began) for each in answers]
+        until = min(
+            (_next(each, at) for each, at in zip(answers, near, strict=True) if at is not None),
+            default=began,
+        )
+        until = min(until, began + LONGEST_GAP_SECONDS)
+        return tuple(
+            at or self._found(probe, each, began, until)
+            for probe, each, at in zip(probes, answers, near, strict=True)
+        )
+
+    def _answers(self, probe: Probe[Any]) -> Sequence[Reading]:
+        return [
             each
             for each in self._asked.get(_key(probe.name, probe), ())
             if self._since <= each.elapsed < self._until
         ]
-        near = min(asked, key=lambda each: abs(each.elapsed - now), default=None)
-        if near is not None and abs(near.elapsed - now) <= SAME_LOOK_SECONDS:
-            return near
-        before = [each for each in asked if each.elapsed <= now]
+
+    def _found(
+        self, probe: Probe[Any], answers: Sequence[Reading], now: float, until: float
+    ) -> Reading:
+        """Return the first answer after `now` and before `until`, else the last one before it."""
+        late = next((each for each in answers if now < each.elapsed < until), None)
+        if late is not None:
+            return late
+        before = [each for each in answers if each.elapsed <= now]
         if before and now - before[-1].elapsed <= LONGEST_GAP_SECONDS:
             return before[-1]
         return Reading(
@@ -134,6 +159,16 @@ class RecordedProber(Prober):
             returncode=None,
             error=f"the recording has no look at {probe.name} on {probe.where} at {now:.0f}s",
         )
+
+
+def _nearest(answers: Sequence[Reading], now: float) -> Reading | None:
+    near = min(answers, key=lambda each: abs(each.elapsed - now), default=None)
+    return near if near is not None and abs(near.elapsed - now) <= SAME_LOOK_SECONDS else None
+
+
+def _next(answers: Sequence[Reading], at: Reading) -> float:
+    """Return when the look after `at` was taken; never, where it was the last."""
+    return min((each.elapsed for each in answers if each.elapsed > at.elapsed), default=math.inf)
 
 
 class BesideExecutor(Executor):

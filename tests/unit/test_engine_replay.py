@@ -20,6 +20,7 @@ from harness.artifacts.pins import load_pins
 from harness.check.model import Verdict
 from harness.cluster.k0sctl import ApplyFailedError
 from harness.cluster.k0sctl import reason_of
+from harness.diagnose import ladder
 from harness.engine.background import Stage
 from harness.engine.changes import Changes
 from harness.engine.events import PhaseEntered
@@ -93,11 +94,14 @@ class ReplayProber(RecordedProber):
         self.rounds.append([each.argv for each in found])
         return found
 
-    def _found(self, probe, now):
+    def _together(self, probes, began):
+        return tuple(self._current(probe, began) for probe in probes)
+
+    def _current(self, probe, now):
         asked = self._asked.get(_key(probe.name, probe))
         if asked is None:
             assert probe.name.partition(":")[0] in NOT_RECORDED, f"{probe.name} was not recorded"
-            return super()._found(probe, now)
+            return super()._together((probe,), now)[0]
         current = next((each for each in reversed(asked) if each.elapsed <= now), asked[0])
         return self._change(replace(current, elapsed=now))
 
@@ -292,6 +296,26 @@ def test_a_state_holds_from_the_first_look_after_the_round_that_found_the_way_wh
     )
     assert found.verdict is Verdict.MET
     assert found.explanation.startswith("reached after 42s and held for 45s (17 looks); 20 of 20")
+
+
+def test_a_busy_hosts_late_looks_belong_to_the_look_they_were_taken_with(recording):
+    """Run 20261125-224047-2062: beside two other labs the last two of four began 1.5 s late."""
+    readings = recording("busy-host/late-looks")
+    clock = RecordedClock(265.11)
+    found = RecordedProber(clock, readings).take(ladder.way_probes("controller0"))
+    assert [(each.probe, each.elapsed) for each in found] == [
+        ("service", 266.031),
+        ("endpoints", 266.628),
+        ("apiserver_flags", 266.469),
+        ("tunnel", 266.627),
+    ]
+    assert clock.at == pytest.approx(266.81, abs=0.01)
+
+
+def test_a_look_that_was_not_taken_gets_nothing_from_the_next_one(recording):
+    prober = RecordedProber(RecordedClock(283.0), recording("busy-host/late-looks"))
+    found = prober.take(ladder.way_probes("controller0"))
+    assert all(each.failed for each in found)
 
 
 def test_a_round_without_an_endpoint_says_nothing_of_the_way_and_another_is_made(recording):
