@@ -1,4 +1,4 @@
-"""Whether this host can carry a run now, and waiting for other labs where only memory is short."""
+"""Whether this host can carry a run now, and waiting for other labs where they take the room."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def make_room(
 ) -> host.ProviderChoice:
     """Return the provider and why it is that one, once this host can carry the plan.
 
-    While nothing but memory is short and other labs are alive, it waits for them and tells for
-    whom. Raises `HostLacksError` with every problem where waiting would not help, or did not.
+    While nothing is short but what other labs give back (memory, inotify instances) and some are
+    alive, it waits for them and tells for whom. Raises `HostLacksError` with every problem where
+    waiting would not help, or did not.
     """
     needs = host.LabNeeds(
         workers=len(plan.workers),
@@ -50,7 +51,7 @@ def make_room(
             tell(f"{found[0].happened}: waits for {', '.join(others)}")
             try:
                 history = wait_until(
-                    "memory that other labs use",
+                    "what other labs use of this host",
                     look,
                     lambda seen: not seen[1] or not _live_labs(settings, runner, clock),
                     bound=ROOM_SECONDS,

@@ -216,7 +216,7 @@ def _engine_problems(facts: HostFacts, needs: LabNeeds) -> list[Problem]:
 
 
 def _room_problems(facts: HostFacts, provider: ProviderName, needs: LabNeeds) -> list[Problem]:
-    """Return where memory or disk are short; an amount that could not be read refuses nothing."""
+    """Return where memory, disk or inotify are short; what could not be read refuses nothing."""
     found = []
     on_docker = provider is ProviderName.DOCKER
     libvirt = facts.libvirt
@@ -230,6 +230,16 @@ def _room_problems(facts: HostFacts, provider: ProviderName, needs: LabNeeds) ->
                 f"{available} MiB of memory are available{where}, this lab needs {memory}",
                 "end what uses it (k0s-harness labs shows other labs), or take fewer workers",
                 passes=not remote,
+            )
+        )
+    if on_docker and facts.free_inotify is not None and facts.free_inotify < needs.inotify:
+        found.append(
+            Problem(
+                f"{facts.free_inotify} inotify instances are left to root, this lab needs "
+                f"{needs.inotify}",
+                "end what uses them (k0s-harness labs shows other labs), or allow more: "
+                "sysctl -w fs.inotify.max_user_instances=1024",
+                passes=True,
             )
         )
     places = {"cache": CACHE_MIB, "state": SMALL_MIB, "runs": SMALL_MIB}

@@ -20,6 +20,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.lab import host_inotify
 from harness.lab import host_vm_facts as vms
 from harness.lab.host_raw import ANSWER_SECONDS
 from harness.lab.host_raw import ARCHIVE_COMMAND
@@ -58,6 +59,7 @@ class HostFacts:
     in a container; `sudo` is `root`, `passwordless`, `password` or `none`. `archive_lacks` are
     those packages that the system's archive is known not to have. `plugin` is the version of
     vagrant-libvirt, empty where there is none; `host_only` are the networks that VirtualBox allows.
+    `free_inotify` is how many inotify instances root may still have, None where that is not known.
     """
 
     system: str
@@ -88,6 +90,7 @@ class HostFacts:
     engine: Engine
     docker_host: str
     archive_lacks: tuple[str, ...]
+    free_inotify: int | None
 
     @property
     def emulated(self) -> bool:
@@ -164,6 +167,7 @@ def read_host(
         pool=settings.pool,
         driver=settings.driver or "",
         box_url=settings.box_url or "",
+        root_inotify=host_inotify.held_by_root(),
     )
 
 
@@ -245,7 +249,15 @@ def facts_from(raw: RawHost) -> HostFacts:
                 for name in absent_packages(answer.stdout, command[2:])
             )
         ),
+        free_inotify=_free_inotify(raw),
     )
+
+
+def _free_inotify(raw: RawHost) -> int | None:
+    limit = (raw.files.get(host_inotify.LIMIT_FILE) or "").strip()
+    if raw.root_inotify is None or not limit.isdigit():
+        return None
+    return max(int(limit) - raw.root_inotify, 0)
 
 
 def _libvirt(raw: RawHost) -> Libvirt:

@@ -19,6 +19,11 @@ VM_MEMORY_MIB = 512
 IMAGE_MIB = 1024
 CONTROLLER_MIB = 1024
 WORKER_MIB = 2048
+# inotify instances of root, measured on a running lab: 18 on a controller (12 of k0s, 6 of systemd
+# and dbus), 15 on a worker (5 of the kubelet, 4 of k0s, containerd and kube-proxy, 6 of systemd and
+# dbus). Calico and the pods of a scenario may have some more.
+CONTROLLER_INOTIFY = 24
+WORKER_INOTIFY = 20
 # The cache holds binary, bundle, k0sctl and kubectl once; keys, logs and evidence are a few MiB.
 CACHE_MIB = 1024
 SMALL_MIB = 64
@@ -46,6 +51,11 @@ class LabNeeds:
     def machines_mib(self) -> int:
         """Return the disk that image and machines take, in MiB."""
         return IMAGE_MIB + self.controllers * CONTROLLER_MIB + self.workers * WORKER_MIB
+
+    @property
+    def inotify(self) -> int:
+        """Return how many inotify instances of root machines take that are containers."""
+        return self.controllers * CONTROLLER_INOTIFY + self.workers * WORKER_INOTIFY
 
 
 @dataclass(frozen=True)

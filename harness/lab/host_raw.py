@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.lab import host_inotify
 from harness.lab import host_vm_facts as vms
 from harness.lab.host_texts import Answer
 from harness.settings import ProviderName
@@ -73,6 +74,7 @@ FILES = (
     "/proc/self/status",
     "/proc/1/comm",
     "/sys/fs/cgroup/cgroup.controllers",
+    host_inotify.LIMIT_FILE,
     *vms.FILES,
 )
 # A healthy engine answers in 0.1 s, `vagrant --version` in 0.5 s; a hung one must not hang doctor.
@@ -112,7 +114,8 @@ class RawHost:
     plugin for libvirt: its gem's description, whose name has the version), `answers` a command line
     to what it said, `free_mib` a place (`docker`, `state`, `cache`, `runs`, `boxes`, `pool`) to the
     free MiB of its file system. `kvm` is whether /dev/kvm opens, `kvm_there` whether there is one.
-    `libvirt_uri`, `pool`, `driver` and `box_url` are the user's settings.
+    `libvirt_uri`, `pool`, `driver` and `box_url` are the user's settings. `root_inotify` is how
+    many inotify instances root's processes hold, None where this user cannot see it.
     """
 
     system: str
@@ -133,6 +136,7 @@ class RawHost:
     pool: str = "default"
     driver: str = ""
     box_url: str = ""
+    root_inotify: int | None = None
 
     @classmethod
     def from_json(cls, text: str) -> RawHost:

@@ -100,6 +100,11 @@ def describe(report: HostReport) -> list[str]:
             if program in facts.programs
         ),
         ("memory", f"{facts.available_mib} MiB available of {facts.memory_mib} MiB"),
+        *(
+            [("inotify", f"{facts.free_inotify} instances left to root")]
+            if facts.free_inotify is not None
+            else []
+        ),
         (
             "disk",
             ", ".join(f"{name} {free} MiB" for name, free in facts.free_mib.items()) + " free",

@@ -95,6 +95,18 @@ def test_too_little_memory_is_refused_with_both_amounts():
     assert problems(replace(DEBIAN_12, available_mib=6656), DOCKER, LAB) == ()
 
 
+def test_inotify_instances_that_other_labs_hold_are_waited_for_where_machines_are_containers():
+    """2026-11-25: kube-proxy of a fourth lab ended with `too many open files`; 128 were in use."""
+    short = replace(DEBIAN_12, free_inotify=63)
+    problem = only_problem(short)
+    assert problem.happened == "63 inotify instances are left to root, this lab needs 64"
+    assert "sysctl -w fs.inotify.max_user_instances=1024" in problem.remedy
+    assert problem.passes
+    assert problems(replace(DEBIAN_12, free_inotify=64), DOCKER, LAB) == ()
+    kernels = problems(short, ProviderName.LIBVIRT, LAB)
+    assert not any("inotify" in each.happened for each in kernels)
+
+
 def test_memory_that_could_not_be_read_refuses_nothing():
     assert problems(replace(DEBIAN_12, available_mib=0), DOCKER, LAB) == ()
 

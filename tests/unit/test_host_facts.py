@@ -4,13 +4,16 @@ In the recordings the names of package mirrors and registries are replaced or le
 what the programs printed.
 """
 
+import ctypes
 import json
+import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.lab import host_inotify
 from harness.lab.host_facts import facts_from
 from harness.lab.host_facts import read_host
 from harness.lab.host_raw import ARCHIVE_COMMAND
@@ -113,6 +116,25 @@ def test_capabilities_are_named_that_this_host_cannot_give():
     assert everything != status
     files = {**raw().files, "/proc/self/status": everything}
     assert facts_from(replace(raw(), files=files)).missing_capabilities == ()
+
+
+def test_inotify_instances_are_counted_by_the_kernels_limit_where_root_looks():
+    files = {**raw().files, host_inotify.LIMIT_FILE: "128\n"}
+    assert facts_from(replace(raw(), files=files, root_inotify=56)).free_inotify == 72
+    assert facts_from(replace(raw(), files=files, root_inotify=130)).free_inotify == 0
+    assert facts_from(replace(raw(), files=files, root_inotify=None)).free_inotify is None
+    assert facts_from(replace(raw(), root_inotify=56)).free_inotify is None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root sees what root's processes hold")
+def test_an_inotify_instance_of_roots_is_seen_while_it_is_there(tmp_path):
+    # /proc with this process alone in it: others come and go.
+    (tmp_path / str(os.getpid())).symlink_to(f"/proc/{os.getpid()}")
+    before = host_inotify.held_by_root(tmp_path)
+    instance = ctypes.CDLL(None).inotify_init()
+    with_it = host_inotify.held_by_root(tmp_path)
+    os.close(instance)
+    assert with_it == before + 1
 
 
 def test_the_engines_word_on_cgroups_beats_what_this_process_sees():
