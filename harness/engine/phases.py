@@ -26,7 +26,6 @@ from harness.engine.events import PhaseResult
 from harness.engine.events import Precondition
 from harness.engine.events import VerdictReached
 from harness.engine.preconditions import presumed_by
-from harness.engine.preconditions import settled
 from harness.engine.steps import Steps
 from harness.engine.timing import Timing
 from harness.engine.watch import PhaseWatch
@@ -175,7 +174,7 @@ class Phases:
             if self.cluster.deployed is None:
                 # Made to a cluster that has settled, or nobody could say what a change changed.
                 self._deploy(self.plan.start)
-                self._wait_for("a settled cluster", settled(self.plan, self.plan.start))
+                self._wait_for("a settled cluster", preconditions.comparable(self.plan))
                 timing.cold_start()
             self.changes.remember(phase.name)
         cold = self.cluster.deployed is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 from ipaddress import ip_address
 from typing import Any
+from typing import TypeVar
 
 from harness.check import expectations
 from harness.diagnose.facts import Facts
@@ -28,6 +30,8 @@ from harness.scenario.reserved import ConfigLeaf
 from harness.scenario.words import ApiserviceReason
 from harness.scenario.words import Cause
 from harness.scenario.words import Component
+
+T = TypeVar("T")
 
 # Reasons of a condition, and causes, that say that metrics-server itself is not Ready, or need not
 # be: where the nodes' network is wrong it depends on the node that it came to.
@@ -57,7 +61,8 @@ class Presumed:
     `nodes` are the names of all Nodes, `nodes_ready` whether all must be Ready, `network` where
     their addresses must be, None where the phase puts them elsewhere. `config` is every value the
     scenario gives k0s: k0s drops some unknown keys silently (types with an UnmarshalJSON of their
-    own, such as spec.network and spec.api), so each is read back.
+    own, such as spec.network and spec.api), so each is read back. `plugins` is whether the pods
+    that write rules and routes on the machines must have done so.
     """
 
     controller: str
@@ -68,6 +73,7 @@ class Presumed:
     nodes_ready: bool = True
     agent_port: int = controlplane.AGENT_PORT
     config: tuple[ConfigLeaf, ...] = ()
+    plugins: bool = False
 
 
 def presumed_by(plan: Plan, phase: PhasePlan) -> Presumed:
@@ -98,6 +104,15 @@ def settled(plan: Plan, deployment: Deployment) -> Presumed:
     )
 
 
+def comparable(plan: Plan) -> Presumed:
+    """Return what holds of a cluster of which a footprint says what the first change changed.
+
+    calico-node is Ready once its first rules are written, which on a busy host was minutes after
+    the nodes were, and they would have been taken for the change's (20261125-230413-50bd).
+    """
+    return replace(settled(plan, plan.start), plugins=True)
+
+
 def _denies_backend(expectation: scenario.Expectation) -> bool:
     match expectation:
         case scenario.Pods(selector=workloads.METRICS_SERVER, ready=0):
@@ -126,7 +141,11 @@ def probes(presumed: Presumed) -> Sequence[Probe[Any]]:
         controlplane.flags_probe(presumed.controller),
         controlplane.sockets_probe(presumed.controller),
     )
-    return (*always, controlplane.config_probe(presumed.controller)) if presumed.config else always
+    return (
+        *always,
+        *([controlplane.config_probe(presumed.controller)] if presumed.config else ()),
+        *([workloads.plugins_probe()] if presumed.plugins else ()),
+    )
 
 
 def endpoint_is_ready(readings: Iterable[Reading]) -> bool | None:
@@ -148,6 +167,8 @@ def judge(presumed: Presumed, readings: Iterable[Reading]) -> tuple[Precondition
         found.append(_metrics_server(facts))
     if presumed.config:
         found.append(_config(presumed, taken))
+    if presumed.plugins:
+        found.append(_plugins(taken))
     return tuple(found)
 
 
@@ -196,19 +217,34 @@ def _metrics_server(facts: Facts) -> Precondition:
     return Precondition(name, holds, f"{states or 'no pod'}, {len(facts.endpoints)} endpoints")
 
 
+def _plugins(readings: Iterable[Reading]) -> Precondition:
+    name = "kube-proxy and the network provider are Ready"
+    sets, problem = _seen(readings, workloads.PLUGINS, workloads.parse_plugins)
+    if sets is None:
+        return Precondition(name, None, problem)
+    text = ", ".join(f"{each.name} {each.ready} of {each.desired}" for each in sets)
+    return Precondition(name, all(each.ready >= each.desired for each in sets), text or "none")
+
+
 def _config(presumed: Presumed, readings: Iterable[Reading]) -> Precondition:
     name = "k0s has the given configuration"
-    config = None
-    problem = "not looked at"
-    for reading in readings:
-        if reading.probe == controlplane.CONFIG:
-            observation = observe(controlplane.parse_config, reading)
-            config, problem = observation.value, observation.problem or ""
+    config, problem = _seen(readings, controlplane.CONFIG, controlplane.parse_config)
     if config is None:
         return Precondition(name, None, problem)
     dropped = [leaf.dotted for leaf in presumed.config if not _arrived(config, leaf)]
     text = f"k0s dropped {', '.join(dropped)}" if dropped else f"{len(presumed.config)} values"
     return Precondition(name, not dropped, text)
+
+
+def _seen(
+    readings: Iterable[Reading], probe: str, parse: Callable[[Reading], T]
+) -> tuple[T | None, str]:
+    """Return what a probe read, or None and why there is nothing."""
+    for reading in readings:
+        if reading.probe == probe:
+            observation = observe(parse, reading)
+            return observation.value, observation.problem or ""
+    return None, "not looked at"
 
 
 def _arrived(config: Mapping[str, Any], leaf: ConfigLeaf) -> bool:

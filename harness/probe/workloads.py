@@ -14,6 +14,9 @@ from harness.probe.core import require_json
 from harness.probe.metrics_data import seconds_of
 
 METRICS_SERVER = "k8s-app=metrics-server"
+# Name of the probe of what makes rules and routes on the machines; and the DaemonSets that do.
+PLUGINS = "plugins"
+_PLUGINS = frozenset({"kube-proxy", "kube-router", "calico-node"})
 # Written by calico-node: the address and prefix it found by its ipAutodetectionMethod.
 CALICO_ADDRESS = "projectcalico.org/IPv4Address"
 
@@ -79,6 +82,15 @@ class Node:
     ready_since: float = 0.0
 
 
+@dataclass(frozen=True)
+class DaemonSet:
+    """A DaemonSet: how many pods it is to have, and how many of them are Ready."""
+
+    name: str
+    desired: int
+    ready: int
+
+
 def pods_probe(
     selector: str = METRICS_SERVER, namespace: str = "kube-system"
 ) -> Probe[tuple[Pod, ...]]:
@@ -127,6 +139,24 @@ def parse_endpoints(reading: Reading) -> tuple[Endpoint, ...]:
                     for address in endpoint["addresses"]
                 ]
     return tuple(ready)
+
+
+def plugins_probe() -> Probe[tuple[DaemonSet, ...]]:
+    """Return the probe of the DaemonSets that make rules and routes on the machines."""
+    return raw_probe(PLUGINS, "/apis/apps/v1/namespaces/kube-system/daemonsets", parse_plugins)
+
+
+def parse_plugins(reading: Reading) -> tuple[DaemonSet, ...]:
+    """Return those of k0s's network providers and kube-proxy that are there, in the API's order."""
+    return tuple(
+        DaemonSet(
+            name=item["metadata"]["name"],
+            desired=item["status"].get("desiredNumberScheduled", 0),
+            ready=item["status"].get("numberReady", 0),
+        )
+        for item in require_json(reading)["items"]
+        if item["metadata"]["name"] in _PLUGINS
+    )
 
 
 def nodes_probe() -> Probe[tuple[Node, ...]]:

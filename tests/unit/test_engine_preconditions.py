@@ -7,6 +7,7 @@ import pytest
 
 from harness.artifacts.pins import load_pins
 from harness.engine.preconditions import Presumed
+from harness.engine.preconditions import comparable
 from harness.engine.preconditions import endpoint_is_ready
 from harness.engine.preconditions import judge
 from harness.engine.preconditions import presumed_by
@@ -24,6 +25,7 @@ OFF = "konnectivity is off"
 ON = "konnectivity is on"
 METRICS_SERVER = "metrics-server is Ready"
 CONFIGURED = "k0s has the given configuration"
+PLUGINS = "kube-proxy and the network provider are Ready"
 
 WITHOUT = Presumed(
     controller="controller0",
@@ -305,6 +307,27 @@ def test_a_settled_cluster_has_what_it_deploys_whatever_its_phases_expect():
         konnectivity=True,
         metrics_server=True,
     )
+
+
+def test_nothing_is_compared_before_the_networks_pods_have_written_their_rules(recording):
+    """metrics-server was Ready in each of these looks, calico-node 11 s later."""
+    plan, _ = phases_of("{scale: {workload: deployment/metrics-server, replicas: 0}}")
+    presumed = comparable(plan)
+    assert replace(presumed, plugins=False) == settled(plan, plan.start)
+    assert [
+        (standing(presumed, [look])[PLUGINS], texts(presumed, [look])[PLUGINS])
+        for look in recording("plugins/settling")
+    ] == [
+        (False, "kube-proxy 2 of 2, kube-router 1 of 2"),
+        (True, "kube-proxy 2 of 2, kube-router 2 of 2"),
+        (False, "calico-node 0 of 2, kube-proxy 2 of 2"),
+        (True, "calico-node 2 of 2, kube-proxy 2 of 2"),
+    ]
+
+
+def test_pods_of_the_network_that_were_not_looked_at_are_not_taken_for_ready(readings):
+    plan, _ = phases_of("{scale: {workload: deployment/metrics-server, replicas: 0}}")
+    assert standing(comparable(plan), readings("repaired"))[PLUGINS] is None
 
 
 @pytest.mark.parametrize(
