@@ -179,10 +179,12 @@ class Phases:
             self.changes.remember(phase.name)
         cold = self.cluster.deployed is None
         ended_badly = self._deploy(phase.deployment, judged=judged_ends(phase))
-        if ended_badly is not None:
-            return (), ended_badly
+        # However it ended, k0sctl had that time and not the harness.
         if cold:
             timing.cold_start()
+        if ended_badly is not None:
+            timing.changes()
+            return (), ended_badly
         note(deployed, "k0sctl applied it")
         if acts:
             with self.steps.step("Change the cluster") as tell:

@@ -26,6 +26,7 @@ from harness.engine.changes import Changes
 from harness.engine.events import PhaseEntered
 from harness.engine.events import StepEnded
 from harness.engine.events import StepProgress
+from harness.engine.events import Sums
 from harness.engine.events import TransitionSeen
 from harness.engine.events import VerdictReached
 from harness.engine.phases import PRECONDITIONS_SECONDS
@@ -741,6 +742,7 @@ def test_a_failure_that_is_expected_is_met_after_k0sctls_own_patience(phases, un
     assert verdict.observed_text.startswith("failed: failed on 2 hosts: ")
     assert "connectivity check failed: context deadline exceeded" in verdict.observed_text
     assert made.cluster.may_fail is True
+    assert result.sums == Sums(cold_start=pytest.approx(APPLIED[0] - 130.0))
 
 
 @pytest.mark.parametrize(
