@@ -377,6 +377,6 @@ def test_a_picture_of_it_can_be_taken(opened: Page, report: Path, tmp_path: Path
     opened.open(report)
     # docs/images/report.png is made with REPORT_PICTURE=docs/images/report.png.
     picture = Path(os.environ.get("REPORT_PICTURE", tmp_path / "report.png"))
-    opened.screenshot(picture, height=1312)
+    opened.screenshot(picture, height=1660)
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 20_000
