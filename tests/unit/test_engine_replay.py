@@ -276,24 +276,40 @@ def test_everything_that_was_looked_at_is_recorded(watched):
     assert any(each.probe.startswith("dial:") for each in found.recorded)
 
 
-def test_a_state_holds_from_the_first_look_after_the_round_that_found_the_way_whole(recording):
-    """Run 20261125-225903-7090: that round began as a look ended, 39 s after the phase."""
-    planned = plan_of(load(SCENARIOS / "calico-on-the-nat-interface.yaml")).phases[1]
-    opened = 153.7
-    clock = RecordedClock(opened)
-    (found,) = (
-        PhaseWatch(
-            Stage("controller0", WORKERS, konnectivity=True, opened=opened, endpoint_ready=112.5),
-            [each for each in planned.expectations if each.id == "apiservice"],
-            prober=RecordedProber(clock, recording("calico-on-nat/whole-later")),
+@pytest.fixture
+def judged(recording):
+    """Watch one expectation of a phase of calico-on-the-nat-interface on recorded rounds."""
+    phases = plan_of(load(SCENARIOS / "calico-on-the-nat-interface.yaml")).phases
+
+    def run(phase, expectation, rounds, *, opened, endpoint_ready):
+        clock = RecordedClock(opened)
+        recorded = []
+        watch = PhaseWatch(
+            Stage(
+                "controller0",
+                WORKERS,
+                konnectivity=True,
+                opened=opened,
+                endpoint_ready=endpoint_ready,
+            ),
+            [each for each in phases[phase].expectations if each.id == expectation],
+            prober=RecordedProber(clock, recording(rounds)),
             clock=clock,
             started=0.0,
-            record=[].extend,
+            record=recorded.extend,
             emit=[].append,
             pool=lambda: BesideExecutor(clock),
         )
-        .run()
-        .results
+        (found,) = watch.run().results
+        return found, recorded
+
+    return run
+
+
+def test_a_state_holds_from_the_first_look_after_the_round_that_found_the_way_whole(judged):
+    """Run 20261125-225903-7090: that round began as a look ended, 39 s after the phase."""
+    found, _ = judged(
+        1, "apiservice", "calico-on-nat/whole-later", opened=153.7, endpoint_ready=112.5
     )
     assert found.verdict is Verdict.MET
     assert found.explanation.startswith("reached after 42s and held for 45s (17 looks); 20 of 20")
@@ -319,27 +335,10 @@ def test_a_look_that_was_not_taken_gets_nothing_from_the_next_one(recording):
     assert all(each.failed for each in found)
 
 
-def test_a_round_without_an_endpoint_says_nothing_of_the_way_and_another_is_made(recording):
+def test_a_round_without_an_endpoint_says_nothing_of_the_way_and_another_is_made(judged):
     """Run 20261125-225903-7090: four rounds were refused before metrics-server was Ready."""
-    planned = plan_of(load(SCENARIOS / "calico-on-the-nat-interface.yaml")).phases[0]
-    expected = [each for each in planned.expectations if each.id == "reachability"]
-    readings = recording("calico-on-nat/rounds")
-    opened = readings[0].elapsed
-    clock = RecordedClock(opened)
-    recorded = []
-    (found,) = (
-        PhaseWatch(
-            Stage("controller0", WORKERS, konnectivity=True, opened=opened, endpoint_ready=opened),
-            expected,
-            prober=RecordedProber(clock, readings),
-            clock=clock,
-            started=0.0,
-            record=recorded.extend,
-            emit=[].append,
-            pool=lambda: BesideExecutor(clock),
-        )
-        .run()
-        .results
+    found, recorded = judged(
+        0, "reachability", "calico-on-nat/rounds", opened=89.556, endpoint_ready=89.556
     )
     assert found.verdict is Verdict.MET
     assert "0 of 3 connections from worker0 to 10.244.235.132:10250 opened" in found.explanation
