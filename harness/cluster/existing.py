@@ -82,9 +82,9 @@ def read_hosts(path: Path, environ: Mapping[str, str]) -> tuple[ExistingHost, ..
     own_file = environ.get("SSH_KNOWN_HOSTS")
     known_hosts = ["-o", f"UserKnownHostsFile={own_file}"] if own_file else []
     ways = [_way(host, doing) for host in hosts]
-    shared = Counter(way["address"] for _, way in ways)
+    shared = Counter(str(way["address"]) for _, way in ways)
     found = [
-        _host(host, kind, way, known_hosts, alone=shared[way["address"]] == 1)
+        _host(host, kind, way, known_hosts, alone=shared[str(way["address"])] == 1)
         for host, (kind, way) in zip(hosts, ways, strict=True)
     ]
     return tuple(sorted(found, key=lambda each: not each.controls))
@@ -133,14 +133,14 @@ def _host(
     *,
     alone: bool,
 ) -> ExistingHost:
-    user = str(way.get("user") or ("root" if kind == "ssh" else ""))
+    destination = _destination(way, _USERS[kind])
     address = str(way["address"])
     return ExistingHost(
         # Machines behind one NAT, as Vagrant forwards them, differ by their ports alone.
         name=address if alone else f"{address}:{way.get('port') or 22}",
         role=str(host.get("role", "")),
-        ssh=(*_WAYS[kind](way, known_hosts), f"{user}@{address}" if user else address),
-        root=user == "root",
+        ssh=(*_WAYS[kind](way, known_hosts), destination),
+        root=destination.startswith("root@"),
         k0s=str(host.get("k0sInstallPath") or K0S),
         data_dir=str(host.get("dataDir") or DATA_DIR).rstrip("/"),
     )
@@ -154,8 +154,8 @@ def _ssh(settings: Mapping[str, Any], known_hosts: Sequence[str]) -> Sequence[st
     bastion = settings.get("bastion")
     if isinstance(bastion, dict) and bastion.get("address"):
         way = _ssh(bastion, known_hosts)
-        jump = ["ssh", *SETTINGS, *way, f"{bastion.get('user') or 'root'}@{bastion['address']}"]
-        # ssh puts its own words in for %h and %p, and makes one of every other two percent signs.
+        jump = ["ssh", *SETTINGS, *way, _destination(bastion, _USERS["ssh"])]
+        # Of the command ssh replaces %h and %p, and takes %% for a percent sign.
         command = shlex.join([word.replace("%", "%%") for word in jump])
         arguments += ["-o", f"ProxyCommand={command} -W '[%h]:%p'"]
     return arguments
@@ -180,4 +180,11 @@ def _port_and_key(settings: Mapping[str, Any]) -> Sequence[str]:
     return [*port, *(["-i", str(Path(str(key)).expanduser())] if key else [])]
 
 
+def _destination(settings: Mapping[str, Any], user: str) -> str:
+    user = str(settings.get("user") or user)
+    return f"{user}@{settings['address']}" if user else str(settings["address"])
+
+
 _WAYS = {"ssh": _ssh, "openSSH": _openssh}
+# Whom k0sctl takes where the file names no user; OpenSSH decides by itself.
+_USERS = {"ssh": "root", "openSSH": ""}

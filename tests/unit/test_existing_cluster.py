@@ -140,6 +140,11 @@ def test_a_file_that_leads_nowhere_is_said_in_a_sentence(tmp_path, text, says):
     assert says in caught.value.text()
 
 
+def test_an_address_that_is_none_ends_in_no_traceback(hosts):
+    (host,) = hosts("  - {role: controller, ssh: {address: [10.0.0.1]}}\n")
+    assert host.ssh == ("root@['10.0.0.1']",)
+
+
 def test_a_missing_file_is_said_in_a_sentence():
     with pytest.raises(UsageError, match="No such file"):
         read_hosts(Path("/nowhere/k0sctl.yaml"), {})
