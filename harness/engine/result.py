@@ -27,14 +27,19 @@ def artifact_used(artifact: Artifact) -> ArtifactUsed:
 
 
 def settings_used(settings: Settings) -> Mapping[str, SettingUsed]:
-    """Return the effective settings by name, each with where it came from."""
+    """Return the effective settings by name, as a user writes them, each with its origin."""
     return {
         field.name: SettingUsed(
-            str(getattr(settings, field.name)), settings.origin.get(field.name, "default")
+            _as_written(getattr(settings, field.name)), settings.origin.get(field.name, "default")
         )
         for field in dataclasses.fields(settings)
         if field.name != "origin" and getattr(settings, field.name) is not None
     }
+
+
+def _as_written(value: object) -> str:
+    # A switch is read from 1 and 0 alone, and the command that repeats a run is made of these.
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def versions_of(plan: Plan) -> Mapping[str, str]:

@@ -27,6 +27,7 @@ _TICKS = re.compile("`+")
 # The settings that decide what is run; the others say where it leaves what it saw.
 _DECIDING = (
     "provider",
+    "libvirt_uri",
     "driver",
     "pool",
     "seed",

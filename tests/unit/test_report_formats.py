@@ -31,6 +31,7 @@ from harness.engine.events import Precondition
 from harness.engine.events import ScenarioResult
 from harness.engine.events import SettingUsed
 from harness.engine.events import Transition
+from harness.engine.result import settings_used
 from harness.errors import InfrastructureError
 from harness.report import json_report
 from harness.report import junit
@@ -40,6 +41,7 @@ from harness.report.files import write_reports
 from harness.report.html import page
 from harness.report.terminal import Narrator
 from harness.scenario.words import Cause
+from harness.settings import Settings
 
 SCHEMA = Path(__file__).parents[2] / "schema/report.schema.json"
 GOLDEN = Path(__file__).parent / "golden/summary-konnectivity-off.md"
@@ -227,6 +229,13 @@ def test_the_command_to_repeat_has_what_the_user_chose():
     assert summary.repeat_command(result) == (
         "K0S_BINARY='/builds/my k0s' k0s-harness run konnectivity-off --provider=libvirt"
     )
+
+
+def test_a_switch_in_the_command_to_repeat_is_one_that_can_be_read():
+    chosen = Settings.from_environment({"HOME": "/home/ann", "SAME_NAT_ADDRESS": "1"})
+    repeat = summary.repeat_command(changed(settings=settings_used(chosen)))
+    variable, _command = repeat.split(" ", maxsplit=1)
+    assert Settings.from_environment({"HOME": "/home/ann", **dict([variable.split("=")])}) == chosen
 
 
 def test_the_cause_stands_before_everything_else_in_the_summary():
