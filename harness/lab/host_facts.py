@@ -7,11 +7,13 @@ recordings of real hosts.
 
 from __future__ import annotations
 
+import grp
 import os
 import platform
 import pwd
 import shlex
 import shutil
+import stat
 import sys
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -60,6 +62,7 @@ class HostFacts:
     those packages that the system's archive is known not to have. `plugin` is the version of
     vagrant-libvirt, empty where there is none; `host_only` are the networks that VirtualBox allows.
     `free_inotify` is how many inotify instances root may still have, None where that is not known.
+    `kvm_kept_from_qemu` is whether the user that libvirt's machines run as may not open /dev/kvm.
     """
 
     system: str
@@ -78,6 +81,7 @@ class HostFacts:
     free_mib: Mapping[str, int]
     cgroup: int
     kvm: Kvm
+    kvm_kept_from_qemu: bool
     driver: str
     box_url: str
     libvirt: Libvirt
@@ -163,6 +167,7 @@ def read_host(
         systemd=Path("/run/systemd/system").is_dir(),
         docker_host=environ.get("DOCKER_HOST", ""),
         kvm_there=kvm_there,
+        kvm_access=_access(Path(vms.KVM_DEVICE)),
         libvirt_uri=settings.libvirt_uri,
         pool=settings.pool,
         driver=settings.driver or "",
@@ -230,6 +235,10 @@ def facts_from(raw: RawHost) -> HostFacts:
             flags=flags,
             architecture=raw.architecture,
         ),
+        kvm_kept_from_qemu=raw.kvm_there
+        and libvirt.reachable
+        and not libvirt.host
+        and vms.keeps_qemu_out(raw.kvm_access),
         driver=raw.driver,
         box_url=raw.box_url,
         libvirt=libvirt,
@@ -327,6 +336,19 @@ def _opens(device: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _access(device: Path) -> str:
+    """Return mode and group of a device as `ls -l` shows them, nothing where there is none."""
+    try:
+        status = device.stat()
+    except OSError:
+        return ""
+    try:
+        group = grp.getgrgid(status.st_gid).gr_name
+    except KeyError:
+        group = str(status.st_gid)
+    return f"{stat.filemode(status.st_mode)} {group}"
 
 
 def _text(path: Path) -> str | None:

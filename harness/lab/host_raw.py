@@ -113,7 +113,8 @@ class RawHost:
     `files` maps a path to its text (None: not there), `programs` a name to its path (of Vagrant's
     plugin for libvirt: its gem's description, whose name has the version), `answers` a command line
     to what it said, `free_mib` a place (`docker`, `state`, `cache`, `runs`, `boxes`, `pool`) to the
-    free MiB of its file system. `kvm` is whether /dev/kvm opens, `kvm_there` whether there is one.
+    free MiB of its file system. `kvm` is whether /dev/kvm opens, `kvm_there` whether there is one,
+    `kvm_access` whom it lets in, such as `crw-rw---- kvm`.
     `libvirt_uri`, `pool`, `driver` and `box_url` are the user's settings. `root_inotify` is how
     many inotify instances root's processes hold, None where this user cannot see it.
     """
@@ -132,6 +133,7 @@ class RawHost:
     systemd: bool
     docker_host: str
     kvm_there: bool = False
+    kvm_access: str = ""
     libvirt_uri: str = "qemu:///system"
     pool: str = "default"
     driver: str = ""

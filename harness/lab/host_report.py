@@ -23,6 +23,7 @@ from harness.lab.host_facts import read_host
 from harness.lab.host_vm_facts import Kvm
 from harness.lab.host_vm_facts import Libvirt
 from harness.lab.host_vm_facts import uri_problem
+from harness.lab.host_vm_problems import slow_definitions
 from harness.process import Runner
 from harness.settings import Driver
 from harness.settings import Settings
@@ -155,6 +156,8 @@ def _vm_rows(facts: HostFacts) -> list[tuple[str, str]]:
     libvirt = facts.libvirt
     kvm = "usable" if facts.kvm is Kvm.USABLE else f"not usable: {facts.kvm.value}"
     rows = [("kvm", kvm if facts.driver != Driver.QEMU else f"{kvm}; K0S_HARNESS_DRIVER=qemu")]
+    if slow := slow_definitions(facts):
+        rows += [("", slow)]
     if "virsh" in facts.programs:
         rows += [("libvirt", _libvirt(facts))]
         if libvirt.reachable:

@@ -221,6 +221,16 @@ def kvm_from(
     return Kvm.USABLE if opens or libvirt.offers_kvm else Kvm.DENIED
 
 
+def keeps_qemu_out(access: str) -> bool:
+    """Return whether a device with this mode and group, such as `crw------- root`, is root's alone.
+
+    libvirt's machines run as a user of libvirt's own, who is in the group kvm.
+    """
+    mode, _, group = access.partition(" ")
+    everybody, its_group = mode[7:9] == "rw", mode[4:6] == "rw"
+    return bool(access) and not everybody and not (its_group and group != "root")
+
+
 def parse_cpu_flags(cpuinfo: str) -> frozenset[str]:
     """Return the first processor's flags in /proc/cpuinfo."""
     found = re.search(r"^flags\s*:(.*)$", cpuinfo, flags=re.MULTILINE)

@@ -47,7 +47,26 @@ def processors(facts: HostFacts) -> str:
     if not facts.emulated:
         return "hardware virtualisation (KVM)"
     why = "asked for" if facts.driver == Driver.QEMU else facts.kvm.value
-    return f"software emulation: {why}; expect about {EMULATED:.0f} times longer"
+    text = f"software emulation: {why}; expect about {EMULATED:.0f} times longer"
+    slow = slow_definitions(facts)
+    return f"{text}; {slow}" if slow else text
+
+
+def slow_definitions(facts: HostFacts) -> str:
+    """Return why machines are defined slowly here and the remedy, or nothing.
+
+    libvirt 9.0 takes what it knows of qemu for outdated where it can open /dev/kvm itself and the
+    user that qemu runs as cannot. It asks qemu anew, up to 32 s each time, and `vagrant up` defines
+    each machine two or three times: three machines were not up after 5 min, and in 92 s once that
+    user could.
+    """
+    if not facts.kvm_kept_from_qemu:
+        return ""
+    sudo = sudo_for(facts)
+    return (
+        f"libvirt's machines may not open {vms.KVM_DEVICE}, which makes libvirt take half a minute"
+        f" to define one: {sudo}chgrp kvm {vms.KVM_DEVICE} && {sudo}chmod 660 {vms.KVM_DEVICE}"
+    )
 
 
 def pool_steps(libvirt: Libvirt) -> tuple[tuple[str, ...], ...]:

@@ -211,6 +211,28 @@ def test_the_choice_says_plainly_that_machines_are_emulated_and_why():
     assert kvm.reason == "asked for by PROVIDER; hardware virtualisation (KVM)"
 
 
+# The first two are of the recorded host, before and after the remedy; the third is Fedora's.
+@pytest.mark.parametrize(
+    ("access", "slow"),
+    [
+        ("crw------- root", True),
+        ("crw-rw---- kvm", False),
+        ("crw-rw-rw- kvm", False),
+        ("crw-rw---- root", True),
+        ("", False),
+    ],
+)
+def test_a_kvm_that_libvirts_machines_may_not_open_is_said_with_its_remedy(access, slow):
+    facts = facts_from(replace(RAW, kvm_there=True, kvm_access=access))
+    said = "chgrp kvm /dev/kvm && chmod 660 /dev/kvm"
+    assert (said in choose_provider(facts, LIBVIRT).reason) is slow
+
+
+def test_the_libvirt_of_another_host_is_not_judged_by_this_hosts_kvm():
+    facts = facts_from(replace(remote(), kvm_there=True, kvm_access="crw------- root"))
+    assert "chmod" not in choose_provider(facts, LIBVIRT).reason
+
+
 def test_libvirt_is_taken_unasked_where_it_has_kvm_and_everything_else():
     ready = facts_from(with_flag("vmx"))
     assert choose_provider(ready, None).provider is LIBVIRT
