@@ -318,9 +318,8 @@ def missing_figures(facts: Facts) -> tuple[str, ...] | None:
         return None
     names = {node.name for node in facts.nodes}
     if facts.metrics is not None and facts.metrics.answered:
-        newest = max((each.at for each in facts.metrics.nodes), default=0.0)
-        now = max(newest, _here(facts))
-        fresh = {each.node for each in facts.metrics.nodes if now - each.at < STALE_SECONDS}
+        ages = _ages(facts, {each.node: each.at for each in facts.metrics.nodes})
+        fresh = {node for node, seconds in ages.items() if seconds < STALE_SECONDS}
         return tuple(sorted(names - fresh))
     if facts.top_nodes is not None and facts.top_nodes.nodes:
         return tuple(sorted(names - set(facts.top_nodes.nodes) | set(facts.top_nodes.unknown)))
@@ -329,12 +328,19 @@ def missing_figures(facts: Facts) -> tuple[str, ...] | None:
     return None
 
 
-def _here(facts: Facts) -> float:
-    """Return when the metrics were read, by the clock of metrics-server's machine."""
-    pod = metrics_pod(facts)
-    machine = facts.machine_of(pod.node) if pod is not None and pod.node else None
-    clock = facts.clock(machine) if machine is not None else None
-    return 0.0 if clock is None else facts.at + clock.ahead
+def _ages(facts: Facts, taken: Mapping[str, float]) -> Mapping[str, float]:
+    """Return how many seconds ago the figures were taken, which each kubelet says by its own clock.
+
+    Those of a node whose clock was not seen are old only if they are by every clock that was; where
+    none was, the newest figures are taken to be of now.
+    """
+    clocks = {node: facts.clock(facts.machine_of(node) or "") for node in taken}
+    ahead = {node: clock.ahead for node, clock in clocks.items() if clock is not None}
+    seen = facts.by_machine.get("clock", {}).values()
+    slowest = min((clock.ahead for clock in seen), default=0.0)
+    by_here = {node: at - ahead.get(node, slowest) for node, at in taken.items()}
+    now = facts.at if seen else max(by_here.values(), default=0.0)
+    return {node: now - at for node, at in by_here.items()}
 
 
 def seconds_ago(facts: Facts, probe: str, machine: str, at: float) -> float:

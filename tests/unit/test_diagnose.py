@@ -366,3 +366,23 @@ def test_one_kubelet_that_was_not_asked_makes_no_other_cause_of_all_that_fail(re
     found = diagnose(without)
     assert found.cause in {Cause.KUBELET_UNREACHABLE_FROM_PODS, Cause.UNKNOWN}
     assert found.confidence is Confidence.LOW
+
+
+def test_figures_of_a_node_whose_clock_is_ahead_make_no_others_old(recording):
+    readings = recording("diagnosis/clock-skew/1")
+    for unseen in (None, "worker0", "worker1"):
+        found = diagnose(each for each in readings if (each.probe, each.where) != ("clock", unseen))
+        (figures,) = [hop for hop in found.hops if hop.name == hops_way.DATA]
+        assert figures.state is HopState.HOLDS, unseen
+
+
+def test_figures_that_are_old_by_their_own_nodes_clock_are_missing(recording):
+    readings = recording("diagnosis/clock-skew/1")
+    later = [
+        replace(each, stdout=each.stdout.replace("T02:", "T00:"))
+        if each.probe == "metrics"
+        else each
+        for each in readings
+    ]
+    (figures,) = [hop for hop in diagnose(later).hops if hop.name == hops_way.DATA]
+    assert figures.text == "no fresh figures of worker1"
