@@ -36,8 +36,8 @@ test-scenario: ## one scenario: make test-scenario SCENARIO=scenarios/NAME.yaml
 	@$(lab) $(harness) run "$$SCENARIO"
 
 .PHONY: test-all
-test-all: ## every scenario there is
-	@$(lab) $(harness) run scenarios/*.yaml
+test-all: ## every scenario that the provider's machines can run
+	@$(lab) $(harness) run scenarios/*.yaml $(if $(filter libvirt virtualbox,$(PROVIDER)),scenarios/vms/*.yaml)
 
 .PHONY: test
 test: ## the tests of the harness: unit, integration on real machines, real clusters where artifacts are

@@ -200,8 +200,13 @@ def _run(options: argparse.Namespace) -> ExitCode:
 
 def _nightly(options: argparse.Namespace) -> ExitCode:
     from harness.commands.run import nightly
+    from harness.scenario.load import files_in
+    from harness.settings import ProviderName
 
-    return nightly(_all_scenarios(), _settings(options), options.summary)
+    settings = _settings(options)
+    vms = settings.provider in {ProviderName.LIBVIRT, ProviderName.VIRTUALBOX}
+    paths = files_in(SCENARIOS, for_vms=vms)
+    return nightly(paths, settings, options.summary)
 
 
 def _bench(options: argparse.Namespace) -> ExitCode:
@@ -231,8 +236,9 @@ def _validate(options: argparse.Namespace) -> ExitCode:
 
 def _catalogue(options: argparse.Namespace) -> ExitCode:
     from harness.commands.catalogue import refresh
+    from harness.scenario.load import files_in
 
-    return refresh(_all_scenarios(), options.reports, check=options.check)
+    return refresh(files_in(SCENARIOS), options.reports, check=options.check)
 
 
 def _schema(_options: argparse.Namespace) -> ExitCode:
@@ -354,10 +360,6 @@ def _box_lock(options: argparse.Namespace) -> ExitCode:
     from harness.commands.box import renew_lock
 
     return renew_lock(_settings(options))
-
-
-def _all_scenarios() -> list[Path]:
-    return sorted(SCENARIOS.glob("*.yaml"))
 
 
 def _settings(options: argparse.Namespace) -> Settings:

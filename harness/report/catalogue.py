@@ -23,6 +23,7 @@ from harness.engine.replay import A_REPLAY
 from harness.errors import UsageError
 from harness.report.summary import cell
 from harness.report.words import duration
+from harness.scenario.load import FOR_VMS
 from harness.scenario.load import LoadedScenario
 
 # The bar for a scenario is three runs in a row; two more show what was before them.
@@ -130,7 +131,8 @@ def render(scenarios: Sequence[LoadedScenario], runs: Mapping[str, Sequence[Cata
 
 def _row(loaded: LoadedScenario, runs: Sequence[CataloguedRun]) -> str:
     scenario = loaded.scenario
-    link = f"[{scenario.name}](../scenarios/{loaded.path.name})"
+    folder = f"{FOR_VMS}/" if loaded.path.parent.name == FOR_VMS else ""
+    link = f"[{scenario.name}](../scenarios/{folder}{loaded.path.name})"
     if not runs:
         return f"| {link} | {cell(scenario.title)} | **not run** | |"
     last = runs[-1]

@@ -30,6 +30,9 @@ from harness.scenario.translate import translated
 # by mistake. Reading this much of the worst YAML takes one or two seconds.
 MOST_BYTES = 32 * 1024
 
+# The folder in the scenarios' of those that only machines with a kernel of their own can run.
+FOR_VMS = "vms"
+
 _MARKER = re.compile(rb"^(?:\xef\xbb\xbf)?format:[ \t]*[\"']?k0s-harness/", re.MULTILINE)
 
 
@@ -165,6 +168,12 @@ def is_scenario(path: Path) -> bool:
         return False
 
 
+def files_in(folder: Path, *, for_vms: bool = True) -> list[Path]:
+    """Return the scenario files in `folder`, by name; `for_vms`: those for VMs alone, too."""
+    files = [*folder.glob("*.yaml"), *((folder / FOR_VMS).glob("*.yaml") if for_vms else ())]
+    return sorted(files, key=lambda file: file.stem)
+
+
 def find(name_or_path: str, folder: Path) -> Path:
     """Return the file of the scenario that `name_or_path` is: a path, or a name in `folder`.
 
@@ -172,10 +181,13 @@ def find(name_or_path: str, folder: Path) -> Path:
     """
     path = Path(name_or_path)
     try:
-        for candidate in (path, folder / name_or_path, folder / f"{name_or_path}.yaml"):
+        places = [
+            place / name for place in (folder, folder / FOR_VMS) for name in (path, f"{path}.yaml")
+        ]
+        for candidate in (path, *places):
             if candidate.is_file():
                 return candidate
-        names = sorted(file.stem for file in folder.glob("*.yaml"))
+        names = [file.stem for file in files_in(folder)]
     except (OSError, ValueError):
         # A name that no file system takes is not found either.
         names = []

@@ -17,6 +17,7 @@ from harness.engine.outcome import outcome_of
 from harness.engine.session import RunSession
 from harness.errors import HostLacksError
 from harness.errors import InfrastructureError
+from harness.scenario.load import files_in
 
 ROOT = Path(__file__).parents[2]
 HEAD = "format: k0s-harness/1\nname: x\ntitle: X\n"
@@ -105,7 +106,7 @@ def test_a_wrong_command_line_is_usage_and_its_last_line_says_so(capsys, argumen
 
 
 def test_the_projects_own_scenarios_are_valid(run):
-    code, out, err = run("validate", *sorted(Path("scenarios").glob("*.yaml")))
+    code, out, err = run("validate", *files_in(Path("scenarios")))
     assert (code, out) == (0, "")
     assert "scenarios without a mistake" in err
 

@@ -8,6 +8,7 @@ import pytest
 
 from harness.cli import main
 from harness.errors import ExitCode
+from harness.scenario.load import files_in
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text("utf-8")
@@ -61,8 +62,8 @@ def test_the_first_scenarios_are_listed_and_the_catalogue_has_every_one():
     ]
     assert "](docs/scenarios.md)" in README
     catalogue = (PROJECT / "docs/scenarios.md").read_text("utf-8")
-    rows = re.findall(r"^\| \[[\w-]+\]\(\.\./(scenarios/[\w-]+\.yaml)\)", catalogue, re.MULTILINE)
-    there = {f"scenarios/{path.name}" for path in PROJECT.glob("scenarios/*.yaml")}
+    rows = re.findall(r"^\| \[[\w-]+\]\(\.\./(scenarios/[\w/-]+\.yaml)\)", catalogue, re.MULTILINE)
+    there = {str(path.relative_to(PROJECT)) for path in files_in(PROJECT / "scenarios")}
     assert set(rows) == there
 
 

@@ -10,6 +10,7 @@ import pytest
 from harness.errors import ExitCode
 from harness.scenario.load import MOST_BYTES
 from harness.scenario.load import ScenarioNotFoundError
+from harness.scenario.load import files_in
 from harness.scenario.load import find
 from harness.scenario.load import is_scenario
 from harness.scenario.load import load
@@ -735,6 +736,16 @@ def test_a_scenario_is_found_by_path_by_name_and_by_file_name():
     assert find(str(expected), SCENARIOS) == expected
     assert find("konnectivity-off", SCENARIOS) == expected
     assert find("konnectivity-off.yaml", SCENARIOS) == expected
+    for_vms = SCENARIOS / "vms" / "clock-skew.yaml"
+    assert find("clock-skew", SCENARIOS) == for_vms
+    assert find("clock-skew.yaml", SCENARIOS) == for_vms
+
+
+def test_what_only_vms_can_run_is_among_the_files_where_it_is_asked_for():
+    everywhere = files_in(SCENARIOS, for_vms=False)
+    assert everywhere
+    assert not [file for file in everywhere if file.parent != SCENARIOS]
+    assert [file.stem for file in files_in(SCENARIOS) if file not in everywhere] == ["clock-skew"]
 
 
 def test_a_scenario_that_is_not_there_is_answered_with_the_nearest_names(tmp_path):

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
+from harness.scenario.load import files_in
 from harness.scenario.load import load_all_text
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.schema import json_schema
@@ -40,7 +41,7 @@ def test_the_schema_is_a_schema_of_the_dialect_it_names():
 
 def test_every_scenario_of_the_repository_fits_the_schema():
     validator = jsonschema.Draft202012Validator(json_schema())
-    files = sorted((ROOT / "scenarios").glob("*.yaml"))
+    files = files_in(ROOT / "scenarios")
     assert files
     for path in files:
         validator.validate(yaml.safe_load(path.read_text("utf-8")))
