@@ -39,11 +39,14 @@ from harness.plan.show import describe_expectation
 from harness.probe.flows import FlowResult
 from harness.probe.prober import Prober
 from harness.scenario import model as scenario
+from harness.scenario.words import ApiserviceReason
 from harness.wait import Clock
 
 # A state that was not reached by then may never be, and why is wanted while it is judged. A walk
 # up the ladder takes up to 15 s (kubectl's 10 and the dials' 5) and is seen at the next look.
 LAST_CHANCE_SECONDS = 20.0
+# An APIService whose backend is gone, in the short form of `APIServiceState.brief`.
+_WITHOUT_ENDPOINT = f"False {ApiserviceReason.MISSING_ENDPOINTS}"
 
 
 @dataclass
@@ -192,16 +195,33 @@ class PhaseWatch:
     def _judge(self, watched: _Watched) -> None:
         if not watched.open:
             return
+        window = self._window(watched)
         if isinstance(watched.expectation, scenario.Reachability):
-            judgement = self._reached(watched.expectation, watched.window)
+            judgement = self._reached(watched.expectation, window)
         elif _wants_connections(watched.expectation):
-            judgement = self._held_with_connections(watched)
+            judgement = self._held_with_connections(watched, window)
         else:
-            judgement = hold.judge(watched.samples, watched.window, self._now())
+            judgement = hold.judge(watched.samples, window, self._now())
         watched.judgement = _say_changed(watched, judgement)
         if judgement.verdict is not None:
             explanation = watched.judgement.explanation
             self._emit(VerdictReached(watched.planned.id, judgement.verdict, explanation))
+
+    def _window(self, watched: _Watched) -> Window:
+        """Return the window, which begins anew where slow machines lost metrics-server's endpoint.
+
+        The phase presumes it. Workers as slow as emulated ones leave metrics-server's liveness
+        probe (1 s) without an answer while kube-router's pods are rolled, 80 s after konnectivity
+        had been turned on, and the kubelet kills it (20261126-023219-a490).
+        """
+        if not pace.is_slow(self._stage.pace):
+            return watched.window
+        lapses = [
+            each.at
+            for each in watched.samples
+            if each.match is Match.MISMATCH and each.state == _WITHOUT_ENDPOINT
+        ]
+        return replace(watched.window, earliest=max([watched.window.earliest, *lapses]))
 
     def _reached(self, expectation: scenario.Reachability, window: Window) -> Judgement:
         found = self._connections.judgement()
@@ -214,9 +234,9 @@ class PhaseWatch:
             return replace(judgement, verdict=None)
         return judgement
 
-    def _held_with_connections(self, watched: _Watched) -> Judgement:
+    def _held_with_connections(self, watched: _Watched, window: Window) -> Judgement:
         """Return the judgement of a state that is only there while the way is whole, too."""
-        window, now = watched.window, self._now()
+        now = self._now()
         whole_since = self._connections.whole_since
         if whole_since is not None:
             held = hold.judge(

@@ -529,6 +529,23 @@ def test_slow_machines_are_not_walked_up_while_a_state_has_to_hold(
     assert found.diagnosis is not None
 
 
+@pytest.mark.parametrize(("pace", "verdict"), [(1.0, Verdict.NOT_MET), (5.0, Verdict.MET)])
+@pytest.mark.parametrize("phase", ["broken", "repaired"])
+def test_a_hold_begins_anew_where_slow_machines_lost_metrics_server(
+    watched, one, phase, pace, verdict
+):
+    opened = BROKEN_AT if phase == "broken" else REPAIRED_AT
+    gone = showing(one("states", "apiservice", "MissingEndpoints"), opened + 60, opened + 70)
+    found = watched(phase, gone, pace=pace)["apiservice"]
+    assert found.verdict is verdict
+    assert [each.text for each in found.transitions if "MissingEndpoints" in each.text]
+    if verdict is Verdict.MET:
+        assert "held for 45s" in found.explanation
+        assert found.seconds > 70 + 45
+    else:
+        assert "flapping" in found.explanation
+
+
 # --- entering phases ------------------------------------------------------------------------------
 
 
