@@ -195,7 +195,7 @@ class PhaseWatch:
     def _judge(self, watched: _Watched) -> None:
         if not watched.open:
             return
-        window = self._window(watched)
+        window = self._window_now(watched)
         if isinstance(watched.expectation, scenario.Reachability):
             judgement = self._reached(watched.expectation, window)
         elif _wants_connections(watched.expectation):
@@ -207,7 +207,7 @@ class PhaseWatch:
             explanation = watched.judgement.explanation
             self._emit(VerdictReached(watched.planned.id, judgement.verdict, explanation))
 
-    def _window(self, watched: _Watched) -> Window:
+    def _window_now(self, watched: _Watched) -> Window:
         """Return the window, which begins anew where slow machines lost metrics-server's endpoint.
 
         The phase presumes it. Workers as slow as emulated ones leave metrics-server's liveness

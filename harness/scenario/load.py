@@ -30,7 +30,7 @@ from harness.scenario.translate import translated
 # by mistake. Reading this much of the worst YAML takes one or two seconds.
 MOST_BYTES = 32 * 1024
 
-# The folder in the scenarios' of those that only machines with a kernel of their own can run.
+# Where those scenarios are that only machines with a kernel of their own can run.
 FOR_VMS = "vms"
 
 _MARKER = re.compile(rb"^(?:\xef\xbb\xbf)?format:[ \t]*[\"']?k0s-harness/", re.MULTILINE)
