@@ -36,6 +36,7 @@ from harness.evidence.reading import Reading
 from harness.lab import pace
 from harness.plan.model import PlannedExpectation
 from harness.plan.show import describe_expectation
+from harness.probe.apiservice import APIServiceState
 from harness.probe.flows import FlowResult
 from harness.probe.prober import Prober
 from harness.scenario import model as scenario
@@ -45,8 +46,10 @@ from harness.wait import Clock
 # A state that was not reached by then may never be, and why is wanted while it is judged. A walk
 # up the ladder takes up to 15 s (kubectl's 10 and the dials' 5) and is seen at the next look.
 LAST_CHANCE_SECONDS = 20.0
-# An APIService whose backend is gone, in the short form of `APIServiceState.brief`.
-_WITHOUT_ENDPOINT = f"False {ApiserviceReason.MISSING_ENDPOINTS}"
+# The state of a sample whose APIService has lost its backend.
+_WITHOUT_ENDPOINT = APIServiceState(
+    exists=True, available=False, reason=ApiserviceReason.MISSING_ENDPOINTS
+).brief()
 
 
 @dataclass

@@ -235,8 +235,7 @@ def facts_from(raw: RawHost) -> HostFacts:
             flags=flags,
             architecture=raw.architecture,
         ),
-        kvm_kept_from_qemu=raw.kvm_there
-        and libvirt.reachable
+        kvm_kept_from_qemu=libvirt.reachable
         and not libvirt.host
         and vms.keeps_qemu_out(raw.kvm_access),
         driver=raw.driver,
