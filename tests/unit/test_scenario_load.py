@@ -14,6 +14,7 @@ from harness.scenario.load import files_in
 from harness.scenario.load import find
 from harness.scenario.load import is_scenario
 from harness.scenario.load import load
+from harness.scenario.load import load_all
 from harness.scenario.load import load_text
 from harness.scenario.mistakes import MOST_SHOWN
 from harness.scenario.mistakes import ScenarioError
@@ -746,6 +747,13 @@ def test_what_only_vms_can_run_is_among_the_files_where_it_is_asked_for():
     assert everywhere
     assert not [file for file in everywhere if file.parent != SCENARIOS]
     assert [file.stem for file in files_in(SCENARIOS) if file not in everywhere] == ["clock-skew"]
+
+
+@pytest.mark.parametrize("path", files_in(SCENARIOS), ids=lambda path: path.stem)
+def test_what_changes_a_kernel_is_where_only_vms_take_it_up(path):
+    phases = load_all(path)[0].scenario.phases
+    changes_kernel = any(change.needs_own_kernel for phase in phases for change in phase.change)
+    assert changes_kernel is (path.parent.name == "vms")
 
 
 def test_a_scenario_that_is_not_there_is_answered_with_the_nearest_names(tmp_path):
