@@ -12,6 +12,7 @@ from pathlib import Path
 from harness.artifacts.commands import wanted
 from harness.artifacts.model import ArtifactKind
 from harness.artifacts.store import Store
+from harness.errors import UsageError
 from harness.lab import box
 from harness.lab import box_cache
 from harness.lab import box_lock
@@ -32,9 +33,17 @@ def build_lines(
 ) -> list[str]:
     """Make the box of `settings` if it is not in the cache, and return a line about it.
 
-    It is seeded where a run would seed it. Raises what `harness.lab.box.ensure` raises.
+    It is seeded where a run would seed it. Raises `UsageError` for a provider whose machines are
+    made of no box, and what `harness.lab.box.ensure` raises.
     """
     provider = settings.provider or ProviderName.LIBVIRT
+    if provider is ProviderName.DOCKER:
+        raise UsageError(
+            "Making the box",
+            "the docker provider's machines are made of the node image, not of a box; the first "
+            "run on this host makes that image",
+            remedy="name the provider that the box is for: PROVIDER=libvirt or virtualbox",
+        )
     refs = [ref for ref in wanted(store) if ref.kind in {ArtifactKind.K0S, ArtifactKind.BUNDLE}]
     found = {ref.kind: artifact for ref in refs if (artifact := store.look(ref)) is not None}
     seed = seed_for(provider, settings, found)

@@ -234,6 +234,14 @@ def test_the_command_lists_and_removes_them(settings, monkeypatch, capsys):
     assert box_cache.present_boxes(settings) == ()
 
 
+def test_a_provider_without_boxes_is_refused_before_anything_is_made(settings, monkeypatch, capsys):
+    monkeypatch.setenv("K0S_HARNESS_CACHE", str(settings.cache_dir))
+    monkeypatch.setattr("harness.lab.box.Build", None)
+    assert cli.main(["box", "build", "--provider", "docker"]) == 2
+    assert "made of the node image, not of a box" in capsys.readouterr().err
+    assert not box_cache.boxes_dir(settings).exists()
+
+
 def test_everything_a_build_lacks_is_said_at_once_with_the_command(ensure, monkeypatch, tmp_path):
     monkeypatch.setattr("harness.lab.rootfs.SBIN", (str(tmp_path),))
     monkeypatch.setenv("PATH", str(tmp_path))
