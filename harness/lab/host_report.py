@@ -94,7 +94,7 @@ def describe(report: HostReport) -> list[str]:
         ("provider", f"{report.choice.provider}: {report.choice.reason}"),
         ("vagrant", _tool(facts, "vagrant", facts.vagrant)),
         ("docker", _docker(facts)),
-        *_vm_rows(facts),
+        *_vm_rows(report),
         *(
             (program, _tool(facts, program, None))
             for program in ("mmdebstrap", "nft", "ssh", "ip")
@@ -151,12 +151,15 @@ def _docker(facts: HostFacts) -> str:
     return f"not reachable: {facts.engine.problem}"
 
 
-def _vm_rows(facts: HostFacts) -> list[tuple[str, str]]:
+def _vm_rows(report: HostReport) -> list[tuple[str, str]]:
     """Return a line for each thing that virtual machines need."""
+    facts = report.facts
     libvirt = facts.libvirt
     kvm = "usable" if facts.kvm is Kvm.USABLE else f"not usable: {facts.kvm.value}"
     rows = [("kvm", kvm if facts.driver != Driver.QEMU else f"{kvm}; K0S_HARNESS_DRIVER=qemu")]
-    if slow := slow_definitions(facts):
+    slow = slow_definitions(facts)
+    # The provider's line has it where libvirt is the provider.
+    if slow and slow not in report.choice.reason:
         rows += [("", slow)]
     if "virsh" in facts.programs:
         rows += [("libvirt", _libvirt(facts))]

@@ -25,6 +25,8 @@ from harness.lab.host import refuse
 from harness.lab.host_facts import facts_from
 from harness.lab.host_facts import read_host
 from harness.lab.host_raw import RawHost
+from harness.lab.host_report import HostReport
+from harness.lab.host_report import describe
 from harness.lab.host_texts import Answer
 from harness.lab.host_vm_facts import Kvm
 from harness.lab.host_vm_problems import kvm_remedy
@@ -226,6 +228,13 @@ def test_a_kvm_that_libvirts_machines_may_not_open_is_said_with_its_remedy(acces
     facts = facts_from(replace(RAW, kvm_there=True, kvm_access=access))
     said = "chgrp kvm /dev/kvm && chmod 660 /dev/kvm"
     assert (said in choose_provider(facts, LIBVIRT).reason) is slow
+
+
+@pytest.mark.parametrize("provider", [LIBVIRT, ProviderName.DOCKER])
+def test_doctor_says_that_remedy_once_whatever_the_provider(provider):
+    facts = facts_from(replace(RAW, kvm_there=True, kvm_access="crw------- root"))
+    report = HostReport(facts, choose_provider(facts, provider), LabNeeds(), (), ())
+    assert "\n".join(describe(report)).count("chmod 660 /dev/kvm") == 1
 
 
 def test_the_libvirt_of_another_host_is_not_judged_by_this_hosts_kvm():
