@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -26,7 +28,8 @@ from harness.report.words import duration
 from harness.scenario.load import FOR_VMS
 from harness.scenario.load import LoadedScenario
 
-# The bar for a scenario is three runs in a row; two more show what was before them.
+# The bar for a scenario is three runs in a row, on each kind of machine; two more show what was
+# before them.
 KEPT_RUNS = 5
 
 
@@ -95,9 +98,22 @@ def with_reports(
         run = run_of(report)
         known.setdefault(report["scenario"], {})[run.run_id] = run
     return {
-        name: tuple(sorted(members.values(), key=lambda each: each.ended)[-KEPT_RUNS:])
+        name: tuple(sorted(_kept(members.values()), key=lambda each: each.ended))
         for name, members in sorted(known.items())
     }
+
+
+def _kept(runs: Iterable[CataloguedRun]) -> Iterator[CataloguedRun]:
+    for members in by_substrate(runs).values():
+        yield from members[-KEPT_RUNS:]
+
+
+def by_substrate(runs: Iterable[CataloguedRun]) -> dict[str, list[CataloguedRun]]:
+    """Return the runs by what their machines were, each in order of time, the latest kind last."""
+    found: defaultdict[str, list[CataloguedRun]] = defaultdict(list)
+    for run in sorted(runs, key=lambda each: each.ended):
+        found[run.substrate].append(run)
+    return dict(sorted(found.items(), key=lambda item: item[1][-1].ended))
 
 
 def runs_text(runs: Mapping[str, Sequence[CataloguedRun]]) -> str:
@@ -118,29 +134,35 @@ def render(scenarios: Sequence[LoadedScenario], runs: Mapping[str, Sequence[Cata
         "",
         "Made by `k0s-harness catalogue` from `scenarios/` and from the reports of real runs: do",
         "not edit it. A scenario without a run, or changed since its last one, is said to be so;",
-        "it is never listed as passing.",
+        "it is never listed as passing. Runs are counted for each kind of machine by itself.",
         "",
         "| scenario | what it shows | last run | in a row |",
         "|---|---|---|---|",
     ]
-    lines += [_row(each, runs.get(each.scenario.name, ())) for each in scenarios]
+    for each in scenarios:
+        lines += _rows(each, runs.get(each.scenario.name, ()))
     lines += ["", "## What the last runs were made of", ""]
     lines += _made_of(scenarios, runs)
     return "\n".join(lines) + "\n"
 
 
-def _row(loaded: LoadedScenario, runs: Sequence[CataloguedRun]) -> str:
+def _rows(loaded: LoadedScenario, runs: Sequence[CataloguedRun]) -> Iterator[str]:
+    """Return a row for each kind of machine that the scenario ran on, the latest first."""
     scenario = loaded.scenario
     folder = f"{FOR_VMS}/" if loaded.path.parent.name == FOR_VMS else ""
     link = f"[{scenario.name}](../scenarios/{folder}{loaded.path.name})"
+    first = f"{link} | {cell(scenario.title)}"
     if not runs:
-        return f"| {link} | {cell(scenario.title)} | **not run** | |"
-    last = runs[-1]
-    verdict = last.outcome if last.outcome == Outcome.MET else f"**{last.outcome}**"
-    text = f"{verdict} in {duration(last.seconds)}, {last.ended[:10]}, {cell(last.substrate)}"
-    if last.scenario_sha256 != scenario_sha256(loaded.path):
-        text += "; **changed since**"
-    return f"| {link} | {cell(scenario.title)} | {text} | {_in_a_row(runs)} |"
+        yield f"| {first} | **not run** | |"
+    for members in reversed(by_substrate(runs).values()):
+        yield f"| {first} | {_ended(members[-1], loaded.path)} | {_in_a_row(members)} |"
+        first = "|"
+
+
+def _ended(run: CataloguedRun, path: Path) -> str:
+    verdict = run.outcome if run.outcome == Outcome.MET else f"**{run.outcome}**"
+    text = f"{verdict} in {duration(run.seconds)}, {run.ended[:10]}, {cell(run.substrate)}"
+    return text if run.scenario_sha256 == scenario_sha256(path) else f"{text}; **changed since**"
 
 
 def _in_a_row(runs: Sequence[CataloguedRun]) -> str:
@@ -158,9 +180,9 @@ def _made_of(
 ) -> Iterable[str]:
     seen: dict[tuple[str, str, str], str] = {}
     for each in scenarios:
-        for run in runs.get(each.scenario.name, ())[-1:]:
-            for kind, artifact in run.artifacts.items():
-                seen[kind, artifact["sha256"], artifact["origin"]] = run.k0s
+        for members in by_substrate(runs.get(each.scenario.name, ())).values():
+            for kind, artifact in members[-1].artifacts.items():
+                seen[kind, artifact["sha256"], artifact["origin"]] = members[-1].k0s
     if not seen:
         yield "No scenario has been run."
         return

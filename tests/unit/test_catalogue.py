@@ -62,9 +62,13 @@ def page(*reports):
     return catalogue.render(scenarios, runs_of(*reports))
 
 
-def row(text, name="konnectivity-off"):
+def line_of(text, name="konnectivity-off"):
     (found,) = [line for line in text.splitlines() if line.startswith(f"| [{name}]")]
-    return [cell.strip() for cell in found.strip("|").split("|")]
+    return found
+
+
+def row(text, name="konnectivity-off"):
+    return [cell.strip() for cell in line_of(text, name).strip("|").split("|")]
 
 
 def test_a_scenario_without_a_run_is_said_to_have_none(project):
@@ -110,6 +114,20 @@ def test_runs_in_a_row_are_of_the_same_text_and_end_at_the_first_that_was_not_me
     assert row(page(at(6), at(7), at(8)))[3] == "3 met"
     assert row(page(at(6), at(7, "not-met"), at(8), at(9)))[3] == "2 met"
     assert row(page(at(6, scenario_sha256="0" * 64), at(7), at(8)))[3] == "2 met"
+
+
+def test_runs_on_each_kind_of_machine_are_counted_and_kept_by_themselves(project):
+    def on(substrate, minute, outcome="met"):
+        ended = f"2026-11-23T17:{minute:02d}:06+00:00"
+        return report_of(f"r{minute}", outcome, ended, substrate=substrate)
+
+    on_vms = [on("three VMs", minute) for minute in range(8, 14)]
+    reports = [on("containers", 6), on("containers", 7), on("three VMs", 5, "not-met"), *on_vms]
+    text = page(*reports)
+    assert "2026-11-23, three VMs" in row(text)[2]
+    assert row(text)[3] == "5 met"
+    below = text.splitlines()[text.splitlines().index(line_of(text)) + 1]
+    assert below == "| | | met in 19m00s, 2026-11-23, containers | 2 met |"
 
 
 def test_a_report_taken_twice_is_one_run_and_the_order_is_that_of_time(project):
