@@ -138,7 +138,7 @@ def test_the_table_of_exit_codes_is_complete():
 
 def test_what_was_not_run_is_said_where_it_is_named():
     for name, words in (
-        ("libvirt", "three times of four"),
+        ("libvirt", "six times of seven"),
         ("libvirt", "**not run** with KVM"),
         ("virtualbox", "**not run** on real VMs"),
     ):
