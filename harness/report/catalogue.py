@@ -109,11 +109,11 @@ def _kept(runs: Iterable[CataloguedRun]) -> Iterator[CataloguedRun]:
 
 
 def by_substrate(runs: Iterable[CataloguedRun]) -> dict[str, list[CataloguedRun]]:
-    """Return the runs by what their machines were, each in order of time, the latest kind last."""
+    """Return the runs by what their machines were, each in order of time, the latest kind first."""
     found: defaultdict[str, list[CataloguedRun]] = defaultdict(list)
     for run in sorted(runs, key=lambda each: each.ended):
         found[run.substrate].append(run)
-    return dict(sorted(found.items(), key=lambda item: item[1][-1].ended))
+    return dict(sorted(found.items(), key=lambda item: item[1][-1].ended, reverse=True))
 
 
 def runs_text(runs: Mapping[str, Sequence[CataloguedRun]]) -> str:
@@ -154,7 +154,7 @@ def _rows(loaded: LoadedScenario, runs: Sequence[CataloguedRun]) -> Iterator[str
     first = f"{link} | {cell(scenario.title)}"
     if not runs:
         yield f"| {first} | **not run** | |"
-    for members in reversed(by_substrate(runs).values()):
+    for members in by_substrate(runs).values():
         yield f"| {first} | {_ended(members[-1], loaded.path)} | {_in_a_row(members)} |"
         first = "|"
 
