@@ -104,11 +104,11 @@ def with_reports(
 
 
 def _kept(runs: Iterable[CataloguedRun]) -> Iterator[CataloguedRun]:
-    for members in by_substrate(runs).values():
+    for members in _by_substrate(runs).values():
         yield from members[-KEPT_RUNS:]
 
 
-def by_substrate(runs: Iterable[CataloguedRun]) -> dict[str, list[CataloguedRun]]:
+def _by_substrate(runs: Iterable[CataloguedRun]) -> dict[str, list[CataloguedRun]]:
     """Return the runs by what their machines were, each in order of time, the latest kind first."""
     found: defaultdict[str, list[CataloguedRun]] = defaultdict(list)
     for run in sorted(runs, key=lambda each: each.ended):
@@ -154,7 +154,7 @@ def _rows(loaded: LoadedScenario, runs: Sequence[CataloguedRun]) -> Iterator[str
     first = f"{link} | {cell(scenario.title)}"
     if not runs:
         yield f"| {first} | **not run** | |"
-    for members in by_substrate(runs).values():
+    for members in _by_substrate(runs).values():
         yield f"| {first} | {_ended(members[-1], loaded.path)} | {_in_a_row(members)} |"
         first = "|"
 
@@ -180,7 +180,7 @@ def _made_of(
 ) -> Iterable[str]:
     seen: dict[tuple[str, str, str], str] = {}
     for each in scenarios:
-        for members in by_substrate(runs.get(each.scenario.name, ())).values():
+        for members in _by_substrate(runs.get(each.scenario.name, ())).values():
             for kind, artifact in members[-1].artifacts.items():
                 seen[kind, artifact["sha256"], artifact["origin"]] = members[-1].k0s
     if not seen:
