@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ FORMAT = "k0s-harness-pins/1"
 
 @dataclass(frozen=True)
 class FileRule:
-    """Where upstream and a mirror keep one kind of file.
+    """Where upstream and a mirror keep one kind of file, and how large it is at most.
 
     `folders` are relative to a mirror's root, the one to write first; `names` pairs of the first
     version and the file name from there on. All are patterns of `{version}` and `{arch}`.
@@ -30,6 +31,7 @@ class FileRule:
     folders: tuple[str, ...]
     checksums: str
     names: tuple[tuple[tuple[int, ...], str], ...]
+    most_bytes: int
 
     def file_name(self, version: str, arch: str) -> str:
         """Return what upstream calls the file of that release."""
@@ -91,9 +93,9 @@ class Pins:
         """Return what upstream calls the checksum file beside it."""
         return self.rules[ref.kind].checksums
 
-    def kinds(self) -> Iterator[ArtifactKind]:
-        """Yield the kinds, in the order of the file."""
-        yield from self.rules
+    def most_bytes(self, ref: ArtifactRef) -> int:
+        """Return the size that a file of this kind never exceeds."""
+        return self.rules[ref.kind].most_bytes
 
 
 def kubernetes_version(k0s_version: str) -> str:
@@ -116,19 +118,36 @@ def parse_pins(data: Mapping[str, Any]) -> Pins:
         k0sctl_version=data["versions"]["k0sctl"],
         architectures=tuple(data["architectures"]),
         rules={ArtifactKind(kind): _rule(rule) for kind, rule in data["files"].items()},
-        sums={
-            (ArtifactKind(row["kind"]), row["version"], row["arch"]): row["sha256"]
-            for row in data["sha256"]
-        },
+        sums=dict(_sums(data["sha256"])),
     )
+
+
+def _sums(rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[tuple[ArtifactKind, str, str], str]]:
+    """Yield what each file must hash to; a row says where that was read, or that nobody says it."""
+    for row in rows:
+        key = (ArtifactKind(row["kind"]), row["version"], row["arch"])
+        if "none" in row:
+            continue
+        if not _SHA256.fullmatch(row["sha256"]) or not _READ_AT.fullmatch(row["from"]):
+            raise ValueError(f"the pin of {' '.join(key)} is no sha256 with the place of its reading")
+        yield key, row["sha256"]
 
 
 def _rule(data: Mapping[str, Any]) -> FileRule:
     folders = [data["mirror"]] + ([data["mirror_flat"]] if "mirror_flat" in data else [])
     names = sorted((_numbers(row["since"]), row["name"]) for row in data["names"])
-    return FileRule(data["upstream"], tuple(folders), data["checksums"], tuple(names))
+    return FileRule(
+        data["upstream"],
+        tuple(folders),
+        data["checksums"],
+        tuple(names),
+        data["most_mib"] * 1024 * 1024,
+    )
 
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# Repository, commit, file.
+_READ_AT = re.compile(r"[\w.-]+/[\w.-]+ [0-9a-f]{40}, \S+")
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)([-+][0-9A-Za-z.+-]+)?")
 
 

@@ -1,8 +1,11 @@
 """Versions, upstream file names and checksum files."""
 
+import copy
 import re
+from importlib.resources import files
 
 import pytest
+import yaml
 
 from harness.artifacts.checksums import ChecksumFileError
 from harness.artifacts.checksums import parse_checksums
@@ -10,6 +13,7 @@ from harness.artifacts.checksums import render_checksums
 from harness.artifacts.model import ArtifactKind
 from harness.artifacts.model import host_arch
 from harness.artifacts.pins import load_pins
+from harness.artifacts.pins import parse_pins
 from harness.errors import ExitCode
 from harness.errors import HostLacksError
 from harness.errors import UsageError
@@ -66,6 +70,42 @@ def test_every_committed_sum_is_a_sha256_of_a_file_that_is_known():
         assert re.fullmatch(r"[0-9a-f]{64}", digest)
         assert arch in pins.architectures
         assert pins.sha256(pins.ref(kind, version, arch)) == digest
+
+
+PINS_FILE = yaml.safe_load(files("harness.artifacts").joinpath("pins.yaml").read_text())
+
+
+def test_every_file_of_a_run_has_a_sum_with_its_source_or_says_that_nobody_publishes_one():
+    rows = {(row["kind"], row["version"], row["arch"]): row for row in PINS_FILE["sha256"]}
+    assert len(rows) == len(PINS_FILE["sha256"]), "two rows for one file"
+    pins = load_pins()
+    for arch in pins.architectures:
+        for ref in pins.refs(None, arch):
+            row = rows[(ref.kind, ref.version, arch)]
+            assert ("sha256" in row) == ("from" in row) == (pins.sha256(ref) is not None)
+            assert ("none" in row) != ("sha256" in row)
+    assert {(ref.kind, pins.sha256(ref) is None) for ref in pins.refs(None, "amd64")} == {
+        (ArtifactKind.K0S, False),
+        (ArtifactKind.KUBECTL, False),
+        (ArtifactKind.K0SCTL, True),
+        (ArtifactKind.BUNDLE, True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sha256", "AB" * 32),
+        ("sha256", "ab" * 31),
+        ("from", "somewhere"),
+        ("from", "owner/name main, file"),
+    ],
+)
+def test_a_pin_without_the_place_where_it_was_read_is_refused(key, value):
+    data = copy.deepcopy(PINS_FILE)
+    next(row for row in data["sha256"] if "sha256" in row)[key] = value
+    with pytest.raises(ValueError, match="is no sha256 with the place of its reading"):
+        parse_pins(data)
 
 
 def test_a_processor_without_release_files_is_named():
