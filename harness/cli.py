@@ -166,6 +166,12 @@ def _add_artifacts(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     listing.add_argument("--check", action="store_true", help="exit 3 unless all are here")
     fetch = action("fetch", _artifacts_fetch, "fetch what is not here yet")
     fetch.add_argument("--replace-own-builds", action="store_true")
+    fetch.add_argument(
+        "--allow-unpinned",
+        action="store_const",
+        const="1",
+        help="over plain http too what no committed checksum vouches for",
+    )
     importing = action("import", _artifacts_import, "take a folder of release files")
     importing.add_argument("folder", type=Path)
     importing.add_argument("--own-build", action="store_true", help="they are not the release")
@@ -257,7 +263,9 @@ def _doctor(options: argparse.Namespace) -> ExitCode:
 
     settings = _settings(options)
     report = inspect_host(LocalRunner(), settings, os.environ)
-    print("\n".join([*describe(report), *list_lines(Store(settings, say=_say))]))
+    print("\n".join(describe(report)))
+    # After the rest: a cache that is not used because others may write to it ends the command.
+    print("\n".join(list_lines(Store(settings, say=_say))))
     return ExitCode.OK if report.ready else ExitCode.HOST_LACKS
 
 
@@ -365,7 +373,7 @@ def _box_lock(options: argparse.Namespace) -> ExitCode:
 def _settings(options: argparse.Namespace) -> Settings:
     from harness.settings import Settings
 
-    names = ("provider", "keep", "runs_dir", "fresh")
+    names = ("provider", "keep", "runs_dir", "fresh", "allow_unpinned")
     overrides = {name: getattr(options, name, None) for name in names}
     return Settings.from_environment(os.environ, overrides)
 

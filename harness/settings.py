@@ -65,6 +65,7 @@ class Settings:
     box_url: str | None = None
     box_sha256: str | None = None
     box_sources: Path | None = None
+    allow_unpinned: bool = False
     origin: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -115,6 +116,8 @@ class Settings:
             box_url=values.get("box_url"),
             box_sha256=values.get("box_sha256"),
             box_sources=_absolute(values["box_sources"]) if "box_sources" in values else None,
+            allow_unpinned="allow_unpinned" in values
+            and _switch(values["allow_unpinned"], origin["allow_unpinned"]),
             origin=origin,
         )
 
@@ -142,6 +145,7 @@ _VARIABLES = {
     "box_url": "BOX_URL",
     "box_sha256": "BOX_SHA256",
     "box_sources": "BOX_SOURCES",
+    "allow_unpinned": "K0S_HARNESS_ALLOW_UNPINNED",
 }
 
 

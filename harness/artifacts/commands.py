@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.artifacts.cache import Entry
 from harness.artifacts.checksums import ChecksumFileError
 from harness.artifacts.checksums import parse_checksums
 from harness.artifacts.checksums import render_checksums
+from harness.artifacts.hashing import sha256_of
 from harness.artifacts.importing import import_folder
+from harness.artifacts.index import Entry
+from harness.artifacts.index import write_atomically
 from harness.artifacts.model import ORIGIN_WORDS
 from harness.artifacts.model import Artifact
 from harness.artifacts.model import ArtifactRef
@@ -19,12 +21,15 @@ from harness.artifacts.model import host_arch
 from harness.artifacts.problems import DiskFullError
 from harness.artifacts.problems import SourceUnavailableError
 from harness.artifacts.problems import WrongChecksumError
+from harness.artifacts.sources import CHECKSUM_FILE
 from harness.artifacts.sources import OWN_BUILDS_FILE
 from harness.artifacts.sources import copy_file
 from harness.artifacts.store import Store
 from harness.errors import HarnessError
 from harness.errors import HostLacksError
 from harness.process import Runner
+from harness.untrusted import RefusedError
+from harness.untrusted import read_text
 
 
 def wanted(store: Store, k0s_version: str | None = None) -> tuple[ArtifactRef, ...]:
@@ -50,7 +55,7 @@ def list_lines(store: Store, k0s_version: str | None = None) -> list[str]:
             lines.append(_line(store, entry))
     others = [entry for entry in entries.values() if entry.ref not in refs]
     lines += [f"{_line(store, entry)}; not needed by k0s {refs[-1].version}" for entry in others]
-    return lines
+    return [*lines, *(problem.text() for problem in store.cache.damaged())]
 
 
 def fetch_lines(
@@ -85,9 +90,10 @@ def import_lines(
 def verify_lines(store: Store) -> list[str]:
     """Hash every file in the cache and return a line a file.
 
-    Raises `HostLacksError` with all files that are damaged or gone; damaged ones are removed.
+    Raises `HostLacksError` with all files that are damaged or gone, and entries of the index that
+    are; damaged files are removed, and nothing else is, whatever the index says.
     """
-    good, bad = [], []
+    good, bad = [], [problem.text() for problem in store.cache.damaged()]
     for entry in store.cache.entries():
         try:
             store.verify(entry)
@@ -98,6 +104,7 @@ def verify_lines(store: Store) -> list[str]:
             bad.append(f"{entry.ref}: {problem.text()}")
         else:
             good.append(f"{entry.ref}: intact, {ORIGIN_WORDS[origin]}, sha256 {entry.sha256}")
+    _verify_unnamed(store, good, bad)
     if bad:
         raise HostLacksError(
             f"Verifying the cache {store.cache.folder}",
@@ -106,6 +113,24 @@ def verify_lines(store: Store) -> list[str]:
             remedy="k0s-harness artifacts fetch, or import them again",
         )
     return good or [f"the cache {store.cache.folder} is empty"]
+
+
+def _verify_unnamed(store: Store, good: list[str], bad: list[str]) -> None:
+    """Hash what stands in the cache without an entry in the index."""
+    named = {entry.path for entry in store.cache.entries()}
+    for path in store.cache.stored():
+        if path in named:
+            continue
+        try:
+            whole = sha256_of(path) == path.parent.name
+        except OSError as error:
+            bad.append(f"{path}: cannot be read: {error.strerror}")
+            continue
+        if whole:
+            good.append(f"{path}: intact, and the index does not name it")
+        else:
+            store.cache.remove_file(path)
+            bad.append(f"{path}: damaged, and the index does not name it; removed")
 
 
 def export_lines(store: Store, folder: Path, k0s_version: str | None = None) -> list[str]:
@@ -122,8 +147,9 @@ def export_lines(store: Store, folder: Path, k0s_version: str | None = None) -> 
         for artifact in artifacts:
             beside = folder / store.pins.mirror_folders(artifact.ref)[0]
             beside.mkdir(parents=True, exist_ok=True)
+            _require_within(folder, beside)
             partial = beside / f".{artifact.ref.file_name}.partial"
-            copy_file(artifact.path, partial)
+            copy_file(artifact.path, partial, most_bytes=store.pins.most_bytes(artifact.ref))
             partial.chmod(0o755 if artifact.ref.kind.is_program else 0o644)
             partial.replace(beside / artifact.ref.file_name)
             own = artifact.origin is Origin.OWN_BUILD
@@ -142,6 +168,16 @@ def export_lines(store: Store, folder: Path, k0s_version: str | None = None) -> 
             doing, error.strerror or str(error), remedy="name a folder you may write to"
         ) from None
     return lines
+
+
+def _require_within(folder: Path, beside: Path) -> None:
+    """Refuse a folder that a link leads away from; a strange stick may hold one."""
+    if not beside.resolve().is_relative_to(folder.resolve()):
+        raise HostLacksError(
+            f"Exporting to {folder}",
+            f"{beside} is a link to another place",
+            remedy="remove it, or name another folder",
+        )
 
 
 def _in_cache(store: Store, refs: Sequence[ArtifactRef], doing: str) -> Iterator[Artifact]:
@@ -164,8 +200,8 @@ def _in_cache(store: Store, refs: Sequence[ArtifactRef], doing: str) -> Iterator
 def _list_in(path: Path, artifact: Artifact, *, listed: bool) -> None:
     """Let the checksum file `path` list the artifact, or no longer, and keep what else it lists."""
     try:
-        sums = dict(parse_checksums(path.read_text(encoding="utf-8"), path.name))
-    except (FileNotFoundError, ChecksumFileError, UnicodeDecodeError):
+        sums = dict(parse_checksums(read_text(path, CHECKSUM_FILE), path.name))
+    except (FileNotFoundError, ChecksumFileError, RefusedError):
         sums = {}
     if listed:
         sums[artifact.ref.file_name] = artifact.sha256
@@ -175,9 +211,9 @@ def _list_in(path: Path, artifact: Artifact, *, listed: bool) -> None:
         path.unlink(missing_ok=True)
     elif path.suffix == ".sha256":
         # As upstream publishes it: the bare hash.
-        path.write_text(artifact.sha256 + "\n", encoding="utf-8")
+        write_atomically(path, artifact.sha256 + "\n")
     else:
-        path.write_text(render_checksums(sums), encoding="utf-8")
+        write_atomically(path, render_checksums(sums))
 
 
 def _is_own_build(entry: Entry) -> bool:

@@ -1,14 +1,11 @@
 """Fetching one file over HTTP: resumed where it broke off, never under its good name.
 
-`urllib.request` does it: it honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY and trusts the system's
-certificates (a company's proxy often has one of its own), and none of the larger libraries resumes
-a download either.
+`urllib.request` asks (transport.py): none of the larger libraries resumes a download either.
 """
 
 from __future__ import annotations
 
-import base64
-import functools
+import contextlib
 import http.client
 import os
 import shutil
@@ -17,26 +14,37 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 from typing import Protocol
-from typing import Self
-from typing import cast
 
+from harness.artifacts import transport
 from harness.artifacts.model import PROGRESS_BYTES
 from harness.artifacts.model import OnProgress
 from harness.artifacts.model import Progress
 from harness.artifacts.problems import DiskFullError
 from harness.artifacts.problems import SourceUnavailableError
 from harness.artifacts.problems import is_no_room
+from harness.artifacts.transport import Answer
+from harness.artifacts.transport import BrokenOffError
+from harness.artifacts.transport import Client
+from harness.artifacts.transport import RefusedAnswerError
+from harness.artifacts.transport import UnreachableError
+from harness.artifacts.transport import status_words
+from harness.artifacts.transport import without_userinfo
+from harness.errors import HostLacksError
 from harness.wait import Clock
 
-# A server that sends nothing for this long is given up; release hosts answer in under a second.
-SILENCE_SECONDS = 20.0
-# A download that breaks off is resumed this many times in a row without a new byte.
+# A download that breaks off is resumed this many times in a row without getting on.
 TRIES = 3
+# A try that brought less than this did not get on: a server that hangs up after every byte would
+# keep one busy for ever.
+STEP_BYTES = 64 * 1024
 # Long enough for a server that is restarting, short enough for the person who watches.
 PAUSE_SECONDS = 2.0
+# The image bundle needs this long at 25 KB/s; what came is kept and the next command goes on.
+FILE_SECONDS = 6 * 3600.0
 CHUNK = 256 * 1024
 # A checksum file is a few kilobytes; more is an error page or worse.
 TEXT_LIMIT = 1024 * 1024
@@ -44,10 +52,9 @@ TEXT_LIMIT = 1024 * 1024
 _NOT_FOUND = {http.client.NOT_FOUND, http.client.GONE}
 # Answers that a server gives while it is overloaded or restarting.
 _PASSING = {429, 500, 502, 503, 504}
-
-
-class _BrokenOffError(Exception):
-    """The transfer ended early; what came is kept."""
+# What ends one try and may not end the next. ValueError: http.client counts with what a server
+# sent.
+_PASSES = (BrokenOffError, http.client.HTTPException, OSError, ValueError)
 
 
 class Downloader(Protocol):
@@ -56,7 +63,9 @@ class Downloader(Protocol):
     def text(self, url: str) -> str:
         """Return a small text file's content."""
 
-    def file(self, url: str, partial: Path, on_progress: OnProgress | None) -> None:
+    def file(
+        self, url: str, partial: Path, on_progress: OnProgress | None, *, most_bytes: int
+    ) -> None:
         """Fetch `url` into `partial`, going on where an earlier try ended."""
 
 
@@ -66,49 +75,52 @@ class HttpDownloader:
     def __init__(self, clock: Clock, say: Callable[[str], None] = lambda _: None) -> None:
         self._clock = clock
         self._say = say
+        self._client = Client(clock)
         self._unreachable: dict[str, str] = {}
-
-    @functools.cached_property
-    def _opener(self) -> urllib.request.OpenerDirector:
-        # The proxies are those of the environment when the first URL is asked for.
-        return urllib.request.build_opener()
 
     def text(self, url: str) -> str:
         """Return a small text file's content.
 
-        Raises `SourceUnavailableError` when it is not there, is not text, or its host cannot be
-        reached.
+        Raises `SourceUnavailableError` when it is not there, is not text, is too large, or its host
+        cannot be reached.
         """
         for remaining in range(TRIES - 1, -1, -1):
             try:
-                with self._open(url, 0) as response:
-                    return response.read(TEXT_LIMIT).decode()
-            except UnicodeDecodeError:
-                raise SourceUnavailableError(shown(url), "what came is not text") from None
-            except (_BrokenOffError, http.client.HTTPException, OSError) as error:
+                with self._answer(url, 0, TEXT_LIMIT) as answer:
+                    content = _read_small(answer)
+            except _PASSES as error:
                 if not remaining:
                     raise SourceUnavailableError(shown(url), _sentence(error)) from None
                 self._clock.sleep(PAUSE_SECONDS)
+                continue
+            try:
+                return content.decode()
+            except UnicodeDecodeError:
+                raise SourceUnavailableError(shown(url), "what came is not text") from None
         raise AssertionError("unreachable")
 
-    def file(self, url: str, partial: Path, on_progress: OnProgress | None = None) -> None:
+    def file(
+        self, url: str, partial: Path, on_progress: OnProgress | None = None, *, most_bytes: int
+    ) -> None:
         """Fetch `url` into `partial`, going on where an earlier try ended.
 
-        Raises `SourceUnavailableError` when it is not there, its host cannot be reached or the
-        transfer keeps breaking off (`partial` is kept for the next time), `DiskFullError` when
-        there is no room (`partial` is removed: a full disk must not stay full because of it).
+        Raises `SourceUnavailableError` when it is not there, its host cannot be reached, it has
+        more than `most_bytes` (`partial` is removed) or the transfer keeps breaking off (`partial`
+        is kept for the next time), `DiskFullError` when there is no room (`partial` is removed: a
+        full disk must not stay full because of it), `HostLacksError` when it cannot be written.
         """
         tries = TRIES
+        until = self._clock.monotonic() + FILE_SECONDS
         while True:
             before = _size(partial)
             try:
-                self._transfer(url, partial, on_progress)
-            except (_BrokenOffError, http.client.HTTPException, OSError) as error:
+                self._transfer(url, partial, on_progress, most_bytes=most_bytes, until=until)
+            except _PASSES as error:
                 after = _size(partial)
-                # Every new byte earns the full number of tries: a slow line still gets there.
-                tries = TRIES if after > before else tries
+                # A try that got on earns the full number of them: a slow line still gets there.
+                tries = TRIES if after >= before + STEP_BYTES else tries
                 tries -= 1
-                if not tries:
+                if not tries or self._clock.monotonic() >= until:
                     kept = f"; the first {after} bytes are kept for the next try" if after else ""
                     raise SourceUnavailableError(shown(url), _sentence(error) + kept) from None
                 self._say(f"{shown(url)} broke off ({_sentence(error)}), going on at byte {after}")
@@ -116,121 +128,110 @@ class HttpDownloader:
             else:
                 return
 
-    def _transfer(self, url: str, partial: Path, on_progress: OnProgress | None) -> None:
+    def _transfer(
+        self,
+        url: str,
+        partial: Path,
+        on_progress: OnProgress | None,
+        *,
+        most_bytes: int,
+        until: float,
+    ) -> None:
         have = _size(partial)
-        with self._open(url, have) as response:
-            start = _first_byte(response)
-            if start not in (0, have):
-                partial.unlink()
-                raise _BrokenOffError(f"the server sent from byte {start} when asked for {have}")
-            length = response.headers.get("Content-Length")
-            total = start + int(length) if length is not None else None
-            if total is not None and total - have > shutil.disk_usage(partial.parent).free:
-                partial.unlink(missing_ok=True)
-                raise DiskFullError(
-                    _file_name(url),
-                    partial.parent,
-                    f"it has {total} bytes, and less is free on the disk of {partial.parent}",
-                )
-            done = _write(
-                response,
-                partial,
-                start=start,
-                total=total,
-                on_progress=on_progress,
-                file_name=_file_name(url),
-            )
+        name = _file_name(url)
+        with self._answer(url, have, most_bytes) as answer:
+            if answer is None:
+                # The partial file is as long as the file or longer: its checksum will tell.
+                return
+            total = answer.total
+            if total is not None:
+                _require_room(url, partial, total - have, most_bytes, total)
+            done = answer.start
+            told = -PROGRESS_BYTES
+            with _opened(partial, done) as file:
+                while chunk := answer.body.read(CHUNK):
+                    done += len(chunk)
+                    if done > (most_bytes if total is None else total):
+                        partial.unlink()
+                        raise _too_large(url, most_bytes)
+                    _store(file, chunk, partial, name)
+                    if on_progress is not None and done - told >= PROGRESS_BYTES:
+                        on_progress(Progress(name, done, total))
+                        told = done
+                    if self._clock.monotonic() >= until:
+                        raise BrokenOffError(f"it takes more than {FILE_SECONDS / 3600:.0f} h")
+        if on_progress is not None:
+            on_progress(Progress(name, done, total))
         if total is not None and done < total:
-            raise _BrokenOffError(f"{done} of {total} bytes came")
+            raise BrokenOffError(f"{done} of {total} bytes came")
 
-    def _open(self, url: str, start: int) -> http.client.HTTPResponse:
-        """Ask for `url` from byte `start` on.
+    @contextlib.contextmanager
+    def _answer(self, url: str, start: int, most_bytes: int) -> Iterator[Answer | None]:
+        """Ask for `url` from byte `start` on, and let go of the connection in the end.
 
         Raises `SourceUnavailableError` for what another try would not change.
         """
         host = urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
         if host in self._unreachable:
             raise SourceUnavailableError(shown(url), self._unreachable[host])
-        plain, authorization = _without_userinfo(url)
-        # Only http and https URLs come here (sources.py), never file: or a scheme of a plugin.
-        request = urllib.request.Request(plain, headers={"User-Agent": "k0s-harness"})  # noqa: S310
-        if authorization is not None:
-            # Not sent on to another host when the server redirects.
-            request.add_unredirected_header("Authorization", authorization)
-        if start:
-            request.add_header("Range", f"bytes={start}-")
         try:
-            return cast(
-                "http.client.HTTPResponse",
-                self._opener.open(request, timeout=SILENCE_SECONDS),
-            )
+            answer = self._client.ask(url, start, most_bytes)
+            try:
+                yield answer
+            finally:
+                if answer is not None:
+                    answer.body.close()
+        except RefusedAnswerError as error:
+            raise SourceUnavailableError(shown(url), str(error)) from None
+        except UnreachableError as error:
+            sentence = unreachable_sentence(error.host, error.url, error.reason)
+            self._unreachable[error.host] = sentence
+            raise SourceUnavailableError(shown(url), sentence) from None
         except urllib.error.HTTPError as error:
-            error.close()
-            if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and start:
-                # The partial file is as long as the file or longer: its checksum will tell.
-                return cast("http.client.HTTPResponse", _Nothing(start))
+            words = status_words(error.code)
             if error.code in _PASSING:
-                raise _BrokenOffError(f"the server answered {error.code} {error.reason}") from None
+                raise BrokenOffError(f"the server answered {words}") from None
             why = "is not there" if error.code in _NOT_FOUND else "the server does not give it"
-            raise SourceUnavailableError(
-                shown(url), f"{why} ({error.code} {error.reason})"
-            ) from None
-        except urllib.error.URLError as error:
-            self._unreachable[host] = unreachable_sentence(host, plain, error.reason)
-            raise SourceUnavailableError(shown(url), self._unreachable[host]) from None
+            raise SourceUnavailableError(shown(url), f"{why} ({words})") from None
 
 
-class _Nothing:
-    """Stands for the answer "nothing after the bytes you have"."""
-
-    status = http.client.PARTIAL_CONTENT
-
-    def __init__(self, start: int) -> None:
-        self.headers = {"Content-Range": f"bytes {start}-{start}/{start}", "Content-Length": "0"}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def read(self, _size: int) -> bytes:
-        return b""
+def _read_small(answer: Answer | None) -> bytes:
+    content = b"" if answer is None else answer.body.read(TEXT_LIMIT + 1)
+    if len(content) > TEXT_LIMIT:
+        raise RefusedAnswerError(f"it has more than {TEXT_LIMIT} bytes")
+    return content
 
 
-def _first_byte(response: http.client.HTTPResponse) -> int:
-    if response.status != http.client.PARTIAL_CONTENT:
-        return 0
-    sent = response.headers.get("Content-Range") or ""
-    digits = sent.removeprefix("bytes ").partition("-")[0]
-    if not digits.isdigit():
-        raise _BrokenOffError(f"the server sent a part without saying which: {sent!r}")
-    return int(digits)
+def _require_room(url: str, partial: Path, more: int, most_bytes: int, total: int) -> None:
+    if total > most_bytes:
+        partial.unlink(missing_ok=True)
+        raise _too_large(url, most_bytes)
+    if more > shutil.disk_usage(partial.parent).free:
+        partial.unlink(missing_ok=True)
+        raise DiskFullError(
+            _file_name(url),
+            partial.parent,
+            f"it has {total} bytes, and less is free on the disk of {partial.parent}",
+        )
 
 
-def _write(
-    response: http.client.HTTPResponse,
-    partial: Path,
-    *,
-    start: int,
-    total: int | None,
-    on_progress: OnProgress | None,
-    file_name: str,
-) -> int:
-    """Append what comes to `partial` (from byte `start` on) and return its size then."""
-    done = start
-    told = -PROGRESS_BYTES
-    with partial.open("r+b" if start else "wb") as file:
-        file.seek(start)
-        while chunk := response.read(CHUNK):
-            _store(file, chunk, partial, file_name)
-            done += len(chunk)
-            if on_progress is not None and done - told >= PROGRESS_BYTES:
-                on_progress(Progress(file_name, done, total))
-                told = done
-    if on_progress is not None:
-        on_progress(Progress(file_name, done, total))
-    return done
+def _too_large(url: str, most_bytes: int) -> SourceUnavailableError:
+    return SourceUnavailableError(
+        shown(url), f"it sends more than {most_bytes} bytes, which such a file never has"
+    )
+
+
+def _opened(partial: Path, start: int) -> IO[bytes]:
+    """Open `partial` to be written from byte `start` on; a link of that name is not followed."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        file = os.fdopen(os.open(partial, flags | (0 if start else os.O_TRUNC), 0o600), "wb")
+    except OSError as error:
+        raise HostLacksError(
+            f"Writing {partial}", _strerror(error), remedy=f"remove {partial}"
+        ) from None
+    file.seek(start)
+    return file
 
 
 def _store(file: IO[bytes], chunk: bytes, partial: Path, file_name: str) -> None:
@@ -238,15 +239,15 @@ def _store(file: IO[bytes], chunk: bytes, partial: Path, file_name: str) -> None
         file.write(chunk)
         file.flush()
     except OSError as error:
-        if not is_no_room(error):
-            raise
         partial.unlink(missing_ok=True)
-        raise DiskFullError(file_name, partial.parent, _strerror(error)) from None
+        if is_no_room(error):
+            raise DiskFullError(file_name, partial.parent, _strerror(error)) from None
+        raise HostLacksError(f"Writing {partial}", _strerror(error)) from None
 
 
 def shown(url: str) -> str:
     """Return the URL without user name and password, fit for messages and records."""
-    return _without_userinfo(url)[0]
+    return without_userinfo(url)[0]
 
 
 def proxy_for(url: str) -> str | None:
@@ -278,36 +279,29 @@ def unreachable_sentence(host: str, url: str, reason: object) -> str:
     )
 
 
-def _without_userinfo(url: str) -> tuple[str, str | None]:
-    """Return the URL without user name and password, and the header that carries them."""
-    parts = urllib.parse.urlsplit(url)
-    userinfo, at, host = parts.netloc.rpartition("@")
-    if not at:
-        return url, None
-    token = base64.b64encode(urllib.parse.unquote(userinfo).encode()).decode()
-    return urllib.parse.urlunsplit(parts._replace(netloc=host)), f"Basic {token}"
-
-
 def _file_name(url: str) -> str:
     return urllib.parse.unquote(urllib.parse.urlsplit(url).path.rpartition("/")[2])
 
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        return path.lstat().st_size
     except FileNotFoundError:
         return 0
 
 
 def _sentence(error: object) -> str:
     if isinstance(error, TimeoutError):
-        return f"nothing came for {SILENCE_SECONDS:.0f}s"
-    if isinstance(error, http.client.IncompleteRead):
+        return f"nothing came for {transport.SILENCE_SECONDS:.0f}s"
+    if isinstance(error, http.client.IncompleteRead | http.client.RemoteDisconnected):
         return "the connection ended early"
+    if isinstance(error, http.client.HTTPException | ValueError):
+        # Their words repeat what the server sent.
+        return f"what the server sent is not HTTP ({type(error).__name__})"
     if isinstance(error, OSError):
         return _strerror(error)
     return str(error) or type(error).__name__
 
 
 def _strerror(error: OSError) -> str:
-    return error.strerror or (os.strerror(error.errno) if error.errno else str(error))
+    return error.strerror or (os.strerror(error.errno) if error.errno else type(error).__name__)

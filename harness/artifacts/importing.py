@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.artifacts.checksums import ChecksumFileError
 from harness.artifacts.checksums import parse_checksums
 from harness.artifacts.hashing import sha256_of
+from harness.artifacts.index import place
 from harness.artifacts.model import Artifact
 from harness.artifacts.model import ArtifactKind
 from harness.artifacts.model import ArtifactRef
@@ -24,6 +25,7 @@ from harness.artifacts.pins import Pins
 from harness.artifacts.pins import kubernetes_version
 from harness.artifacts.problems import SourceUnavailableError
 from harness.artifacts.problems import WrongChecksumError
+from harness.artifacts.sources import CHECKSUM_FILE
 from harness.artifacts.sources import OWN_BUILDS_FILE
 from harness.artifacts.sources import copy_file
 from harness.artifacts.store import Store
@@ -31,6 +33,8 @@ from harness.errors import HarnessError
 from harness.errors import HostLacksError
 from harness.errors import UsageError
 from harness.process import Runner
+from harness.untrusted import RefusedError
+from harness.untrusted import read_text
 
 # What an exported mirror is deep: kubectl/v1.32.3/bin/linux/amd64/kubectl.
 DEPTH = 5
@@ -60,8 +64,11 @@ class Found:
 
 @dataclass(frozen=True)
 class _Staged:
+    """A file in the cache's waiting room, or (`kept`) the same file where the cache has it."""
+
     found: Found
-    partial: Path
+    path: Path
+    kept: bool
     sha256: str
     origin: Origin
 
@@ -193,6 +200,9 @@ def _in_place(path: Path, relative: Path, pins: Pins, kubectl_version: str) -> A
 
 def _elf_arch(path: Path) -> str | None:
     try:
+        # A pipe of that name would be waited for without end.
+        if not path.is_file():
+            return None
         with path.open("rb") as file:
             header = file.read(20)
     except OSError:
@@ -212,10 +222,10 @@ def _sums_of(folder: Path, mistakes: list[str]) -> tuple[Mapping[str, str], Mapp
         if not (is_marks or is_sums):
             continue
         try:
-            listed = parse_checksums(path.read_text(encoding="utf-8"), path.name)
+            listed = parse_checksums(read_text(path, CHECKSUM_FILE), path.name)
         except ChecksumFileError as error:
             mistakes.append(f"{folder}/{error}")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, RefusedError) as error:
             mistakes.append(f"{path}: cannot be read: {error}")
         else:
             if is_marks:
@@ -246,11 +256,16 @@ def _partial(store: Store, file: Found) -> Path:
 
 
 def _stage(store: Store, file: Found, *, own_build: bool) -> _Staged:
-    """Copy one file into the cache's waiting room and judge the copy."""
-    partial = _partial(store, file)
-    store.say(f"copying {file.ref} from {file.path}")
-    copy_file(file.path, partial)
-    sha256 = sha256_of(partial)
+    """Copy one file into the cache's waiting room, unless the cache has it, and judge it."""
+    kept = _kept(store, file)
+    if kept is not None:
+        path, sha256 = place(store.cache.folder, file.ref, kept), kept
+        store.say(f"{file.ref} is in the cache already, the same file")
+    else:
+        path = _partial(store, file)
+        store.say(f"copying {file.ref} from {file.path}")
+        copy_file(file.path, path, most_bytes=store.pins.most_bytes(file.ref))
+        sha256 = sha256_of(path)
     if file.listed is not None and sha256 != file.listed:
         raise WrongChecksumError(
             file.path.name,
@@ -261,7 +276,20 @@ def _stage(store: Store, file: Found, *, own_build: bool) -> _Staged:
             remedy="copy the file again, or get the checksum file that belongs to it",
         )
     origin = store.judge(file.ref, sha256, str(file.path.parent), own_build=own_build)
-    return _Staged(file, partial, sha256, origin)
+    return _Staged(file, path, kept is not None, sha256, origin)
+
+
+def _kept(store: Store, file: Found) -> str | None:
+    """Return the sha256 of the file where the cache has the very same one, else None."""
+    # One of the two is there: `_without_sums` has seen to it.
+    expected = file.listed or store.pins.sha256(file.ref)
+    if expected is None or not store.cache.has(file.ref, expected):
+        return None
+    try:
+        return expected if file.path.is_file() and sha256_of(file.path) == expected else None
+    except OSError:
+        # Copying it says why.
+        return None
 
 
 def _check_version(staged: _Staged, runner: Runner | None) -> None:
@@ -269,10 +297,11 @@ def _check_version(staged: _Staged, runner: Runner | None) -> None:
     arguments = _VERSION_ARGUMENTS.get(ref.kind)
     if runner is None or arguments is None or ref.arch != host_arch():
         return
-    staged.partial.chmod(0o755)
+    if not staged.kept:
+        staged.path.chmod(0o755)
     try:
         answer = runner.run(
-            [str(staged.partial), *arguments],
+            [str(staged.path), *arguments],
             doing=f"Asking {staged.found.path.name} for its version",
             deadline=VERSION_SECONDS,
         ).stdout
@@ -288,8 +317,11 @@ def _check_version(staged: _Staged, runner: Runner | None) -> None:
 
 def _commit(store: Store, staged: list[_Staged]) -> Iterator[Artifact]:
     """Put all files in their places, and only then let the index name them."""
-    paths = [store.cache.store(each.found.ref, each.partial, each.sha256) for each in staged]
-    for each, path in zip(staged, paths, strict=True):
+    for each in staged:
+        if not each.kept:
+            store.cache.store(each.found.ref, each.path, each.sha256)
+    for each in staged:
+        ref, origin = each.found.ref, each.origin
         source = f"import of {each.found.path.parent}"
-        store.cache.record(each.found.ref, path, each.sha256, each.origin, source)
-        yield Artifact(each.found.ref, path, each.sha256, each.origin, source)
+        entry = store.cache.record(ref, each.sha256, origin, source)
+        yield Artifact(ref, entry.path, each.sha256, origin, entry.source)

@@ -129,7 +129,9 @@ def _sums(rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[tuple[ArtifactKin
         if "none" in row:
             continue
         if not _SHA256.fullmatch(row["sha256"]) or not _READ_AT.fullmatch(row["from"]):
-            raise ValueError(f"the pin of {' '.join(key)} is no sha256 with the place of its reading")
+            raise ValueError(
+                f"the pin of {' '.join(key)} is no sha256 with the place of its reading"
+            )
         yield key, row["sha256"]
 
 

@@ -75,6 +75,31 @@ class OwnBuildGoneError(HostLacksError):
         )
 
 
+class DamagedEntryError(HostLacksError):
+    """An entry of the cache's index is not what the harness writes; the file itself is kept."""
+
+    def __init__(self, file: Path, what: str, why: str) -> None:
+        super().__init__(
+            f"Reading the cache's index for {what}",
+            f"{file} cannot be used: {why}",
+            remedy="import it again, or, for the release, run `k0s-harness artifacts fetch "
+            "--replace-own-builds`: a file that is in the cache already is taken from there",
+        )
+
+
+class UnpinnedOverHttpError(SourceUnavailableError):
+    """A file that no pin vouches for is offered over plain http."""
+
+    def __init__(self, where: str, checksum_name: str) -> None:
+        super().__init__(
+            where,
+            "comes over plain http, and no checksum is committed for it: whoever is on the way "
+            f"could have changed it, and {checksum_name} with it. Name an https URL or a folder, "
+            "take the file with `k0s-harness artifacts import DIR`, or, if you trust that way, set "
+            "K0S_HARNESS_ALLOW_UNPINNED=1 (`artifacts fetch --allow-unpinned`)",
+        )
+
+
 @dataclass(frozen=True)
 class Lack:
     """A file that cannot be provided: what was tried, in the order it was tried."""

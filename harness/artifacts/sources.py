@@ -23,9 +23,15 @@ from harness.artifacts.problems import DiskFullError
 from harness.artifacts.problems import SourceUnavailableError
 from harness.artifacts.problems import is_no_room
 from harness.errors import UsageError
+from harness.untrusted import MIB
+from harness.untrusted import Limits
+from harness.untrusted import RefusedError
+from harness.untrusted import read_text
 
 # Beside the checksum file of an exported folder: the files in it that nobody released.
 OWN_BUILDS_FILE = "own-builds.txt"
+# The release's own have a few kilobytes.
+CHECKSUM_FILE = Limits("a checksum file", most_bytes=MIB)
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,9 @@ class Source(Protocol):
     def text(self, location: str) -> str:
         """Return a small file; raises `SourceUnavailableError`."""
 
-    def copy(self, location: str, partial: Path, on_progress: OnProgress | None) -> None:
+    def copy(
+        self, location: str, partial: Path, on_progress: OnProgress | None, *, most_bytes: int
+    ) -> None:
         """Copy a file into `partial`; raises `SourceUnavailableError` or `DiskFullError`."""
 
     def shown(self, location: str) -> str:
@@ -91,15 +99,17 @@ class MirrorFolder:
     def text(self, location: str) -> str:
         """Return a small file of the folder."""
         try:
-            return Path(location).read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise SourceUnavailableError(location, "it is not text") from None
+            return read_text(Path(location), CHECKSUM_FILE)
+        except RefusedError as error:
+            raise SourceUnavailableError(location, str(error)) from None
         except OSError as error:
             raise _unavailable(location, error) from None
 
-    def copy(self, location: str, partial: Path, on_progress: OnProgress | None) -> None:
+    def copy(
+        self, location: str, partial: Path, on_progress: OnProgress | None, *, most_bytes: int
+    ) -> None:
         """Copy a file of the folder into `partial`."""
-        copy_file(Path(location), partial, on_progress)
+        copy_file(Path(location), partial, on_progress, most_bytes=most_bytes)
 
     def shown(self, location: str) -> str:
         """Return the path."""
@@ -127,9 +137,12 @@ class HttpMirror:
         """Return a small file of the mirror."""
         return self._downloader.text(_quoted_name(location))
 
-    def copy(self, location: str, partial: Path, on_progress: OnProgress | None) -> None:
+    def copy(
+        self, location: str, partial: Path, on_progress: OnProgress | None, *, most_bytes: int
+    ) -> None:
         """Download a file of the mirror into `partial`."""
-        self._downloader.file(_quoted_name(location), partial, on_progress)
+        url = _quoted_name(location)
+        self._downloader.file(url, partial, on_progress, most_bytes=most_bytes)
 
     def shown(self, location: str) -> str:
         """Return the URL without a password."""
@@ -160,7 +173,12 @@ def mirror_source(setting: str, pins: Pins, downloader: Downloader) -> Source:
     doing = "Reading K0S_HARNESS_MIRROR"
     scheme, colon, _ = setting.partition("://")
     if colon and scheme.lower() in {"http", "https"}:
-        if not urllib.parse.urlsplit(setting).hostname:
+        try:
+            parts = urllib.parse.urlsplit(setting)
+            host, _ = parts.hostname, parts.port
+        except ValueError as error:
+            raise UsageError(doing, f"it is no URL: {error}") from None
+        if not host:
             raise UsageError(doing, f"{shown(setting)!r} names no host")
         return HttpMirror(setting, pins, downloader)
     if colon and scheme.lower() != "file":
@@ -180,11 +198,13 @@ def mirror_source(setting: str, pins: Pins, downloader: Downloader) -> Source:
     return MirrorFolder(folder, pins)
 
 
-def copy_file(path: Path, partial: Path, on_progress: OnProgress | None = None) -> None:
-    """Copy a file of this host into `partial`.
+def copy_file(
+    path: Path, target: Path, on_progress: OnProgress | None = None, *, most_bytes: int
+) -> None:
+    """Copy a file of this host into `target`, a new file in a folder of ours.
 
-    Raises `SourceUnavailableError` when it is not there or cannot be read, and `DiskFullError`
-    when there is no room; `partial` is removed then.
+    Raises `SourceUnavailableError` when it is not there, cannot be read or has more than
+    `most_bytes`, and `DiskFullError` when there is no room; `target` is removed then.
     """
     try:
         if not path.is_file():
@@ -194,20 +214,26 @@ def copy_file(path: Path, partial: Path, on_progress: OnProgress | None = None) 
             pass
     except OSError as error:
         raise _unavailable(str(path), error) from None
-    if size > shutil.disk_usage(partial.parent).free:
+    if size > shutil.disk_usage(target.parent).free:
         raise DiskFullError(
             path.name,
-            partial.parent,
-            f"it has {size} bytes, and less is free on the disk of {partial.parent}",
+            target.parent,
+            f"it has {size} bytes, and less is free on the disk of {target.parent}",
+        )
+    if size > most_bytes:
+        raise SourceUnavailableError(
+            str(path), f"it has {size} bytes, and such a file never has more than {most_bytes}"
         )
     try:
-        partial.unlink(missing_ok=True)
-        shutil.copyfile(path, partial)
+        target.unlink(missing_ok=True)
+        # A new file, so that a link that stands there is not followed.
+        with path.open("rb") as source, target.open("xb") as copy:
+            shutil.copyfileobj(source, copy, MIB)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
         if is_no_room(error):
             why = error.strerror or "no room"
-            raise DiskFullError(path.name, partial.parent, why) from None
+            raise DiskFullError(path.name, target.parent, why) from None
         raise _unavailable(str(path), error) from None
     if on_progress is not None:
         on_progress(Progress(path.name, size, size))

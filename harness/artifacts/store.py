@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.artifacts.cache import Cache
-from harness.artifacts.cache import Entry
+from harness.artifacts.cache import why_strange
 from harness.artifacts.download import Downloader
 from harness.artifacts.download import HttpDownloader
+from harness.artifacts.fetching import PINNED
+from harness.artifacts.fetching import Fetcher
 from harness.artifacts.hashing import Hashes
-from harness.artifacts.hashing import sha256_of
+from harness.artifacts.index import Entry
 from harness.artifacts.model import Artifact
 from harness.artifacts.model import ArtifactKind
 from harness.artifacts.model import ArtifactRef
@@ -24,24 +26,20 @@ from harness.artifacts.model import OnProgress
 from harness.artifacts.model import Origin
 from harness.artifacts.pins import Pins
 from harness.artifacts.pins import load_pins
+from harness.artifacts.problems import DamagedEntryError
 from harness.artifacts.problems import Lack
 from harness.artifacts.problems import MissingArtifactsError
 from harness.artifacts.problems import OwnBuildGoneError
 from harness.artifacts.problems import SourceUnavailableError
 from harness.artifacts.problems import WrongChecksumError
-from harness.artifacts.sources import OWN_BUILDS_FILE
-from harness.artifacts.sources import Place
 from harness.artifacts.sources import Source
 from harness.artifacts.sources import Upstream
-from harness.artifacts.sources import listed_sums
 from harness.artifacts.sources import mirror_source
 from harness.errors import HarnessError
 from harness.errors import UsageError
 from harness.settings import Settings
 from harness.wait import Clock
 from harness.wait import SystemClock
-
-PINNED = "committed in the harness's pins"
 
 
 class Store:
@@ -100,7 +98,7 @@ class Store:
             problems: list[HarnessError] = []
             try:
                 artifact = self._cached(ref, problems, replace_own_builds=replace_own_builds)
-            except OwnBuildGoneError as problem:
+            except (OwnBuildGoneError, DamagedEntryError) as problem:
                 lacks.append((ref, [problem]))
                 continue
             if artifact is not None:
@@ -109,12 +107,13 @@ class Store:
                 absent.append((ref, problems))
         if absent:
             sources = self._sources()
+            fetcher = self._fetcher()
             with self.cache.filling(self.say):
                 for ref, problems in absent:
                     # What another process fetched while this one waited for the lock is there now.
                     fetched = self._cached(
                         ref, [], replace_own_builds=replace_own_builds
-                    ) or self._fetch(ref, sources, problems)
+                    ) or fetcher.fetch(ref, sources, problems)
                     if fetched is not None:
                         found[ref.kind] = fetched
                     else:
@@ -171,15 +170,31 @@ class Store:
             return (upstream,)
         return (mirror_source(self.settings.mirror, self.pins, self._downloader), upstream)
 
+    def _fetcher(self) -> Fetcher:
+        return Fetcher(
+            self.cache,
+            self.pins,
+            self.judge,
+            allow_unpinned=self.settings.allow_unpinned,
+            say=self.say,
+            on_progress=self._on_progress,
+        )
+
     def _cached(
         self, ref: ArtifactRef, problems: list[HarnessError], *, replace_own_builds: bool
     ) -> Artifact | None:
         """Return what the cache has of `ref`, or None and why not in `problems`.
 
-        Raises `OwnBuildGoneError` for an own build that is damaged or gone.
+        Raises `OwnBuildGoneError` for an own build that is damaged or gone, and `DamagedEntryError`
+        where the index cannot tell any more whether it was one.
         """
         try:
             artifact = self._from_cache(ref)
+        except DamagedEntryError as problem:
+            if not replace_own_builds and self._may_be_own(ref):
+                raise
+            self.say(str(problem))
+            return None
         except (SourceUnavailableError, WrongChecksumError) as problem:
             entry = self.cache.entry(ref)
             own = entry is not None and entry.origin is Origin.OWN_BUILD
@@ -193,6 +208,11 @@ class Store:
             )
             return None
         return artifact
+
+    def _may_be_own(self, ref: ArtifactRef) -> bool:
+        """Whether the cache keeps a file of that name which is not known to be the release."""
+        kept = {path.parent.name for path in self.cache.stored() if path.name == ref.stored_name}
+        return bool(kept - {self.pins.sha256(ref)})
 
     def _own_binary(self, ref: ArtifactRef, path: Path) -> Artifact:
         doing = f"Reading K0S_BINARY={path}"
@@ -213,8 +233,9 @@ class Store:
     def _from_cache(self, ref: ArtifactRef) -> Artifact:
         """Return what the cache has of `ref`, verified.
 
-        Raises `SourceUnavailableError` when it has nothing, `WrongChecksumError` for a file that is
-        damaged (it is removed) or that a newer pin contradicts.
+        Raises `SourceUnavailableError` when it has nothing, `DamagedEntryError` when its index is
+        damaged there, `WrongChecksumError` for a file that is damaged (it is removed) or that a
+        newer pin contradicts.
         """
         entry = self.cache.entry(ref)
         if entry is None:
@@ -228,16 +249,20 @@ class Store:
         """Compare a cached file with its checksum.
 
         Raises `WrongChecksumError` when they differ (the file is removed), and
-        `SourceUnavailableError` when the file is gone.
+        `SourceUnavailableError` when the file is gone or is none of the cache's own (it is left
+        alone).
         """
         try:
+            strange = why_strange(entry.path)
+            if strange is not None:
+                raise SourceUnavailableError(str(entry.path), f"it is left alone: {strange}")
             actual = self._hashes.sha256(entry.path)
         except OSError as error:
             raise SourceUnavailableError(
                 str(entry.path), f"the index has it, the file is gone ({error.strerror})"
             ) from None
         if actual != entry.sha256:
-            self.cache.remove_file(entry)
+            self.cache.remove_file(entry.path)
             raise WrongChecksumError(
                 entry.ref.file_name,
                 f"the cache ({entry.path}, now removed)",
@@ -245,78 +270,6 @@ class Store:
                 actual=actual,
                 authority="when it was stored",
             )
-
-    def _fetch(
-        self, ref: ArtifactRef, sources: Sequence[Source], problems: list[HarnessError]
-    ) -> Artifact | None:
-        """Return `ref` from the first source that has it; if none has, None and `problems` grows.
-
-        Called with the cache's lock held.
-        """
-        for source in sources:
-            for place in source.places(ref):
-                try:
-                    return self._fetch_from(ref, source, place)
-                except SourceUnavailableError as problem:
-                    problems.append(problem)
-                except WrongChecksumError as problem:
-                    # Not passed over: whoever runs that source should know.
-                    problems.append(problem)
-                    return None
-        return None
-
-    def _fetch_from(self, ref: ArtifactRef, source: Source, place: Place) -> Artifact:
-        location = place.of(ref.file_name)
-        shown = source.shown(location)
-        expected, authority = self._expected(ref, source, place)
-        partial = self.cache.partial(expected)
-        self.say(f"fetching {ref} from {shown}")
-        resumed = partial.exists()
-        source.copy(location, partial, self._on_progress)
-        actual = sha256_of(partial)
-        if actual != expected and resumed:
-            # The beginning was kept from an earlier try: it may be what is wrong.
-            partial.unlink()
-            source.copy(location, partial, self._on_progress)
-            actual = sha256_of(partial)
-        if actual != expected:
-            partial.unlink()
-            if authority == PINNED:
-                self.judge(ref, actual, shown, own_build=False)
-            raise WrongChecksumError(
-                ref.file_name, shown, expected=expected, actual=actual, authority=authority
-            )
-        origin = self.judge(ref, actual, shown, own_build=False)
-        path = self.cache.store(ref, partial, actual)
-        entry = self.cache.record(ref, path, actual, origin, shown)
-        return Artifact(ref, entry.path, actual, origin, shown)
-
-    def _expected(self, ref: ArtifactRef, source: Source, place: Place) -> tuple[str, str]:
-        """Return the sha256 the file must have, and who says so."""
-        if source.is_mirror:
-            _refuse_own_build(ref, source, place)
-        pinned = self.pins.sha256(ref)
-        if pinned is not None:
-            return pinned, PINNED
-        sums = listed_sums(source, place, place.checksum_name)
-        where = source.shown(place.of(place.checksum_name))
-        if ref.file_name not in sums:
-            raise SourceUnavailableError(where, f"it has no checksum for {ref.file_name}")
-        return sums[ref.file_name], where
-
-
-def _refuse_own_build(ref: ArtifactRef, source: Source, place: Place) -> None:
-    """Refuse a file that whoever exported the mirror marked as their own build."""
-    try:
-        marked = listed_sums(source, place, OWN_BUILDS_FILE)
-    except SourceUnavailableError:
-        return
-    if ref.file_name in marked:
-        raise SourceUnavailableError(
-            source.shown(place.of(ref.file_name)),
-            f"is an own build ({OWN_BUILDS_FILE}): `k0s-harness artifacts import --own-build` "
-            "takes it from a folder",
-        )
 
 
 def _as_one(lacks: Sequence[tuple[ArtifactRef, list[HarnessError]]], wanted: int) -> HarnessError:

@@ -115,7 +115,7 @@ def _fetch(url: str, expected: str, settings: Settings, *, clock: Clock, narrate
         file.parent.mkdir(parents=True, exist_ok=True)
         if not (file.is_file() and sha256_of(file) == expected):
             narrate(f"fetching {parts.hostname}{parts.path}")
-            HttpDownloader(clock, narrate).file(url, file)
+            HttpDownloader(clock, narrate).file(url, file, most_bytes=disk.DISK_GIB * 1024**3)
     elif parts.scheme in {"", "file"}:
         name = urllib.request.url2pathname(parts.path) if parts.scheme else url
         file = Path(name).expanduser().absolute()

@@ -36,6 +36,7 @@ _DECIDING = (
     "box_sha256",
     "k0s_binary",
     "mirror",
+    "allow_unpinned",
 )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import http.server
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import urllib.parse
 import pytest
 
 from harness.artifacts import download
+from harness.artifacts import transport
 from harness.artifacts.download import HttpDownloader
 from harness.artifacts.download import proxy_for
 from harness.artifacts.download import shown
@@ -24,6 +26,7 @@ from harness.artifacts.problems import DiskFullError
 from harness.artifacts.problems import SourceUnavailableError
 from harness.artifacts.problems import WrongChecksumError
 from harness.artifacts.store import Store
+from harness.errors import HostLacksError
 from harness.settings import Settings
 from harness.wait import SystemClock
 
@@ -136,7 +139,9 @@ def server(monkeypatch):
 @pytest.fixture
 def store(server, tmp_path):
     said = []
-    settings = Settings(tmp_path / "s", tmp_path / "cache", tmp_path / "r", mirror=server.url)
+    settings = Settings(
+        tmp_path / "s", tmp_path / "cache", tmp_path / "r", mirror=server.url, allow_unpinned=True
+    )
     store = Store(settings, PINS, clock=NoWaiting(), say=said.append)
     store.said = said
     # The upstream releases are not asked for by a test, whatever the mirror does.
@@ -246,24 +251,41 @@ def test_a_server_that_is_overloaded_for_a_moment_is_asked_again(server, store):
 
 
 def test_a_server_that_falls_silent_is_given_up(server, store, monkeypatch):
-    monkeypatch.setattr(download, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(transport, "SILENCE_SECONDS", 0.2)
     server.mode = "stalls"
     with pytest.raises(Exception, match="cannot be had") as caught:
         store.provide([REF])
     assert "nothing came for 0s" in caught.value.text()
 
 
+@pytest.fixture
+def small_disk():
+    """Let no file of this process grow beyond 1 MB, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("small_disk")
 def test_a_full_disk_is_said_and_what_was_half_written_is_removed(server, store):
-    full = store.cache.partial(DIGEST)
-    with store.cache.filling(store.said.append):
-        # The kernel's own full disk: every write to it fails with ENOSPC.
-        full.symlink_to("/dev/full")
-    with pytest.raises(DiskFullError, match="No space left on device") as caught:
+    with pytest.raises(DiskFullError, match="File too large") as caught:
         store.provide([REF])
     assert "K0S_HARNESS_CACHE" in caught.value.text()
     assert REF.file_name in caught.value.text()
-    assert not full.is_symlink()
+    assert not store.cache.partial(DIGEST).exists()
     assert len(server.file_requests()) == 1
+
+
+def test_a_link_in_place_of_a_partial_file_is_not_followed(server, store, tmp_path):
+    target = tmp_path / "theirs"
+    target.write_text("theirs")
+    with store.cache.filling(store.said.append):
+        store.cache.partial(DIGEST).symlink_to(target)
+    with pytest.raises(HostLacksError, match="symbolic links") as caught:
+        store.provide([REF])
+    assert f"remove {store.cache.partial(DIGEST)}" in caught.value.text()
+    assert target.read_text() == "theirs"
 
 
 def test_a_host_that_cannot_be_reached_names_the_proxy_variable_and_is_asked_once(server, store):
@@ -283,7 +305,7 @@ def test_the_proxy_that_is_set_is_used_and_named_without_its_password(
 ):
     monkeypatch.setenv("http_proxy", server.url.replace("//", "//me:secret@"))
     downloader = HttpDownloader(NoWaiting())
-    downloader.file(f"http://releases.example/{REF.file_name}", tmp_path / "file")
+    downloader.file(f"http://releases.example/{REF.file_name}", tmp_path / "file", most_bytes=2**30)
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert server.requests[0][0] == f"http://releases.example/{REF.file_name}"
     assert "Proxy-Authorization" in {name.title() for name in server.headers_seen[0]}
@@ -310,9 +332,10 @@ import sys
 from pathlib import Path
 from harness.artifacts.model import ArtifactKind, host_arch
 from harness.artifacts.store import Store
+from harness.errors import HostLacksError
 from harness.settings import Settings
 base = Path(sys.argv[1])
-settings = Settings(base / "s", base / "cache", base / "r", mirror=sys.argv[2])
+settings = Settings(base / "s", base / "cache", base / "r", mirror=sys.argv[2], allow_unpinned=True)
 store = Store(settings, say=lambda line: print(line, flush=True))
 store.pins.sums.clear()
 ref = store.pins.ref(ArtifactKind.K0S, store.pins.k0s_version, host_arch())

@@ -227,7 +227,7 @@ class NoNetwork:
     def text(self, url):
         raise SourceUnavailableError(url, "out of reach")
 
-    def file(self, url, _partial, _on_progress):
+    def file(self, url, _partial, _on_progress, **_):
         raise SourceUnavailableError(url, "out of reach")
 
 

@@ -36,7 +36,7 @@ class NoNetwork:
         self.asked.append(url)
         raise SourceUnavailableError(url, "out of reach")
 
-    def file(self, url, _partial, _on_progress):
+    def file(self, url, _partial, _on_progress, **_):
         self.asked.append(url)
         raise SourceUnavailableError(url, "out of reach")
 
@@ -227,7 +227,10 @@ def test_a_mirror_that_is_no_longer_mounted_is_not_missed_when_all_is_cached(mak
     assert set(make_store("/no/such/folder").provide(REFS)) == set(ArtifactKind)
 
 
-@pytest.mark.parametrize("setting", ["ftp://host/x", "https:///x", "/no/such/folder"])
+@pytest.mark.parametrize(
+    "setting",
+    ["ftp://host/x", "https:///x", "/no/such/folder", "http://[::1/x", "https://host:99999/x"],
+)
 def test_a_mirror_that_names_nothing_is_a_usage_error(make_store, setting):
     with pytest.raises(UsageError, match="K0S_HARNESS_MIRROR"):
         make_store(setting).provide(REFS)
@@ -334,7 +337,7 @@ def test_a_damaged_own_build_is_never_replaced_by_the_release(make_store, tmp_pa
     with store.cache.filling(store.say):
         staged.write_bytes(b"my own")
         path = store.cache.store(REFS[2], staged, sha(b"my own"))
-        store.cache.record(REFS[2], path, sha(b"my own"), Origin.OWN_BUILD, "import of /x")
+        store.cache.record(REFS[2], sha(b"my own"), Origin.OWN_BUILD, "import of /x")
     assert store.provide(REFS)[ArtifactKind.K0S].origin is Origin.OWN_BUILD
     path.unlink()
     with pytest.raises(OwnBuildGoneError) as caught:

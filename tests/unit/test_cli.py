@@ -80,6 +80,26 @@ def test_help_answers_at_once_and_loads_nothing_heavy():
     assert not heavy & set(modules)
 
 
+def test_unpinned_files_over_plain_http_are_allowed_by_the_option_or_the_variable(monkeypatch):
+    def allowed(*arguments):
+        return cli._settings(cli._parser().parse_args(["artifacts", "fetch", *arguments]))
+
+    assert not allowed().allow_unpinned
+    assert allowed("--allow-unpinned").allow_unpinned
+    assert allowed("--allow-unpinned").origin["allow_unpinned"] == "--allow-unpinned"
+    monkeypatch.setenv("K0S_HARNESS_ALLOW_UNPINNED", "1")
+    assert allowed().allow_unpinned
+
+
+def test_doctor_says_all_it_found_before_it_refuses_a_cache_that_others_may_write_to(run, tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(0o777)
+    code, out, err = run("doctor")
+    assert code == 3
+    assert "libvirt" in out
+    assert "may be written to by others" in err
+
+
 def test_every_verb_of_the_design_is_there(capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(["--help"])

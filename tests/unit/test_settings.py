@@ -50,6 +50,7 @@ def test_the_desktops_base_folders_are_honoured():
         ("driver", "K0S_HARNESS_DRIVER", "kvm", Driver.KVM),
         ("fresh", "FRESH", "1", True),
         ("fresh", "FRESH", "0", False),
+        ("allow_unpinned", "K0S_HARNESS_ALLOW_UNPINNED", "1", True),
     ],
 )
 def test_every_setting_has_a_variable_that_its_origin_names(field, variable, text, value):
