@@ -78,4 +78,6 @@ def move(source: Path, target: Path) -> None:
 
 
 def _folders(settings: Settings) -> tuple[Path, ...]:
-    return tuple(path for path in boxes_dir(settings).glob("*-*") if path.is_dir())
+    return tuple(
+        path for path in boxes_dir(settings).glob("*-*") if path.is_dir() and not path.is_symlink()
+    )

@@ -14,10 +14,17 @@ from harness.lab import disk
 from harness.lab.rootfs import BOXES
 from harness.process import Runner
 from harness.settings import ProviderName
+from harness.untrusted import MIB
+from harness.untrusted import Limits
+from harness.untrusted import json_value
+from harness.untrusted import read_text
+from harness.untrusted import require_size
 
 NAME = "k0s-harness/debian12"
 CATALOGUE = "catalog.json"
 _NOTE = "box.json"
+# Vagrant's own have a hundred bytes.
+METADATA = Limits("a Vagrant box's metadata", most_bytes=MIB)
 _PROVIDERS = BOXES / "vm" / "providers"
 
 
@@ -114,7 +121,7 @@ def record(box: Box) -> None:
 def load(folder: Path) -> Box | None:
     """Return the box in `folder`, None where there is none that is whole."""
     try:
-        note = json.loads((folder / _NOTE).read_text())
+        note = json_value(read_text(folder / _NOTE, METADATA), METADATA)
         box = Box(
             name=note["name"],
             version=note["version"],
@@ -131,12 +138,17 @@ def load(folder: Path) -> Box | None:
 
 
 def read_member(path: Path, name: str) -> bytes | None:
-    """Return a small file of a box (a tar, also compressed), None where it has no such file."""
+    """Return a small file of a box (a tar, also compressed), None where it has no such file.
+
+    Raises `RefusedError` for one that is large, and what `tarfile` raises.
+    """
     with tarfile.open(path) as archive:
         for entry in archive:
             if entry.name.removeprefix("./") == name:
                 file = archive.extractfile(entry) or io.BytesIO()
-                return file.read()
+                content = file.read(METADATA.most_bytes + 1)
+                require_size(content, METADATA)
+                return content
     return None
 
 

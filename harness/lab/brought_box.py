@@ -8,11 +8,13 @@ the machine needs neither a second disk nor a server that hands them out.
 from __future__ import annotations
 
 import json
+import lzma
 import shutil
 import struct
 import tarfile
 import urllib.parse
 import urllib.request
+import zlib
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +35,8 @@ from harness.lab.rootfs import Recipe
 from harness.process import Runner
 from harness.settings import ProviderName
 from harness.settings import Settings
+from harness.untrusted import RefusedError
+from harness.untrusted import json_value
 from harness.wait import Clock
 
 NAME = "k0s-harness/brought"
@@ -109,7 +113,10 @@ def _partial(settings: Settings) -> Path:
 
 def _fetch(url: str, expected: str, settings: Settings, *, clock: Clock, narrate: Say) -> Path:
     """Return the verified file that BOX_URL names, fetched into the cache where it is a URL."""
-    parts = urllib.parse.urlsplit(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError as error:
+        raise UsageError(_DOING, f"BOX_URL is no URL: {error}") from None
     if parts.scheme in {"http", "https"}:
         file = _partial(settings) / expected
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -141,11 +148,18 @@ def _fetch(url: str, expected: str, settings: Settings, *, clock: Clock, narrate
 
 
 def _check_provider(file: Path, provider: ProviderName) -> None:
-    text = box_package.read_member(file, "metadata.json")
     try:
-        found = json.loads(text or b"{}").get("provider")
-    except ValueError:
-        found = None
+        text = box_package.read_member(file, "metadata.json") or b""
+        data = json_value(text.decode(errors="replace"), box_package.METADATA)
+    except RefusedError:
+        data = None
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        raise UsageError(
+            _DOING,
+            f"it is a tar that cannot be read ({type(error).__name__})",
+            remedy="get the file again, and its checksum from its publisher",
+        ) from None
+    found = data.get("provider") if isinstance(data, dict) else None
     if found != provider.value:
         raise UsageError(
             _DOING,
@@ -182,12 +196,20 @@ def _to_raw(runner: Runner, file: Path, raw: Path) -> None:
     size = disk.DISK_GIB * 1024 * disk.MIB
     with file.open("rb") as head:
         has_partitions = head.read(SECTOR)[-2:] == b"\x55\xaa"
-    if (info.kind == "raw" and not has_partitions) or info.size > size:
+    known = info.kind == "qcow2" or (info.kind == "raw" and has_partitions)
+    if not known or info.size > size:
         raise UsageError(
             _DOING,
             "it is neither a Vagrant box (a tar) nor a disk image (qcow2 or raw) of up to "
             f"{disk.DISK_GIB} GiB",
             remedy="unpack it first where it is compressed",
+        )
+    if info.leans_on is not None:
+        raise UsageError(
+            _DOING,
+            f"its content is in another file of this host, {info.leans_on}, and its checksum says "
+            "nothing of that one",
+            remedy="bring an image that is whole: qemu-img convert makes one",
         )
     runner.run(
         ["qemu-img", "convert", "-f", info.kind, "-O", "raw", str(file), str(raw)],
@@ -200,16 +222,22 @@ def _to_raw(runner: Runner, file: Path, raw: Path) -> None:
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What a disk image is: its format in qemu's words, the size of its disk in bytes."""
+    """What a disk image is: its format in qemu's words, the size of its disk in bytes.
+
+    `leans_on` names the file that holds its content, where it is not the image itself.
+    """
 
     kind: str
     size: int
+    leans_on: str | None
 
 
 def parse_info(text: str) -> ImageInfo:
     """Return what `qemu-img info --output=json` says."""
     data = json.loads(text)
-    return ImageInfo(data["format"], data["virtual-size"])
+    specific = data.get("format-specific", {}).get("data", {})
+    leans_on = data.get("backing-filename") or specific.get("data-file")
+    return ImageInfo(data["format"], data["virtual-size"], leans_on)
 
 
 def _let_vagrant_in(runner: Runner, raw: Path, work: Path) -> None:

@@ -22,7 +22,8 @@ from harness.wait import SystemClock
 
 LIBVIRT = ProviderName.LIBVIRT
 # qemu-img takes what it does not know for a raw disk.
-UNKNOWN = (Path(__file__).parent / "recordings" / "box" / "qemu-img-info-unknown.json").read_text()
+RECORDINGS = Path(__file__).parent / "recordings" / "box"
+UNKNOWN = (RECORDINGS / "qemu-img-info-unknown.json").read_text()
 
 
 class NothingRuns:
@@ -131,6 +132,8 @@ def test_a_tar_that_is_no_box_is_refused(ensure, tmp_path):
 def test_a_file_that_is_not_there_and_a_strange_url_are_said(ensure, tmp_path):
     with pytest.raises(UsageError, match="there is no file"):
         ensure(tmp_path / "none", "0" * 64)
+    with pytest.raises(UsageError, match="BOX_URL is no URL"):
+        ensure("http://[::1/box", "0" * 64)
     with pytest.raises(UsageError, match="ftp: is nothing"):
         ensure("ftp://mirror.example/box", "0" * 64)
 
@@ -141,6 +144,60 @@ def test_a_file_that_is_no_image_is_refused(ensure, tmp_path):
     with pytest.raises(UsageError, match="neither a Vagrant box") as refused:
         ensure(path, sha256(path), runner=QemuSays(UNKNOWN))
     assert "unpack it first" in refused.value.text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"backing-filename": "/etc/shadow"}, "another file of this host, /etc/shadow"),
+        ({"format-specific": {"data": {"data-file": "/etc/shadow"}}}, "another file of this host"),
+        ({"format": "vmdk"}, "neither a Vagrant box"),
+        ({"format": "vpc"}, "neither a Vagrant box"),
+        ({"virtual-size": 2**50}, "neither a Vagrant box"),
+    ],
+)
+def test_an_image_whose_content_is_elsewhere_or_of_another_kind_is_refused(
+    ensure, tmp_path, changes, words
+):
+    path = tmp_path / "image"
+    path.write_bytes(b"QFI\xfb" + bytes(1000))
+    said = json.loads((RECORDINGS / "qemu-img-info-qcow2.json").read_text()) | changes
+    with pytest.raises(UsageError, match=words):
+        ensure(path, sha256(path), runner=QemuSays(json.dumps(said)))
+
+
+@pytest.mark.parametrize("metadata", [b"[]", b'"x"', b"\xff", b"[" * 10_000, b" " * 2**21, b""])
+def test_a_box_with_strange_metadata_is_refused(ensure, tmp_path, metadata):
+    path = tmp_path / "some.box"
+    with tarfile.open(path, "w") as archive:
+        entry = tarfile.TarInfo("metadata.json")
+        entry.size = len(metadata)
+        archive.addfile(entry, io.BytesIO(metadata))
+    with pytest.raises(UsageError, match="no Vagrant box"):
+        ensure(path, sha256(path))
+
+
+def test_a_box_that_was_cut_short_is_refused(ensure, tmp_path):
+    path = tmp_path / "some.box"
+    with tarfile.open(path, "w") as archive:
+        entry = tarfile.TarInfo("metadata.json")
+        entry.size = 5000
+        archive.addfile(entry, io.BytesIO(bytes(5000)))
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(UsageError, match="a tar that cannot be read"):
+        ensure(path, sha256(path))
+
+
+def test_a_link_among_the_boxes_is_not_removed_and_neither_is_where_it_leads(tmp_path):
+    settings = Settings.from_environment({"HOME": str(tmp_path)})
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "file").write_text("theirs")
+    boxes = box_cache.boxes_dir(settings)
+    boxes.mkdir(parents=True)
+    (boxes / "libvirt-1").symlink_to(theirs)
+    box_cache.remove(settings)
+    assert (theirs / "file").read_text() == "theirs"
 
 
 def test_a_refused_image_leaves_no_box_behind(ensure, tmp_path):
