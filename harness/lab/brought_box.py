@@ -229,7 +229,7 @@ class ImageInfo:
 
     kind: str
     size: int
-    leans_on: str | None
+    leans_on: str | None = None
 
 
 def parse_info(text: str) -> ImageInfo:
