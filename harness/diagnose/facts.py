@@ -27,6 +27,7 @@ from harness.probe import routing
 from harness.probe import top_nodes
 from harness.probe import workloads
 from harness.probe.core import API
+from harness.probe.core import DIAL
 from harness.probe.core import PIPE
 from harness.probe.core import observe
 
@@ -76,6 +77,8 @@ _BY_TARGET: Mapping[str, Callable[[Reading], Any]] = {
 }
 # What is asked of controllers only: by these the controller is known.
 _OF_CONTROLLERS = ("apiserver_flags", "tunnel", "listening", "cluster_cidr", "isolation")
+# Of a clock that is set at all; beyond them there are times that cannot be told.
+_YEARS = range(1970, 2200)
 _OF_WORKERS = ("metrics_server_log", "agent_log")
 
 
@@ -282,7 +285,8 @@ def facts_from(readings: Iterable[Reading]) -> Facts:
         family, _, target = reading.probe.partition(":")
         where = reading.where
         parse = _SINGLE.get(family) or _BY_MACHINE.get(family) or _BY_TARGET.get(family)
-        if parse is None:
+        # A target that a probe does not have is nobody's question.
+        if parse is None or bool(target) is not (family in _BY_TARGET):
             continue
         kept[reading.probe, where] = reading
         if family in _OF_CONTROLLERS:
@@ -319,7 +323,7 @@ def facts_from(readings: Iterable[Reading]) -> Facts:
 
 def command_of(reading: Reading) -> str:
     """Return the command with which anyone can look again, and where."""
-    if reading.argv[0] == "dial":
+    if reading.argv[0] == DIAL and len(reading.argv) > 2:  # noqa: PLR2004  # host and port
         return f"on {reading.where}: nc -vz -w 5 {reading.argv[1]} {reading.argv[2]}"
     command = " ".join(word if word == PIPE else shlex.quote(word) for word in reading.argv)
     return command if reading.where == API else f"on {reading.where}: {command}"
@@ -328,6 +332,7 @@ def command_of(reading: Reading) -> str:
 def moment(reading: Reading) -> float:
     """Return when a look had ended, in seconds since 1970 by this host's clock."""
     try:
-        return datetime.fromisoformat(reading.at).timestamp() + reading.duration
-    except ValueError:
+        at = datetime.fromisoformat(reading.at)
+        return at.timestamp() + reading.duration if at.year in _YEARS else 0.0
+    except (ValueError, OverflowError):
         return 0.0
