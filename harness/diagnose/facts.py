@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -232,24 +233,47 @@ class Facts:
 
     def machine_of(self, node: str) -> str | None:
         """Return the machine that is the Node `node`, by name or by its InternalIP."""
-        seen = {name for _, name in self.readings}
-        if node in seen:
+        if node in self._places:
             return node
-        nodes = [each for each in self.nodes or () if each.name == node]
-        own = {address for each in nodes for address in each.addresses}
-        for machine, found in self.by_machine.get("addresses", {}).items():
-            if own & {each.address for each in found}:
-                return str(machine)
-        return next((name for name in sorted(seen) if name in own), None)
+        own = self._addresses_of.get(node, frozenset())
+        machines = [name for each in own if (name := self._machine_at.get(each)) is not None]
+        if machines:
+            return min(machines, key=self._order.__getitem__)
+        return min(own & self._places, default=None)
+
+    @functools.cached_property
+    def _places(self) -> frozenset[str]:
+        return frozenset(name for _, name in self.readings)
+
+    @functools.cached_property
+    def _addresses_of(self) -> Mapping[str, frozenset[str]]:
+        """The InternalIPs of each Node."""
+        found: dict[str, frozenset[str]] = {}
+        for each in self.nodes or ():
+            found[each.name] = found.get(each.name, frozenset()) | frozenset(each.addresses)
+        return found
+
+    @functools.cached_property
+    def _machine_at(self) -> Mapping[str, str]:
+        """The first machine that has an address."""
+        found: dict[str, str] = {}
+        for machine, addresses in self.by_machine.get("addresses", {}).items():
+            for each in addresses:
+                found.setdefault(each.address, machine)
+        return found
+
+    @functools.cached_property
+    def _order(self) -> Mapping[str, int]:
+        """The place of each machine among those that said their addresses."""
+        return {name: at for at, name in enumerate(self.by_machine.get("addresses", {}))}
 
     def why_unseen(self, probe: str, where: str | None = None) -> str:
         """Return why a probe has no value."""
-        reasons = [
-            why
-            for (name, place), why in self.unseen_at.items()
-            if name == probe and where in (None, place)
-        ]
-        return reasons[0] if reasons else "not looked at"
+        if where is not None:
+            return self.unseen_at.get((probe, where), "not looked at")
+        return next(
+            (why for (name, _), why in self.unseen_at.items() if name == probe), "not looked at"
+        )
 
     def command(self, probe: str, where: str | None = None) -> str | None:
         """Return the command with which anyone can look again, and where."""

@@ -41,6 +41,8 @@ _UNKNOWN_SHAPE = (
 )
 # Of an error's words, which may hold all of the text.
 _MOST_SAID = 200
+# Of why there is no value: a line of a tool's, in a sentence.
+_MOST_REASON = 2000
 
 # What sudo -n says where it must not ask (sudo 1.8 and 1.9).
 _SUDO_REFUSED = re.compile(r"^sudo: .*(?:password is required|terminal is required)", re.MULTILINE)
@@ -80,7 +82,7 @@ def observe(parse: Callable[[Reading], T], reading: Reading) -> Observation[T]:
         if not fits(value, declared(parse)):
             raise TypeError("a value of another type")
     except UnreadableError as error:
-        return Observation(reading, None, str(error))
+        return Observation(reading, None, str(error)[:_MOST_REASON])
     except _UNKNOWN_SHAPE as error:
         # Another version of a tool may print another shape: a gap, and not the end of a run.
         said = f"{error!r:.{_MOST_SAID}}"
