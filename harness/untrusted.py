@@ -9,6 +9,7 @@ the length of a number. What is over a limit is refused with a sentence that nam
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import stat
@@ -61,7 +62,7 @@ def read_text(path: Path, limits: Limits) -> str:
         raise RefusedError(f"it is not UTF-8 text: byte {error.start} is not") from None
 
 
-def require_size(data: bytes, limits: Limits) -> None:
+def require_size(data: bytes | memoryview, limits: Limits) -> None:
     """Raise `RefusedError` for more bytes than the limit."""
     if len(data) > limits.most_bytes:
         raise RefusedError(
@@ -72,18 +73,33 @@ def require_size(data: bytes, limits: Limits) -> None:
 def json_value(text: str, limits: Limits) -> Any:  # noqa: ANN401  # any JSON value
     """Return `text` as JSON; raises `RefusedError` for what is none or is over a limit.
 
-    NaN and the infinities are refused: they are no JSON, and no comparison with them means a thing.
+    NaN and the infinities are refused, 1e999 among them: they are no JSON, and no comparison with
+    them means a thing. So is half of a character (an escaped surrogate alone): no file and no
+    terminal takes it.
     """
     # Each value but the first follows one of these, so this is never too small; it counts those in
     # strings as well, and then the exact count decides.
     if sum(text.count(mark) for mark in ",[{:") >= limits.most_values or _may_be_deep(text, limits):
         _require_json_within(text, limits)
+    return plain_json(text)
+
+
+def plain_json(text: str) -> Any:  # noqa: ANN401  # any JSON value
+    """Return `text` as JSON where its size is bounded already; refuses otherwise as `json_value`.
+
+    Raises `RefusedError`.
+    """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        if _SURROGATE.search(text) is not None:
+            json.dumps(value, ensure_ascii=False).encode()
     except RefusedError:
         raise
+    except UnicodeEncodeError:
+        raise RefusedError("it is not JSON: an escape in it is half of a character") from None
     except (ValueError, RecursionError) as error:
         raise RefusedError(f"it is not JSON: {error}") from None
+    return value
 
 
 def require_yaml_within(text: str, limits: Limits) -> None:
@@ -142,8 +158,18 @@ def _over(limits: Limits, level: int, *, line: int) -> RefusedError:
     )
 
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+
+
 def _refuse_constant(word: str) -> None:
     raise RefusedError(f"it is not JSON: {word} is no number")
+
+
+def _finite(word: str) -> float:
+    number = float(word)
+    if not math.isfinite(number):
+        raise RefusedError(f"it is not JSON: {word:.20} is too large a number")
+    return number
 
 
 # libyaml's parser where PyYAML was built with it: eight times as fast as PyYAML's own.

@@ -9,12 +9,11 @@ from harness.check.model import Match
 from harness.check.model import Sample
 from harness.diagnose.messages import classify
 from harness.diagnose.model import Diagnosis
-from harness.evidence.reading import Reading
 from harness.probe import apiservice
 from harness.probe import top_nodes
 from harness.probe import workloads
+from harness.probe.core import Observation
 from harness.probe.core import Probe
-from harness.probe.core import observe
 from harness.scenario import model as scenario
 from harness.scenario.words import Cause
 from harness.scenario.words import TopOutcome
@@ -22,6 +21,9 @@ from harness.scenario.words import TopOutcome
 # A healthy cluster, too, says FailedDiscoveryCheck and `Metrics API not available` in its first
 # minute; one resync of the aggregator (30 s), its probe's cap (6 s) and a little more tell apart.
 SETTLE_SECONDS = 40.0
+# A condition's message is about 200 characters and is kept of every look; the whole text is in the
+# readings.
+_MOST_TEXT = 1000
 
 
 def presumes_metrics_server(expectation: scenario.Expectation) -> bool:
@@ -68,23 +70,23 @@ def probe_for(expectation: scenario.Expectation) -> Probe[Any] | None:
             return None
 
 
-def sample(expectation: scenario.Expectation, reading: Reading, nodes: tuple[str, ...]) -> Sample:
-    """Return the reading as `expectation` sees it; `nodes` are the cluster's workers by name."""
+def sample(
+    expectation: scenario.Expectation, seen: Observation[Any], nodes: tuple[str, ...]
+) -> Sample:
+    """Return what was seen as `expectation` sees it; `nodes` are the cluster's workers by name.
+
+    `seen` is of the probe that `probe_for` returns.
+    """
     match expectation:
         case scenario.Apiservice():
             return _sample(
-                reading,
-                apiservice.parse,
-                lambda state: _apiservice(expectation, state),
-                since=lambda state: state.since,
+                seen, lambda state: _apiservice(expectation, state), since=lambda state: state.since
             )
         case scenario.TopNodes():
             wanted = expectation.nodes or nodes
-            return _sample(
-                reading, top_nodes.parse, lambda top: _top_nodes(expectation, top, wanted)
-            )
+            return _sample(seen, lambda top: _top_nodes(expectation, top, wanted))
         case scenario.Pods():
-            return _sample(reading, workloads.parse_pods, lambda pods: _pods(expectation, pods))
+            return _sample(seen, lambda pods: _pods(expectation, pods))
         case _:
             raise AssertionError(f"{expectation.kind} is not judged by a stream of readings")
 
@@ -102,18 +104,16 @@ def sample_diagnosis(expectation: scenario.Diagnosis, diagnosis: Diagnosis, at: 
 
 
 def _sample(
-    reading: Reading,
-    parse: Callable[[Reading], Any],
+    seen: Observation[Any],
     judge: Callable[[Any], tuple[bool, str, str]],
     since: Callable[[Any], str] = lambda _: "",
 ) -> Sample:
-    at = reading.elapsed + reading.duration
-    observation = observe(parse, reading)
-    if observation.problem is not None:
-        return Sample(at, Match.GAP, observation.problem, state="not read")
-    matches, text, state = judge(observation.value)
+    at = seen.reading.elapsed + seen.reading.duration
+    if seen.problem is not None:
+        return Sample(at, Match.GAP, seen.problem[:_MOST_TEXT], state="not read")
+    matches, text, state = judge(seen.value)
     match = Match.MATCH if matches else Match.MISMATCH
-    return Sample(at, match, text, state, since(observation.value))
+    return Sample(at, match, text[:_MOST_TEXT], state[:_MOST_TEXT], since(seen.value)[:_MOST_TEXT])
 
 
 def _apiservice(

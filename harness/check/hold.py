@@ -8,6 +8,7 @@ for too long is inconclusive.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -24,32 +25,54 @@ LOOK_EVERY_SECONDS = 3.0
 LONGEST_GAP_SECONDS = 15.0
 
 
-def judge(samples: Sequence[Sample], window: Window, now: float) -> Judgement:
-    """Return the judgement over `samples` (in order of time) as it stands at `now`."""
-    deadline = max(window.opened + window.within, window.earliest + LONGEST_GAP_SECONDS)
-    last = samples[-1].text if samples else "nothing was seen"
-    values = [
-        sample
-        for sample in samples
-        if sample.match is not Match.GAP and sample.at >= window.earliest
-    ]
-    streak: list[Sample] = []
-    for sample in values:
+class Course:
+    """The judgement over samples as they come, in order of time.
+
+    Those that ended by `after` are not looked at. Each costs the same however many came before.
+    """
+
+    def __init__(self, window: Window, *, after: float = -math.inf) -> None:
+        self._window = window
+        self._after = after
+        self._deadline = max(window.opened + window.within, window.earliest + LONGEST_GAP_SECONDS)
+        self._last = "nothing was seen"
+        self._value_at: float | None = None
+        self._streak: list[Sample] = []
+        self._decided: Judgement | None = None
+
+    def add(self, sample: Sample) -> None:
+        """Take in the next sample; once the judgement is made no further one changes it."""
+        if sample.at <= self._after or self._decided is not None:
+            return
+        self._last = sample.text
+        if sample.match is Match.GAP or sample.at < self._window.earliest:
+            return
+        self._value_at = sample.at
+        self._decided = self._follow(sample)
+
+    def judgement(self, now: float) -> Judgement:
+        """Return the judgement as it stands at `now`."""
+        if self._decided is not None:
+            return self._decided
+        if self._streak:
+            return _holding(self._streak, now, self._last)
+        return _unreached(self._value_at, self._window, self._deadline, now, self._last)
+
+    def _follow(self, sample: Sample) -> Judgement | None:
+        """Return what a value decides, None while nothing is."""
+        streak = self._streak
         if streak and sample.at - streak[-1].at > LONGEST_GAP_SECONDS:
-            return _blind(streak[-1].at, sample.at, last)
+            return _blind(streak[-1].at, sample.at, self._last)
         if streak and sample.match is Match.MATCH and sample.since != streak[-1].since:
-            return _lost(
-                streak, replace(sample, text=f"it had lapsed until {sample.since}"), window
-            )
-        if sample.match is Match.MATCH and (streak or sample.at <= deadline):
+            lapsed = replace(sample, text=f"it had lapsed until {sample.since}")
+            return _lost(streak, lapsed, self._window)
+        if sample.match is Match.MATCH and (streak or sample.at <= self._deadline):
             streak.append(sample)
-            if sample.at - streak[0].at >= window.hold:
-                return _met(streak, window)
+            if sample.at - streak[0].at >= self._window.hold:
+                return _met(streak, self._window)
         elif streak:
-            return _lost(streak, sample, window)
-    if streak:
-        return _holding(streak, now, last)
-    return _unreached(values, window, deadline, now, last)
+            return _lost(streak, sample, self._window)
+        return None
 
 
 def _holding(streak: Sequence[Sample], now: float, last: str) -> Judgement:
@@ -59,11 +82,11 @@ def _holding(streak: Sequence[Sample], now: float, last: str) -> Judgement:
 
 
 def _unreached(
-    values: Sequence[Sample], window: Window, deadline: float, now: float, last: str
+    value_at: float | None, window: Window, deadline: float, now: float, last: str
 ) -> Judgement:
     if now <= deadline:
         return Judgement(None, "not reached yet", last)
-    last_seen = values[-1].at if values else window.opened
+    last_seen = value_at if value_at is not None else window.opened
     if deadline - last_seen > LONGEST_GAP_SECONDS:
         return _blind(last_seen, deadline, last)
     text = f"not reached within {window.within:.0f}s; last seen: {last}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +10,11 @@ from typing import Any
 from harness.commands.narration import say
 from harness.errors import ExitCode
 from harness.errors import UsageError
+from harness.evidence.bundle import DOCUMENT
 from harness.report import catalogue
 from harness.scenario.load import load_all
+from harness.untrusted import json_value
+from harness.untrusted import read_text
 
 RUNS = Path("scenarios/runs.json")
 PAGE = Path("docs/scenarios.md")
@@ -42,7 +44,7 @@ def refresh(paths: Sequence[Path], reports: Sequence[Path], *, check: bool) -> E
 def _report(path: Path) -> Mapping[str, Any]:
     doing = f"Reading {path}"
     try:
-        report: Mapping[str, Any] = json.loads(path.read_text())
+        report: Mapping[str, Any] = json_value(read_text(path, DOCUMENT), DOCUMENT)
         catalogue.run_of(report)
         why_not = catalogue.why_unlisted(report)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -10,6 +10,8 @@ from harness.evidence.reading import Reading
 # Enough to see what a sentence rests on; the whole text is in the readings.
 _RAW_LINES = 12
 _RAW_CHARACTERS = 900
+# Names and addresses of a hundred nodes; a sentence is for people, and stands in several places.
+_TEXT_CHARACTERS = 4000
 
 
 def holds(facts: Facts, name: str, text: str, probe: str, where: str | None = None) -> Hop:
@@ -39,7 +41,7 @@ def _hop(facts: Facts, name: str, state: HopState, text: str, look: tuple[str, s
     return Hop(
         name,
         state,
-        text,
+        text if len(text) <= _TEXT_CHARACTERS else f"{text[:_TEXT_CHARACTERS]}…",
         facts.command(*look),
         tail(reading) if reading is not None else "",
     )

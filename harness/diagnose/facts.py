@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -27,6 +28,7 @@ from harness.probe import routing
 from harness.probe import top_nodes
 from harness.probe import workloads
 from harness.probe.core import API
+from harness.probe.core import DIAL
 from harness.probe.core import PIPE
 from harness.probe.core import observe
 
@@ -76,6 +78,8 @@ _BY_TARGET: Mapping[str, Callable[[Reading], Any]] = {
 }
 # What is asked of controllers only: by these the controller is known.
 _OF_CONTROLLERS = ("apiserver_flags", "tunnel", "listening", "cluster_cidr", "isolation")
+# Of a clock that is set at all; beyond them there are times that cannot be told.
+_YEARS = range(1970, 2200)
 _OF_WORKERS = ("metrics_server_log", "agent_log")
 
 
@@ -229,24 +233,47 @@ class Facts:
 
     def machine_of(self, node: str) -> str | None:
         """Return the machine that is the Node `node`, by name or by its InternalIP."""
-        seen = {name for _, name in self.readings}
-        if node in seen:
+        if node in self._places:
             return node
-        nodes = [each for each in self.nodes or () if each.name == node]
-        own = {address for each in nodes for address in each.addresses}
-        for machine, found in self.by_machine.get("addresses", {}).items():
-            if own & {each.address for each in found}:
-                return str(machine)
-        return next((name for name in sorted(seen) if name in own), None)
+        own = self._addresses_of.get(node, frozenset())
+        machines = [name for each in own if (name := self._machine_at.get(each)) is not None]
+        if machines:
+            return min(machines, key=self._order.__getitem__)
+        return min(own & self._places, default=None)
+
+    @functools.cached_property
+    def _places(self) -> frozenset[str]:
+        return frozenset(name for _, name in self.readings)
+
+    @functools.cached_property
+    def _addresses_of(self) -> Mapping[str, frozenset[str]]:
+        """The InternalIPs of each Node."""
+        found: dict[str, frozenset[str]] = {}
+        for each in self.nodes or ():
+            found[each.name] = found.get(each.name, frozenset()) | frozenset(each.addresses)
+        return found
+
+    @functools.cached_property
+    def _machine_at(self) -> Mapping[str, str]:
+        """The first machine that has an address."""
+        found: dict[str, str] = {}
+        for machine, addresses in self.by_machine.get("addresses", {}).items():
+            for each in addresses:
+                found.setdefault(each.address, machine)
+        return found
+
+    @functools.cached_property
+    def _order(self) -> Mapping[str, int]:
+        """The place of each machine among those that said their addresses."""
+        return {name: at for at, name in enumerate(self.by_machine.get("addresses", {}))}
 
     def why_unseen(self, probe: str, where: str | None = None) -> str:
         """Return why a probe has no value."""
-        reasons = [
-            why
-            for (name, place), why in self.unseen_at.items()
-            if name == probe and where in (None, place)
-        ]
-        return reasons[0] if reasons else "not looked at"
+        if where is not None:
+            return self.unseen_at.get((probe, where), "not looked at")
+        return next(
+            (why for (name, _), why in self.unseen_at.items() if name == probe), "not looked at"
+        )
 
     def command(self, probe: str, where: str | None = None) -> str | None:
         """Return the command with which anyone can look again, and where."""
@@ -282,7 +309,8 @@ def facts_from(readings: Iterable[Reading]) -> Facts:
         family, _, target = reading.probe.partition(":")
         where = reading.where
         parse = _SINGLE.get(family) or _BY_MACHINE.get(family) or _BY_TARGET.get(family)
-        if parse is None:
+        # A target that a probe does not have is nobody's question.
+        if parse is None or bool(target) is not (family in _BY_TARGET):
             continue
         kept[reading.probe, where] = reading
         if family in _OF_CONTROLLERS:
@@ -319,7 +347,7 @@ def facts_from(readings: Iterable[Reading]) -> Facts:
 
 def command_of(reading: Reading) -> str:
     """Return the command with which anyone can look again, and where."""
-    if reading.argv[0] == "dial":
+    if reading.argv[0] == DIAL and len(reading.argv) > 2:  # noqa: PLR2004  # host and port
         return f"on {reading.where}: nc -vz -w 5 {reading.argv[1]} {reading.argv[2]}"
     command = " ".join(word if word == PIPE else shlex.quote(word) for word in reading.argv)
     return command if reading.where == API else f"on {reading.where}: {command}"
@@ -328,6 +356,7 @@ def command_of(reading: Reading) -> str:
 def moment(reading: Reading) -> float:
     """Return when a look had ended, in seconds since 1970 by this host's clock."""
     try:
-        return datetime.fromisoformat(reading.at).timestamp() + reading.duration
-    except ValueError:
+        at = datetime.fromisoformat(reading.at)
+        return at.timestamp() + reading.duration if at.year in _YEARS else 0.0
+    except (ValueError, OverflowError):
         return 0.0

@@ -29,10 +29,14 @@ _CLASSES = (
     ),
 )
 
+# An address and an error are 200 characters, and every look at a condition is classified anew.
+_MOST_CHARACTERS = 4000
+
 
 def classify(message: str) -> MessageClass:
     """Return the class of a condition's message; `unknown` for a text of no known kind."""
+    beginning = message[:_MOST_CHARACTERS]
     for name, pattern in _CLASSES:
-        if re.search(pattern, message):
+        if re.search(pattern, beginning):
             return name
     return MessageClass.UNKNOWN

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
+from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
 from typing import Any
@@ -24,10 +28,12 @@ from typing import TypeVar
 
 from harness.check.hold import LONGEST_GAP_SECONDS
 from harness.check.hold import LOOK_EVERY_SECONDS
+from harness.errors import UsageError
 from harness.evidence.reading import Reading
 from harness.probe.core import DIAL
 from harness.probe.core import Probe
 from harness.probe.prober import Prober
+from harness.untrusted import MIB
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,7 +41,14 @@ T = TypeVar("T")
 # Two looks at one thing are at least a second apart and usually three; a replay drifts by
 # milliseconds, and is put right by every look.
 SAME_LOOK_SECONDS = LOOK_EVERY_SECONDS / 2
-
+# An hour of looks every 3 s is 1200 of them; a walk up the ladder every 10 s, in three looks of 110
+# questions on six machines, 1080 more with 40,000 answers.
+MOST_LOOKS = 5000
+MOST_ANSWERS = 100_000
+# Of each look every expectation of the phase makes a sample; five are many.
+MOST_SAMPLES = 15_000
+# Bytes in memory. The longest recording has 32 MiB, and a run's every reading is judged once.
+MOST_TEXT = 64 * MIB
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -85,6 +98,30 @@ def _key(name: str, asked: Reading | Probe[Any]) -> _Key:
     return asked.where, name, asked.argv if asked.argv[0] == DIAL else ()
 
 
+@dataclass
+class _Allowance:
+    """What may still be asked of a recording; a stranger's scenario could ask for ever."""
+
+    looks: int = MOST_LOOKS
+    samples: int = MOST_SAMPLES
+    answers: int = MOST_ANSWERS
+    text: int = MOST_TEXT
+
+    def take(self, found: Sequence[Reading], samples: int) -> None:
+        """Take off one look with its answers; raises `UsageError` where that was too many."""
+        self.looks -= 1
+        self.samples -= samples
+        self.answers -= len(found)
+        self.text -= sum(sys.getsizeof(each.stdout) + sys.getsizeof(each.stderr) for each in found)
+        if min(self.looks, self.samples, self.answers, self.text) < 0:
+            raise UsageError(
+                "Judging the recording again",
+                "it takes more looks than any run has: its phases last too long, or too much is "
+                "expected of them",
+                remedy="name a bundle as a run wrote it",
+            )
+
+
 class RecordedProber(Prober):
     """Answers each probe with what was read of it then, and takes as long as that took."""
 
@@ -92,18 +129,28 @@ class RecordedProber(Prober):
         super().__init__(None, {}, clock, 0.0)
         self._now = clock
         self._since, self._until = float("-inf"), float("inf")
+        self._samples = 1
+        self._allowance = _Allowance()
         self._asked: dict[_Key, list[Reading]] = {}
-        for each in sorted(readings, key=lambda each: each.elapsed):
+        for each in sorted(readings, key=_elapsed):
             self._asked.setdefault(_key(each.probe, each), []).append(each)
 
-    def show(self, since: float, until: float) -> None:
-        """Answer from now on only with what was read between these times: one phase's readings."""
+    def show(self, since: float, until: float, samples: int = 1) -> None:
+        """Answer from now on only with what was read between these times: one phase's readings.
+
+        `samples` is how many expectations make one of each look.
+        """
         self._since, self._until = since, until
+        self._samples = samples
 
     def take(self, probes: Iterable[Probe[Any]]) -> tuple[Reading, ...]:
-        """Return one reading a probe, in their order."""
+        """Return one reading a probe, in their order.
+
+        Raises `UsageError` once more was asked than any run asks.
+        """
         began = self._now.monotonic()
         found = self._together(tuple(probes), began)
+        self._allowance.take(found, self._samples)
         for each in found:
             # What is older than the look was taken by another, and costs this one no time.
             if each.elapsed >= began - SAME_LOOK_SECONDS:
@@ -121,34 +168,26 @@ class RecordedProber(Prober):
         taken for its own until one of those was read again.
         """
         answers = [self._answers(each) for each in probes]
-        near = [_nearest(each, began) for each in answers]
+        near = [each.nearest(began) for each in answers]
         until = min(
-            (_next(each, at) for each, at in zip(answers, near, strict=True) if at is not None),
+            (each.after(at) for each, at in zip(answers, near, strict=True) if at is not None),
             default=began,
         )
         until = min(until, began + LONGEST_GAP_SECONDS)
         return tuple(
-            at or self._found(probe, each, began, until)
+            at or each.between(began, until) or each.lately(began) or self._gap(probe, began)
             for probe, each, at in zip(probes, answers, near, strict=True)
         )
 
-    def _answers(self, probe: Probe[Any]) -> Sequence[Reading]:
-        return [
-            each
-            for each in self._asked.get(_key(probe.name, probe), ())
-            if self._since <= each.elapsed < self._until
-        ]
+    def _answers(self, probe: Probe[Any]) -> _Answers:
+        asked = self._asked.get(_key(probe.name, probe), ())
+        return _Answers(
+            asked,
+            bisect_left(asked, self._since, key=_elapsed),
+            bisect_left(asked, self._until, key=_elapsed),
+        )
 
-    def _found(
-        self, probe: Probe[Any], answers: Sequence[Reading], now: float, until: float
-    ) -> Reading:
-        """Return the first answer after `now` and before `until`, else the last one before it."""
-        late = next((each for each in answers if now < each.elapsed < until), None)
-        if late is not None:
-            return late
-        before = [each for each in answers if each.elapsed <= now]
-        if before and now - before[-1].elapsed <= LONGEST_GAP_SECONDS:
-            return before[-1]
+    def _gap(self, probe: Probe[Any], now: float) -> Reading:
         return Reading(
             probe=probe.name,
             where=probe.where,
@@ -161,14 +200,53 @@ class RecordedProber(Prober):
         )
 
 
-def _nearest(answers: Sequence[Reading], now: float) -> Reading | None:
-    near = min(answers, key=lambda each: abs(each.elapsed - now), default=None)
-    return near if near is not None and abs(near.elapsed - now) <= SAME_LOOK_SECONDS else None
+@dataclass(frozen=True)
+class _Answers:
+    """The readings of one question in order of time, of which those from `first` to `end` count.
+
+    Each look finds its own by halves: a recording has thousands.
+    """
+
+    readings: Sequence[Reading]
+    first: int
+    end: int
+
+    def nearest(self, now: float) -> Reading | None:
+        """Return the reading nearest to `now`, if it is of the same look."""
+        at = self._place(bisect_left, now)
+        if at > self.first:
+            # Of several at one time the first.
+            at_or_before = self._place(bisect_left, self.readings[at - 1].elapsed)
+            around = self.readings[at_or_before : at_or_before + 1]
+        else:
+            around = ()
+        around = (*around, *self.readings[at : min(at + 1, self.end)])
+        near = min(around, key=lambda each: abs(each.elapsed - now), default=None)
+        return near if near is not None and abs(near.elapsed - now) <= SAME_LOOK_SECONDS else None
+
+    def after(self, at: Reading) -> float:
+        """Return when the look after `at` was taken; never, where it was the last."""
+        place = self._place(bisect_right, at.elapsed)
+        return self.readings[place].elapsed if place < self.end else math.inf
+
+    def between(self, now: float, until: float) -> Reading | None:
+        """Return the first reading after `now` and before `until`."""
+        place = self._place(bisect_right, now)
+        found = self.readings[place] if place < self.end else None
+        return found if found is not None and found.elapsed < until else None
+
+    def lately(self, now: float) -> Reading | None:
+        """Return the last reading before `now`, if it is not too old to tell of it."""
+        place = self._place(bisect_right, now)
+        found = self.readings[place - 1] if place > self.first else None
+        return found if found is not None and now - found.elapsed <= LONGEST_GAP_SECONDS else None
+
+    def _place(self, bisect: Callable[..., int], at: float) -> int:
+        return bisect(self.readings, at, self.first, max(self.first, self.end), key=_elapsed)
 
 
-def _next(answers: Sequence[Reading], at: Reading) -> float:
-    """Return when the look after `at` was taken; never, where it was the last."""
-    return min((each.elapsed for each in answers if each.elapsed > at.elapsed), default=math.inf)
+def _elapsed(reading: Reading) -> float:
+    return reading.elapsed
 
 
 class BesideExecutor(Executor):

@@ -14,13 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
-from datetime import datetime
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import cast
 
-from harness.artifacts.model import host_arch
-from harness.artifacts.pins import load_pins
 from harness.change.changer import Changer
 from harness.cluster.cluster import Cluster
 from harness.cluster.k0sctl import ApplyFailedError
@@ -40,6 +36,9 @@ from harness.engine.preconditions import settled
 from harness.engine.recorded import BesideExecutor
 from harness.engine.recorded import RecordedClock
 from harness.engine.recorded import RecordedProber
+from harness.engine.recorded_run import began_of
+from harness.engine.recorded_run import plan_of
+from harness.engine.recorded_run import result_of
 from harness.engine.steps import Steps
 from harness.engine.timeline import Segment
 from harness.engine.timeline import end_of
@@ -47,23 +46,12 @@ from harness.engine.timeline import seconds_of
 from harness.engine.timeline import segments_of
 from harness.engine.timing import Timing
 from harness.errors import UsageError
-from harness.evidence.bundle import SCENARIO
 from harness.evidence.bundle import Bundle
 from harness.evidence.reading import Reading
-from harness.plan.build import build
 from harness.plan.model import PhasePlan
-from harness.plan.model import Plan
-from harness.scenario.load import LoadedScenario
-from harness.scenario.load import load_all_text
-from harness.scenario.version import K0sVersion
-from harness.settings import ProviderName
 
-# Labs are given 256 addresses, of which the machines take the eleventh and those after it.
-_SMALLEST_SUBNET = 256
 # What every report of a replay begins with where a run says what it ran on.
 A_REPLAY = "a replay, with nothing started, of "
-# No machine that a cluster came up on was slower; a larger number would replay for hours.
-_SLOWEST = 100.0
 
 
 @dataclass(frozen=True)
@@ -106,8 +94,8 @@ def replay(
     Raises `UsageError` for a bundle of which no run can be judged: one of a cluster that was only
     looked at, or one without the times of its phases.
     """
-    recorded = _recorded(bundle)
-    plan = _plan(bundle, recorded)
+    recorded = result_of(bundle)
+    plan = plan_of(bundle, recorded)
     segments = segments_of(bundle.events)
     if not segments:
         raise UsageError(
@@ -115,7 +103,7 @@ def replay(
             "it does not say when its phases began",
             remedy=f"k0s-harness diagnose --bundle {bundle.path} says what it shows",
         )
-    clock = RecordedClock(began=_began(bundle, recorded))
+    clock = RecordedClock(began=began_of(bundle, recorded))
     by_phase = {each.name: each for each in recorded.phases}
     prober = RecordedProber(clock, bundle.readings)
     phases = _Phases(
@@ -146,7 +134,11 @@ def replay(
             notes.append(f"phase {phase.name} was cut off in the run, so it is not judged")
             continue
         clock.advance(segment.entered)
-        prober.show(segment.entered, end_of(segment, segments.values()))
+        prober.show(
+            segment.entered,
+            end_of(segment, segments.values()),
+            samples=len(phase.expectations),
+        )
         try:
             entered = phases.enter(phase)
             known = by_phase.get(phase.name)
@@ -230,80 +222,6 @@ class _Phases(Phases):
         return (known.changes if known is not None else ()), ended_badly
 
 
-def _recorded(bundle: Bundle) -> ScenarioResult:
-    """Return what the run's own report says, or what was known when it began.
-
-    A stranger may have written it, so every field is checked.
-    """
-    # pydantic costs 84 ms to import, and only a replay needs it here.
-    from pydantic import TypeAdapter  # noqa: PLC0415
-    from pydantic import ValidationError  # noqa: PLC0415
-
-    doing = f"Reading the bundle {bundle.path}"
-    if bundle.scenario is None:
-        raise UsageError(
-            doing,
-            "it has no scenario, so there is nothing to judge",
-            remedy=f"k0s-harness diagnose --bundle {bundle.path} says what it shows",
-        )
-    unended = {"outcome": Outcome.INCONCLUSIVE, "ended": bundle.manifest.ended, "folder": "."}
-    known = dict(bundle.report or {**bundle.meta, **unended})
-    try:
-        result: ScenarioResult = TypeAdapter(ScenarioResult).validate_python(known)
-    except (ValidationError, RecursionError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": ""}
-        where = ".".join(map(str, first["loc"]))
-        raise UsageError(doing, f"its report is none: {where}: {first['msg']}") from error
-    if not 1 <= result.pace <= _SLOWEST:
-        raise UsageError(doing, f"its machines were {result.pace} times slower than their host")
-    return result
-
-
-def _plan(bundle: Bundle, recorded: ScenarioResult) -> Plan:
-    """Return the plan of the run, with the addresses and the k0s release that it had."""
-    doing = f"Reading the bundle {bundle.path}"
-    loaded = _loaded(bundle, recorded)
-    version = recorded.versions.get("k0s")
-    if version is not None:
-        try:
-            cluster = loaded.scenario.cluster.model_copy(
-                update={"k0s_version": K0sVersion.parse(version)}
-            )
-        except ValueError as error:
-            raise UsageError(doing, f"it names no k0s release: {error}") from None
-        scenario = loaded.scenario.model_copy(update={"cluster": cluster})
-        loaded = replace(loaded, scenario=scenario)
-    try:
-        subnet = IPv4Network(str(bundle.meta.get("subnet", "")))
-        provider = ProviderName(recorded.provider or ProviderName.DOCKER)
-    except ValueError as error:
-        subnet, why = None, str(error)
-    else:
-        why = f"{subnet} is no network of machines"
-    if subnet is None or subnet.num_addresses < _SMALLEST_SUBNET:
-        raise UsageError(
-            doing,
-            f"it does not say where the machines were: {why}",
-            remedy="it was made by an older k0s-harness: run the scenario again, or "
-            f"k0s-harness diagnose --bundle {bundle.path}",
-        )
-    return build(loaded, subnet=subnet, provider=provider, pins=load_pins(), arch=host_arch())
-
-
-def _loaded(bundle: Bundle, recorded: ScenarioResult) -> LoadedScenario:
-    """Return the scenario of the run: of a file with a matrix the one that it was."""
-    assert bundle.scenario is not None
-    loaded = load_all_text(bundle.scenario, f"{bundle.path}:{SCENARIO}")
-    for each in loaded:
-        if each.scenario.name == recorded.scenario:
-            return each
-    names = ", ".join(each.scenario.name for each in loaded)
-    raise UsageError(
-        f"Reading the bundle {bundle.path}",
-        f"it is of {recorded.scenario}, and the scenario in it is {names}",
-    )
-
-
 def _is_whole(phase: PhasePlan, segment: Segment, recorded: Mapping[str, PhaseResult]) -> bool:
     """Whether the run itself came to an end with the phase, one way or the other."""
     if phase.name in recorded:
@@ -337,12 +255,3 @@ def _outcome(recorded: ScenarioResult, phases: Iterable[PhaseResult]) -> Outcome
     """Return the outcome of the verdicts; what ended the run early is not played back."""
     verdicts = [each.verdict for phase in phases for each in phase.verdicts]
     return recorded.outcome if recorded.error is not None else outcome_of(verdicts, None)
-
-
-def _began(bundle: Bundle, recorded: ScenarioResult) -> datetime:
-    try:
-        return datetime.fromisoformat(recorded.started)
-    except ValueError:
-        raise UsageError(
-            f"Reading the bundle {bundle.path}", "it does not say when the run began"
-        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ from harness.lab import pace
 from harness.plan.model import PlannedExpectation
 from harness.plan.show import describe_expectation
 from harness.probe.apiservice import APIServiceState
+from harness.probe.core import observe
 from harness.probe.flows import FlowResult
 from harness.probe.prober import Prober
 from harness.scenario import model as scenario
@@ -59,6 +61,11 @@ class _Watched:
     planned: PlannedExpectation
     window: Window
     samples: list[Sample] = field(default_factory=list)
+    # When the state was last one without an endpoint.
+    lapsed: float = -math.inf
+    _course: hold.Course | None = None
+    _course_of: tuple[Window, float] | None = None
+    _taken_in: int = 0
     judgement: Judgement = field(default_factory=lambda: Judgement(None, "", "nothing was seen"))
 
     @property
@@ -68,6 +75,16 @@ class _Watched:
     @property
     def open(self) -> bool:
         return self.judgement.verdict is None
+
+    def held(self, window: Window, now: float, *, after: float = -math.inf) -> Judgement:
+        """Return the judgement over the samples after `after`, as it stands in `window`."""
+        if self._course is None or self._course_of != (window, after):
+            self._course, self._course_of = hold.Course(window, after=after), (window, after)
+            self._taken_in = 0
+        for sample in self.samples[self._taken_in :]:
+            self._course.add(sample)
+        self._taken_in = len(self.samples)
+        return self._course.judgement(now)
 
     def transitions(self, opened: float) -> tuple[Transition, ...]:
         changes = [
@@ -174,12 +191,15 @@ class PhaseWatch:
         readings = self._prober.take(distinct.values())
         self._record(readings)
         # By what was asked: a recording may have asked the same in other words.
-        by_command = dict(zip(distinct, readings, strict=True))
+        by_command = {
+            probe.argv: observe(probe.parse, reading)
+            for probe, reading in zip(distinct.values(), readings, strict=True)
+        }
         for each in self._watched:
             probe = probes.get(each.planned.id)
             if probe is not None:
-                reading = by_command[probe.argv]
-                self._add(each, expectations.sample(each.expectation, reading, self._stage.workers))
+                seen = by_command[probe.argv]
+                self._add(each, expectations.sample(each.expectation, seen, self._stage.workers))
         self._connections.collect()
         diagnosed = self._diagnoses.collect()
         measured = self._flows.collect()
@@ -194,6 +214,8 @@ class PhaseWatch:
             elapsed = round(sample.at - self._stage.opened, 1)
             self._emit(TransitionSeen(elapsed, watched.planned.id, sample.text))
         watched.samples.append(sample)
+        if sample.match is Match.MISMATCH and sample.state == _WITHOUT_ENDPOINT:
+            watched.lapsed = max(watched.lapsed, sample.at)
 
     def _judge(self, watched: _Watched) -> None:
         if not watched.open:
@@ -204,7 +226,7 @@ class PhaseWatch:
         elif _wants_connections(watched.expectation):
             judgement = self._held_with_connections(watched, window)
         else:
-            judgement = hold.judge(watched.samples, window, self._now())
+            judgement = watched.held(window, self._now())
         watched.judgement = _say_changed(watched, judgement)
         if judgement.verdict is not None:
             explanation = watched.judgement.explanation
@@ -219,12 +241,7 @@ class PhaseWatch:
         """
         if not pace.is_slow(self._stage.pace):
             return watched.window
-        lapses = [
-            each.at
-            for each in watched.samples
-            if each.match is Match.MISMATCH and each.state == _WITHOUT_ENDPOINT
-        ]
-        return replace(watched.window, earliest=max([watched.window.earliest, *lapses]))
+        return replace(watched.window, earliest=max(watched.window.earliest, watched.lapsed))
 
     def _reached(self, expectation: scenario.Reachability, window: Window) -> Judgement:
         found = self._connections.judgement()
@@ -242,16 +259,16 @@ class PhaseWatch:
         now = self._now()
         whole_since = self._connections.whole_since
         if whole_since is not None:
-            held = hold.judge(
-                # A look that ended as the round began was before it.
-                [each for each in watched.samples if each.at > whole_since],
+            held = watched.held(
                 replace(window, earliest=max(window.earliest, whole_since)),
                 now,
+                # A look that ended as the round began was before it.
+                after=whole_since,
             )
             if held.verdict is not Verdict.MET:
                 return held
             return reachability.combine(held, self._connections.judgement())
-        held = hold.judge(watched.samples, window, now)
+        held = watched.held(window, now)
         if held.verdict not in (None, Verdict.MET) or held.held_since is None:
             return held
         found = self._connections.judgement() if now > window.opened + window.within else None
@@ -345,6 +362,8 @@ def _wants_connections(expectation: scenario.Expectation) -> bool:
 
 def _say_changed(watched: _Watched, judgement: Judgement) -> Judgement:
     """Say it loudly when a failure that was expected never came: that is news, not an error."""
+    if judgement.verdict is not Verdict.NOT_MET:
+        return judgement
     # Before that a healthy cluster, too, shows the failure.
     values = [
         sample
@@ -352,7 +371,7 @@ def _say_changed(watched: _Watched, judgement: Judgement) -> Judgement:
         if sample.match is not Match.GAP and sample.at >= watched.window.earliest
     ]
     came = any(sample.match is Match.MATCH for sample in values)
-    if judgement.verdict is not Verdict.NOT_MET or came or not values:
+    if came or not values:
         return judgement
     if not expectations.is_gone(watched.expectation, values[-1].state):
         return judgement

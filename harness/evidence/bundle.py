@@ -13,11 +13,9 @@ import gzip
 import hashlib
 import io
 import json
-import math
 import os
 import tarfile
 import threading
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -29,6 +27,9 @@ import harness
 from harness.errors import InfrastructureError
 from harness.errors import UsageError
 from harness.evidence import manifest as manifests
+from harness.evidence.lines import EVENTS
+from harness.evidence.lines import READINGS
+from harness.evidence.lines import whole_lines
 from harness.evidence.manifest import MANIFEST
 from harness.evidence.manifest import Kind
 from harness.evidence.manifest import Manifest
@@ -38,11 +39,20 @@ from harness.evidence.manifest import is_piece_path
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import MISSING
 from harness.evidence.recorder import OBSERVATIONS
+from harness.evidence.recorder import PIECE_LIMIT
 from harness.evidence.recorder import TIMELINE
 from harness.evidence.recorder import reason_of
 from harness.evidence.redaction import redact
+from harness.evidence.unpack import MOST_UNPACKED
 from harness.evidence.unpack import NotABundleError
 from harness.evidence.unpack import unpack
+from harness.evidence.ustar import BLOCK
+from harness.evidence.ustar import is_name
+from harness.untrusted import MIB
+from harness.untrusted import Limits
+from harness.untrusted import RefusedError
+from harness.untrusted import json_value
+from harness.untrusted import require_size
 
 BUNDLE = "bundle.tar.gz"
 META = "meta.json"
@@ -53,11 +63,34 @@ SCENARIO = "plan/scenario.yaml"
 _LEFT_OUT = {BUNDLE, "report.html"}
 # What the recorder writes beside its folders of pieces; it has redacted all of it.
 _RECORDED = {META, MISSING, OBSERVATIONS, REPORT, TIMELINE}
-# A stream of readings over an hour; everything else is bounded where it is recorded.
-_LONGEST_PIECE = 64 * 1024 * 1024
+# What a reader takes; everything else is bounded where it is recorded, in characters.
+_LONGEST = {each.file: each.whole.most_bytes for each in (READINGS, EVENTS)}
+_WIDEST = 4
+# Below what a reader takes: the manifest, and what an archive is filled up with.
+_MOST_CONTENT = MOST_UNPACKED - 8 * MIB
+# A report of a run with two phases has 825 values and 40 kB, its manifest 590 and 14 kB; that of
+# 5000 pieces, which no bundle has, would have 35,000 and 1 MB.
+DOCUMENT = Limits("a run or its bundle", most_bytes=4 * MIB, most_levels=16, most_values=100_000)
 _ONCE_MORE = "ask for it again, made with k0s-harness collect or taken from a run's folder"
-# Everything in a reading is within a run, and no run lasts a month.
-_LONGEST_SECONDS = 31 * 86400.0
+
+
+@dataclass(frozen=True)
+class Pieces(Mapping[str, str]):
+    """The pieces of a bundle as text, by path; `data` has their bytes.
+
+    Each is made text when it is asked for: all of them at once would take up to four times as much.
+    """
+
+    data: Mapping[str, memoryview]
+
+    def __getitem__(self, path: str) -> str:
+        return str(self.data[path], encoding="utf-8", errors="replace")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
 
 
 @dataclass(frozen=True)
@@ -69,7 +102,7 @@ class Bundle:
 
     path: Path
     manifest: Manifest
-    pieces: Mapping[str, str]
+    pieces: Pieces
     readings: Sequence[Reading]
     events: Sequence[Mapping[str, Any]]
 
@@ -90,8 +123,8 @@ class Bundle:
 
     def _object(self, name: str) -> Mapping[str, Any]:
         try:
-            value = _json(self.pieces.get(name, "{}"))
-        except (ValueError, RecursionError) as error:
+            value = _json(self.pieces.data.get(name, b"{}"))
+        except ValueError as error:
             raise _refused(self.path, f"{name} in it is no JSON: {error}") from error
         if not isinstance(value, dict):
             raise _refused(self.path, f"{name} in it is no JSON object")
@@ -107,14 +140,18 @@ def write_bundle(folder: Path, target: Path | None = None) -> Path:
     """
     target = target if target is not None else folder / BUNDLE
     missing = _missing_of(folder)
-    contents: dict[str, bytes] = {}
-    for path in _files(folder):
+    found: dict[str, bytes] = {}
+    room = _MOST_CONTENT
+    # What a replay cannot do without goes before logs, should there not be room for all.
+    for path in sorted(_files(folder), key=lambda path: path not in _RECORDED):
         try:
-            contents[path] = _packable(folder / path, path)
+            found[path] = _packable(folder / path, path, room)
+            room -= len(found[path]) + 2 * BLOCK
         except NotABundleError as error:
             missing[path] = str(error)
         except OSError as error:
             missing[path] = reason_of(error)
+    contents = {path: found[path] for path in sorted(found)}
     manifest = _manifest(folder, contents, missing)
     text = json.dumps(manifest.to_dict(), indent=2, ensure_ascii=False) + "\n"
     data = _packed({MANIFEST: text.encode(errors="replace"), **contents})
@@ -155,26 +192,28 @@ def read_bundle(path: Path) -> Bundle:
     except ManifestError as error:
         newer = "update k0s-harness" if "newer" in str(error) else _ONCE_MORE
         raise _refused(path, str(error), remedy=newer) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _refused(path, f"its {MANIFEST} is no JSON: {error}") from error
-    pieces = {name: content.decode(errors="replace") for name, content in members.items()}
-    return Bundle(
-        path=path,
-        manifest=manifest,
-        pieces=pieces,
-        readings=tuple(_lines(path, pieces, OBSERVATIONS, _reading)),
-        events=tuple(_lines(path, pieces, TIMELINE, _event)),
-    )
+    try:
+        return Bundle(
+            path=path,
+            manifest=manifest,
+            pieces=Pieces(members),
+            readings=tuple(whole_lines(members.get(OBSERVATIONS, b""), READINGS)),
+            events=tuple(whole_lines(members.get(TIMELINE, b""), EVENTS)),
+        )
+    except RefusedError as error:
+        raise _refused(path, str(error)) from error
 
 
-def _manifest_in(members: dict[str, bytes]) -> Manifest:
+def _manifest_in(members: dict[str, memoryview]) -> Manifest:
     """Take the manifest out of the members, which must be exactly what it says.
 
-    Raises `ManifestError` where they are not, and `ValueError` or `RecursionError` for no JSON.
+    Raises `ManifestError` where they are not, and `ValueError` for no JSON.
     """
     if next(iter(members), None) != MANIFEST:
         raise ManifestError(f"its first member is not {MANIFEST}")
-    manifest = manifests.parse(_json(members.pop(MANIFEST).decode()))
+    manifest = manifests.parse(_json(members.pop(MANIFEST)))
     listed = {each.path: each for each in manifest.pieces}
     unlisted = sorted(members.keys() - listed)
     lost = sorted(listed.keys() - members)
@@ -201,14 +240,14 @@ def _files(folder: Path) -> Iterator[str]:
     return iter(sorted(found))
 
 
-def _packable(file: Path, path: str) -> bytes:
+def _packable(file: Path, path: str, room: int) -> bytes:
     """Return what of `file` is packed; raises `NotABundleError` with why nothing is."""
-    if not is_piece_path(path):
+    if not is_piece_path(path) or not is_name(path):
         raise NotABundleError("its name is none that a bundle can have")
     if not file.is_file():
         raise NotABundleError("it is not a plain file")
     size = file.stat().st_size
-    if size > _LONGEST_PIECE:
+    if size > min(_LONGEST.get(path, PIECE_LIMIT * _WIDEST), room):
         raise NotABundleError(f"it is too long: {size} bytes")
     content = file.read_bytes()
     if "/" in path or path in _RECORDED:
@@ -246,8 +285,12 @@ def _manifest(folder: Path, contents: Mapping[str, bytes], missing: Mapping[str,
         ended=str(known.get("ended", known.get("started", ""))),
         on=str(known.get("substrate", "machines that nothing is known of")),
         harness=harness.__version__,
-        versions={str(name): str(text) for name, text in (versions or {}).items()},
-        artifacts=[_artifact(each) for each in artifacts or ()],
+        versions={str(name): str(text) for name, text in versions.items()}
+        if isinstance(versions, dict)
+        else {},
+        artifacts=[_artifact(each) for each in artifacts if isinstance(each, dict)]
+        if isinstance(artifacts, list)
+        else [],
         pieces=[Piece(path, len(data), _sha256(data)) for path, data in contents.items()],
         missing={path: missing[path] for path in sorted(missing)},
     )
@@ -264,8 +307,8 @@ def _artifact(known: Mapping[str, Any]) -> Mapping[str, str]:
 def _known(content: bytes | None) -> dict[str, Any]:
     """Return a JSON object of this run's own, empty where a killed run left none or half of one."""
     try:
-        value = json.loads(content or b"{}")
-    except (ValueError, RecursionError):
+        value = _json(content or b"{}")
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -278,65 +321,14 @@ def _missing_of(folder: Path) -> dict[str, str]:
     return {str(path): str(why) for path, why in _known(content).items()}
 
 
-def _sha256(content: bytes) -> str:
+def _sha256(content: bytes | memoryview) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-# --- what a stranger may have written ---------------------------------------------------------
-
-
-def _lines(
-    path: Path, pieces: Mapping[str, str], name: str, of: Callable[[Any], Any]
-) -> Iterator[Any]:
-    """Yield what each line of a piece is; a last line that is cut off is left out."""
-    # Not splitlines: a reading's text may hold any of the other line ends Unicode knows.
-    text = pieces.get(name, "").removesuffix("\n")
-    lines = text.split("\n") if text else []
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield of(_json(line))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            if number < len(lines):
-                raise _refused(path, f"line {number} of {name} in it is none: {error}") from error
-
-
-def _reading(data: object) -> Reading:
-    """Return the reading that a JSON value is; raises `ValueError`, `TypeError` or `KeyError`."""
-    if not isinstance(data, dict) or not isinstance(data.get("argv"), list):
-        raise TypeError("no reading")
-    reading = Reading.from_dict(data)
-    texts = (reading.probe, reading.where, reading.at, reading.stdout, reading.stderr)
-    if not reading.argv or not all(isinstance(each, str) for each in (*texts, *reading.argv)):
-        raise TypeError("a text of the reading is none")
-    if reading.error is not None and not isinstance(reading.error, str):
-        raise TypeError("its error is no text")
-    if reading.returncode is not None and type(reading.returncode) is not int:
-        raise TypeError("its status is no number")
-    _require_seconds(reading.elapsed)
-    _require_seconds(reading.duration)
-    return reading
-
-
-def _event(data: object) -> Mapping[str, Any]:
-    if not isinstance(data, dict) or not isinstance(data.get("event"), str):
-        raise TypeError("no event")
-    return data
-
-
-def _require_seconds(value: object) -> None:
-    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
-        raise TypeError("its seconds are none")
-    if not 0 <= value <= _LONGEST_SECONDS:  # type: ignore[operator]
-        raise ValueError("its seconds are those of no run")
-
-
-def _json(text: str) -> Any:  # noqa: ANN401  # any JSON value
-    """Return `text` as JSON, without the numbers that are none."""
-
-    def refuse(word: str) -> None:
-        raise ValueError(f"{word} is no number")
-
-    return json.loads(text, parse_constant=refuse)
+def _json(data: bytes | memoryview) -> Any:  # noqa: ANN401  # any JSON value
+    """Return one of a bundle's documents; raises `ValueError` for what is none within limits."""
+    require_size(data, DOCUMENT)
+    return json_value(str(data, encoding="utf-8"), DOCUMENT)
 
 
 def _refused(path: Path, why: str, *, remedy: str = _ONCE_MORE) -> UsageError:

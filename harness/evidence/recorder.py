@@ -22,11 +22,16 @@ from harness.errors import InfrastructureError
 from harness.errors import UsageError
 from harness.evidence.keyed import is_harmless
 from harness.evidence.keyed import kind_of_name
+from harness.evidence.lines import EVENTS
+from harness.evidence.lines import READINGS
+from harness.evidence.lines import lines_of
 from harness.evidence.reading import Reading
 from harness.evidence.redaction import redact
+from harness.untrusted import RefusedError
+from harness.untrusted import read_bytes
 
-OBSERVATIONS = "observations.jsonl"
-TIMELINE = "timeline.jsonl"
+OBSERVATIONS = READINGS.file
+TIMELINE = EVENTS.file
 MISSING = "missing.json"
 
 # Characters of one piece. Large enough for any journal of one run, small enough that a component
@@ -165,25 +170,21 @@ def load_readings(
     """
     path = folder / OBSERVATIONS
     doing = f"Reading the recording {path}"
+    readings = []
     try:
-        # Not splitlines: a reading's text may hold any of the other line ends Unicode knows.
-        text = path.read_text(encoding="utf-8").removesuffix("\n")
+        for line in lines_of(read_bytes(path, READINGS.whole), READINGS):
+            if line.value is not None:
+                readings.append(line.value)
+            elif not line.last:
+                raise UsageError(doing, f"line {line.number} is not a reading: {line.problem}")
+            elif on_note is not None:
+                on_note(f"{path}:{line.number}: the last line is cut off; it was left out")
+    except RefusedError as error:
+        raise UsageError(doing, str(error)) from error
     except OSError as error:
         raise UsageError(
             doing, reason_of(error), remedy="name the folder of one scenario's run"
         ) from error
-    except UnicodeDecodeError as error:
-        raise UsageError(doing, f"it is not text: {error}") from error
-    lines = text.split("\n") if text else []
-    readings = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            readings.append(Reading.from_dict(json.loads(line)))
-        except (ValueError, TypeError, KeyError) as error:
-            if number < len(lines):
-                raise UsageError(doing, f"line {number} is not a reading: {error}") from error
-            if on_note is not None:
-                on_note(f"{path}:{number}: the last line is cut off; it was left out")
     return tuple(readings)
 
 

@@ -158,5 +158,5 @@ def parse_config(reading: Reading) -> Mapping[str, Any]:
 
 
 def _samples(text: str, metric: str) -> list[float]:
-    pattern = re.compile(rf"^{re.escape(metric)}(?:\{{[^}}]*\}})? (\S+)$", re.MULTILINE)
+    pattern = re.compile(rf"^{re.escape(metric)}(?:\{{[^}}\n]*\}})? (\S+)$", re.MULTILINE)
     return [float(value) for value in pattern.findall(text)]

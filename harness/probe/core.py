@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,10 @@ from typing import Generic
 from typing import TypeVar
 
 from harness.evidence.reading import Reading
+from harness.probe.shape import declared
+from harness.probe.shape import fits
+from harness.untrusted import RefusedError
+from harness.untrusted import plain_json
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -26,6 +29,20 @@ PIPE = "|"
 class UnreadableError(Exception):
     """A reading has no value: the look failed, or its text is not what the probe knows."""
 
+
+# What a parser raises on a text that is not what it knows.
+_UNKNOWN_SHAPE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+# Of an error's words, which may hold all of the text.
+_MOST_SAID = 200
+# Of why there is no value: a line of a tool's, in a sentence.
+_MOST_REASON = 2000
 
 # What sudo -n says where it must not ask (sudo 1.8 and 1.9).
 _SUDO_REFUSED = re.compile(r"^sudo: .*(?:password is required|terminal is required)", re.MULTILINE)
@@ -61,13 +78,17 @@ class Observation(Generic[T]):
 def observe(parse: Callable[[Reading], T], reading: Reading) -> Observation[T]:
     """Return the reading with its value, or with the reason why it has none."""
     try:
-        return Observation(reading, parse(reading))
+        value = parse(reading)
+        if not fits(value, declared(parse)):
+            raise TypeError("a value of another type")
     except UnreadableError as error:
-        return Observation(reading, None, str(error))
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        return Observation(reading, None, str(error)[:_MOST_REASON])
+    except _UNKNOWN_SHAPE as error:
         # Another version of a tool may print another shape: a gap, and not the end of a run.
-        problem = f"{reading.argv[0]} printed what {reading.probe} does not know: {error!r}"
+        said = f"{error!r:.{_MOST_SAID}}"
+        problem = f"{reading.argv[0]} printed what {reading.probe} does not know: {said}"
         return Observation(reading, None, problem)
+    return Observation(reading, value)
 
 
 def require_success(reading: Reading) -> str:
@@ -102,11 +123,9 @@ def require_json(reading: Reading) -> Any:  # noqa: ANN401  # kubectl's and ip's
     """Return stdout as JSON; raise `UnreadableError` when it is none or the look failed."""
     text = require_success(reading)
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UnreadableError(
-            f"{reading.argv[0]} on {reading.where} printed no JSON: {error}"
-        ) from None
+        return plain_json(text)
+    except RefusedError as error:
+        raise UnreadableError(f"{reading.argv[0]} on {reading.where}: {error}") from None
 
 
 def not_found(reading: Reading) -> bool:

@@ -192,7 +192,7 @@ def parse_services(reading: Reading) -> tuple[ServiceEnd, ...]:
 def parse_servers(reading: Reading) -> tuple[str, ...]:
     """Return the API servers as `address:port`, as they registered themselves."""
     return tuple(
-        f"{address}:{port}"
+        f"{address}:{int(port)}"
         for addresses, ports in _rows(reading, len(_SERVER_FIELDS))
         for address in addresses.split()
         for port in ports.split()[:1]

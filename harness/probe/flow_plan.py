@@ -53,9 +53,9 @@ def _pod_flows(facts: FlowFacts) -> Iterator[FlowCell]:
         inhabitants = _ends_on(facts, node)
         if not inhabitants:
             continue
-        for target in _pod_targets(facts):
+        for target in [each for each in _pod_targets(facts) if each.node == node.name][:MOST]:
             source = next((pod for pod in inhabitants if pod != target), None)
-            if target.node == node.name and source is not None:
+            if source is not None:
                 flow = Flow.POD_TO_POD_SAME_NODE
                 yield _From(machine, source, node).to_pod(flow, target)
         away = [target for target in _pod_targets(facts) if target.node != node.name]
@@ -78,7 +78,7 @@ def _node_flows(facts: FlowFacts) -> Iterator[FlowCell]:
             yield _From(machine).to_pod(Flow.NODE_TO_POD, target)
         for service, _ in _service_targets(facts)[:1]:
             yield _From(machine).to_service(Flow.NODE_TO_CLUSTER_IP, service)
-        for server in facts.servers or ():
+        for server in (facts.servers or ())[:MOST]:
             address, _, port = server.rpartition(":")
             if address in machine.addresses:
                 continue

@@ -7,6 +7,7 @@ proves the flow, `401 Unauthorized` as well. What nothing in the cluster can try
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -166,11 +167,23 @@ def parse(readings: Iterable[Reading]) -> FlowMatrix:
 def of_try(cell: FlowCell, words: Sequence[str]) -> FlowResult:
     """Return what the program's words for one cell come to; without figures nothing was tried."""
     figures = next((each.split()[1:] for each in words if each.startswith("figures ")), None)
-    status = next((int(each.split()[1]) for each in words if each.startswith("exit ")), None)
+    status = next((each.removeprefix("exit ") for each in words if each.startswith("exit ")), None)
     said = [each for each in words if not each.startswith(("figures ", "exit "))]
     if figures is None or status is None:
         return _result(cell, FlowOutcome.NOT_MEASURED, words=" ".join(said) or "curl said nothing")
+    try:
+        return _measured(cell, figures, int(status), said)
+    except (IndexError, ValueError):
+        return _result(cell, FlowOutcome.NOT_MEASURED, words="curl's figures are none")
+
+
+def _measured(
+    cell: FlowCell, figures: Sequence[str], status: int, said: Sequence[str]
+) -> FlowResult:
+    """Return what curl's figures come to; raises `IndexError` or `ValueError` for none."""
     connected, agreed, total = (float(each) for each in figures[:3])
+    if not math.isfinite(connected + agreed + total):
+        raise ValueError("no seconds")
     answered = figures[3] != "000" or figures[4] != "0"
     if status == _CANNOT_CONNECT or (connected == 0 and _OFFERED not in said):
         stage = "connect"

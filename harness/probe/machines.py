@@ -21,7 +21,7 @@ _CLUSTER_INTERFACE = re.compile(
 )
 # k0s's default; another one costs this one fact.
 API_PORT = 6443
-_VERSION = re.compile(r"^v\d+\.\d+\.\d+\S*$", re.MULTILINE)
+_VERSION = re.compile(r"^v\d++\.\d++\.\d++\S*+$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ _CRI_LINE = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z std(?:err|
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _SCRAPE = re.compile(rf'"Failed to scrape node[^"]*" err={_QUOTED} node={_QUOTED}')
 _CANNOT_CONNECT = re.compile(rf'"cannot connect once" err(?:or)?={_QUOTED}')
-_DIAL_FAILED = re.compile(rf'"error dialing backend" err(?:or)?={_QUOTED}.* dialAddress={_QUOTED}')
+_DIAL_FAILED = re.compile(rf'"error dialing backend" err(?:or)?={_QUOTED}')
+# Looked for behind it: one pattern for both takes minutes for a line that repeats the first.
+_DIALLED = re.compile(rf" dialAddress={_QUOTED}")
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ def parse_agent(reading: Reading) -> AgentLog:
         if (found := _CANNOT_CONNECT.search(line.text)) is not None:
             connecting.append(Failure(line.at, "", _unquoted(found.group(1))))
         elif (found := _DIAL_FAILED.search(line.text)) is not None:
-            dialling.append(Failure(line.at, found.group(2), _unquoted(found.group(1))))
+            dialled = _DIALLED.search(line.text, found.end())
+            if dialled is not None:
+                dialling.append(Failure(line.at, dialled.group(1), _unquoted(found.group(1))))
     return AgentLog(lines, tuple(connecting), tuple(dialling))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote
 
@@ -117,7 +118,8 @@ def parse_service(reading: Reading) -> Service:
     if not_found(reading):
         return Service(exists=False)
     spec = require_json(reading)["spec"]
-    return Service(exists=True, cluster_ip=spec["clusterIP"], port=spec["ports"][0]["port"])
+    address = _address(spec["clusterIP"])
+    return Service(exists=True, cluster_ip=address, port=spec["ports"][0]["port"])
 
 
 def endpoints_probe() -> Probe[tuple[Endpoint, ...]]:
@@ -135,7 +137,7 @@ def parse_endpoints(reading: Reading) -> tuple[Endpoint, ...]:
         for endpoint in item.get("endpoints") or []:
             if endpoint.get("conditions", {}).get("ready"):
                 ready += [
-                    Endpoint(address, port, endpoint.get("nodeName", ""))
+                    Endpoint(_address(address), port, endpoint.get("nodeName", ""))
                     for address in endpoint["addresses"]
                 ]
     return tuple(ready)
@@ -193,7 +195,7 @@ def _pod(item: dict[str, Any]) -> Pod:
         ready=_condition(status, "Ready"),
         phase=status.get("phase", ""),
         node=item.get("spec", {}).get("nodeName", ""),
-        address=status.get("podIP", ""),
+        address=_address(status["podIP"]) if status.get("podIP") else "",
         restarts=sum(each.get("restartCount", 0) for each in containers),
         waiting=next((each.get("reason", "") for each in waiting), ""),
         trouble="; ".join(text for text in said if text),
@@ -210,7 +212,9 @@ def _node(item: dict[str, Any]) -> Node:
         name=item["metadata"]["name"],
         ready=_condition(status, "Ready"),
         addresses=tuple(
-            each["address"] for each in status.get("addresses", []) if each["type"] == "InternalIP"
+            _address(each["address"])
+            for each in status.get("addresses", [])
+            if each["type"] == "InternalIP"
         ),
         pod_cidr=item.get("spec", {}).get("podCIDR", ""),
         calico_address=item["metadata"].get("annotations", {}).get(CALICO_ADDRESS, ""),
@@ -235,6 +239,12 @@ def _node(item: dict[str, Any]) -> Node:
             )
         ),
     )
+
+
+def _address(text: str) -> str:
+    """Return an IP address as it is; raises `ValueError` for what is none."""
+    ip_address(text)
+    return text
 
 
 def _seconds(timestamp: str | None) -> float:

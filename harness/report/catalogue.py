@@ -23,14 +23,22 @@ from typing import Any
 from harness.engine.events import Outcome
 from harness.engine.replay import A_REPLAY
 from harness.errors import UsageError
+from harness.evidence.recorder import reason_of
+from harness.probe.shape import fits
 from harness.report.summary import cell
 from harness.report.words import duration
 from harness.scenario.load import FOR_VMS
 from harness.scenario.load import LoadedScenario
+from harness.untrusted import MIB
+from harness.untrusted import Limits
+from harness.untrusted import json_value
+from harness.untrusted import read_text
 
 # The bar for a scenario is three runs in a row, on each kind of machine; two more show what was
 # before them.
 KEPT_RUNS = 5
+# A run has 30 values and 1 kB.
+_RUNS = Limits("a list of runs", most_bytes=16 * MIB, most_values=500_000)
 
 
 @dataclass(frozen=True)
@@ -52,9 +60,14 @@ class CataloguedRun:
 
 
 def run_of(report: Mapping[str, Any]) -> CataloguedRun:
-    """Return the run that a `report.json` is of; raises `KeyError` for another shape."""
+    """Return the run that a `report.json` is of.
+
+    Raises `KeyError`, `TypeError` or `ValueError` for another shape.
+    """
     began, ended = (datetime.fromisoformat(report[name]) for name in ("started", "ended"))
-    return CataloguedRun(
+    if not isinstance(report["scenario"], str):
+        raise TypeError("the scenario's name is no text")
+    return _run(
         run_id=report["run_id"],
         ended=report["ended"],
         outcome=report["outcome"],
@@ -67,6 +80,13 @@ def run_of(report: Mapping[str, Any]) -> CataloguedRun:
         },
         scenario_sha256=report["scenario_sha256"],
     )
+
+
+def _run(**fields: Any) -> CataloguedRun:  # noqa: ANN401  # of any file
+    run = CataloguedRun(**fields)
+    if not fits(run, CataloguedRun):
+        raise TypeError("a field of a run is of another type")
+    return run
 
 
 def why_unlisted(report: Mapping[str, Any]) -> str | None:
@@ -83,8 +103,10 @@ def read_runs(path: Path) -> dict[str, tuple[CataloguedRun, ...]]:
     if not path.exists():
         return {}
     try:
-        data = json.loads(path.read_text())
-        return {name: tuple(CataloguedRun(**each) for each in runs) for name, runs in data.items()}
+        data = json_value(read_text(path, _RUNS), _RUNS)
+        return {name: tuple(_run(**each) for each in runs) for name, runs in data.items()}
+    except OSError as error:
+        raise UsageError(f"Reading {path}", reason_of(error)) from None
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"Reading {path}", f"this is not a list of runs: {error}") from None
 

@@ -14,6 +14,7 @@ import pytest
 from harness.errors import ExitCode
 from harness.errors import InfrastructureError
 from harness.errors import UsageError
+from harness.evidence import bundle as bundles
 from harness.evidence.bundle import read_bundle
 from harness.evidence.bundle import write_bundle
 from harness.evidence.manifest import Kind
@@ -127,6 +128,33 @@ def test_what_cannot_be_packed_is_listed_with_the_reason(run):
         "its name is none that a bundle can have"
     )
     assert bundle.manifest.missing["pipe"] == "it is not a plain file"
+
+
+@pytest.mark.parametrize("length", [100, 101, 150, 155, 156, 200])
+@pytest.mark.parametrize("at", [1, 20, 50, 99, 100, 101, 154, 155, 156, 199])
+def test_a_name_is_packed_as_far_as_a_header_has_room(tmp_path, length, at):
+    path = "p" * length if at >= length - 1 else f"{'d' * at}/{'f' * (length - at - 1)}"
+    folder = tmp_path / "run"
+    Recorder(folder).write_piece(path, "x")
+    bundle = read_bundle(write_bundle(folder))
+    assert (path in bundle.pieces) is not (path in bundle.manifest.missing)
+    assert (path in bundle.pieces) is (
+        length <= 100 or (at < length - 1 and at <= 155 and length - at - 1 <= 100)
+    )
+
+
+def test_what_there_is_no_room_for_is_left_out_logs_first(run, monkeypatch):
+    monkeypatch.setattr(bundles, "_MOST_CONTENT", 100_000)
+    (run / "nodes/controller0/big.log").write_text("x" * 90_000)
+    bundle = read_bundle(write_bundle(run))
+    assert "it is too long" in bundle.manifest.missing["nodes/controller0/big.log"]
+    assert bundle.readings
+
+
+def test_no_more_is_packed_of_a_recording_than_is_read_again(run, monkeypatch):
+    monkeypatch.setitem(bundles._LONGEST, "observations.jsonl", 10)
+    bundle = read_bundle(write_bundle(run))
+    assert "it is too long" in bundle.manifest.missing["observations.jsonl"]
 
 
 def test_secrets_in_the_logs_of_programs_are_gone(run):

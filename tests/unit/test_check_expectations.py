@@ -12,6 +12,7 @@ from harness.check.expectations import sample_diagnosis
 from harness.check.expectations import settle_seconds
 from harness.check.model import Match
 from harness.diagnose.causes import diagnose
+from harness.probe.core import observe
 from harness.scenario.expectations import Apiservice
 from harness.scenario.expectations import Apply
 from harness.scenario.expectations import Diagnosis
@@ -59,7 +60,7 @@ def states(recording):
 
 
 def seen(expectation, reading, nodes=WORKERS):
-    return sample(expectation, reading, nodes)
+    return sample(expectation, observe(probe_for(expectation).parse, reading), nodes)
 
 
 @pytest.mark.parametrize(

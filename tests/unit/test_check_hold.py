@@ -3,7 +3,7 @@
 import pytest
 
 from harness.check.hold import LONGEST_GAP_SECONDS
-from harness.check.hold import judge
+from harness.check.hold import Course
 from harness.check.model import Match
 from harness.check.model import Sample
 from harness.check.model import Verdict
@@ -21,6 +21,13 @@ def series(*runs: tuple[Match, float, float], every: float = 3.0) -> list[Sample
             samples.append(Sample(at, match, f"{match} at {at:.0f}", match))
             at += every
     return samples
+
+
+def judge(samples, window, now):
+    course = Course(window)
+    for sample in samples:
+        course.add(sample)
+    return course.judgement(now)
 
 
 def test_a_state_that_is_reached_and_holds_is_met():

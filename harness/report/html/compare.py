@@ -152,7 +152,7 @@ def _read(
         if key not in good or key[1] not in _PIECES:
             continue
         what, pieces = _PIECES[key[1]]
-        left, right = (list(dict.fromkeys(pieces(each[key].stdout))) for each in (bad, good))
+        left, right = (dict.fromkeys(pieces(each[key].stdout)) for each in (bad, good))
         only_left = [piece for piece in left if piece not in right]
         only_right = [piece for piece in right if piece not in left]
         if only_left or only_right:

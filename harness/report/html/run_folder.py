@@ -7,7 +7,6 @@ have said and nothing else: a report is also made of runs that ended in the midd
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -17,22 +16,36 @@ from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
+from typing import TypeVar
 
 import yaml
 
+from harness.evidence.lines import EVENTS
+from harness.evidence.lines import READINGS
+from harness.evidence.lines import Recorded
+from harness.evidence.lines import lines_of
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import MISSING
-from harness.evidence.recorder import OBSERVATIONS
-from harness.evidence.recorder import TIMELINE
 from harness.evidence.redaction import redact
+from harness.untrusted import Limits
+from harness.untrusted import RefusedError
+from harness.untrusted import json_value
+from harness.untrusted import read_bytes
+from harness.untrusted import require_yaml_within
+
+T = TypeVar("T")
 
 # k0sctl says about 60 lines in all; what went wrong stands in the last of them.
 LOG_LINES = 60
 _LOG = "k0sctl.log"
 # Larger than any of these files was; what is larger is no page's matter.
 _MOST_BYTES = 4_000_000
-# A line of `observations.jsonl` has one reading; the list of all pods is the longest, 160 kB.
-_MOST_RECORDED_BYTES = 64_000_000
+# What `ip -br address` says of a machine is 300 bytes, and a run has six machines at the most.
+_MOST_ADDRESSES = 64 * 1024
+_MOST_MACHINES = 20
+_K0SCTL = Limits("a k0sctl.yaml", most_bytes=256 * 1024)
+# A sentence for each piece; a run has a hundred pieces.
+_MISSING = Limits("a list of missing pieces", most_bytes=_MOST_BYTES, most_levels=2)
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # kube-router's and the bridge plugin's name for where a machine's pods are attached.
 _POD_BRIDGES = frozenset({"kube-bridge", "cni0"})
@@ -89,12 +102,12 @@ def read(folder: Path) -> RunFolder:
     """Return what is in `folder`; raises nothing for what is not."""
     missing = _json(_text(folder / MISSING))
     readings: dict[tuple[str, str], list[Reading]] = {}
-    for reading in _readings(folder / OBSERVATIONS):
+    for reading in _recorded(folder, READINGS):
         readings.setdefault((reading.where, reading.probe), []).append(reading)
     return RunFolder(
         machines=tuple(_machines(folder)),
         readings=readings,
-        events=tuple(_events(folder / TIMELINE)),
+        events=tuple(_recorded(folder, EVENTS)),
         log=tuple(_log_tail(_text(folder / _LOG))),
         files=tuple(_files(folder)),
         missing={str(path): str(why) for path, why in missing.items()}
@@ -106,9 +119,9 @@ def read(folder: Path) -> RunFolder:
 def _machines(folder: Path) -> Iterator[Machine]:
     deployed = dict(_deployed(_text(folder / "k0sctl.yaml")))
     seen = {path.parent.name: path for path in sorted(folder.glob("nodes/*/addresses.txt"))}
-    for name in sorted({*deployed, *seen}, key=_order):
+    for name in sorted({*deployed, *seen}, key=_order)[:_MOST_MACHINES]:
         machine = deployed.get(name, Machine(name, kubelet=not name.startswith("controller")))
-        yield _addressed(machine, _text(seen[name]) if name in seen else "")
+        yield _addressed(machine, _text(seen[name], _MOST_ADDRESSES) if name in seen else "")
 
 
 def _order(name: str) -> tuple[bool, str, int, str]:
@@ -126,10 +139,11 @@ def _order(name: str) -> tuple[bool, str, int, str]:
 def _deployed(text: str) -> Iterator[tuple[str, Machine]]:
     """Yield the hosts of a k0sctl.yaml under the names the harness gives them, in its order."""
     try:
+        require_yaml_within(text, _K0SCTL)
         hosts = yaml.safe_load(text)["spec"]["hosts"]
         roles = [str(host["role"]) for host in hosts]
         addresses = [str(host["privateAddress"]) for host in hosts]
-    except (yaml.YAMLError, KeyError, TypeError, RecursionError):
+    except (yaml.YAMLError, AttributeError, LookupError, OverflowError, TypeError, ValueError):
         return
     counts: dict[str, int] = {}
     for role, address in zip(roles, addresses, strict=True):
@@ -164,28 +178,12 @@ def _interface(text: str) -> IPv4Interface | None:
         return None
 
 
-def _readings(path: Path) -> Iterator[Reading]:
-    for line in _lines(path):
-        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
-            yield Reading.from_dict(json.loads(line))
-
-
-def _events(path: Path) -> Iterator[Mapping[str, Any]]:
-    for line in _lines(path):
-        event = _json(line)
-        if isinstance(event, dict):
-            yield event
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a recording, none of one that is larger than any was."""
-    try:
-        if path.stat().st_size > _MOST_RECORDED_BYTES:
-            return
-        with path.open(encoding="utf-8", errors="replace") as file:
-            yield from file
-    except OSError:
-        return
+def _recorded(folder: Path, recorded: Recorded[T]) -> Iterator[T]:
+    """Yield the lines of a recording that are some, none of one that is larger than any was."""
+    with contextlib.suppress(OSError, RefusedError):
+        for line in lines_of(read_bytes(folder / recorded.file, recorded.whole), recorded):
+            if line.value is not None:
+                yield line.value
 
 
 def _log_tail(text: str) -> list[str]:
@@ -206,16 +204,16 @@ def _files(folder: Path) -> list[tuple[str, int]]:
     return sorted(found, key=lambda each: ("/" in each[0], each[0]))
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, most: int = _MOST_BYTES) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(_MOST_BYTES).decode(errors="replace")
+            return file.read(most).decode(errors="replace")
     except OSError:
         return ""
 
 
 def _json(text: str) -> Any:  # noqa: ANN401  # whatever the file holds
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return json_value(text, _MISSING)
+    except RefusedError:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from typing import Any
 from harness.diagnose.model import HopState
 from harness.evidence.reading import Reading
 from harness.scenario.words import TopOutcome
+from harness.untrusted import RefusedError
+from harness.untrusted import plain_json
 
 
 class Place(StrEnum):
@@ -122,7 +123,7 @@ def way_of(phase: Mapping[str, Any], readings: Iterable[Reading]) -> Way:
         gateway=_first(_GATEWAY, route),
         cluster_ip=_joined(cluster_ip, _get(service, "spec", "ports", 0, "port")),
         endpoint=_joined(address, port),
-        node=node or _get(pod, "spec", "nodeName"),
+        node=node or _text(_get(pod, "spec", "nodeName")),
         condition=next(
             (hop["text"] for hop in hops if place_of(hop["name"]) is Place.CONDITION), None
         ),
@@ -161,11 +162,11 @@ def _endpoints(
 ) -> Iterator[tuple[str | None, object, str | None]]:
     for each in slices:
         port = _get(each, "ports", 0, "port")
-        for endpoint in _get(each, "endpoints") or ():
+        for endpoint in _list(_get(each, "endpoints")):
             yield (
-                _get(endpoint, "addresses", 0),
+                _text(_get(endpoint, "addresses", 0)),
                 port,
-                _get(endpoint, "nodeName"),
+                _text(_get(endpoint, "nodeName")),
             )
 
 
@@ -173,14 +174,21 @@ def _object(reading: Reading | None) -> Any:  # noqa: ANN401  # an object of the
     if reading is None or reading.returncode != 0:
         return None
     try:
-        return json.loads(reading.stdout)
-    except (ValueError, RecursionError):
+        return plain_json(reading.stdout)
+    except RefusedError:
         return None
 
 
 def _items(reading: Reading | None) -> Sequence[Any]:
-    items = _get(_object(reading), "items")
-    return items if isinstance(items, list) else ()
+    return _list(_get(_object(reading), "items"))
+
+
+def _list(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _get(value: Any, *keys: str | int) -> Any:  # noqa: ANN401  # JSON of any shape
@@ -195,7 +203,7 @@ def _get(value: Any, *keys: str | int) -> Any:  # noqa: ANN401  # JSON of any sh
 def _joined(address: object, port: object) -> str | None:
     if not isinstance(address, str):
         return None
-    return f"{address}:{port}" if port is not None else address
+    return f"{address}:{port}" if isinstance(port, int) else address
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str | None:

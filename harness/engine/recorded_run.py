@@ -1,0 +1,144 @@
+"""What a bundle says of its run: its result, its plan, and when it began.
+
+A stranger may have written all of it, so nothing is believed that a run does not have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from ipaddress import IPv4Network
+
+from harness.artifacts.model import host_arch
+from harness.artifacts.pins import load_pins
+from harness.engine.events import Outcome
+from harness.engine.events import ScenarioResult
+from harness.errors import UsageError
+from harness.evidence.bundle import SCENARIO
+from harness.evidence.bundle import Bundle
+from harness.plan.build import build
+from harness.plan.model import Plan
+from harness.scenario.load import LoadedScenario
+from harness.scenario.load import load_all_text
+from harness.scenario.version import K0sVersion
+from harness.settings import ProviderName
+
+# Labs are given 256 addresses, of which the machines take the eleventh and those after it.
+_SMALLEST_SUBNET = 256
+# No machine that a cluster came up on was slower; a larger number would replay for hours.
+_SLOWEST = 100.0
+# The longest scenario there is has six phases. The longest reading of a run on three machines has
+# 28,000 characters, of one on six that lists all pods 160,000.
+_MOST_PHASES = 20
+_YEARS = range(1970, 2200)
+_LONGEST_READING = 512 * 1024
+
+
+def result_of(bundle: Bundle) -> ScenarioResult:
+    """Return what the run's own report says, or what was known when it began.
+
+    A stranger may have written it, so every field is checked. Raises `UsageError`.
+    """
+    # pydantic costs 84 ms to import, and only a replay needs it here.
+    from pydantic import TypeAdapter  # noqa: PLC0415
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    doing = f"Reading the bundle {bundle.path}"
+    if bundle.scenario is None:
+        raise UsageError(
+            doing,
+            "it has no scenario, so there is nothing to judge",
+            remedy=f"k0s-harness diagnose --bundle {bundle.path} says what it shows",
+        )
+    unended = {"outcome": Outcome.INCONCLUSIVE, "ended": bundle.manifest.ended, "folder": "."}
+    known = dict(bundle.report or {**bundle.meta, **unended})
+    try:
+        result: ScenarioResult = TypeAdapter(ScenarioResult).validate_python(known)
+    except (ValidationError, RecursionError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": ""}
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(doing, f"its report is none: {where}: {first['msg']}") from error
+    if not 1 <= result.pace <= _SLOWEST:
+        raise UsageError(doing, f"its machines were {result.pace} times slower than their host")
+    return result
+
+
+def plan_of(bundle: Bundle, recorded: ScenarioResult) -> Plan:
+    """Return the plan of the run, with the addresses and the k0s release that it had.
+
+    Raises `UsageError` where the bundle does not say them, or has what no run has.
+    """
+    doing = f"Reading the bundle {bundle.path}"
+    loaded = _loaded(bundle, recorded)
+    version = recorded.versions.get("k0s")
+    if version is not None:
+        try:
+            cluster = loaded.scenario.cluster.model_copy(
+                update={"k0s_version": K0sVersion.parse(version)}
+            )
+        except ValueError as error:
+            raise UsageError(doing, f"it names no k0s release: {error}") from None
+        scenario = loaded.scenario.model_copy(update={"cluster": cluster})
+        loaded = replace(loaded, scenario=scenario)
+    try:
+        subnet = IPv4Network(str(bundle.meta.get("subnet", "")))
+        provider = ProviderName(recorded.provider or ProviderName.DOCKER)
+    except ValueError as error:
+        subnet, why = None, str(error)
+    else:
+        why = f"{subnet} is no network of machines"
+    if subnet is None or subnet.num_addresses < _SMALLEST_SUBNET:
+        raise UsageError(
+            doing,
+            f"it does not say where the machines were: {why}",
+            remedy="it was made by an older k0s-harness: run the scenario again, or "
+            f"k0s-harness diagnose --bundle {bundle.path}",
+        )
+    plan = build(loaded, subnet=subnet, provider=provider, pins=load_pins(), arch=host_arch())
+    _require_ordinary(bundle, plan)
+    return plan
+
+
+def _require_ordinary(bundle: Bundle, plan: Plan) -> None:
+    """Raise `UsageError` for what no run has, and what would make reports of any size."""
+    longest = max((len(each.stdout) + len(each.stderr) for each in bundle.readings), default=0)
+    if longest > _LONGEST_READING or len(plan.phases) > _MOST_PHASES:
+        raise UsageError(
+            f"Reading the bundle {bundle.path}",
+            f"it has more than {_MOST_PHASES} phases, or a reading with more than "
+            f"{_LONGEST_READING} characters, which no run has",
+            remedy="name a bundle as a run wrote it",
+        )
+
+
+def _loaded(bundle: Bundle, recorded: ScenarioResult) -> LoadedScenario:
+    """Return the scenario of the run: of a file with a matrix the one that it was."""
+    assert bundle.scenario is not None
+    loaded = load_all_text(bundle.scenario, f"{bundle.path}:{SCENARIO}")
+    for each in loaded:
+        if each.scenario.name == recorded.scenario:
+            return each
+    names = ", ".join(each.scenario.name for each in loaded)
+    raise UsageError(
+        f"Reading the bundle {bundle.path}",
+        f"it is of {recorded.scenario}, and the scenario in it is {names}",
+    )
+
+
+def began_of(bundle: Bundle, recorded: ScenarioResult) -> datetime:
+    """Return when the run began; raises `UsageError` where that, or when it ended, is not said."""
+    times = [_moment(each) for each in (recorded.started, recorded.ended)]
+    if times[0] is None or None in times:
+        raise UsageError(
+            f"Reading the bundle {bundle.path}", "it does not say when the run began and ended"
+        )
+    return times[0]
+
+
+def _moment(text: str) -> datetime | None:
+    """Return a time of a clock that is set, None for what is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None and found.year in _YEARS else None
