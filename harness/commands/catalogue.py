@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.commands.narration import say
 from harness.errors import ExitCode
 from harness.errors import UsageError
+from harness.printing import say
 from harness.report import catalogue
 from harness.scenario.load import load_all
 
