@@ -29,12 +29,9 @@ any_text = st.text() | hostile_text | st.text(st.characters(exclude_categories=(
 def test_nothing_in_all_of_unicode_is_obeyed_or_hidden():
     everything = "".join(map(chr, range(sys.maxunicode + 1)))
     shown = printable(everything)
-    in_one_line = printable_line(everything)
     assert obeyed(everything)
     assert not obeyed(shown)
     assert printable(shown) == shown
-    assert not obeyed(in_one_line)
-    assert not set(in_one_line) & {"\n", "\t"}
 
 
 @settings(max_examples=examples(100), deadline=None)

@@ -276,7 +276,7 @@ def test_a_diagnosis_says_in_the_summary_what_else_it_found():
         "  - second step",
         "- check again: `kubectl top nodes`",
         "- settling, look again in 40 s",
-        "- https://docs.k0sproject.io/stable/networking/",
+        "- <https://docs.k0sproject.io/stable/networking/>",
     ):
         assert line in lines
     assert any(line.endswith("(high confidence), and also tunnel-down") for line in lines)
