@@ -332,8 +332,7 @@ def _sentence_alone() -> Iterator[None]:
         _fail(error.text())
 
 
-# pytest writes what it is given to the terminal as it stands, so it is given nothing but printable
-# text.
+# pytest writes what it is given to the terminal as it stands.
 def _usage(error: UsageError) -> pytest.UsageError:
     return pytest.UsageError(printable(error.text()))
 

@@ -53,6 +53,7 @@ from harness.evidence.reading import Reading
 from harness.plan.build import build
 from harness.plan.model import PhasePlan
 from harness.plan.model import Plan
+from harness.printable import pasted
 from harness.scenario.load import LoadedScenario
 from harness.scenario.load import load_all_text
 from harness.scenario.version import K0sVersion
@@ -106,14 +107,13 @@ def replay(
     Raises `UsageError` for a bundle of which no run can be judged: one of a cluster that was only
     looked at, or one without the times of its phases.
     """
+    doing = f"Reading the bundle {bundle.path}"
     recorded = _recorded(bundle)
     plan = _plan(bundle, recorded)
     segments = segments_of(bundle.events)
     if not segments:
         raise UsageError(
-            f"Reading the bundle {bundle.path}",
-            "it does not say when its phases began",
-            remedy=f"k0s-harness diagnose --bundle {bundle.path} says what it shows",
+            doing, "it does not say when its phases began", remedy=_look_instead(bundle)
         )
     clock = RecordedClock(began=_began(bundle, recorded))
     by_phase = {each.name: each for each in recorded.phases}
@@ -242,9 +242,7 @@ def _recorded(bundle: Bundle) -> ScenarioResult:
     doing = f"Reading the bundle {bundle.path}"
     if bundle.scenario is None:
         raise UsageError(
-            doing,
-            "it has no scenario, so there is nothing to judge",
-            remedy=f"k0s-harness diagnose --bundle {bundle.path} says what it shows",
+            doing, "it has no scenario: there is nothing to judge", remedy=_look_instead(bundle)
         )
     unended = {"outcome": Outcome.INCONCLUSIVE, "ended": bundle.manifest.ended, "folder": "."}
     known = dict(bundle.report or {**bundle.meta, **unended})
@@ -284,10 +282,13 @@ def _plan(bundle: Bundle, recorded: ScenarioResult) -> Plan:
         raise UsageError(
             doing,
             f"it does not say where the machines were: {why}",
-            remedy="it was made by an older k0s-harness: run the scenario again, or "
-            f"k0s-harness diagnose --bundle {bundle.path}",
+            remedy=f"it is of an older harness: run the scenario again; {_look_instead(bundle)}",
         )
     return build(loaded, subnet=subnet, provider=provider, pins=load_pins(), arch=host_arch())
+
+
+def _look_instead(bundle: Bundle) -> str:
+    return f"{pasted('k0s-harness', 'diagnose', '--bundle', str(bundle.path))} says what it shows"
 
 
 def _loaded(bundle: Bundle, recorded: ScenarioResult) -> LoadedScenario:
