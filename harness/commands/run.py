@@ -16,6 +16,7 @@ from harness.errors import InfrastructureError
 from harness.errors import InterruptedRunError
 from harness.errors import UsageError
 from harness.evidence.recorder import write_whole
+from harness.printable import printable_line
 from harness.printing import say
 from harness.printing import show
 from harness.pytest_plugin import SESSION
@@ -66,6 +67,10 @@ def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None
 
     Raises what kept every one of them from beginning.
     """
+    doing = "Running the scenarios through pytest"
+    if select is not None and printable_line(select) != select:
+        # pytest says what it cannot read of them as they stand.
+        raise UsageError(doing, f"the words of -k are no plain text: {printable_line(select)}")
     keeper = _SessionKeeper()
     status = pytest.main(
         [
@@ -86,7 +91,6 @@ def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None
         ],
         plugins=[keeper],
     )
-    doing = "Running the scenarios through pytest"
     session = keeper.session
     if session is not None and (session.results or session.not_started):
         for error in session.not_started.values():
