@@ -61,6 +61,15 @@ unit: ## the unit tests alone; no machine is started
 lint: ## style, types, import layers, schema, scenarios, workflow, shell
 	@$(dev) sh .ci/lint
 
+.PHONY: fuzz
+fuzz: ## made-up scenarios, k0sctl.yaml, bundles, secrets, texts: K0S_HARNESS_FUZZ=1000 of each kind
+	@K0S_HARNESS_FUZZ=$${K0S_HARNESS_FUZZ:-1000} $(dev) pytest tests/unit -q -m hypothesis \
+	  --hypothesis-seed=0 $(PYTEST_ARGS)
+
+.PHONY: audit
+audit: ## whether a locked package has a known hole, where an index of advisories can be asked
+	@$(dev) python -I .ci/audit.py
+
 .PHONY: bench
 bench: ## a cold konnectivity-on against the same work done by hand, as a ratio
 	@$(lab) $(harness) bench

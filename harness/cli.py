@@ -15,6 +15,11 @@ from typing import TYPE_CHECKING
 
 from harness.errors import ExitCode
 from harness.errors import HarnessError
+from harness.printable import printable_line
+from harness.printing import ArgumentParser
+from harness.printing import say
+from harness.printing import show
+from harness.printing import show_tracebacks
 from harness.process import interrupt_on_sigterm
 
 if TYPE_CHECKING:
@@ -25,27 +30,25 @@ SCENARIOS = Path("scenarios")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; the last line on stderr says it as well."""
+    show_tracebacks()
     try:
         options = _parser().parse_args(arguments)
     except SystemExit as ended:
         # argparse has said what is wrong; after --help nothing is.
         if ended.code:
-            _say(f"k0s-harness: exit {ended.code}: {_ENDINGS[ExitCode.USAGE]}")
+            say(f"k0s-harness: exit {ended.code}: {_ENDINGS[ExitCode.USAGE]}")
         raise
     interrupt_on_sigterm()
     command: Callable[[argparse.Namespace], ExitCode] = options.command
     try:
         code, why = command(options), None
     except HarnessError as error:
-        _say(error.text())
+        say(error.text())
         code, why = error.exit_code, str(error)
     except KeyboardInterrupt:
         code, why = ExitCode.INTERRUPTED, "interrupted"
-    except BrokenPipeError:
-        # Whoever read our output has read enough; nothing more can be said to them.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code, why = ExitCode.OK, None
-    _say(f"k0s-harness: exit {int(code)}: {why or _ENDINGS[code]}")
+    # One line whatever is in it, so that the last one is always ours.
+    say(printable_line(f"k0s-harness: exit {int(code)}: {why or _ENDINGS[code]}"))
     return int(code)
 
 
@@ -59,8 +62,8 @@ _ENDINGS = {
 }
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
         prog="k0s-harness",
         description="Real k0s clusters on disposable machines, broken and repaired in declared "
         "steps: what was seen, whether it matches, and why.",
@@ -149,7 +152,7 @@ def _add_place(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--k0sctl", type=Path, metavar="FILE", help="k0sctl.yaml of any cluster")
 
 
-def _add_artifacts(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_artifacts(verbs: argparse._SubParsersAction[ArgumentParser]) -> None:
     text = "the release files: list, fetch, import, verify, export for an offline host"
     artifacts = verbs.add_parser("artifacts", help=text, description=text)
     actions = artifacts.add_subparsers(required=True, metavar="ACTION")
@@ -180,7 +183,7 @@ def _add_artifacts(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     export.add_argument("folder", type=Path)
 
 
-def _add_box(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_box(verbs: argparse._SubParsersAction[ArgumentParser]) -> None:
     text = "the box that VMs are made of: build, list, remove, renew its lock"
     box = verbs.add_parser("box", help=text, description=text)
     actions = box.add_subparsers(required=True, metavar="ACTION")
@@ -220,7 +223,7 @@ def _bench(options: argparse.Namespace) -> ExitCode:
     from harness.scenario.load import find
 
     scenario = find("konnectivity-on", SCENARIOS)
-    print(bench(scenario, _settings(options), rounds=options.rounds, say=_say))
+    show(bench(scenario, _settings(options), rounds=options.rounds, say=say))
     return ExitCode.OK
 
 
@@ -250,7 +253,7 @@ def _catalogue(options: argparse.Namespace) -> ExitCode:
 def _schema(_options: argparse.Namespace) -> ExitCode:
     from harness.scenario.schema import schema_text
 
-    print(schema_text(), end="")
+    show(schema_text().removesuffix("\n"))
     return ExitCode.OK
 
 
@@ -263,9 +266,9 @@ def _doctor(options: argparse.Namespace) -> ExitCode:
 
     settings = _settings(options)
     report = inspect_host(LocalRunner(), settings, os.environ)
-    print("\n".join(describe(report)))
+    show("\n".join(describe(report)))
     # After the rest: a cache that is not used because others may write to it ends the command.
-    print("\n".join(list_lines(Store(settings, say=_say))))
+    show("\n".join(list_lines(Store(settings, say=say))))
     return ExitCode.OK if report.ready else ExitCode.HOST_LACKS
 
 
@@ -376,10 +379,6 @@ def _settings(options: argparse.Namespace) -> Settings:
     names = ("provider", "keep", "runs_dir", "fresh", "allow_unpinned")
     overrides = {name: getattr(options, name, None) for name in names}
     return Settings.from_environment(os.environ, overrides)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import NoReturn
 
 import pytest
 
@@ -23,6 +24,7 @@ from harness.engine.session import RunSession
 from harness.engine.session import Which
 from harness.errors import HarnessError
 from harness.errors import UsageError
+from harness.printable import printable
 from harness.process import interrupt_on_sigterm
 from harness.report.files import write_reports
 from harness.report.terminal import Narrator
@@ -69,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         settings = Settings.from_environment(os.environ, overrides)
     except UsageError as error:
-        raise pytest.UsageError(error.text()) from None
+        raise _usage(error) from None
     config.stash[SESSION] = RunSession(settings, emit=Narrator(), on_result=write_reports)
 
 
@@ -97,7 +99,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         order = session.in_order(which for which, _ in wanted.values())
         items.sort(key=place)
     except UsageError as error:
-        raise pytest.UsageError(error.text()) from None
+        raise _usage(error) from None
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -140,7 +142,7 @@ class _Collector(pytest.Collector):
         self, excinfo: pytest.ExceptionInfo[BaseException]
     ) -> Any:  # noqa: ANN401
         """Show errors of ours as their sentence."""
-        return _sentence(excinfo) or super().repr_failure(excinfo)
+        return _told(excinfo) or printable(str(super().repr_failure(excinfo)))
 
 
 class ScenarioFile(_Collector, pytest.File):
@@ -203,7 +205,7 @@ class ExpectationItem(pytest.Item):
             entered = self.config.stash[SESSION].enter(*self.state)
         self.result = next(each for each in entered.verdicts if each.id == self.name)
         if self.result.verdict is Verdict.INCONCLUSIVE:
-            pytest.fail(f"{self.result.expected_text}: {self.result.explanation}", pytrace=False)
+            _fail(f"{self.result.expected_text}: {self.result.explanation}")
 
     def runtest(self) -> None:
         """Report the verdict."""
@@ -219,7 +221,7 @@ class ExpectationItem(pytest.Item):
         style: Any = None,  # noqa: ANN401  # pytest's own signature
     ) -> Any:  # noqa: ANN401
         """Show errors of ours as their sentence."""
-        return _sentence(excinfo) or super().repr_failure(excinfo, style)
+        return _told(excinfo) or printable(str(super().repr_failure(excinfo, style)))
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Name the item as its node id does."""
@@ -303,7 +305,7 @@ def _state_of(item: pytest.Item) -> tuple[Which, str] | None:
         path = find(marker.kwargs["scenario"], item.config.rootpath / _SCENARIOS)
         loaded = load(path, marker.kwargs.get("variant", ""))
     except UsageError as error:
-        raise pytest.UsageError(error.text()) from None
+        raise _usage(error) from None
     except KeyError:
         raise pytest.UsageError(f"{item.nodeid}: the k0s marker needs scenario=...") from None
     phase = marker.kwargs.get("phase") or loaded.scenario.phases[0].name
@@ -327,12 +329,21 @@ def _sentence_alone() -> Iterator[None]:
     try:
         yield
     except HarnessError as error:
-        pytest.fail(error.text(), pytrace=False)
+        _fail(error.text())
 
 
-def _sentence(excinfo: pytest.ExceptionInfo[BaseException]) -> str | None:
-    if isinstance(excinfo.value, HarnessError):
-        return excinfo.value.text()
-    if isinstance(excinfo.value, NotMetError):
-        return str(excinfo.value)
-    return None
+# pytest writes what it is given to the terminal as it stands.
+def _usage(error: UsageError) -> pytest.UsageError:
+    return pytest.UsageError(printable(error.text()))
+
+
+def _fail(sentence: str) -> NoReturn:
+    pytest.fail(printable(sentence), pytrace=False)
+
+
+def _told(excinfo: pytest.ExceptionInfo[BaseException]) -> str | None:
+    """Return an error of ours as its sentence, None for any other."""
+    error = excinfo.value
+    if isinstance(error, HarnessError):
+        return printable(error.text())
+    return printable(str(error)) if isinstance(error, NotMetError) else None

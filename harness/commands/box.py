@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.artifacts.store import Store
-from harness.commands.narration import say
 from harness.errors import ExitCode
 from harness.lab import box_commands
+from harness.printing import say
+from harness.printing import show
 from harness.process import LocalRunner
 from harness.settings import Settings
 from harness.wait import SystemClock
@@ -18,7 +19,7 @@ def build_box(settings: Settings) -> ExitCode:
     store = Store(settings, say=say)
     runner, clock = LocalRunner(), SystemClock()
     lines = box_commands.build_lines(settings, store, runner=runner, clock=clock, say=say)
-    print("\n".join(lines))
+    show("\n".join(lines))
     return ExitCode.OK
 
 
@@ -26,7 +27,7 @@ def list_boxes(settings: Settings) -> ExitCode:
     """Print a line for each box in the cache."""
     lines = box_commands.list_lines(settings)
     for line in lines:
-        print(line)
+        show(line)
     if not lines:
         say("no boxes in the cache")
     return ExitCode.OK
@@ -35,12 +36,12 @@ def list_boxes(settings: Settings) -> ExitCode:
 def remove_boxes(settings: Settings, versions: Sequence[str]) -> ExitCode:
     """Remove boxes from the cache, all of them without `versions`, and print a line for each."""
     for line in box_commands.remove_lines(settings, versions):
-        print(line)
+        show(line)
     return ExitCode.OK
 
 
 def renew_lock(settings: Settings) -> ExitCode:
     """Renew the lock of the box's packages and the catalogue, and print what came out."""
     runner, clock = LocalRunner(), SystemClock()
-    print("\n".join(box_commands.lock_lines(settings, runner=runner, clock=clock, say=say)))
+    show("\n".join(box_commands.lock_lines(settings, runner=runner, clock=clock, say=say)))
     return ExitCode.OK

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
-import sys
 import tempfile
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
 
 from harness.commands.diagnose import exit_code
-from harness.commands.narration import printable
-from harness.commands.narration import say
 from harness.diagnose.causes import diagnose
 from harness.engine.collect import collect
 from harness.engine.place import Place
@@ -34,6 +30,8 @@ from harness.evidence.recorder import Recorder
 from harness.evidence.recorder import reason_of
 from harness.evidence.recorder import write_whole
 from harness.lab.reservation import Host
+from harness.printing import say
+from harness.printing import show
 from harness.process import LocalRunner
 from harness.report import diagnosis as diagnosis_report
 from harness.report import summary
@@ -87,7 +85,7 @@ def collect_evidence(
     say(f"cause: {diagnosis.cause} ({diagnosis.confidence} confidence)")
     took = duration((ended - began).total_seconds())
     say(f"{written.stat().st_size} bytes in {took}; {len(missing)} pieces could not be had")
-    print(written)
+    show(str(written))
     return ExitCode.OK
 
 
@@ -100,24 +98,22 @@ def replay_bundle(path: Path, *, output: Path | None) -> ExitCode:
     bundle = read_bundle(path)
     if bundle.scenario is None:
         found = diagnose_again(bundle)
-        print(printable(f"{replay_of(bundle)}\n{diagnosis_report.render(found)}"))
+        show(f"{replay_of(bundle)}\n{diagnosis_report.render(found)}")
         return exit_code(found)
     if output is not None:
         _make_ready(output)
-    told = io.StringIO()
-    replayed = replay(bundle, folder=output or path, emit=Narrator(told))
-    print(printable(told.getvalue()), file=sys.stderr, end="")
+    replayed = replay(bundle, folder=output or path, emit=Narrator())
     if output is not None:
         _write(bundle, replayed, output)
-    print(printable(summary.render(replayed.result)))
+    show(summary.render(replayed.result))
     for note in replayed.notes:
-        say(printable(f"note: {note}"))
+        say(f"note: {note}")
     if not replayed.differences:
         say("the replay came to what the run came to")
         return ExitCode.OK
     say("THE REPLAY CAME TO SOMETHING ELSE THAN THE RUN:")
     for difference in replayed.differences:
-        say(printable(f"  {difference.text()}"))
+        say(f"  {difference.text()}")
     return ExitCode.NOT_MET
 
 

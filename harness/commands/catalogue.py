@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.commands.narration import say
 from harness.errors import ExitCode
 from harness.errors import UsageError
 from harness.evidence.bundle import DOCUMENT
+from harness.printing import say
 from harness.report import catalogue
 from harness.scenario.load import load_all
 from harness.untrusted import json_value

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.cluster.kubectl import Kubectl
-from harness.commands.narration import printable
-from harness.commands.narration import say
 from harness.diagnose import ladder
 from harness.diagnose import subject
 from harness.diagnose.causes import diagnose
@@ -24,6 +22,9 @@ from harness.evidence.reading import Reading
 from harness.evidence.recorder import reason_of
 from harness.evidence.recorder import redacted_reading
 from harness.lab.reservation import Host
+from harness.printing import say
+from harness.printing import show
+from harness.printing import show_json
 from harness.probe.prober import Prober
 from harness.process import LocalRunner
 from harness.report import diagnosis as report
@@ -76,7 +77,10 @@ def show_diagnosis(
     if problem is not None:
         raise problem
     found_cause = diagnose(readings)
-    print(printable(report.as_json(found_cause) if as_json else report.render(found_cause)))
+    if as_json:
+        show_json(report.document(found_cause))
+    else:
+        show(report.render(found_cause))
     return exit_code(found_cause)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from harness.commands.narration import say
 from harness.engine.place import place
 from harness.errors import ExitCode
 from harness.evidence.recorder import redacted_value
 from harness.evidence.redaction import redact
 from harness.lab.reservation import Host
+from harness.printing import say
+from harness.printing import show
+from harness.printing import show_json
 from harness.probe import flows
 from harness.probe.flows import FlowMatrix
 from harness.process import LocalRunner
@@ -37,8 +38,10 @@ def show_flows(
         began = clock.monotonic()
         matrix = flows.parse(flows.measure(found.prober(clock), roles, pace=found.pace))
         say(f"{len(matrix.cells)} ways in {clock.monotonic() - began:.1f}s")
-    document = redacted_value(report.document(matrix))
-    print(json.dumps(document, indent=2) if as_json else redact(report.text(matrix)))
+    if as_json:
+        show_json(redacted_value(report.document(matrix)))
+    else:
+        show(redact(report.text(matrix)))
     return exit_code(matrix)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.commands.narration import say
 from harness.errors import ExitCode
 from harness.errors import InfrastructureError
 from harness.lab import leftovers
 from harness.lab import records
+from harness.printable import printable_line
+from harness.printing import say
+from harness.printing import show
 from harness.process import LocalRunner
 from harness.settings import Settings
 from harness.wait import SystemClock
@@ -18,7 +20,7 @@ def show_labs(settings: Settings) -> ExitCode:
     """Print what is on this host of labs; nothing is changed."""
     labs = records.list_labs(settings.labs_dir, LocalRunner(), now=SystemClock().now())
     for lab in labs:
-        print(f"{lab.run_id}  {lab.state:<8}  {lab.text}")
+        show(printable_line(f"{lab.run_id}  {lab.state:<8}  {lab.text}"))
     if not labs:
         say("no labs on this host")
     return ExitCode.OK
@@ -35,7 +37,8 @@ def clean_labs(settings: Settings, *, named: Sequence[str], kept_too: bool) -> E
         kept_too=kept_too,
     )
     for removal in removals:
-        print(f"{removal.run_id}  {'removed' if not removal.problems else 'not removed'}")
+        ending = "removed" if not removal.problems else "not removed"
+        show(printable_line(f"{removal.run_id}  {ending}"))
     problems = [problem for removal in removals for problem in removal.problems]
     if problems:
         raise InfrastructureError("Removing labs", "; ".join(problems))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from harness.artifacts import commands as lines_of
 from harness.artifacts.store import Store
-from harness.commands.narration import say
 from harness.errors import ExitCode
+from harness.printing import say
+from harness.printing import show
 from harness.process import LocalRunner
 from harness.settings import Settings
 
@@ -15,7 +16,7 @@ from harness.settings import Settings
 def list_files(settings: Settings, k0s_version: str | None, *, check: bool) -> ExitCode:
     """Print a line for each file that a run needs; with `check` all of them must be here."""
     store = _store(settings)
-    print("\n".join(lines_of.list_lines(store, k0s_version)))
+    show("\n".join(lines_of.list_lines(store, k0s_version)))
     if not check:
         return ExitCode.OK
     here = all(store.look_in_cache(ref) for ref in lines_of.wanted(store, k0s_version))
@@ -28,7 +29,7 @@ def fetch_files(
     """Fetch what is not here yet, and print a line for each file."""
     store = _store(settings)
     lines = lines_of.fetch_lines(store, k0s_version, replace_own_builds=replace_own_builds)
-    print("\n".join(lines))
+    show("\n".join(lines))
     return ExitCode.OK
 
 
@@ -36,19 +37,19 @@ def import_files(settings: Settings, folder: Path, *, own_build: bool) -> ExitCo
     """Take a folder of release files, and print a line for each."""
     store = _store(settings)
     lines = lines_of.import_lines(store, folder, own_build=own_build, runner=LocalRunner())
-    print("\n".join(lines))
+    show("\n".join(lines))
     return ExitCode.OK
 
 
 def verify_files(settings: Settings) -> ExitCode:
     """Hash every file again, and print a line for each."""
-    print("\n".join(lines_of.verify_lines(_store(settings))))
+    show("\n".join(lines_of.verify_lines(_store(settings))))
     return ExitCode.OK
 
 
 def export_files(settings: Settings, folder: Path, k0s_version: str | None) -> ExitCode:
     """Write a mirror for a host without a way to the network, and print a line for each file."""
-    print("\n".join(lines_of.export_lines(_store(settings), folder, k0s_version)))
+    show("\n".join(lines_of.export_lines(_store(settings), folder, k0s_version)))
     return ExitCode.OK
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.commands.narration import say
 from harness.engine.outcome import outcome_of
 from harness.engine.outcome import worst
 from harness.engine.session import RunSession
@@ -17,6 +16,9 @@ from harness.errors import InfrastructureError
 from harness.errors import InterruptedRunError
 from harness.errors import UsageError
 from harness.evidence.recorder import write_whole
+from harness.printable import printable_line
+from harness.printing import say
+from harness.printing import show
 from harness.pytest_plugin import SESSION
 from harness.report import junit
 from harness.report import nightly as nightly_report
@@ -31,7 +33,7 @@ def run_scenarios(
     """Run scenarios as pytest tests, print what a person would paste, return the exit code."""
     session = through_pytest(paths, settings, select)
     for result in session.results:
-        print(summary.render(result))
+        show(summary.render(result))
     outcomes = [result.outcome for result in session.results]
     outcomes += [outcome_of((), error) for error in session.not_started.values()]
     return worst(outcomes).exit_code
@@ -46,7 +48,7 @@ def nightly(paths: Sequence[Path], settings: Settings, job_summary: Path | None)
     session = through_pytest(paths, settings, None)
     planned = [each.scenario.name for path in paths for each in load_all(path)]
     text = nightly_report.job_summary(planned, session.results) + "\n"
-    print(text, end="")
+    show(text.removesuffix("\n"))
     write_whole(session.folder, "summary.md", text)
     write_whole(session.folder, "junit.xml", junit.render(planned, session.results))
     if job_summary is not None:
@@ -65,6 +67,10 @@ def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None
 
     Raises what kept every one of them from beginning.
     """
+    doing = "Running the scenarios through pytest"
+    if select is not None and printable_line(select) != select:
+        # pytest says what it cannot read of them as they stand.
+        raise UsageError(doing, f"the words of -k are no plain text: {printable_line(select)}")
     keeper = _SessionKeeper()
     status = pytest.main(
         [
@@ -85,7 +91,6 @@ def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None
         ],
         plugins=[keeper],
     )
-    doing = "Running the scenarios through pytest"
     session = keeper.session
     if session is not None and (session.results or session.not_started):
         for error in session.not_started.values():

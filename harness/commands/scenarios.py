@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.commands.narration import say
 from harness.engine.session import plan_of
 from harness.errors import ExitCode
 from harness.errors import HarnessError
@@ -14,6 +13,8 @@ from harness.lab.subnets import PRIVATE_RANGE
 from harness.lab.subnets import host_networks
 from harness.plan.conflicts import conflicts
 from harness.plan.show import describe
+from harness.printing import say
+from harness.printing import show
 from harness.process import LocalRunner
 from harness.scenario.load import LoadedScenario
 from harness.scenario.load import find
@@ -42,7 +43,7 @@ def show_plan(path: Path, settings: Settings) -> ExitCode:
     loaded = load_all(path)
     plans = [plan_of(each, settings) for each in loaded]
     _warn(loaded)
-    print("\n\n".join(map(describe, plans)))
+    show("\n\n".join(map(describe, plans)))
     return ExitCode.OK
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shlex
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from harness.evidence.reading import Reading
+from harness.printable import pasted
 from harness.probe import apiservice
 from harness.probe import controlplane
 from harness.probe import dials
@@ -348,8 +348,8 @@ def facts_from(readings: Iterable[Reading]) -> Facts:
 def command_of(reading: Reading) -> str:
     """Return the command with which anyone can look again, and where."""
     if reading.argv[0] == DIAL and len(reading.argv) > 2:  # noqa: PLR2004  # host and port
-        return f"on {reading.where}: nc -vz -w 5 {reading.argv[1]} {reading.argv[2]}"
-    command = " ".join(word if word == PIPE else shlex.quote(word) for word in reading.argv)
+        return f"on {reading.where}: {pasted('nc', '-vz', '-w', '5', *reading.argv[1:3])}"
+    command = " ".join(word if word == PIPE else pasted(word) for word in reading.argv)
     return command if reading.where == API else f"on {reading.where}: {command}"
 
 

@@ -15,6 +15,7 @@ from harness.engine.steps import Steps
 from harness.errors import HarnessError
 from harness.evidence.recorder import Recorder
 from harness.lab.lab import Lab
+from harness.printable import pasted
 from harness.probe.prober import ApiClient
 from harness.wait import Clock
 
@@ -52,7 +53,8 @@ def keep(lab: Lab, clock: Clock) -> str:
     lab.keep(until)
     return (
         f"lab {lab.run_id} is kept until {until.isoformat(timespec='minutes')}: "
-        f"ssh -F {lab.ssh_config} controller0; k0s-harness labs --clean {lab.run_id}"
+        f"{pasted('ssh', '-F', str(lab.ssh_config), 'controller0')}; "
+        f"{pasted('k0s-harness', 'labs', '--clean', lab.run_id)}"
     )
 
 

@@ -18,6 +18,7 @@ from harness.evidence.bundle import SCENARIO
 from harness.evidence.bundle import Bundle
 from harness.plan.build import build
 from harness.plan.model import Plan
+from harness.printable import pasted
 from harness.scenario.load import LoadedScenario
 from harness.scenario.load import load_all_text
 from harness.scenario.version import K0sVersion
@@ -48,7 +49,7 @@ def result_of(bundle: Bundle) -> ScenarioResult:
         raise UsageError(
             doing,
             "it has no scenario, so there is nothing to judge",
-            remedy=f"k0s-harness diagnose --bundle {bundle.path} says what it shows",
+            remedy=look_instead(bundle),
         )
     unended = {"outcome": Outcome.INCONCLUSIVE, "ended": bundle.manifest.ended, "folder": "."}
     known = dict(bundle.report or {**bundle.meta, **unended})
@@ -61,6 +62,11 @@ def result_of(bundle: Bundle) -> ScenarioResult:
     if not 1 <= result.pace <= _SLOWEST:
         raise UsageError(doing, f"its machines were {result.pace} times slower than their host")
     return result
+
+
+def look_instead(bundle: Bundle) -> str:
+    """Return the command that looks at a bundle of which no run can be judged."""
+    return f"{pasted('k0s-harness', 'diagnose', '--bundle', str(bundle.path))} says what it shows"
 
 
 def plan_of(bundle: Bundle, recorded: ScenarioResult) -> Plan:
@@ -91,8 +97,7 @@ def plan_of(bundle: Bundle, recorded: ScenarioResult) -> Plan:
         raise UsageError(
             doing,
             f"it does not say where the machines were: {why}",
-            remedy="it was made by an older k0s-harness: run the scenario again, or "
-            f"k0s-harness diagnose --bundle {bundle.path}",
+            remedy=f"it is of an older harness: run the scenario again; {look_instead(bundle)}",
         )
     plan = build(loaded, subnet=subnet, provider=provider, pins=load_pins(), arch=host_arch())
     _require_ordinary(bundle, plan)

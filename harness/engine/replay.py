@@ -37,6 +37,7 @@ from harness.engine.recorded import BesideExecutor
 from harness.engine.recorded import RecordedClock
 from harness.engine.recorded import RecordedProber
 from harness.engine.recorded_run import began_of
+from harness.engine.recorded_run import look_instead
 from harness.engine.recorded_run import plan_of
 from harness.engine.recorded_run import result_of
 from harness.engine.steps import Steps
@@ -94,14 +95,13 @@ def replay(
     Raises `UsageError` for a bundle of which no run can be judged: one of a cluster that was only
     looked at, or one without the times of its phases.
     """
+    doing = f"Reading the bundle {bundle.path}"
     recorded = result_of(bundle)
     plan = plan_of(bundle, recorded)
     segments = segments_of(bundle.events)
     if not segments:
         raise UsageError(
-            f"Reading the bundle {bundle.path}",
-            "it does not say when its phases began",
-            remedy=f"k0s-harness diagnose --bundle {bundle.path} says what it shows",
+            doing, "it does not say when its phases began", remedy=look_instead(bundle)
         )
     clock = RecordedClock(began=began_of(bundle, recorded))
     by_phase = {each.name: each for each in recorded.phases}

@@ -6,7 +6,6 @@ it imports nothing but the standard library and the harness's own ground.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shlex
@@ -42,6 +41,12 @@ from harness.lab.setup_services import is_member
 from harness.lab.setup_services import join_argv
 from harness.lab.setup_services import open_service
 from harness.lab.setup_services import stop_started
+from harness.printable import printable_line
+from harness.printing import ArgumentParser
+from harness.printing import ask
+from harness.printing import say
+from harness.printing import show
+from harness.printing import show_tracebacks
 from harness.process import LocalRunner
 from harness.settings import ProviderName
 from harness.settings import Settings
@@ -211,7 +216,8 @@ class SetUp:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run set-up as `bootstrap.sh` does; return the exit code of design's list."""
-    parser = argparse.ArgumentParser(prog="python -m harness.lab.setup", description=__doc__)
+    show_tracebacks()
+    parser = ArgumentParser(prog="python -m harness.lab.setup", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--lab", action="store_true", help="a lab is to be made here")
     what.add_argument("--tests", action="store_true", help="the same, an engine is optional")
@@ -223,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runner = LocalRunner()
         if options.report:
             report = inspect_host(runner, settings, os.environ)
-            sys.stdout.write("\n".join(describe(report)) + "\n")
+            show("\n".join(describe(report)))
             return ExitCode.OK if report.ready else ExitCode.HOST_LACKS
         root, terminal = os.getuid() == 0, sys.stdin is not None and sys.stdin.isatty()
         consent = consent_of(os.environ, root=root, terminal=terminal)
@@ -231,17 +237,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         def look() -> HostFacts:
             return facts_from(read_host(runner, settings, os.environ, versions=False))
 
-        means = Means(runner, settings, look, SystemClock(), _say)
+        means = Means(runner, settings, look, SystemClock(), say)
         if options.stop_started:
             stop_started(means)
         else:
-            SetUp(means, consent, _ask).ensure(engine_optional=options.tests)
+            SetUp(means, consent, ask).ensure(engine_optional=options.tests)
     except HarnessError as error:
-        _say(error.text())
-        _say(f"k0s-harness: exit {error.exit_code}: {error}")
+        say(error.text())
+        say(printable_line(f"k0s-harness: exit {error.exit_code}: {error}"))
         return error.exit_code
     except KeyboardInterrupt:
-        _say(f"k0s-harness: exit {ExitCode.INTERRUPTED}: interrupted while setting up")
+        say(f"k0s-harness: exit {ExitCode.INTERRUPTED}: interrupted while setting up")
         return ExitCode.INTERRUPTED
     return ExitCode.OK
 
@@ -258,17 +264,6 @@ def _lacks_pool(facts: HostFacts, service: Service) -> bool:
     """Whether set-up has a storage pool to make or start."""
     libvirt = facts.libvirt
     return service is services.LIBVIRT and libvirt.reachable and bool(pool_steps(libvirt))
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
-
-
-def _ask(question: str) -> bool:
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 if __name__ == "__main__":

@@ -19,13 +19,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from harness.engine.events import Outcome
 from harness.engine.replay import A_REPLAY
 from harness.errors import UsageError
 from harness.evidence.recorder import reason_of
 from harness.probe.shape import fits
-from harness.report.summary import cell
+from harness.report.markdown import cell
+from harness.report.markdown import code_cell
 from harness.report.words import duration
 from harness.scenario.load import FOR_VMS
 from harness.scenario.load import LoadedScenario
@@ -172,7 +174,7 @@ def _rows(loaded: LoadedScenario, runs: Sequence[CataloguedRun]) -> Iterator[str
     """Return a row for each kind of machine that the scenario ran on, the latest first."""
     scenario = loaded.scenario
     folder = f"{FOR_VMS}/" if loaded.path.parent.name == FOR_VMS else ""
-    link = f"[{scenario.name}](../scenarios/{folder}{loaded.path.name})"
+    link = f"[{cell(scenario.name)}](../scenarios/{folder}{quote(loaded.path.name)})"
     first = f"{link} | {cell(scenario.title)}"
     if not runs:
         yield f"| {first} | **not run** | |"
@@ -182,8 +184,8 @@ def _rows(loaded: LoadedScenario, runs: Sequence[CataloguedRun]) -> Iterator[str
 
 
 def _ended(run: CataloguedRun, path: Path) -> str:
-    verdict = run.outcome if run.outcome == Outcome.MET else f"**{run.outcome}**"
-    text = f"{verdict} in {duration(run.seconds)}, {run.ended[:10]}, {cell(run.substrate)}"
+    verdict = run.outcome if run.outcome == Outcome.MET else f"**{cell(run.outcome)}**"
+    text = f"{verdict} in {duration(run.seconds)}, {cell(run.ended[:10])}, {cell(run.substrate)}"
     return text if run.scenario_sha256 == scenario_sha256(path) else f"{text}; **changed since**"
 
 
@@ -212,4 +214,4 @@ def _made_of(
     yield "|---|---|---|---|"
     for (kind, sha256, origin), k0s in sorted(seen.items()):
         said = "built from source" if origin == "own-build" else origin
-        yield f"| {kind} | {k0s} | `{sha256}` | {said} |"
+        yield f"| {cell(kind)} | {cell(k0s)} | {code_cell(sha256)} | {cell(said)} |"

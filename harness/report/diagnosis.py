@@ -89,11 +89,6 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
     return redacted
 
 
-def as_json(diagnosis: Diagnosis) -> str:
-    """Return `document` as text."""
-    return json.dumps(document(diagnosis), indent=2, ensure_ascii=False)
-
-
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of `document`, made from the model itself."""
     return schema_of(

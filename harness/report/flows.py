@@ -11,7 +11,8 @@ from typing import Any
 
 from harness.probe.flows import FlowMatrix
 from harness.probe.flows import FlowResult
-from harness.report.summary import cell as markdown_cell
+from harness.report.markdown import cell
+from harness.report.markdown import prose
 from harness.report.words import one_line
 from harness.scenario.words import Flow
 from harness.scenario.words import FlowOutcome
@@ -44,12 +45,13 @@ def markdown(matrix: FlowMatrix) -> str:
     ]
     for flow in Flow:
         rows.append(
-            f"| **{flow}** | | | | **{matrix.outcome(flow)}** | | {_unmeasured(matrix, flow)} |"
+            f"| **{flow}** | | | | **{matrix.outcome(flow)}** | |"
+            f" {cell(_unmeasured(matrix, flow))} |"
         )
         for way in _ways(matrix, flow):
             cells = (way.source, way.target, way.address, _ended(way), _seconds(way), way.words)
-            rows.append(f"| | {' | '.join(markdown_cell(each) for each in cells)} |")
-    rows += [f"\nNot read: {markdown_cell(each)}" for each in matrix.unread]
+            rows.append(f"| | {' | '.join(map(cell, cells))} |")
+    rows += [f"\nNot read: {prose(each)}" for each in matrix.unread]
     return "\n".join([*rows, "", _LEGEND])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
@@ -12,11 +11,9 @@ from harness.engine.events import ExpectationResult
 from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
 from harness.evidence.redaction import redact
+from harness.printable import printable
 from harness.report.words import one_line
 from harness.report.words import origin_line
-
-# What XML 1.0 cannot hold even escaped, such as a terminal's escape sequences.
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def verdict_line(result: ExpectationResult) -> str:
@@ -121,13 +118,10 @@ def _bare_case(suite: ET.Element, scenario: str, name: str) -> ET.Element:
 def _add_properties(parent: ET.Element, pairs: Iterable[tuple[str, str]]) -> None:
     properties = ET.SubElement(parent, "properties")
     for name, value in pairs:
-        ET.SubElement(properties, "property", name=_xml(name), value=_xml(redact(value)))
+        ET.SubElement(properties, "property", name=printable(name), value=printable(redact(value)))
 
 
 def _add_problem(case: ET.Element, kind: str, text: str) -> None:
-    clean = _xml(redact(text))
+    # All that XML 1.0 cannot hold even escaped is among what is no printable text.
+    clean = printable(redact(text))
     ET.SubElement(case, kind, message=clean.partition("\n")[0]).text = clean
-
-
-def _xml(text: str) -> str:
-    return _NOT_XML.sub("�", text)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from harness.check.model import Verdict
 from harness.engine.events import ScenarioResult
-from harness.evidence.redaction import redact
 from harness.report import summary
-from harness.report.words import one_line
+from harness.report.markdown import cell
+from harness.report.markdown import folded
 from harness.report.words import origin_line
 
 # GitHub shows a step's summary up to 1024 kB and drops it whole above that.
@@ -31,7 +31,7 @@ def job_summary(planned: Sequence[str], results: Iterable[ScenarioResult]) -> st
     A planned scenario without a result has its row: absence is shown, never left out.
     """
     by_name = {result.scenario: result for result in results}
-    text = redact("\n".join(_lines(dict.fromkeys([*planned, *by_name]), by_name)))
+    text = "\n".join(_lines(dict.fromkeys([*planned, *by_name]), by_name))
     if len(text.encode()) <= _LONGEST:
         return text
     table, _, _ = text.partition("\n<details>")
@@ -46,30 +46,30 @@ def _lines(names: Iterable[str], by_name: dict[str, ScenarioResult]) -> Iterator
     for result in by_name.values():
         yield ""
         # A blank line lets GitHub read the Markdown inside.
-        yield f"<details><summary>{result.scenario}: {result.outcome}</summary>\n"
+        yield f"{folded(f'{result.scenario}: {result.outcome}')}\n"
         yield summary.render(result)
         yield "\n</details>"
 
 
 def _row(name: str, result: ScenarioResult | None) -> str:
     if result is None:
-        return f"| {name} | **no verdict** | 0 | nothing | | the run did not get this far |"
+        return f"| {cell(name)} | **no verdict** | 0 | nothing | | the run did not get this far |"
     verdicts = [verdict for phase in result.phases for verdict in phase.verdicts]
     met = sum(verdict.verdict is Verdict.MET for verdict in verdicts)
     cells = (
-        name,
+        cell(name),
         f"**{result.outcome}**",
         f"{met} of {len(verdicts)}",
-        result.substrate,
-        origin_line(result),
-        _why(result),
+        cell(result.substrate),
+        cell(origin_line(result)),
+        cell(_why(result)),
     )
-    return f"| {' | '.join(summary.cell(each) for each in cells)} |"
+    return f"| {' | '.join(cells)} |"
 
 
 def _why(result: ScenarioResult) -> str:
     if result.error is not None:
-        return one_line(result.error.partition("\n")[0])
+        return result.error.partition("\n")[0]
     return "; ".join(
         f"{phase.name}/{verdict.id}: {verdict.explanation}"
         for phase in result.phases

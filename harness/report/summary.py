@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterator
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,14 +14,18 @@ from harness.engine.events import ExpectationResult
 from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
 from harness.evidence.redaction import redact
+from harness.printable import pasted
+from harness.report.markdown import block
+from harness.report.markdown import cell
+from harness.report.markdown import code
+from harness.report.markdown import code_cell
+from harness.report.markdown import folded
+from harness.report.markdown import link
+from harness.report.markdown import prose
 from harness.report.words import duration
-from harness.report.words import one_line
 from harness.report.words import origin_line
 
-# A condition's message is about 200 characters; the whole text is in report.json.
-_CELL_CHARACTERS = 260
 _ERROR_LINES = 8
-_TICKS = re.compile("`+")
 # The settings that decide what is run; the others say where it leaves what it saw.
 _DECIDING = (
     "provider",
@@ -47,20 +49,20 @@ def render(result: ScenarioResult) -> str:
     hop, its evidence and the remedy; versions and whether they are the official builds; what was
     expected and seen in each phase, all hops folded; and the command that repeats the run.
     """
-    return redact("\n".join(_lines(result)))
+    return "\n".join(_lines(result))
 
 
 def repeat_command(result: ScenarioResult) -> str:
     """Return the command line that repeats the run, with the settings that were not defaults."""
     chosen = [result.settings[name] for name in _DECIDING if name in result.settings]
-    said = [f"{each.origin}={shlex.quote(each.value)}" for each in chosen]
+    said = [f"{each.origin}={pasted(each.value)}" for each in chosen]
     variables = [text for text, each in zip(said, chosen, strict=True) if each.origin.isupper()]
     options = [text for text, each in zip(said, chosen, strict=True) if each.origin[:2] == "--"]
-    return " ".join([*variables, "k0s-harness", "run", result.scenario, *options])
+    return " ".join([*variables, "k0s-harness", "run", pasted(result.scenario), *options])
 
 
 def _lines(result: ScenarioResult) -> Iterator[str]:
-    yield f"**{result.scenario}: {result.outcome}** on {result.substrate}"
+    yield f"**{prose(result.scenario)}: {result.outcome}** on {prose(result.substrate)}"
     yield ""
     yield prose(result.title)
     yield from _causes(result.phases)
@@ -71,48 +73,47 @@ def _lines(result: ScenarioResult) -> Iterator[str]:
         yield from _phase(phase)
     if result.not_entered:
         yield ""
-        yield f"Not entered, so nothing is said of: {', '.join(result.not_entered)}"
+        yield f"Not entered, so nothing is said of: {prose(', '.join(result.not_entered))}"
     if result.error is not None:
-        yield from ("", "What ended the run:", "```")
-        yield from result.error.splitlines()[:_ERROR_LINES]
-        yield "```"
+        yield from ("", "What ended the run:")
+        yield block("\n".join(redact(result.error).splitlines()[:_ERROR_LINES]))
     for leftover in result.leftovers:
-        yield f"- **left behind:** {one_line(leftover)}"
+        yield f"- **left behind:** {prose(leftover)}"
     yield ""
-    yield f"Evidence: `{result.folder}` · again: `{repeat_command(result)}`"
+    yield f"Evidence: {code(str(result.folder))} · again: {code(repeat_command(result))}"
 
 
 def _run(result: ScenarioResult) -> Iterator[str]:
     """Yield what the run is known by; a line without a mark keeps two lists apart."""
     seconds = _seconds(result)
     took = f", {duration(seconds)}" if seconds is not None else ""
-    yield f"Run {result.run_id}, {result.started}{took}:"
+    yield f"Run {prose(result.run_id)}, {prose(result.started)}{took}:"
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
-    yield f"- {versions or 'no versions seen'}: {origin_line(result)}"
+    yield f"- {prose(versions or 'no versions seen')}: {prose(origin_line(result))}"
     if result.provider is not None:
         reason = f" ({result.provider_reason})" if result.provider_reason else ""
-        yield f"- Vagrant provider {result.provider}{reason}"
+        yield f"- Vagrant provider {prose(f'{result.provider}{reason}')}"
     if result.pace > 1:
         yield f"- machines {result.pace:g} times slower than the host; bounds are scaled by that"
     if result.seed is not None:
-        yield f"- machines made with {result.seed}: nothing was uploaded"
+        yield f"- machines made with {prose(result.seed)}: nothing was uploaded"
     for reference in result.references:
-        yield f"- {reference}"
+        yield f"- {link(reference)}"
 
 
 def _phase(phase: PhaseResult) -> Iterator[str]:
     changes = "; ".join(f"{each.text}, {duration(each.seconds)}" for each in phase.changes)
-    yield f"### Phase {phase.name}" + (f" — after {changes}" if changes else "")
+    yield f"### Phase {prose(phase.name)}" + (f" — after {prose(changes)}" if changes else "")
     for each in phase.preconditions:
         if each.holds is not True:
             state = "not seen" if each.holds is None else "does not hold"
-            yield f"- precondition {state}: {each.name}: {one_line(each.text)}"
+            yield f"- precondition {state}: {prose(f'{each.name}: {each.text}')}"
     if phase.verdicts:
         yield "| expected | observed | verdict | after |"
         yield "|---|---|---|---|"
         yield from (_row(verdict) for verdict in phase.verdicts)
     for skipped in phase.skipped:
-        yield f"- left out: {one_line(skipped)}"
+        yield f"- left out: {prose(skipped)}"
     if phase.diagnosis is not None:
         yield from _hops(phase.diagnosis)
 
@@ -142,10 +143,11 @@ def _diagnosis(phase: str, diagnosis: Diagnosis) -> Iterator[str]:
     broken = first_broken(diagnosis)
     also = f", and also {', '.join(diagnosis.also)}" if diagnosis.also else ""
     yield ""
-    yield f"Cause in phase {phase}: **{diagnosis.cause}** ({diagnosis.confidence} confidence){also}"
+    cause = f"**{diagnosis.cause}** ({diagnosis.confidence} confidence){also}"
+    yield f"Cause in phase {prose(phase)}: {cause}"
     if broken is not None:
-        command = f" — {_code(broken.command)}" if broken.command else ""
-        yield f"- first broken hop: **{broken.name}**: {prose(broken.text)}{command}"
+        command = f" — {code(broken.command)}" if broken.command else ""
+        yield f"- first broken hop: **{prose(broken.name)}**: {prose(broken.text)}{command}"
     for fact in diagnosis.facts:
         # The broken hop's own stands above.
         if broken is None or fact != f"{broken.name}: {broken.text}":
@@ -163,11 +165,11 @@ def _remedy(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"- remedy: {prose(first)}"
         yield from (f"  - {prose(other)}" for other in others)
     if diagnosis.check_again is not None:
-        yield f"- check again: {_code(diagnosis.check_again)}"
+        yield f"- check again: {code(diagnosis.check_again)}"
     if diagnosis.look_again is not None:
         yield f"- settling, look again {prose(diagnosis.look_again)}"
     if diagnosis.link is not None:
-        yield f"- {diagnosis.link}"
+        yield f"- {link(diagnosis.link)}"
 
 
 def first_broken(diagnosis: Diagnosis) -> Hop | None:
@@ -180,13 +182,13 @@ def _hops(diagnosis: Diagnosis) -> Iterator[str]:
     if not diagnosis.hops:
         return
     yield ""
-    yield f"<details><summary>Hop by hop: {_counted(diagnosis.hops)}</summary>"
+    yield folded(f"Hop by hop: {_counted(diagnosis.hops)}")
     # The blank line lets GitHub read the Markdown inside.
     yield ""
     yield "| hop | state | seen | shown by |"
     yield "|---|---|---|---|"
     for hop in diagnosis.hops:
-        shown_by = _code(hop.command).replace("|", "\\|") if hop.command else ""
+        shown_by = code_cell(hop.command or "")
         state = hop.state.replace("-", " ")
         yield f"| {cell(hop.name)} | {state} | {cell(hop.text)} | {shown_by} |"
     yield ""
@@ -197,30 +199,6 @@ def _counted(hops: Sequence[Hop]) -> str:
     counts = {state: sum(hop.state is state for hop in hops) for state in HopState}
     words = {HopState.HOLDS: "hold", HopState.BROKEN: "broken", HopState.NOT_SEEN: "not seen"}
     return ", ".join(f"{count} {words[state]}" for state, count in counts.items() if count)
-
-
-def _code(command: str) -> str:
-    """Return a command as code, in a fence longer than any it has inside."""
-    command = one_line(command)
-    longest = max((len(run) for run in _TICKS.findall(command)), default=0)
-    fence = "`" * (longest + 1)
-    blank = " " if longest else ""
-    return f"{fence}{blank}{command}{blank}{fence}"
-
-
-def prose(text: str) -> str:
-    """Return `text` as one line in which nothing is taken for a tag."""
-    # GitHub takes <unknown> for a tag and shows nothing.
-    return one_line(text).replace("<", "&lt;")
-
-
-def cell(text: str) -> str:
-    """Return `text` as a cell of a table: one line, of bounded length, nothing taken for a tag."""
-    text = one_line(text)
-    if len(text) > _CELL_CHARACTERS:
-        text = text[: _CELL_CHARACTERS - 1] + "…"
-    # A bar ends a cell.
-    return prose(text).replace("|", "\\|")
 
 
 def _seconds(result: ScenarioResult) -> float | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import threading
 from typing import TextIO
 
@@ -21,12 +20,18 @@ from harness.engine.events import StepStarted
 from harness.engine.events import TransitionSeen
 from harness.engine.events import VerdictReached
 from harness.evidence.redaction import redact
+from harness.printable import printable_line
+from harness.printing import Code
+from harness.printing import put
+from harness.printing import stderr
 from harness.report.words import duration
 from harness.report.words import one_line
 
-_GREEN, _RED, _YELLOW = "32", "31", "33"
-_COLOURS = {Verdict.MET: _GREEN, Verdict.NOT_MET: _RED, Verdict.INCONCLUSIVE: _YELLOW}
-_ERASE_LINE = "\r\x1b[2K"
+_COLOURS = {
+    Verdict.MET: Code.GREEN,
+    Verdict.NOT_MET: Code.RED,
+    Verdict.INCONCLUSIVE: Code.YELLOW,
+}
 
 
 class Narrator:
@@ -54,9 +59,12 @@ class Narrator:
                     self._tell_progress(one_line(text))
                 case StepEnded(title, seconds, ok, text):
                     self._progress = ""
-                    mark = self._mark("ok" if ok else "FAILED", _GREEN if ok else _RED)
                     ending = f": {one_line(text)}" if text else ""
-                    self._line(f"    {mark}  {title} in {duration(seconds)}{ending}")
+                    self._marked(
+                        "ok" if ok else "FAILED",
+                        Code.GREEN if ok else Code.RED,
+                        f"{title} in {duration(seconds)}{ending}",
+                    )
                 case PhaseEntered(name, changes, expectations):
                     self._line(f"==> Phase {name}")
                     for change in changes:
@@ -66,12 +74,11 @@ class Narrator:
                 case TransitionSeen(elapsed, where, text):
                     self._line(f"    {duration(elapsed):>6}  {where}: {one_line(text)}")
                 case VerdictReached(identifier, verdict, text):
-                    mark = self._mark(verdict, _COLOURS[verdict])
-                    self._line(f"    {mark}  {identifier}: {one_line(text)}")
+                    self._marked(verdict, _COLOURS[verdict], f"{identifier}: {one_line(text)}")
 
     @property
     def _stream(self) -> TextIO:
-        return self._given if self._given is not None else sys.stderr
+        return self._given if self._given is not None else stderr()
 
     def _tell_progress(self, text: str) -> None:
         if not text or text == self._progress:
@@ -82,17 +89,23 @@ class Narrator:
             return
         # One column stays free: a full line would scroll, and could not be overwritten.
         width = shutil.get_terminal_size().columns - 1
-        self._stream.write(_ERASE_LINE + f"    {redact(text)}"[:width])
-        self._stream.flush()
+        put(self._stream, Code.ERASE_LINE, _shown(f"    {text}")[:width])
         self._overwritable = True
 
     def _line(self, text: str) -> None:
-        erase = _ERASE_LINE if self._overwritable else ""
-        self._overwritable = False
-        self._stream.write(f"{erase}{redact(text)}\n")
-        self._stream.flush()
+        self._put(_shown(text))
 
-    def _mark(self, word: str, colour: str) -> str:
-        if not self._stream.isatty() or os.environ.get("NO_COLOR"):
-            return word
-        return f"\x1b[{colour}m{word}\x1b[0m"
+    def _marked(self, word: str, colour: Code, text: str) -> None:
+        plain = not self._stream.isatty() or os.environ.get("NO_COLOR")
+        mark = (word,) if plain else (colour, word, Code.PLAIN)
+        self._put("    ", *mark, f"  {_shown(text)}")
+
+    def _put(self, *parts: str) -> None:
+        erase = (Code.ERASE_LINE,) if self._overwritable else ()
+        self._overwritable = False
+        put(self._stream, *erase, *parts, "\n")
+
+
+def _shown(text: str) -> str:
+    """Return `text` as one line: a step has one, whatever its title or what was seen holds."""
+    return printable_line(redact(text))

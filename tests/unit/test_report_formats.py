@@ -276,7 +276,7 @@ def test_a_diagnosis_says_in_the_summary_what_else_it_found():
         "  - second step",
         "- check again: `kubectl top nodes`",
         "- settling, look again in 40 s",
-        "- https://docs.k0sproject.io/stable/networking/",
+        "- <https://docs.k0sproject.io/stable/networking/>",
     ):
         assert line in lines
     assert any(line.endswith("(high confidence), and also tunnel-down") for line in lines)
@@ -408,7 +408,7 @@ def test_what_has_no_verdict_is_an_error_in_junit(planned, results, errors):
 def test_junit_holds_what_xml_cannot():
     result = changed(error="\x1b[31mred\x00 <b>&\n]]>")
     root = parsed(junit.render([], [result]))
-    assert root.find(".//error").text == "�[31mred� <b>&\n]]>"
+    assert root.find(".//error").text == "\\x1b[31mred\\x00 <b>&\n]]>"
 
 
 def test_the_nightly_shows_a_scenario_that_never_ran():

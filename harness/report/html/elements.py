@@ -7,17 +7,14 @@ only this module and `page` make any.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from html import escape
 from typing import TypeAlias
 from urllib.parse import quote
 from urllib.parse import urlsplit
 
-# What HTML cannot hold even escaped, and characters that make a line read in another order.
-_UNSHOWABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
+from harness.printable import printable
+
 _VOID = frozenset({"br", "col", "hr", "meta"})
 _SCHEMES = frozenset({"http", "https"})
 
@@ -32,8 +29,8 @@ Child: TypeAlias = "Markup | str | Iterable[Child] | None"
 
 
 def text(value: str) -> Markup:
-    """Return `value` as text: escaped, without what cannot be shown."""
-    return Markup(escape(_UNSHOWABLE.sub("\ufffd", value), quote=True))
+    """Return `value` as text: escaped, and all of it visible, as on a terminal."""
+    return Markup(escape(printable(value), quote=True))
 
 
 def element(name: str, /, *children: Child, **attributes: str | float | None) -> Markup:
