@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def own_place(tmp_path, monkeypatch):
     place, programs = tmp_path / "place", tmp_path / "programs"
     place.mkdir()
     programs.mkdir()
-    for name in ("ssh", "touch", "sh"):
+    for name in ("ssh", "touch", "sh", "kubectl"):
         program = programs / name
         program.write_text(f"#!/bin/sh\necho started > {place}/MARKED-{name}\n")
         program.chmod(0o755)
@@ -128,6 +129,28 @@ def test_a_hostile_scenario_is_a_sentence_with_its_place(says, name, verb):
     said = says(verb, name)
     assert re.match(rf"{re.escape(name)}:\d+:\d+: \S", said)
     assert MISTAKES.get(name, "") in said
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("nowhere", "Reading nowhere: No such file or directory"),
+        (".", "Reading .: Is a directory"),
+        ("pipe", "Reading pipe: it is not a plain file"),
+        ("large", "Reading large: it has more than 2 MiB, which a kubeconfig never has"),
+        ("anchor-bomb.yaml", "it has more than 50000 values up to line 7, aliases written out"),
+        (
+            "deep-flow.yaml",
+            "it nests deeper than 32 levels in line 3, which a kubeconfig never does",
+        ),
+        ("binary", "Reading binary: it is not UTF-8 text: byte 0 is not"),
+    ],
+)
+def test_kubectl_is_given_no_kubeconfig_that_is_none(says, name, sentence):
+    os.mkfifo("pipe")
+    Path("large").write_bytes(b"#" * (2 * 1024 * 1024 + 1))
+    Path("binary").write_bytes(b"\xff")
+    assert sentence in says("diagnose", "--kubeconfig", name)
 
 
 def bomb(width: int, levels: int, *, merge: bool) -> str:
