@@ -150,6 +150,11 @@ def _add_place(verb: argparse.ArgumentParser) -> None:
     """Add what says which cluster is looked at."""
     verb.add_argument("lab", nargs="?", metavar="LAB", help="a kept lab; the only one by default")
     verb.add_argument("--k0sctl", type=Path, metavar="FILE", help="k0sctl.yaml of any cluster")
+    verb.add_argument(
+        "--trust-ssh-options",
+        action="store_true",
+        help="its ssh options and configPath may run programs on this machine",
+    )
 
 
 def _add_artifacts(verbs: argparse._SubParsersAction[ArgumentParser]) -> None:
@@ -279,6 +284,7 @@ def _diagnose(options: argparse.Namespace) -> ExitCode:
         _settings(options),
         lab=options.lab,
         k0sctl=options.k0sctl,
+        trust_ssh_options=options.trust_ssh_options,
         kubeconfig=options.kubeconfig,
         bundle=options.bundle,
         phase=options.phase,
@@ -290,15 +296,24 @@ def _diagnose(options: argparse.Namespace) -> ExitCode:
 def _flows(options: argparse.Namespace) -> ExitCode:
     from harness.commands.flows import show_flows
 
-    as_json = options.output == "json"
-    return show_flows(_settings(options), lab=options.lab, k0sctl=options.k0sctl, as_json=as_json)
+    return show_flows(
+        _settings(options),
+        lab=options.lab,
+        k0sctl=options.k0sctl,
+        trust_ssh_options=options.trust_ssh_options,
+        as_json=options.output == "json",
+    )
 
 
 def _collect(options: argparse.Namespace) -> ExitCode:
     from harness.commands.bundles import collect_evidence
 
     return collect_evidence(
-        _settings(options), lab=options.lab, k0sctl=options.k0sctl, output=options.output
+        _settings(options),
+        lab=options.lab,
+        k0sctl=options.k0sctl,
+        trust_ssh_options=options.trust_ssh_options,
+        output=options.output,
     )
 
 

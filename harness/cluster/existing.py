@@ -6,23 +6,34 @@ Only what is needed to look is read from the file, in k0sctl's words (v0.31 and 
 
 from __future__ import annotations
 
-import shlex
-import string
 from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from harness.cluster.marked_yaml import Marked
+from harness.cluster.marked_yaml import read_marked
 from harness.errors import UsageError
-from harness.lab.openssh import SETTINGS
 from harness.lab.remote import RemoteReader
+from harness.lab.ssh_arguments import MOST_BASTIONS
+from harness.lab.ssh_arguments import Agree
+from harness.lab.ssh_arguments import Arguments
+from harness.lab.ssh_arguments import Way
+from harness.lab.ssh_arguments import Word
+from harness.lab.ssh_arguments import arguments_of
+from harness.lab.ssh_arguments import refuse
+from harness.lab.ssh_arguments import remote_path
 from harness.process import Completed
+from harness.scenario.nearest import quoted
+from harness.untrusted import Limits
 
 KIND = "Cluster"
+# In front of the version, `v1beta1`; k0sctl takes no file without it.
+API_GROUP = "k0sctl.k0sproject.io/"
+# A hundred hosts with all they can have take 100 kB and 5000 values, a ClusterConfig and a few
+# charts' values in it as much again.
+LIMITS = Limits("a k0sctl.yaml", most_bytes=512 * 1024)
 # k0sctl's roles, by what runs there.
 CONTROLS = frozenset({"controller", "controller+worker", "single"})
 WORKS = frozenset({"worker", "controller+worker", "single"})
@@ -38,7 +49,8 @@ _NO_CACHE = "/dev/null/none"
 class ExistingHost:
     """One host of the file: its role, and what to give `ssh` to reach it.
 
-    `name` is its address, with the port where several hosts have that address.
+    `name` is its address, with the port where several hosts have that address. `notes` say what of
+    the file is not done as it says.
     """
 
     name: str
@@ -47,6 +59,7 @@ class ExistingHost:
     root: bool
     k0s: str = K0S
     data_dir: str = DATA_DIR
+    notes: tuple[str, ...] = ()
 
     @property
     def controls(self) -> bool:
@@ -54,39 +67,34 @@ class ExistingHost:
         return self.role in CONTROLS
 
 
-def read_hosts(path: Path, environ: Mapping[str, str]) -> tuple[ExistingHost, ...]:
+def read_hosts(
+    path: Path, environ: Mapping[str, str], *, agree: Agree = refuse
+) -> tuple[ExistingHost, ...]:
     """Return the hosts of a k0sctl.yaml, controllers first.
 
-    Raises `UsageError` for a file that is none, or that has no host `ssh` can reach.
+    `agree` is asked once about everything in the file that ssh would run or load here, and raises
+    `UsageError` where nobody answers for it; so does a file that is none, that has no host `ssh`
+    can reach, or a value that is none, with its place.
     """
-    doing = f"Reading {path}"
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(doing, str(error), remedy="name the cluster's k0sctl.yaml") from None
-    # k0sctl puts environment variables in before it reads the file.
-    text = string.Template(text).safe_substitute(environ)
-    try:
-        documents = [each for each in yaml.safe_load_all(text) if isinstance(each, dict)]
-    except yaml.YAMLError as error:
-        raise UsageError(doing, f"this is not YAML: {error}") from None
-    specs = [each for each in documents if each.get("kind") == KIND and "k0sctl" in str(each)]
-    hosts = _hosts_of(specs[0]) if specs else []
+    hosts = _hosts_of(read_marked(path, environ, LIMITS))
     if not hosts:
         raise UsageError(
-            doing,
+            f"{path}:1:1",
             "there is no k0sctl cluster with hosts in it",
             remedy="name the file that was given to k0sctl apply --config",
         )
     # As k0sctl does; its empty value, which accepts any key, is not taken over.
-    own_file = environ.get("SSH_KNOWN_HOSTS")
-    known_hosts = ["-o", f"UserKnownHostsFile={own_file}"] if own_file else []
-    ways = [_way(host, doing) for host in hosts]
-    shared = Counter(str(way["address"]) for _, way in ways)
+    known_hosts = environ.get("SSH_KNOWN_HOSTS") or None
+    ways = [_way_to(host) for host in hosts]
+    arguments = [arguments_of(way, known_hosts) for way in ways]
+    shared = Counter(way.address.text for way in ways)
     found = [
-        _host(host, kind, way, known_hosts, alone=shared[str(way["address"])] == 1)
-        for host, (kind, way) in zip(hosts, ways, strict=True)
+        _host(host, way, given, alone=shared[way.address.text] == 1)
+        for host, way, given in zip(hosts, ways, arguments, strict=True)
     ]
+    risks = tuple(dict.fromkeys(risk for given in arguments for risk in given.risks))
+    if risks:
+        agree(risks)
     return tuple(sorted(found, key=lambda each: not each.controls))
 
 
@@ -104,87 +112,104 @@ class K0sKubectl:
         return self._remote.run(argv, doing=doing, deadline=deadline, sudo=True, check=check)
 
 
-def _hosts_of(document: Mapping[str, Any]) -> Sequence[Any]:
-    spec = document.get("spec")
-    hosts = spec.get("hosts") if isinstance(spec, dict) else None
-    return hosts if isinstance(hosts, list) else []
+def _hosts_of(documents: Sequence[Marked]) -> Sequence[Mapping[str, Marked]]:
+    """Return what each host of the first cluster of k0sctl's says of itself."""
+    for document in documents:
+        if not document.is_mapping:
+            continue
+        fields = document.mapping()
+        if _text(fields, "kind") == KIND and _text(fields, "apiVersion").startswith(API_GROUP):
+            spec = fields["spec"].mapping() if "spec" in fields else {}
+            hosts = spec["hosts"].sequence() if "hosts" in spec else ()
+            return [_host_fields(each) for each in hosts]
+    return ()
 
 
-def _way(host: Any, doing: str) -> tuple[str, Mapping[str, Any]]:  # noqa: ANN401  # people's YAML
-    """Return the word for how k0sctl reaches the host, and the settings below it."""
-    if not isinstance(host, dict):
-        raise UsageError(doing, f"a host is a mapping, not {host!r}")
-    for kind in _WAYS:
-        settings = host.get(kind)
-        if isinstance(settings, dict) and settings.get("address"):
-            return kind, settings
+def _text(fields: Mapping[str, Marked], key: str) -> str:
+    word = _word(fields, key)
+    return "" if word is None else word.text
+
+
+def _word(fields: Mapping[str, Marked], key: str) -> Word | None:
+    return fields[key].word() if key in fields else None
+
+
+def _host_fields(host: Marked) -> Mapping[str, Marked]:
+    if not host.is_mapping:
+        raise UsageError(host.place, "a host is a mapping (`key: value`), and this is none")
+    fields = host.mapping()
+    if _text(fields, "role") not in CONTROLS | WORKS:
+        raise UsageError(
+            fields["role"].place if "role" in fields else host.place,
+            f"{quoted(_text(fields, 'role'))} is no role of a host",
+            remedy=f"k0sctl has {', '.join(sorted(CONTROLS | WORKS))}",
+        )
+    return fields
+
+
+def _way_to(host: Mapping[str, Marked]) -> Way:
+    """Return how k0sctl reaches the host."""
+    for kind, read in (("ssh", _ssh), ("openSSH", _openssh)):
+        settings = host[kind].mapping() if kind in host else {}
+        address = _word(settings, "address")
+        if address is not None:
+            return read(settings, address)
     raise UsageError(
-        doing,
-        f"a host with role {host.get('role')!r} has neither ssh nor openSSH with an address",
+        host["role"].place,
+        "a host here has neither ssh nor openSSH with an address",
         remedy="hosts reached by localhost or winrm are not supported",
     )
 
 
-def _host(
-    host: Mapping[str, Any],
-    kind: str,
-    way: Mapping[str, Any],
-    known_hosts: Sequence[str],
-    *,
-    alone: bool,
-) -> ExistingHost:
-    destination = _destination(way, _USERS[kind])
-    address = str(way["address"])
-    return ExistingHost(
-        # Machines behind one NAT, as Vagrant forwards them, differ by their ports alone.
-        name=address if alone else f"{address}:{way.get('port') or 22}",
-        role=str(host.get("role", "")),
-        ssh=(*_WAYS[kind](way, known_hosts), destination),
-        root=destination.startswith("root@"),
-        k0s=str(host.get("k0sInstallPath") or K0S),
-        data_dir=str(host.get("dataDir") or DATA_DIR).rstrip("/"),
+def _ssh(settings: Mapping[str, Marked], address: Word, depth: int = 0) -> Way:
+    if depth > MOST_BASTIONS:
+        raise UsageError(address.place, f"this is behind more than {MOST_BASTIONS} bastions")
+    bastion = settings["bastion"].mapping() if "bastion" in settings else {}
+    at_bastion = _word(bastion, "address")
+    return Way(
+        address,
+        # Whom k0sctl takes where the file names no user; OpenSSH decides by itself.
+        default_user="root",
+        user=_word(settings, "user"),
+        port=_word(settings, "port"),
+        key_path=_word(settings, "keyPath"),
+        host_key=_word(settings, "hostKey"),
+        bastion=None if at_bastion is None else _ssh(bastion, at_bastion, depth + 1),
     )
 
 
-def _ssh(settings: Mapping[str, Any], known_hosts: Sequence[str]) -> Sequence[str]:
-    arguments = [*known_hosts, *_port_and_key(settings)]
-    if settings.get("hostKey"):
-        # In place of a file that has it; %H is the name by which ssh looks it up.
-        arguments += ["-o", f"KnownHostsCommand=/bin/echo %H {settings['hostKey']}"]
-    bastion = settings.get("bastion")
-    if isinstance(bastion, dict) and bastion.get("address"):
-        way = _ssh(bastion, known_hosts)
-        jump = ["ssh", *SETTINGS, *way, _destination(bastion, _USERS["ssh"])]
-        # Of the command ssh replaces %h and %p, and takes %% for a percent sign.
-        command = shlex.join([word.replace("%", "%%") for word in jump])
-        arguments += ["-o", f"ProxyCommand={command} -W '[%h]:%p'"]
-    return arguments
+def _openssh(settings: Mapping[str, Marked], address: Word) -> Way:
+    options = settings["options"].mapping() if "options" in settings else {}
+    return Way(
+        address,
+        user=_word(settings, "user"),
+        port=_word(settings, "port"),
+        key_path=_word(settings, "keyPath"),
+        config_path=_word(settings, "configPath"),
+        options=[_option(name, value) for name, value in options.items()],
+    )
 
 
-def _openssh(settings: Mapping[str, Any], known_hosts: Sequence[str]) -> Sequence[str]:
-    arguments = [*known_hosts]
-    if settings.get("configPath"):
-        arguments += ["-F", str(Path(str(settings["configPath"])).expanduser())]
-    arguments += _port_and_key(settings)
-    options = settings.get("options")
-    for name, value in (options if isinstance(options, dict) else {}).items():
-        # Only YAML's own words: 1 is a number of ssh's, and equals True in Python.
-        text = ("no", "yes")[value] if isinstance(value, bool) else str(value)
-        arguments += ["-o", f"{name}={text}"]
-    return arguments
+def _option(name: str, value: Marked) -> tuple[Word, Word]:
+    word = value.word()
+    if word is None:
+        raise value.refused("is an option of ssh without a value")
+    # Only YAML's own words: 1 is a number of ssh's.
+    truth = value.yes_or_no()
+    text = word.text if truth is None else ("no", "yes")[truth]
+    return Word(name, f"options.{name}", value.place), Word(text, name, value.place)
 
 
-def _port_and_key(settings: Mapping[str, Any]) -> Sequence[str]:
-    port = ["-p", str(settings["port"])] if settings.get("port") else []
-    key = settings.get("keyPath")
-    return [*port, *(["-i", str(Path(str(key)).expanduser())] if key else [])]
-
-
-def _destination(settings: Mapping[str, Any], user: str) -> str:
-    user = str(settings.get("user") or user)
-    return f"{user}@{settings['address']}" if user else str(settings["address"])
-
-
-_WAYS = {"ssh": _ssh, "openSSH": _openssh}
-# Whom k0sctl takes where the file names no user; OpenSSH decides by itself.
-_USERS = {"ssh": "root", "openSSH": ""}
+def _host(host: Mapping[str, Marked], way: Way, given: Arguments, *, alone: bool) -> ExistingHost:
+    address, port = way.address.text, "22" if way.port is None else way.port.text
+    k0s, data_dir = _word(host, "k0sInstallPath"), _word(host, "dataDir")
+    return ExistingHost(
+        # Machines behind one NAT, as Vagrant forwards them, differ by their ports alone.
+        name=address if alone else f"{address}:{port}",
+        role=_text(host, "role"),
+        ssh=(*given.options, given.destination),
+        root=given.destination.startswith("root@"),
+        k0s=K0S if k0s is None else remote_path(k0s),
+        data_dir=DATA_DIR if data_dir is None else remote_path(data_dir).rstrip("/"),
+        notes=given.notes,
+    )

@@ -10,6 +10,7 @@ from datetime import UTC
 from datetime import datetime
 from pathlib import Path
 
+from harness.commands.consent import consent
 from harness.commands.diagnose import exit_code
 from harness.diagnose.causes import diagnose
 from harness.engine.collect import collect
@@ -48,16 +49,25 @@ _K0S_VERSION = re.compile(r"^k0s version: (v\S+)$", re.MULTILINE)
 
 
 def collect_evidence(
-    settings: Settings, *, lab: str | None, k0sctl: Path | None, output: Path | None
+    settings: Settings,
+    *,
+    lab: str | None,
+    k0sctl: Path | None,
+    trust_ssh_options: bool = False,
+    output: Path | None,
 ) -> ExitCode:
-    """Write a bundle of a cluster as it stands, and print its path; nothing is changed."""
+    """Write a bundle of a cluster as it stands, and print its path; nothing is changed.
+
+    `trust_ssh_options` is the person's word for what the file would have ssh run or load here.
+    """
     clock = SystemClock()
     runner = LocalRunner()
     began = clock.now()
     host = Host(runner, clock, settings)
+    agree = consent(given=trust_ssh_options)
     with (
         tempfile.TemporaryDirectory(prefix="k0s-harness-collect-") as scratch,
-        place(host, lab, k0sctl, doing="Collecting evidence", say=say) as found,
+        place(host, lab, k0sctl, doing="Collecting evidence", say=say, agree=agree) as found,
     ):
         folder = Path(scratch, "evidence")
         recorder = Recorder(folder)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.cluster.kubectl import Kubectl
+from harness.commands.consent import consent
 from harness.diagnose import ladder
 from harness.diagnose import subject
 from harness.diagnose.causes import diagnose
@@ -30,9 +31,16 @@ from harness.process import LocalRunner
 from harness.report import diagnosis as report
 from harness.scenario.words import Cause
 from harness.settings import Settings
+from harness.untrusted import MIB
+from harness.untrusted import Limits
+from harness.untrusted import RefusedError
+from harness.untrusted import read_text
+from harness.untrusted import require_yaml_within
 from harness.wait import SystemClock
 
 _DOING = "Diagnosing"
+# One of many clusters, with the certificates in it.
+_KUBECONFIG = Limits("a kubeconfig", most_bytes=2 * MIB)
 
 
 def show_diagnosis(
@@ -40,6 +48,7 @@ def show_diagnosis(
     *,
     lab: str | None = None,
     k0sctl: Path | None = None,
+    trust_ssh_options: bool = False,
     kubeconfig: Path | None = None,
     bundle: Path | None = None,
     phase: str | None = None,
@@ -49,8 +58,9 @@ def show_diagnosis(
     """Print the cause and what proves it; nothing is changed, and nothing is created.
 
     Returns `OK` for a healthy cluster, `NOT_MET` for a broken hop, `INFRASTRUCTURE` when not enough
-    was seen. `phase` is of a recorded run, its last where none is named. `save` gets all that was
-    read, redacted, one reading a line.
+    was seen. `trust_ssh_options` is the person's word for what the k0sctl.yaml would have ssh run
+    or load here. `phase` is of a recorded run, its last where none is named. `save` gets all that
+    was read, redacted, one reading a line.
     """
     named = [each for each in (lab, k0sctl, kubeconfig, bundle) if each is not None]
     if len(named) > 1:
@@ -69,7 +79,8 @@ def show_diagnosis(
         readings = _from_api(kubeconfig)
     else:
         host = Host(LocalRunner(), SystemClock(), settings)
-        with place(host, lab, k0sctl, doing=_DOING, say=say) as found:
+        agree = consent(given=trust_ssh_options)
+        with place(host, lab, k0sctl, doing=_DOING, say=say, agree=agree) as found:
             readings = _from_place(found)
     if save is not None:
         _save(readings, save)
@@ -106,12 +117,23 @@ def _from_api(kubeconfig: Path) -> tuple[Reading, ...]:
     binary = shutil.which("kubectl")
     if binary is None:
         raise HostLacksError(_DOING, "there is no kubectl on PATH", remedy="install kubectl")
-    if not kubeconfig.is_file():
-        raise UsageError(_DOING, f"there is no file {kubeconfig}")
+    _require_kubeconfig(kubeconfig)
     clock = SystemClock()
     say("looking at the API only: hosts, their routes and logs cannot be seen (--k0sctl can)")
     prober = Prober(Kubectl(Path(binary), kubeconfig, LocalRunner()), {}, clock, clock.monotonic())
     return ladder.take(prober, (), (), in_lab=False)
+
+
+def _require_kubeconfig(path: Path) -> None:
+    """Raise `UsageError` unless `path` is a file that kubectl can be given without harm to it."""
+    doing = f"Reading {path}"
+    try:
+        require_yaml_within(read_text(path, _KUBECONFIG), _KUBECONFIG)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UsageError(doing, why, remedy="name a kubeconfig") from None
+    except RefusedError as error:
+        raise UsageError(doing, str(error), remedy="name a kubeconfig") from None
 
 
 def _save(readings: Sequence[Reading], path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.commands.consent import consent
 from harness.engine.place import place
 from harness.errors import ExitCode
 from harness.evidence.recorder import redacted_value
@@ -23,16 +24,23 @@ from harness.wait import SystemClock
 
 
 def show_flows(
-    settings: Settings, *, lab: str | None, k0sctl: Path | None, as_json: bool
+    settings: Settings,
+    *,
+    lab: str | None,
+    k0sctl: Path | None,
+    trust_ssh_options: bool = False,
+    as_json: bool,
 ) -> ExitCode:
     """Print the matrix of one cluster; nothing is changed, and nothing is created.
 
+    `trust_ssh_options` is the person's word for what the file would have ssh run or load here.
     Returns `NOT_MET` when a way does not work, `INFRASTRUCTURE` when not all that should could be
     measured.
     """
     clock = SystemClock()
     host = Host(LocalRunner(), clock, settings)
-    with place(host, lab, k0sctl, doing="Measuring the flows", say=say) as found:
+    agree = consent(given=trust_ssh_options)
+    with place(host, lab, k0sctl, doing="Measuring the flows", say=say, agree=agree) as found:
         say(f"looking from {', '.join(found.remotes)} and from the API server")
         roles = {name: _role(word) for name, word in found.roles.items()}
         began = clock.monotonic()

@@ -22,6 +22,8 @@ from harness.lab import kept
 from harness.lab.openssh import OpenSSHRemote
 from harness.lab.remote import RemoteReader
 from harness.lab.reservation import Host
+from harness.lab.ssh_arguments import Agree
+from harness.lab.ssh_arguments import refuse
 from harness.probe.prober import ApiClient
 from harness.probe.prober import Prober
 from harness.process import Runner
@@ -30,6 +32,8 @@ from harness.wait import Clock
 
 # A connection through a bastion on a slow line; ssh's own bound on connecting is below this.
 REACH_SECONDS = 30.0
+# A file may name any number of hosts; each attempt is a process of ssh.
+_REACHED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -90,13 +94,18 @@ def kept_lab(host: Host, name: str | None, *, doing: str) -> Iterator[Place]:
 
 
 @contextlib.contextmanager
-def existing_cluster(runner: Runner, k0sctl: Path) -> Iterator[Place]:
+def existing_cluster(
+    runner: Runner, k0sctl: Path, *, say: Callable[[str], None], agree: Agree = refuse
+) -> Iterator[Place]:
     """Yield the cluster of a k0sctl.yaml, without the machines that cannot be reached.
 
-    Raises `UsageError` for a file that names no controller, and `InfrastructureError` where no
-    controller can be reached.
+    `agree` is asked about what the file would have ssh run or load here; `say` is told what is not
+    done as the file says. Raises `UsageError` for a file that is none or names no controller, and
+    `InfrastructureError` where no controller can be reached.
     """
-    hosts = existing.read_hosts(k0sctl, os.environ)
+    hosts = existing.read_hosts(k0sctl, os.environ, agree=agree)
+    for note in dict.fromkeys(note for each in hosts for note in each.notes):
+        say(note)
     if not any(host.controls for host in hosts):
         raise UsageError(f"Reading {k0sctl}", "no host in it runs a control plane")
     with tempfile.TemporaryDirectory(prefix="k0s-harness-ssh-") as sockets:
@@ -106,7 +115,7 @@ def existing_cluster(runner: Runner, k0sctl: Path) -> Iterator[Place]:
             )
             for host in hosts
         }
-        with ThreadPoolExecutor(max_workers=len(tried)) as pool:
+        with ThreadPoolExecutor(max_workers=min(len(tried), _REACHED_AT_ONCE)) as pool:
             errors = dict(zip(tried, pool.map(_reach, tried.values()), strict=True))
         remotes = {name: remote for name, remote in tried.items() if errors[name] is None}
         unreachable = {name: str(error) for name, error in errors.items() if error is not None}
@@ -147,15 +156,24 @@ def _reach(remote: OpenSSHRemote) -> InfrastructureError | None:
 
 @contextlib.contextmanager
 def place(
-    host: Host, lab: str | None, k0sctl: Path | None, *, doing: str, say: Callable[[str], None]
+    host: Host,
+    lab: str | None,
+    k0sctl: Path | None,
+    *,
+    doing: str,
+    say: Callable[[str], None],
+    agree: Agree = refuse,
 ) -> Iterator[Place]:
-    """Yield the one that was named; says what of it cannot be reached."""
+    """Yield the one that was named; says what of it cannot be reached.
+
+    `agree` is asked about what a k0sctl.yaml would have ssh run or load on this machine.
+    """
     if lab is not None and k0sctl is not None:
         raise UsageError(doing, "name a kept lab or a k0sctl.yaml, not both")
     if k0sctl is None:
         way = kept_lab(host, lab, doing=doing)
     else:
-        way = existing_cluster(host.runner, k0sctl)
+        way = existing_cluster(host.runner, k0sctl, say=say, agree=agree)
     with way as found:
         for name, reason in found.unreachable.items():
             say(f"{name} is left out: {reason}")

@@ -15,20 +15,14 @@ from harness.errors import InfrastructureError
 from harness.lab.remote import Dial
 from harness.lab.remote import DialResult
 from harness.lab.remote import outcome_of_words
+from harness.lab.ssh_arguments import CONNECT_SECONDS
+from harness.lab.ssh_arguments import SETTINGS
 from harness.process import CommandFailedError
 from harness.process import Completed
 from harness.process import Runner
 
 # ssh's own status for everything that is not the remote command's.
 _SSH_FAILED = 255
-# Longer than the dial of a machine on another continent, shorter than patience.
-CONNECT_SECONDS = 10
-# Nothing is asked, an unknown host key is an error, and a host that is not there costs its bound.
-SETTINGS = (
-    *("-o", "BatchMode=yes"),
-    *("-o", "StrictHostKeyChecking=yes"),
-    *("-o", f"ConnectTimeout={CONNECT_SECONDS}"),
-)
 # The remote end words it: `channel 0: open failed: connect failed: Connection refused`.
 _OPEN_FAILED = re.compile(r"open failed: (?:connect failed|administratively prohibited): (.*)")
 
@@ -77,7 +71,8 @@ class OpenSSHRemote:
         """Run `argv` on the machine, as root with `sudo`; see `Remote.run`."""
         words = ["sudo", "-n", *argv] if sudo and not self._root else list(argv)
         completed = self._runner.run(
-            [*self._ssh, self._destination, "--", shlex.join(words)],
+            # ssh looks for options in front of the destination and behind it.
+            [*self._ssh, "--", self._destination, "--", shlex.join(words)],
             doing=doing,
             deadline=deadline,
             stdin=stdin,
@@ -103,7 +98,7 @@ class OpenSSHRemote:
         doing = f"Dialling {host}:{port} from {self._name}"
         self._connect(doing)
         began = time.monotonic()
-        way = ["-W", f"{host}:{port}", self._destination]
+        way = ["-W", f"{host}:{port}", "--", self._destination]
         try:
             completed = self._runner.run(
                 [*self._ssh, *way], doing=doing, deadline=deadline, check=False
@@ -125,7 +120,7 @@ class OpenSSHRemote:
     def _connect(self, doing: str) -> None:
         """See to it that there is a shared connection: no dial is to cost the time for one."""
         asked = self._runner.run(
-            [*self._ssh, "-O", "check", self._destination],
+            [*self._ssh, "-O", "check", "--", self._destination],
             doing=doing,
             deadline=CONNECT_SECONDS,
             check=False,
@@ -136,7 +131,7 @@ class OpenSSHRemote:
     def close(self) -> None:
         """End the shared connection."""
         self._runner.run(
-            [*self._ssh, "-O", "exit", self._destination],
+            [*self._ssh, "-O", "exit", "--", self._destination],
             doing="Closing SSH connections",
             deadline=CONNECT_SECONDS,
             check=False,

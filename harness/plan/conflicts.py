@@ -151,6 +151,9 @@ def _ports(configuration: _Configuration) -> Iterator[Mistake]:
     for keys in sorted(_PORTS, key=lambda each: (configuration.sets(each), each)):
         default, owner = _PORTS[keys]
         port = configuration.get(keys, default)
+        if not isinstance(port, int):
+            # k0s refuses it, and says why.
+            continue
         if port in taken:
             yield configuration.warning(
                 keys, f"port {port} of {owner} is taken by {taken[port]} on the same machine"

@@ -21,6 +21,7 @@ from harness.scenario.plain import ABSENT
 from harness.scenario.plain import at
 from harness.scenario.plain import mapping
 from harness.scenario.plain import sequence
+from harness.scenario.plain import word
 from harness.scenario.reserved import PRIVATE_INTERFACE
 from harness.scenario.reserved import collisions
 from harness.scenario.words import Answer
@@ -215,8 +216,7 @@ def _manifest(objects: list[Any], path: Path) -> Found:
             value = at(entry, keys)
             if not isinstance(value, str) or not value:
                 yield here, f"the object lacks `{'.'.join(keys)}`, as text"
-        kind = entry.get("kind")
-        if kind in {"Secret", "SecretList"}:
+        if word(entry.get("kind")) in {"Secret", "SecretList"}:
             yield (*here, "kind"), "secrets are never part of a lab: nothing reads or keeps them"
         elif "items" in entry:
             yield here, "write each object of a list as an entry of its own (`- …`)"

@@ -32,6 +32,15 @@ Scalar = str | int | float | bool | None
 # A scenario is about 1 kB and no configuration nests this deep; beyond it the parser's own
 # recursion is what would end the reading.
 MOST_LEVELS = 32
+# Keys, scalars, lists and mappings: the longest scenario has 140, a whole ClusterConfig some
+# hundred. Judging this many costs about a second, and each may be a mistake with its sentence.
+MOST_VALUES = 3000
+
+# What a terminal obeys instead of showing it, what turns the text after it around, and the halves
+# of a character, which cannot be written anywhere.
+_NOT_TEXT = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 _NULL = "tag:yaml.org,2002:null"
 _BOOL = "tag:yaml.org,2002:bool"
@@ -128,6 +137,7 @@ class _Reader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         self.refused: list[tuple[Position, str]] = []
         self._level = 0
+        self._values = 0
         super().__init__(text)
 
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
@@ -145,6 +155,12 @@ class _Reader(yaml.SafeLoader):
             raise NotYamlError(
                 _position(self.peek_event().start_mark),  # type: ignore[no-untyped-call]
                 f"nested deeper than {MOST_LEVELS} levels, which no scenario is",
+            )
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise NotYamlError(
+                _position(self.peek_event().start_mark),  # type: ignore[no-untyped-call]
+                f"more than {MOST_VALUES} keys and values, which no scenario has",
             )
         node: Node | None = super().compose_node(parent, index)
         self._level -= 1
@@ -190,6 +206,7 @@ class _Builder:
         if isinstance(node, SequenceNode):
             return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
         self.values[path] = here
+        self._require_text(node.value, here)
         return self._scalar(node.tag, node.value, path, plain=plain)
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
@@ -201,6 +218,7 @@ class _Builder:
                 continue
             name = key.value
             child = (*path, name)
+            self._require_text(name, here)
             if name in built:
                 first = self.keys[child].line
                 self.mistakes.append((here, f"duplicate key {quoted(name)}, first on line {first}"))
@@ -211,6 +229,13 @@ class _Builder:
             self.keys[child] = here
             built[name] = self.build(value, child)
         return built
+
+    def _require_text(self, text: str, here: Position) -> None:
+        """Note a character that no scenario needs and that hurts wherever the text is shown."""
+        found = _NOT_TEXT.search(text)
+        if found is not None:
+            code = f"U+{ord(found[0]):04X}"
+            self.mistakes.append((here, f"the character {code} is not text; leave it out"))
 
     def _scalar(self, tag: str, text: str, path: Path, *, plain: bool) -> Scalar:
         if tag == _NULL:

@@ -20,6 +20,9 @@ from harness.scenario.plain import mapping
 
 # Each has machines of its own, which take a minute to come up; a day has no room for more.
 MOST_VARIANTS = 24
+# Of all of them together, each with its own copy of the document's values: 24 of the longest there
+# are need 3400, and judging this many costs some seconds.
+MOST_VALUES = 10_000
 # Inputs may be used here; the name is what tells the scenarios apart, and is made from the inputs.
 _PARTS = ("title", "cluster", "phases")
 # `$${x}` is how `${x}` itself is written.
@@ -96,6 +99,8 @@ def _mistakes(
     count = math.prod(map(len, inputs.values()))
     if count > MOST_VARIANTS:
         yield ("matrix",), f"these are {count} scenarios; at most {MOST_VARIANTS} are run"
+    elif count > 1 and count * _values(scenario) > MOST_VALUES:
+        yield ("matrix",), f"these are {count} scenarios, together more than {MOST_VALUES} values"
 
 
 def _unnameable(name: str, values: list[Scalar]) -> Iterator[tuple[Path, str]]:
@@ -140,6 +145,13 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:  # noqa: ANN40
     elif isinstance(value, list):
         for index, child in enumerate(value):
             yield from _texts(child, (*path, index))
+
+
+def _values(value: Any) -> int:  # noqa: ANN401
+    """Return how many keys, scalars, lists and mappings there are."""
+    if isinstance(value, Mapping):
+        return 1 + sum(1 + _values(child) for child in value.values())
+    return 1 + sum(map(_values, value)) if isinstance(value, list) else 1
 
 
 def _text(value: Scalar) -> str:

@@ -14,7 +14,8 @@ QUOTED_LENGTH = 60
 def quoted(value: Any) -> str:  # noqa: ANN401  # whatever stands in a YAML file
     """Return `value` for a message: backticks, one line, nothing a terminal would act on."""
     if isinstance(value, str):
-        text = value if value.isprintable() else json.dumps(value)
+        # JSON writes every character that a terminal obeys as an escape, but this one.
+        text = value if value.isprintable() else json.dumps(value).replace("\x7f", "\\u007f")
     else:
         text = json.dumps(value, default=str)
     if len(text) > QUOTED_LENGTH:

@@ -19,6 +19,11 @@ def sequence(value: Any) -> list[Any]:  # noqa: ANN401
     return value if isinstance(value, list) else []
 
 
+def word(value: Any) -> str | None:  # noqa: ANN401
+    """Return `value` where it is text, else None: what is asked of a set must have a hash."""
+    return value if isinstance(value, str) else None
+
+
 def at(value: Any, path: Path) -> Any:  # noqa: ANN401
     """Return what stands at `path` in `value`, or `ABSENT`."""
     for part in path:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.scenario.nearest import quoted
+
 Keys = tuple[str, ...]
 
 # The NIC of the private network on every machine, on every provider: the second one.
@@ -89,7 +91,7 @@ def collisions(fragment: Mapping[str, Any], broken: Iterable[str]) -> Iterator[t
         if key not in _TOP_KEYS and key not in allowed:
             yield (
                 (key,),
-                f"a ClusterConfig has no `{key}` at its top; its settings stand under `spec`",
+                f"a ClusterConfig has no {quoted(key)} at its top; its settings stand under `spec`",
             )
     for reserved in RESERVED:
         yield from _collision(reserved, fragment, allowed)

@@ -23,6 +23,7 @@ from harness.scenario.plain import ABSENT
 from harness.scenario.plain import at
 from harness.scenario.plain import mapping
 from harness.scenario.plain import sequence
+from harness.scenario.plain import word
 from harness.scenario.reserved import RESERVED
 from harness.scenario.reserved import collisions
 from harness.scenario.undo_rules import broken_undo_rules
@@ -104,7 +105,7 @@ def _values_left_empty(value: Any, path: Path) -> Found:  # noqa: ANN401
         for index, child in enumerate(value):
             yield from _values_left_empty(child, (*path, index))
     elif value is None and path:
-        what = f"`{path[-1]}`" if isinstance(path[-1], str) else "this entry"
+        what = quoted(path[-1]) if isinstance(path[-1], str) else "this entry"
         yield path, f"{what} has no value; remove the key or give it one"
 
 
@@ -201,7 +202,7 @@ def _expectation(entry: Any, path: Path, machines: Machines | None) -> Found:  #
 def _apiservice(body: dict[str, Any], path: Path) -> Found:
     if body.get("available") is not True:
         return
-    if body.get("reason") not in (None, ApiserviceReason.PASSED, ApiserviceReason.LOCAL):
+    if word(body.get("reason")) not in (None, ApiserviceReason.PASSED, ApiserviceReason.LOCAL):
         yield (
             (*path, "reason"),
             f"an available APIService never has the reason {quoted(body['reason'])}",
@@ -211,7 +212,7 @@ def _apiservice(body: dict[str, Any], path: Path) -> Found:
 
 
 def _diagnosis(body: dict[str, Any], path: Path) -> Found:
-    seen = {body.get("cause")}
+    seen = {word(body.get("cause"))}
     for index, cause in enumerate(sequence(body.get("also"))):
         if isinstance(cause, str) and cause in seen:
             yield (*path, "also", index), f"{quoted(cause)} is listed twice"
@@ -224,7 +225,7 @@ def _diagnosis(body: dict[str, Any], path: Path) -> Found:
 def _top_nodes(body: dict[str, Any], path: Path, machines: Machines | None) -> Found:
     if "nodes" not in body:
         return
-    if body.get("outcome") in _WITHOUT_ROWS:
+    if word(body.get("outcome")) in _WITHOUT_ROWS:
         yield (
             (*path, "nodes"),
             f"there are no rows when the outcome is {quoted(body['outcome'])}: leave `nodes` out",

@@ -97,12 +97,12 @@ def _owner(path: Path) -> str:
     words = [part for part in path if isinstance(part, str)]
     if not words:
         return "the scenario"
-    return "the phase" if words == ["phases"] else f"`{words[-1]}`"
+    return "the phase" if words == ["phases"] else quoted(words[-1])
 
 
 def _prefix(path: Path) -> str:
     words = [part for part in path if isinstance(part, str)]
-    return f"`{words[-1]}`: " if words else ""
+    return f"{quoted(words[-1])}: " if words else ""
 
 
 def _boolean(error: ErrorDetails) -> str:

@@ -11,7 +11,8 @@ from harness.cluster.existing import K0sKubectl
 from harness.cluster.existing import read_hosts
 from harness.engine.place import existing_cluster
 from harness.errors import UsageError
-from harness.lab.openssh import SETTINGS
+from harness.lab.ssh_arguments import SETTINGS
+from harness.lab.ssh_arguments import refuse
 from harness.process import Completed
 
 HEAD = "apiVersion: k0sctl.k0sproject.io/v1beta1\nkind: Cluster\nspec:\n  hosts:\n"
@@ -19,10 +20,10 @@ HEAD = "apiVersion: k0sctl.k0sproject.io/v1beta1\nkind: Cluster\nspec:\n  hosts:
 
 @pytest.fixture
 def hosts(tmp_path):
-    def read(text, **environ):
+    def read(text, agree=refuse, **environ):
         path = tmp_path / "k0sctl.yaml"
         path.write_text(HEAD + text)
-        return read_hosts(path, environ)
+        return read_hosts(path, environ, agree=agree)
 
     return read
 
@@ -50,11 +51,12 @@ def test_bastions_and_openssh_hosts_are_reached_as_k0sctl_does(hosts):
         "    ssh: {address: 10.0.0.1, bastion: {address: b.example, user: jump, keyPath: /b k}}\n"
         "  - role: controller+worker\n"
         "    openSSH: {address: node1, configPath: /c, options: {ForwardAgent: true, "
-        "ServerAliveCountMax: 1}}\n"
+        "ServerAliveCountMax: 1}}\n",
+        agree=lambda _: None,
     )
     assert first.ssh == (
         "-o",
-        f"ProxyCommand=ssh {' '.join(SETTINGS)} -i '/b k' jump@b.example -W '[%h]:%p'",
+        f"ProxyCommand=ssh {' '.join(SETTINGS)} -i '/b k' -W '[%h]:%p' -- jump@b.example",
         "root@10.0.0.1",
     )
     assert second.ssh == (
@@ -86,8 +88,8 @@ def test_ssh_itself_understands_a_bastion_behind_a_bastion_and_a_host_key(hosts,
         # As ssh makes a command of it: its own words put in, one percent sign of two.
         command = seen["proxycommand"].replace("%%", "\0").replace("%h", seen["hostname"])
         words = shlex.split(command.replace("%p", seen["port"]).replace("\0", "%"))
-        assert (words[0], words[-2]) == ("ssh", "-W")
-        return words[-1], asked(words[1:-2])
+        assert (words[0], words[-4], words[-2]) == ("ssh", "-W", "--")
+        return words[-3], asked([*words[1:-4], words[-1]])
 
     last = asked(host.ssh)
     assert last["knownhostscommand"] == f"/bin/echo %H {key}"
@@ -141,8 +143,10 @@ def test_a_file_that_leads_nowhere_is_said_in_a_sentence(tmp_path, text, says):
 
 
 def test_an_address_that_is_none_ends_in_no_traceback(hosts):
-    (host,) = hosts("  - {role: controller, ssh: {address: [10.0.0.1]}}\n")
-    assert host.ssh == ("root@['10.0.0.1']",)
+    with pytest.raises(
+        UsageError, match=r"k0sctl\.yaml:5:39: `address` is a word, and this is a list"
+    ):
+        hosts("  - {role: controller, ssh: {address: [10.0.0.1]}}\n")
 
 
 def test_a_missing_file_is_said_in_a_sentence():
@@ -189,7 +193,7 @@ def test_hosts_are_reached_side_by_side_and_what_cannot_be_is_left_out(tmp_path)
         + "  - {role: worker, ssh: {address: 192.0.2.2}}\n"
         + "  - {role: worker, ssh: {address: 192.0.2.3}}\n"
     )
-    with existing_cluster(Ssh(), file) as found:
+    with existing_cluster(Ssh(), file, say=[].append) as found:
         assert list(found.remotes) == ["192.0.2.1", "192.0.2.2"]
         assert found.controller == "192.0.2.1"
         assert list(found.unreachable) == ["192.0.2.3"]

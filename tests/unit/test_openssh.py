@@ -70,9 +70,9 @@ def test_a_dial_that_failed_is_told_by_the_words_of_the_machine(stderr, outcome)
 def test_a_dial_that_opened_a_connection_is_connected():
     ssh = Ssh(0, "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10\r\n")
     assert remote(ssh).dial("192.168.56.11", 22, deadline=5).outcome is Dial.CONNECTED
-    assert [command[-2:] for command in ssh.commands] == [
-        ["check", "vagrant@192.168.56.10"],
-        ["192.168.56.11:22", "vagrant@192.168.56.10"],
+    assert [command[-3:] for command in ssh.commands] == [
+        ["check", "--", "vagrant@192.168.56.10"],
+        ["192.168.56.11:22", "--", "vagrant@192.168.56.10"],
     ]
 
 

@@ -1,0 +1,34 @@
+"""The person's word for what a k0sctl.yaml would have ssh run or load on this machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from harness.lab.ssh_arguments import Agree
+from harness.lab.ssh_arguments import Risk
+from harness.lab.ssh_arguments import refuse
+from harness.printing import say
+
+_YES = frozenset({"y", "yes"})
+
+
+def consent(*, given: bool) -> Agree:
+    """Return what answers for risks: with `--trust-ssh-options` yes, else the person, if there.
+
+    Without a terminal nobody is there, and the risks are refused.
+    """
+
+    def agree(risks: Sequence[Risk]) -> None:
+        if given:
+            return
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            refuse(risks)
+        say("These lines can run a program on this machine, load code into ssh, or let a host in:")
+        for risk in risks:
+            say(f"  {risk}")
+        say("Do you trust whoever wrote them? [y/N]")
+        if sys.stdin.readline().strip().lower() not in _YES:
+            refuse(risks)
+
+    return agree
