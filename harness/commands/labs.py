@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.commands.narration import printable
 from harness.commands.narration import say
 from harness.errors import ExitCode
 from harness.errors import InfrastructureError
+from harness.errors import UsageError
 from harness.lab import leftovers
-from harness.lab import records
+from harness.lab import listing
+from harness.lab.run_id import NotARunIdError
+from harness.lab.run_id import RunId
 from harness.process import LocalRunner
 from harness.settings import Settings
 from harness.wait import SystemClock
@@ -16,22 +20,28 @@ from harness.wait import SystemClock
 
 def show_labs(settings: Settings) -> ExitCode:
     """Print what is on this host of labs; nothing is changed."""
-    labs = records.list_labs(settings.labs_dir, LocalRunner(), now=SystemClock().now())
+    labs = listing.list_labs(settings.labs_dir, LocalRunner(), now=SystemClock().now())
     for lab in labs:
-        print(f"{lab.run_id}  {lab.state:<8}  {lab.text}")
+        print(printable(f"{lab.title}  {lab.state:<8}  {lab.text}"))
     if not labs:
         say("no labs on this host")
     return ExitCode.OK
 
 
 def clean_labs(settings: Settings, *, named: Sequence[str], kept_too: bool) -> ExitCode:
-    """Remove what dead runs left, and kept labs that are named; print each."""
+    """Remove what dead runs left, and labs that are named; print each.
+
+    Raises `UsageError` for a name that no lab has, before anything is removed.
+    """
+    ids = _ids(named)
     removals = leftovers.clean(
         runner=LocalRunner(),
         clock=SystemClock(),
         settings=settings,
-        narrate=lambda step, detail: say(f"    {step}: {detail}" if detail else f"    {step}"),
-        named=named,
+        narrate=lambda step, detail: say(
+            printable(f"    {step}: {detail}" if detail else f"    {step}")
+        ),
+        named=ids,
         kept_too=kept_too,
     )
     for removal in removals:
@@ -39,7 +49,14 @@ def clean_labs(settings: Settings, *, named: Sequence[str], kept_too: bool) -> E
     problems = [problem for removal in removals for problem in removal.problems]
     if problems:
         raise InfrastructureError("Removing labs", "; ".join(problems))
-    unknown = set(named) - {removal.run_id for removal in removals}
+    unknown = sorted(set(ids) - {removal.run_id for removal in removals})
     if unknown:
         say(f"not removed, because not there, alive, or another user's: {', '.join(unknown)}")
     return show_labs(settings)
+
+
+def _ids(names: Sequence[str]) -> tuple[RunId, ...]:
+    try:
+        return tuple(RunId(name) for name in names)
+    except NotARunIdError as odd:
+        raise UsageError("Removing labs", str(odd), remedy="k0s-harness labs lists them") from None

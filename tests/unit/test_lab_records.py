@@ -15,8 +15,10 @@ import pytest
 from harness.errors import HostLacksError
 from harness.errors import InfrastructureError
 from harness.lab import leftovers
+from harness.lab import listing
 from harness.lab import records
-from harness.lab.records import LabState
+from harness.lab.listing import LabState
+from harness.lab.run_id import RunId
 from harness.process import Completed
 from harness.settings import ProviderName
 from harness.settings import Settings
@@ -47,8 +49,8 @@ class Engine:
     """Docker with what it printed on a host with one lab of another state folder."""
 
     line = (
-        "7e0c66a78fcf6d4d3c156be65df20b5d9a16be37068685efa39dc1618ba4e731\tk5-dvoful-worker0\t"
-        "k5-dvoful\troot\t/root/.local/state/k0s-harness/labs\n"
+        '["7e0c66a78fcf6d4d3c156be65df20b5d9a16be37068685efa39dc1618ba4e731","k5-dvoful-worker0",'
+        '"k5-dvoful","root","/root/.local/state/k0s-harness/labs"]\n'
     )
 
     def run(self, argv, **_):
@@ -57,7 +59,7 @@ class Engine:
 
 def record_in(labs_dir, run_id="k5-abc123"):
     return records.make_record(
-        run_id=run_id,
+        run_id=RunId(run_id),
         scenario="konnectivity-off",
         provider=ProviderName.DOCKER,
         labs_dir=labs_dir,
@@ -69,14 +71,14 @@ def record_in(labs_dir, run_id="k5-abc123"):
 
 
 def states(labs_dir, runner=None, now=NOW):
-    found = records.list_labs(labs_dir, runner or NoEngine(), now=now)
+    found = listing.list_labs(labs_dir, runner or NoEngine(), now=now)
     return {entry.run_id: entry.state for entry in found}
 
 
 def test_run_ids_make_names_that_every_tool_takes():
-    run_id = records.new_run_id()
+    run_id = RunId.new()
     assert re.fullmatch(r"k5-[0-9a-z]{6}", run_id)
-    assert records.new_run_id() != run_id
+    assert RunId.new() != run_id
 
 
 def test_interface_names_fit_the_kernels_fifteen_characters(tmp_path):
@@ -144,7 +146,7 @@ def test_a_kept_lab_is_dead_after_its_time(tmp_path):
 
 
 def test_containers_of_another_state_folder_are_foreign(tmp_path):
-    (entry,) = records.list_labs(tmp_path, Engine(), now=NOW)
+    (entry,) = listing.list_labs(tmp_path, Engine(), now=NOW)
     assert (entry.run_id, entry.state) == ("k5-dvoful", LabState.FOREIGN)
     assert "/root/.local/state/k0s-harness/labs" in entry.text
 
