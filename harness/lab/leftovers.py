@@ -60,6 +60,7 @@ from harness.wait import wait_until
 ORPHAN_SECONDS = 5.0
 ORPHAN_EVERY = 0.1
 SSH_EXIT_SECONDS = 10.0
+PROCESSES = Path("/proc")
 # Another run creates three machines in about 20 s; behind several of them this is long enough.
 LOCK_SECONDS = 600.0
 NAMES_LOCK = "names"
@@ -260,15 +261,22 @@ def end_orphans(folder: Path, clock: Clock) -> None:
 
 
 def close_sockets(whose: Owner, runner: Runner) -> None:
-    """Close the run's multiplexed SSH connections and remove their folder."""
+    """Close the run's multiplexed SSH connections and remove their folder.
+
+    Raises `NotOursError` for a folder that has its name and is not the run's.
+    """
     folder = ssh_files.socket_dir(whose.run_id)
     if not os.path.lexists(folder):
         return
-    if not _has_folder(whose) and not is_socket_dir_of(folder, whose.folder):
-        return
     problem = folder_problem(folder)
+    if problem is None and not is_socket_dir_of(folder, whose.folder):
+        problem = "it does not say that it is this lab's"
     if problem is not None:
-        raise NotOursError(f"Closing the connections in {folder}", problem)
+        if _has_folder(whose):
+            raise NotOursError(
+                "Closing SSH connections", f"{folder}: {problem}", remedy=f"rm -r {folder}"
+            )
+        return
     for socket in sorted(path for path in folder.iterdir() if path.is_socket()):
         runner.run(
             ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "lab"],
@@ -280,10 +288,9 @@ def close_sockets(whose: Owner, runner: Runner) -> None:
 
 
 def _has_folder(whose: Owner) -> bool:
-    """Return whether the run's folder is here: it proves that the id is one of ours.
+    """Return whether the run's folder is here, so that a person hears of what of it must stay.
 
-    Without it only labels tell of the run, which anyone can write; then what has a mark of its own
-    must show it.
+    Without it only labels tell of the run, which anyone can write.
     """
     return whose.run_id in own_labs(whose.labs_dir)
 
@@ -300,7 +307,7 @@ def _remove_filter(whose: Owner, runner: Runner) -> None:
 def _signal_marked(marker: bytes, number: signal.Signals | None) -> tuple[int, ...]:
     """Send a signal to this user's processes that carry the mark, and return which they are."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for folder in PROCESSES.glob("[0-9]*"):
         pid = int(folder.name)
         if pid == os.getpid():
             continue
