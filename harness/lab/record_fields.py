@@ -97,7 +97,7 @@ class NetworksFields(_Strict):
 class RecordFields(_Strict):
     """What a record says; records from before there was libvirt have no `libvirt_uri`."""
 
-    format: Literal[1]
+    format: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
     run_id: _Short
     scenario: _Short
     provider: Literal["docker", "libvirt", "virtualbox"]
