@@ -26,7 +26,6 @@ import pytest
 from harness.lab import isolation
 from harness.lab import leftovers
 from harness.lab import libvirt
-from harness.lab import listing
 from harness.lab import locks
 from harness.lab import records
 from harness.lab import ssh_files
@@ -388,8 +387,3 @@ def _what(path: Path) -> tuple[object, ...]:
     elif stat.S_ISREG(status.st_mode):
         content = path.read_bytes()
     return (stat.S_IFMT(status.st_mode), stat.S_IMODE(status.st_mode), status.st_uid, content)
-
-
-def states(world: World) -> dict[str, listing.LabState]:
-    found = listing.list_labs(world.labs, world.engine, now=NOW)
-    return {entry.title: entry.state for entry in found}
