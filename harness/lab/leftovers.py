@@ -13,10 +13,8 @@ import signal
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.errors import InfrastructureError
 from harness.lab import box_volumes
 from harness.lab import isolation
 from harness.lab import rootfs
@@ -32,6 +30,7 @@ from harness.lab.listing import own_labs
 from harness.lab.locks import FileLock
 from harness.lab.locks import host_lock
 from harness.lab.locks import lock_path
+from harness.lab.orphans import end_orphans
 from harness.lab.own_files import close_to_others
 from harness.lab.own_files import folder_problem
 from harness.lab.owner import Owner
@@ -47,20 +46,13 @@ from harness.lab.sweeps import each
 from harness.lab.sweeps import sweep_docker
 from harness.lab.sweeps import sweep_libvirt
 from harness.lab.sweeps import sweep_virtualbox
-from harness.lab.vagrant import mark
 from harness.lab.virtualbox import VirtualBox
 from harness.process import Runner
 from harness.settings import ProviderName
 from harness.settings import Settings
 from harness.wait import Clock
-from harness.wait import WaitTimeoutError
-from harness.wait import wait_until
 
-# Orphans of a killed run get this long to end after each signal.
-ORPHAN_SECONDS = 5.0
-ORPHAN_EVERY = 0.1
 SSH_EXIT_SECONDS = 10.0
-PROCESSES = Path("/proc")
 # Another run creates three machines in about 20 s; behind several of them this is long enough.
 LOCK_SECONDS = 600.0
 NAMES_LOCK = "names"
@@ -236,30 +228,6 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def end_orphans(folder: Path, clock: Clock) -> None:
-    """End what a killed run started and left running, such as `vagrant up` in the middle.
-
-    They are known by the mark in their environment, which no other process has, and only those of
-    this very user are ended: root reads the environment of all, and anyone may copy a mark.
-    """
-    marker = "=".join(*mark(folder).items()).encode(errors="surrogateescape")
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        if not _signal_marked(marker, number):
-            return
-        with contextlib.suppress(WaitTimeoutError):
-            wait_until(
-                "the run's processes to end",
-                lambda: _signal_marked(marker, None),
-                lambda left: not left,
-                bound=ORPHAN_SECONDS,
-                every=ORPHAN_EVERY,
-                clock=clock,
-            )
-    left = _signal_marked(marker, None)
-    if left:
-        raise InfrastructureError("Ending the run's processes", f"still there: {left}")
-
-
 def close_sockets(whose: Owner, runner: Runner) -> None:
     """Close the run's multiplexed SSH connections and remove their folder.
 
@@ -302,37 +270,6 @@ def _remove_filter(whose: Owner, runner: Runner) -> None:
     except isolation.UnmarkedError:
         if _has_folder(whose):
             raise
-
-
-def _signal_marked(marker: bytes, number: signal.Signals | None) -> tuple[int, ...]:
-    """Send a signal to this user's processes that carry the mark, and return which they are."""
-    found = []
-    for folder in PROCESSES.glob("[0-9]*"):
-        pid = int(folder.name)
-        if pid == os.getpid():
-            continue
-        with contextlib.suppress(OSError):
-            # Held on to before it is looked at: its number may be another's at any time.
-            process = os.pidfd_open(pid)
-            try:
-                if _real_user(folder) != os.getuid():
-                    continue
-                if marker not in (folder / "environ").read_bytes().split(b"\0"):
-                    continue
-                found.append(pid)
-                if number is not None:
-                    signal.pidfd_send_signal(process, number)
-            finally:
-                os.close(process)
-    return tuple(found)
-
-
-def _real_user(process: Path) -> int | None:
-    """Return the number of the user who started a process (`Uid:` in proc(5))."""
-    for line in (process / "status").read_bytes().splitlines():
-        if line.startswith(b"Uid:"):
-            return int(line.split()[1])
-    return None
 
 
 def _restore_sysctls(tools: Tools) -> None:

@@ -27,6 +27,7 @@ from harness.lab import isolation
 from harness.lab import leftovers
 from harness.lab import libvirt
 from harness.lab import locks
+from harness.lab import orphans
 from harness.lab import records
 from harness.lab import ssh_files
 from harness.lab import sweeps
@@ -368,7 +369,7 @@ class World:
                 patch.setattr(module, "lock_path", lambda name: locks_in / f"{name}.lock")
             patch.setattr(ssh_files, "SOCKETS", self.sockets)
             patch.setattr(sysctls, "PROC", self.root / "proc")
-            patch.setattr(leftovers, "PROCESSES", self.root / "processes")
+            patch.setattr(orphans, "PROCESSES", self.root / "processes")
             patch.setattr(sweeps, "LINKS", self.root / "links")
             patch.setattr(libvirt, "NETWORK_STATE", self.root / "libvirt-state")
             patch.setattr(libvirt, "DOMAIN_LOGS", self.root / "libvirt-logs")

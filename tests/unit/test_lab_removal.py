@@ -17,7 +17,7 @@ from harness.errors import HostLacksError
 from harness.errors import InfrastructureError
 from harness.lab import box_cache
 from harness.lab import isolation
-from harness.lab import leftovers
+from harness.lab import orphans
 from harness.lab import removal
 from harness.lab import rootfs
 from harness.lab import ssh_files
@@ -245,7 +245,7 @@ def test_processes_with_the_runs_own_mark_end_and_those_with_another_stay(sleepe
     ours, longer, shorter = (
         sleeper(each) for each in (folder, folder / "more", tmp_path / "k5-abc12")
     )
-    leftovers.end_orphans(folder, SystemClock())
+    orphans.end_orphans(folder, SystemClock())
     assert ours.wait(timeout=10) != 0
     assert longer.poll() is None
     assert shorter.poll() is None
@@ -256,13 +256,13 @@ def test_a_process_of_another_user_is_not_ended_whatever_mark_it_has(
 ):
     theirs = sleeper(tmp_path / "k5-abc123")
     # As root reads the environment of all.
-    monkeypatch.setattr(leftovers, "_real_user", lambda _process: os.getuid() + 1)
-    leftovers.end_orphans(tmp_path / "k5-abc123", SystemClock())
+    monkeypatch.setattr(orphans, "_real_user", lambda _process: os.getuid() + 1)
+    orphans.end_orphans(tmp_path / "k5-abc123", SystemClock())
     assert theirs.poll() is None
 
 
 def test_the_user_who_started_a_process_is_read():
-    assert leftovers._real_user(Path("/proc/self")) == os.getuid()
+    assert orphans._real_user(Path("/proc/self")) == os.getuid()
 
 
 # --- docker ---------------------------------------------------------------------------------------
