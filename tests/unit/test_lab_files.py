@@ -178,8 +178,16 @@ def test_containers_are_never_called_vms(provider, count, words):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[" * 90_000, "[]", "{}", '{"machines": [1]}', '{"machines": {}, "pace": "x"}', "\xff"]
-    + ['{"pace": 1, "isolation": {"machines": 1, "host": true}, "machines": []}'],
+    [
+        "",
+        "[" * 90_000,
+        "[]",
+        "{}",
+        '{"machines": [1]}',
+        '{"machines": {}, "pace": "x"}',
+        '{"pace": 1, "isolation": {"machines": 1, "host": true}, "machines": []}',
+        "\xff",
+    ],
 )
 def test_a_damaged_description_of_a_lab_is_a_sentence(tmp_path, text):
     (tmp_path / machine.SAVED).write_text(text)
