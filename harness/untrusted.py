@@ -40,24 +40,29 @@ class RefusedError(ValueError):
     """A text is over a limit or is not what it should be; the message is the end of a sentence."""
 
 
-def read_bytes(path: Path, limits: Limits) -> bytes:
-    """Return the content of the plain file `path`.
+def read_bytes(path: Path, limits: Limits, *, own: bool = False) -> bytes:
+    """Return the content of the plain file `path`; with `own` it must be this user's.
 
-    Raises `RefusedError` for one that is too large or no plain file (a pipe of that name would be
-    waited for without end), and `OSError` where it cannot be read.
+    Raises `RefusedError` for one that is too large, no plain file (a pipe of that name would be
+    waited for without end) or not this user's own, and `OSError` where it cannot be read. An own
+    file is no link either: whose a link is says nothing of what it leads to.
     """
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_NOFOLLOW if own else 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
             raise RefusedError("it is not a plain file")
+        if own and status.st_uid != os.geteuid():
+            raise RefusedError(f"it belongs to the user with the number {status.st_uid}")
         data = file.read(limits.most_bytes + 1)
     require_size(data, limits)
     return data
 
 
-def read_text(path: Path, limits: Limits) -> str:
+def read_text(path: Path, limits: Limits, *, own: bool = False) -> str:
     """Return the content of the UTF-8 file `path`; raises as `read_bytes`."""
     try:
-        return read_bytes(path, limits).decode()
+        return read_bytes(path, limits, own=own).decode()
     except UnicodeDecodeError as error:
         raise RefusedError(f"it is not UTF-8 text: byte {error.start} is not") from None
 

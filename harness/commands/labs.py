@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 from harness.errors import ExitCode
 from harness.errors import InfrastructureError
+from harness.errors import UsageError
 from harness.lab import leftovers
-from harness.lab import records
+from harness.lab import listing
+from harness.lab.run_id import NotARunIdError
+from harness.lab.run_id import RunId
 from harness.printable import printable_line
 from harness.printing import say
 from harness.printing import show
@@ -18,22 +21,28 @@ from harness.wait import SystemClock
 
 def show_labs(settings: Settings) -> ExitCode:
     """Print what is on this host of labs; nothing is changed."""
-    labs = records.list_labs(settings.labs_dir, LocalRunner(), now=SystemClock().now())
+    labs = listing.list_labs(settings.labs_dir, LocalRunner(), now=SystemClock().now())
     for lab in labs:
-        show(printable_line(f"{lab.run_id}  {lab.state:<8}  {lab.text}"))
+        show(printable_line(f"{lab.title}  {lab.state:<8}  {lab.text}"))
     if not labs:
         say("no labs on this host")
     return ExitCode.OK
 
 
 def clean_labs(settings: Settings, *, named: Sequence[str], kept_too: bool) -> ExitCode:
-    """Remove what dead runs left, and kept labs that are named; print each."""
+    """Remove what dead runs left, and labs that are named; print each.
+
+    Raises `UsageError` for a name that no lab has, before anything is removed.
+    """
+    ids = _ids(named)
     removals = leftovers.clean(
         runner=LocalRunner(),
         clock=SystemClock(),
         settings=settings,
-        narrate=lambda step, detail: say(f"    {step}: {detail}" if detail else f"    {step}"),
-        named=named,
+        narrate=lambda step, detail: say(
+            printable(f"    {step}: {detail}" if detail else f"    {step}")
+        ),
+        named=ids,
         kept_too=kept_too,
     )
     for removal in removals:
@@ -42,7 +51,14 @@ def clean_labs(settings: Settings, *, named: Sequence[str], kept_too: bool) -> E
     problems = [problem for removal in removals for problem in removal.problems]
     if problems:
         raise InfrastructureError("Removing labs", "; ".join(problems))
-    unknown = set(named) - {removal.run_id for removal in removals}
+    unknown = sorted(set(ids) - {removal.run_id for removal in removals})
     if unknown:
         say(f"not removed, because not there, alive, or another user's: {', '.join(unknown)}")
     return show_labs(settings)
+
+
+def _ids(names: Sequence[str]) -> tuple[RunId, ...]:
+    try:
+        return tuple(RunId(name) for name in names)
+    except NotARunIdError as odd:
+        raise UsageError("Removing labs", str(odd), remedy="k0s-harness labs lists them") from None

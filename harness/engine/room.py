@@ -7,10 +7,10 @@ from collections.abc import Callable
 from collections.abc import Sequence
 
 from harness.lab import host
-from harness.lab import records
+from harness.lab import listing
 from harness.lab.host_facts import facts_from
 from harness.lab.host_facts import read_host
-from harness.lab.records import LabState
+from harness.lab.listing import LabState
 from harness.plan.model import Plan
 from harness.process import Runner
 from harness.settings import Settings
@@ -66,6 +66,7 @@ def make_room(
 
 
 def _live_labs(settings: Settings, runner: Runner, clock: Clock) -> tuple[str, ...]:
-    labs = records.list_labs(settings.labs_dir, runner, now=clock.now())
+    labs = listing.list_labs(settings.labs_dir, runner, now=clock.now())
     there = (LabState.LIVE, LabState.FOREIGN)
-    return tuple(f"{lab.run_id} ({lab.text})" for lab in labs if lab.state in there)
+    # What only says that it is a lab's takes no room.
+    return tuple(f"{lab.run_id} ({lab.text})" for lab in labs if lab.run_id and lab.state in there)

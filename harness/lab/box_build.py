@@ -14,9 +14,11 @@ from pathlib import Path
 
 from harness.artifacts.hashing import sha256_of
 from harness.errors import HostLacksError
+from harness.lab import box_cache
 from harness.lab import box_lock
 from harness.lab import box_package
 from harness.lab import disk
+from harness.lab import removal
 from harness.lab import rootfs
 from harness.lab.box_cache import boxes_dir
 from harness.lab.box_cache import folder_of
@@ -163,7 +165,7 @@ class Build:
         packed = work / _FILE
         box_package.pack(self.runner, wanted.provider, image, packed, epoch=epoch)
         folder = folder_of(self.settings, wanted.provider, wanted.version)
-        shutil.rmtree(folder, ignore_errors=True)
+        removal.remove_folder(folder.parent, folder.name)
         folder.mkdir(parents=True)
         box = Box(
             name=box_package.NAME,
@@ -197,8 +199,7 @@ class Build:
         if not kept.is_file():
             made = self.root(lock, work)
             box_lock.check_installed(lock, self.installed_in(made), self.log)
-            for old in cache.glob("root.*"):
-                old.unlink()
+            box_cache.remove_roots(self.settings)
             move(made, kept)
         return kept
 

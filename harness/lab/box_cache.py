@@ -7,18 +7,25 @@ boxes/partial/                  boxes on their way here
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import UsageError
 from harness.lab import box_package
+from harness.lab import removal
 from harness.lab.box_package import Box
 from harness.settings import ProviderName
 from harness.settings import Settings
 
 # A k0s developer gets a seeded box a build, of half a gigabyte; these stay for going back.
 KEPT = 3
+PARTIAL = "partial"
+_BOX = re.compile(r"(libvirt|virtualbox)-0\.[0-9a-f.]+")
+# Also on its way here (`move`).
+_ROOT = re.compile(r"\.?root\.[0-9a-f]+\.tar")
 
 
 def boxes_dir(settings: Settings) -> Path:
@@ -52,10 +59,27 @@ def remove(settings: Settings, versions: Sequence[str] = ()) -> tuple[Box, ...]:
         )
     gone = tuple(box for box in boxes if not versions or box.version in versions)
     for box in gone:
-        shutil.rmtree(box.folder)
+        removal.remove_folder(box.folder.parent, box.folder.name)
     if not versions:
-        shutil.rmtree(boxes_dir(settings), ignore_errors=True)
+        _remove_rest(settings)
     return gone
+
+
+def _remove_rest(settings: Settings) -> None:
+    """Remove all of ours that is no box; what is somebody's own in the folder stays, with it."""
+    folder = boxes_dir(settings)
+    for name in (*(path.name for path in _folders(settings)), PARTIAL):
+        removal.remove_folder(folder, name)
+    remove_roots(settings)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def remove_roots(settings: Settings) -> None:
+    """Remove the root file systems that boxes were made of."""
+    for file in boxes_dir(settings).glob("*root.*.tar"):
+        if _ROOT.fullmatch(file.name):
+            file.unlink(missing_ok=True)
 
 
 def forget_old(settings: Settings, provider: ProviderName, *, keep: Box) -> None:
@@ -67,7 +91,7 @@ def forget_old(settings: Settings, provider: ProviderName, *, keep: Box) -> None
     ]
     broken = [folder for folder in _folders(settings) if box_package.load(folder) is None]
     for folder in (*(box.folder for box in others[KEPT - 1 :]), *broken):
-        shutil.rmtree(folder)
+        removal.remove_folder(folder.parent, folder.name)
 
 
 def move(source: Path, target: Path) -> None:
@@ -78,6 +102,9 @@ def move(source: Path, target: Path) -> None:
 
 
 def _folders(settings: Settings) -> tuple[Path, ...]:
+    """Return the folders that are named as those of boxes are; a link is none."""
     return tuple(
-        path for path in boxes_dir(settings).glob("*-*") if path.is_dir() and not path.is_symlink()
+        path
+        for path in boxes_dir(settings).glob("*-*")
+        if _BOX.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
     )

@@ -17,8 +17,8 @@ from harness.lab.libvirt import Libvirt
 OWN_BOXES = "k0s-harness-VAGRANTSLASH-"
 
 
-def remove_incomplete(virsh: Libvirt, home: Path | None = None) -> tuple[str, ...]:
-    """Delete box images that were not sent whole; return their names.
+def remove_incomplete(virsh: Libvirt, pool: str, home: Path | None = None) -> tuple[str, ...]:
+    """Delete box images in `pool` that were not sent whole; return their names.
 
     Only while no machines are being created on this host: the caller holds that lock. `home` is
     Vagrant's folder of this user, which has the images that the pool's are compared with.
@@ -26,7 +26,7 @@ def remove_incomplete(virsh: Libvirt, home: Path | None = None) -> tuple[str, ..
     whole = _lengths(home or vagrant_home(os.environ))
     removed = []
     # Without boxes libvirt is not even asked: many a host has none.
-    for volume in virsh.volumes(OWN_BOXES) if whole else ():
+    for volume in virsh.volumes(OWN_BOXES, pool=pool) if whole else ():
         expected = whole.get(volume.name)
         if expected is not None and virsh.volume_bytes(volume) != expected:
             virsh.delete_volume(volume)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import lzma
-import shutil
 import struct
 import tarfile
 import urllib.parse
@@ -25,7 +24,9 @@ from harness.artifacts.hashing import sha256_of
 from harness.errors import UsageError
 from harness.lab import box_package
 from harness.lab import disk
+from harness.lab import removal
 from harness.lab import rootfs
+from harness.lab.box_cache import PARTIAL
 from harness.lab.box_cache import boxes_dir
 from harness.lab.box_cache import folder_of
 from harness.lab.box_cache import move
@@ -71,7 +72,7 @@ def ensure(
     if present is not None and present.brought == url:
         return present
     file = _fetch(url, expected, settings, clock=clock, narrate=narrate)
-    shutil.rmtree(folder, ignore_errors=True)
+    removal.remove_folder(folder.parent, folder.name)
     folder.mkdir(parents=True)
     if tarfile.is_tarfile(file):
         _check_provider(file, provider)
@@ -108,7 +109,7 @@ def _expected(settings: Settings) -> str:
 
 
 def _partial(settings: Settings) -> Path:
-    return boxes_dir(settings) / "partial"
+    return boxes_dir(settings) / PARTIAL
 
 
 def _fetch(url: str, expected: str, settings: Settings, *, clock: Clock, narrate: Say) -> Path:

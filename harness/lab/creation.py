@@ -174,9 +174,12 @@ class Creation:
             if host_reason is None:
                 # Before anything is in them.
                 isolation.install_on_host(
-                    self._runner, self._record.nft_table, self._record.networks
+                    self._runner,
+                    self._record.nft_table,
+                    self._record.networks,
+                    mark=self._record.mark_of(self._record.nft_table),
                 )
-            self._record.socket_dir.mkdir(mode=0o700)
+            ssh_files.make_socket_dir(self._record.run_id, self._record.folder)
             self._substrate.make_networks()
             self._write_topology(image)
         return host_reason

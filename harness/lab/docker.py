@@ -6,11 +6,17 @@ import json
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Any
 
+from harness.errors import InfrastructureError
+from harness.lab.run_id import RunId
 from harness.process import Completed
 from harness.process import Runner
+from harness.untrusted import MIB
+from harness.untrusted import Limits
+from harness.untrusted import json_value
 
 LABEL_RUN = "io.k0s-harness.run"
 LABEL_USER = "io.k0s-harness.user"
@@ -23,22 +29,49 @@ COMMAND_SECONDS = 60.0
 REMOVE_SECONDS = 120.0
 
 
-@dataclass(frozen=True)
-class Owner:
-    """Whose a container or a network is, from its labels: the run, the user, the state folder."""
+class ObjectKind(StrEnum):
+    """What docker makes for a run, by the word of its command."""
 
-    run_id: str
+    CONTAINER = "container"
+    NETWORK = "network"
+    VOLUME = "volume"
+
+
+# How each kind is listed: the command, and what it calls the id that removes one. A volume has none
+# but its name.
+_LISTED = {
+    ObjectKind.CONTAINER: (("ps", "--all", "--no-trunc"), ".ID", ".Names"),
+    ObjectKind.NETWORK: (("network", "ls", "--no-trunc"), ".ID", ".Name"),
+    ObjectKind.VOLUME: (("volume", "ls"), ".Name", ".Name"),
+}
+_REMOVED = {
+    ObjectKind.CONTAINER: ("rm", "--force", "--volumes"),
+    ObjectKind.NETWORK: ("network", "rm"),
+    ObjectKind.VOLUME: ("volume", "rm"),
+}
+_LABELS = (LABEL_RUN, LABEL_USER, LABEL_STATE)
+# A name, an id and three labels. Labels may be long: the engine sets no bound.
+_LINE = Limits("a line of docker's", most_bytes=MIB, most_levels=2, most_values=20)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A container, network or volume that says by a label that it is a run's.
+
+    What the labels say is whatever somebody wrote there.
+    """
+
+    kind: ObjectKind
+    id: str
+    name: str
+    run: str
     user: str
     state_folder: str
 
-
-@dataclass(frozen=True)
-class Container:
-    """A container of a lab: its id, its name, and whose it is."""
-
-    id: str
-    name: str
-    owner: Owner
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What it is labelled with, of what the harness labels."""
+        return {LABEL_RUN: self.run, LABEL_USER: self.user, LABEL_STATE: self.state_folder}
 
 
 class Docker:
@@ -82,63 +115,31 @@ class Docker:
             doing=f"Creating the network {name}",
         )
 
-    def containers(self, run_id: str | None = None) -> tuple[Container, ...]:
-        """Return all containers of labs on this host, or those of one run."""
-        rows = self._rows("ps", ("{{.ID}}", "{{.Names}}"), run_id, "--all", "--no-trunc")
-        return tuple(Container(row[0], row[1], Owner(*row[2:])) for row in rows)
-
-    def network_owners(self) -> tuple[Owner, ...]:
-        """Return whose networks there are, of all labs on this host."""
-        return tuple(Owner(*row) for row in self._rows("network", (), None, subcommand="ls"))
-
-    def remove_containers(self, ids: Sequence[str]) -> None:
-        """Remove containers with the volumes that have no name of their own."""
-        if ids:
-            self.run(
-                "rm",
-                "--force",
-                "--volumes",
-                *ids,
-                doing="Removing containers",
-                deadline=REMOVE_SECONDS,
-            )
-
-    def named(self, kind: str, run_id: str) -> tuple[str, ...]:
-        """Return the names of the run's `network`s or `volume`s."""
-        done = self.run(
-            kind,
-            "ls",
-            f"--filter=label={LABEL_RUN}={run_id}",
-            "--format={{.Name}}",
-            doing=f"Listing the run's {kind}s",
-        )
-        return tuple(done.stdout.split())
-
-    def remove_named(self, kind: str, names: Sequence[str]) -> None:
-        """Remove `network`s or `volume`s by name."""
-        if names:
-            self.run(kind, "rm", *names, doing=f"Removing {kind}s", deadline=REMOVE_SECONDS)
-
-    def _rows(
-        self,
-        command: str,
-        columns: Sequence[str],
-        run_id: str | None,
-        *options: str,
-        subcommand: str | None = None,
-    ) -> tuple[list[str], ...]:
-        """Return one list of texts for each of our objects: `columns`, then its owner's labels."""
+    def labelled(self, kind: ObjectKind, run_id: RunId | None = None) -> tuple[Labelled, ...]:
+        """Return what carries our label on this host, of all runs or of one."""
+        command, identifier, name = _LISTED[kind]
         wanted = LABEL_RUN if run_id is None else f"{LABEL_RUN}={run_id}"
-        labels = (f'{{{{.Label "{label}"}}}}' for label in (LABEL_RUN, LABEL_USER, LABEL_STATE))
+        fields = [identifier, name, *(f'(.Label "{label}")' for label in _LABELS)]
         done = self.run(
-            *([command, subcommand] if subcommand else [command]),
-            *options,
+            *command,
             f"--filter=label={wanted}",
             "--format",
-            "\t".join((*columns, *labels)),
+            # As JSON: a label may hold line breaks and tabs, and with them what looks like a line.
+            f"[{','.join(f'{{{{json {field}}}}}' for field in fields)}]",
             doing="Listing what labs have on this host",
         )
-        return tuple(line.split("\t") for line in done.stdout.splitlines() if line)
+        return tuple(_labelled(kind, line) for line in done.stdout.splitlines() if line)
+
+    def remove(self, things: Sequence[Labelled]) -> None:
+        """Remove things of one kind; containers with the volumes that have no name of their own."""
+        if things:
+            kind = things[0].kind
+            self.run(
+                *_REMOVED[kind],
+                *(thing.id for thing in things),
+                doing=f"Removing {kind}s",
+                deadline=REMOVE_SECONDS,
+            )
 
     def subnets(self) -> tuple[IPv4Network, ...]:
         """Return the IPv4 subnets of all networks there are."""
@@ -185,3 +186,16 @@ def _subnets(config: Any) -> list[IPv4Network]:  # noqa: ANN401  # JSON as docke
         for entry in config or []
         if "Subnet" in entry and ":" not in entry["Subnet"]
     ]
+
+
+def _labelled(kind: ObjectKind, line: str) -> Labelled:
+    try:
+        fields = json_value(line, _LINE)
+        identifier, name, run, user, state_folder = fields
+        # A container that another is linked to has that one's name for it as well, with a slash.
+        (name,) = (each for each in name.split(",") if "/" not in each)
+        return Labelled(kind, str(identifier), name, str(run), str(user), str(state_folder))
+    except (ValueError, TypeError, AttributeError) as odd:
+        raise InfrastructureError(
+            f"Listing {kind}s of labs", f"docker's answer cannot be read: {odd}"
+        ) from odd

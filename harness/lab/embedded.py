@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import struct
 import zlib
 from pathlib import Path
 from typing import BinaryIO
+
+from harness.lab import removal
 
 # In the ELF header of a 64-bit little-endian program: where its sections are listed (8 bytes), and
 # how long an entry is and how many there are (2 bytes each). Go's linker puts that list last.
@@ -48,7 +49,7 @@ def unpack(k0s: Path, folder: Path) -> tuple[str, ...]:
             names = _names(file)
             _unpack_each(file, [folder / name for name in names])
     except _UnknownLayoutError:
-        shutil.rmtree(folder)
+        removal.remove_folder(folder.parent, folder.name)
         return ()
     at = k0s.stat().st_mtime_ns
     for name in names:

@@ -105,7 +105,6 @@ class Forwards:
         """
         if self._control("check").ok:
             return
-        self._socket.parent.mkdir(mode=0o700, exist_ok=True)
         self.open()
         for local, (address, port) in ways.items():
             done = self._listen(local, address, port)

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Network
+from urllib.parse import SplitResult
 from urllib.parse import parse_qs
+from urllib.parse import unquote
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
@@ -35,6 +38,14 @@ DENIALS = ("permission denied", "authentication", "access denied", "system bus")
 SYSTEM_PLUGINS = "/usr/share/rubygems-integration"
 USER_PLUGINS = "gems"
 PLUGIN_PATTERN = f"*/specifications/{PLUGIN}-*.gemspec"
+
+# What a URI may be made of: ASCII that is seen. A user or a host in it, and a file it names.
+_VISIBLE = re.compile(r"[!-~]+")
+_LOGIN = re.compile(r"[0-9A-Za-z_:][0-9A-Za-z_.:@+-]*")
+_PLAIN_PATH = re.compile(r"/[0-9A-Za-z_./@+~ -]*")
+# libvirt's words for a connection (libvirt.org/uri.html) that labs have a use for.
+_PATH_WORDS = {"keyfile", "netcat", "socket"}
+_SWITCH_WORDS = {"no_verify", "no_tty"}
 
 
 def virsh(uri: str, *arguments: str) -> tuple[str, ...]:
@@ -140,18 +151,41 @@ def remote_host(uri: str) -> str:
 def uri_problem(uri: str) -> str:
     """Return why a lab cannot use the libvirt at `uri`, or nothing; asks nobody."""
     try:
-        parts = urlsplit(uri)
+        parts = _split(uri)
+        words = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        # A port that is none raises.
+        user, host, _ = unquote(parts.username or ""), parts.hostname or "", parts.port
     except ValueError:
         return "it is not a URI"
     if parts.scheme not in {"qemu", "qemu+ssh"}:
         return "a lab's machines run on qemu, here or on a host reached by SSH"
     if parts.path != "/system":
         return "only the system's libvirt can make networks"
-    if (parts.scheme == "qemu+ssh") != bool(parts.hostname):
+    if (parts.scheme == "qemu+ssh") != bool(host):
         return "another host is reached by SSH, and this one is not"
-    if any(not key.startswith("/") for key in parse_qs(parts.query).get("keyfile", ())):
-        # Of `keyfile=name` vagrant-libvirt thinks ~/.ssh/name, and virsh a file in this folder.
-        return "its keyfile is no absolute path"
+    if any(word and not _LOGIN.fullmatch(word) for word in (user, host)):
+        # ssh takes what begins with a dash for an option, and some of its options run programs.
+        return "its user or host is none that ssh could be told"
+    return _words_problem(words)
+
+
+def _split(uri: str) -> SplitResult:
+    """Return the parts of a URI; raises `ValueError` for what is none."""
+    if not _VISIBLE.fullmatch(uri):
+        # Python's parser would drop line breaks and tabs without a word, and virsh does not.
+        raise ValueError("it has more in it than can be seen")
+    return urlsplit(uri)
+
+
+def _words_problem(words: Mapping[str, Sequence[str]]) -> str:
+    unknown = sorted(set(words) - _PATH_WORDS - _SWITCH_WORDS)
+    if unknown:
+        # libvirt has more, and one of them (`command`) names a program to be run.
+        return f"a lab does without {unknown[0]}="
+    for name in _PATH_WORDS & set(words):
+        if not all(_PLAIN_PATH.fullmatch(value) for value in words[name]):
+            # Of `keyfile=name` vagrant-libvirt thinks ~/.ssh/name, and virsh a file in this folder.
+            return f"its {name} is no absolute path"
     return ""
 
 

@@ -9,13 +9,16 @@ table on the host stops whatever comes from a lab's bridges or goes to them from
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
+from uuid import UUID
 
 from harness.errors import HostLacksError
 from harness.errors import InfrastructureError
 from harness.lab.remote import Remote
+from harness.lab.run_id import RunId
 from harness.lab.topology import Networks
 from harness.process import CommandFailedError
 from harness.process import Runner
@@ -37,6 +40,10 @@ POD_NETWORK = IPv4Network("10.244.0.0/16")
 
 # nft loads a table in a few milliseconds.
 NFT_SECONDS = 20.0
+
+
+class UnmarkedError(InfrastructureError):
+    """A table has the name of a run's and not its mark."""
 
 
 @dataclass(frozen=True)
@@ -130,13 +137,16 @@ def install_on_machine(remote: Remote, rules: str) -> None:
     )
 
 
-def host_table(run_id: str) -> str:
+def host_table(run_id: RunId) -> str:
     """Return the name of the run's table on the host."""
-    return f"k0s_harness_{run_id.replace('-', '_')}"
+    return f"k0s_harness_{RunId(run_id).replace('-', '_')}"
 
 
-def host_rules(table: str, networks: Networks) -> str:
+def host_rules(table: str, networks: Networks, *, mark: UUID) -> str:
     """Return the host's table as nft text; loading it again replaces it.
+
+    A counter that counts nothing has the `mark` in its name and says whose the table is: comments
+    are not known to every nft.
 
     A packet that one filter accepts still passes all others, and one that any drops is gone: so
     nothing here opens what docker or the host's own firewall closes. Frames between machines come
@@ -151,6 +161,7 @@ delete table inet {table}
 table inet {table} {{
     counter {COUNTER_FORWARD} {{ }}
     counter {COUNTER_INPUT} {{ }}
+    counter {_owner(mark)} {{ }}
     chain forward {{
         type filter hook forward priority filter - 20; policy accept;
         iifname "{nat}" oifname "{nat}" accept
@@ -168,18 +179,27 @@ table inet {table} {{
 """
 
 
-def install_on_host(runner: Runner, table: str, networks: Networks) -> None:
+def _owner(mark: UUID) -> str:
+    return f"owner_{mark.hex}"
+
+
+def install_on_host(runner: Runner, table: str, networks: Networks, *, mark: UUID) -> None:
     """Load the host's table, before the first machine is up."""
     runner.run(
         ["nft", "--file", "-"],
         doing="Isolating the lab on this host",
         deadline=NFT_SECONDS,
-        stdin=host_rules(table, networks),
+        stdin=host_rules(table, networks, mark=mark),
     )
 
 
-def remove_from_host(runner: Runner, table: str) -> None:
-    """Remove the host's table; one that is not there is as good as removed."""
+def remove_from_host(runner: Runner, table: str, *, mark: UUID) -> None:
+    """Remove the host's table; one that is not there is as good as removed.
+
+    Raises `InfrastructureError` where it does not go, and `UnmarkedError` for one that does not
+    carry the `mark`.
+    """
+    doing = "Removing the lab's packet filter"
     try:
         listed = runner.run(
             ["nft", "list", "tables"],
@@ -191,13 +211,21 @@ def remove_from_host(runner: Runner, table: str) -> None:
         return
     if f"table inet {table}" not in listed.stdout.splitlines():
         return
-    try:
-        runner.run(
-            ["nft", "delete", "table", "inet", table],
-            doing="Removing the lab's packet filter",
-            deadline=NFT_SECONDS,
+    shown = runner.run(
+        ["nft", "list", "counters", "table", "inet", table],
+        doing="Reading the lab's packet filter",
+        deadline=NFT_SECONDS,
+        check=False,
+    )
+    if not re.search(rf"^\s*counter {_owner(mark)}\b", shown.stdout, re.MULTILINE):
+        raise UnmarkedError(
+            doing,
+            f"table inet {table} does not say that it is this lab's, and stays",
+            remedy=f"nft delete table inet {table} removes it",
         )
+    try:
+        runner.run(["nft", "delete", "table", "inet", table], doing=doing, deadline=NFT_SECONDS)
     except CommandFailedError as failed:
         raise InfrastructureError(
-            "Removing the lab's packet filter", f"table inet {table} stays", details=failed.details
+            doing, f"table inet {table} stays", details=failed.details
         ) from failed

@@ -8,16 +8,17 @@ from collections.abc import Mapping
 
 from harness.errors import InfrastructureError
 from harness.errors import UsageError
+from harness.lab import listing
 from harness.lab import machine
-from harness.lab import records
+from harness.lab import ssh_files
 from harness.lab.creation import API_PORT
 from harness.lab.creation import SSH_PORT
 from harness.lab.forwards import Forwards
 from harness.lab.lab import Lab
 from harness.lab.lab import substrate
+from harness.lab.listing import LabState
 from harness.lab.machine import Machine
 from harness.lab.records import LabRecord
-from harness.lab.records import LabState
 from harness.lab.reservation import Host
 from harness.lab.ssh import ParamikoRemote
 from harness.lab.vagrant import Vagrant
@@ -33,9 +34,9 @@ def attach(host: Host, run_id: str | None = None, *, doing: str = "Looking at a 
     Raises `UsageError` when there is none of that name, or not one only, `InfrastructureError` when
     its machines are not running. `doing` says what for where no lab is named.
     """
-    entries = records.list_labs(host.settings.labs_dir, host.runner, now=host.clock.now())
+    entries = listing.list_labs(host.settings.labs_dir, host.runner, now=host.clock.now())
     kept = {
-        entry.run_id: entry.record
+        str(entry.run_id): entry.record
         for entry in entries
         if entry.state is LabState.KEPT and entry.record is not None
     }
@@ -110,6 +111,7 @@ def _restore_ways(host: Host, record: LabRecord, machines: Mapping[str, Machine]
     for found in machines.values():
         ways[found.endpoint.port] = (found.address, SSH_PORT)
         ways[int(found.api.rpartition(":")[2])] = (found.address, API_PORT)
+    ssh_files.make_socket_dir(record.run_id, record.folder)
     Forwards(
         record.libvirt_uri or "",
         folder=record.socket_dir,

@@ -25,6 +25,7 @@ from harness.lab.remote import Remote
 from harness.lab.reservation import Reservation
 from harness.lab.reservation import files_written
 from harness.lab.reservation import removing
+from harness.lab.run_id import RunId
 from harness.lab.seed import Seed
 from harness.lab.ssh import ParamikoRemote
 from harness.lab.substrate import Substrate
@@ -53,7 +54,7 @@ class Lab:
     _remotes: Mapping[str, Remote]
 
     @property
-    def run_id(self) -> str:
+    def run_id(self) -> RunId:
         """The run's id."""
         return self.record.run_id
 

@@ -13,42 +13,45 @@ import signal
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.errors import InfrastructureError
 from harness.lab import box_volumes
 from harness.lab import isolation
-from harness.lab import records
 from harness.lab import rootfs
 from harness.lab import ssh_files
 from harness.lab import sweeps
 from harness.lab import sysctls
 from harness.lab.docker import Docker
 from harness.lab.libvirt import Libvirt
+from harness.lab.listing import LabEntry
+from harness.lab.listing import LabState
+from harness.lab.listing import list_labs
+from harness.lab.listing import own_labs
 from harness.lab.locks import FileLock
 from harness.lab.locks import host_lock
-from harness.lab.locks import is_held
 from harness.lab.locks import lock_path
-from harness.lab.records import LabEntry
+from harness.lab.orphans import end_orphans
+from harness.lab.own_files import close_to_others
+from harness.lab.own_files import folder_problem
+from harness.lab.owner import Owner
+from harness.lab.owner import current_user
+from harness.lab.records import LOCK
 from harness.lab.records import LabRecord
-from harness.lab.records import LabState
+from harness.lab.removal import NotOursError
+from harness.lab.removal import remove_folder
+from harness.lab.removal import remove_lab
+from harness.lab.run_id import RunId
+from harness.lab.ssh_files import is_socket_dir_of
 from harness.lab.sweeps import each
 from harness.lab.sweeps import sweep_docker
 from harness.lab.sweeps import sweep_libvirt
 from harness.lab.sweeps import sweep_virtualbox
-from harness.lab.vagrant import mark
 from harness.lab.virtualbox import VirtualBox
 from harness.process import Runner
 from harness.settings import ProviderName
 from harness.settings import Settings
 from harness.wait import Clock
-from harness.wait import WaitTimeoutError
-from harness.wait import wait_until
 
-# Orphans of a killed run get this long to end after each signal.
-ORPHAN_SECONDS = 5.0
-ORPHAN_EVERY = 0.1
 SSH_EXIT_SECONDS = 10.0
 # Another run creates three machines in about 20 s; behind several of them this is long enough.
 LOCK_SECONDS = 600.0
@@ -72,7 +75,7 @@ PROGRAMS = {
 class Removal:
     """What became of one lab: what could not be removed, empty where all is gone."""
 
-    run_id: str
+    run_id: RunId
     problems: tuple[str, ...] = ()
 
 
@@ -88,63 +91,61 @@ class Tools:
 
 def remove(record: LabRecord, tools: Tools) -> Removal:
     """Remove all that `record` names; the caller holds its lock."""
-    return _remove(record.run_id, record.folder, tools, provider=record.provider, record=record)
+    return _remove(record.owner, tools, provider=record.provider, record=record)
 
 
 def _remove(
-    run_id: str,
-    folder: Path,
+    whose: Owner,
     tools: Tools,
     *,
     provider: ProviderName | None,
     record: LabRecord | None = None,
 ) -> Removal:
-    """Remove all that a run of this id makes, on `provider` or, where that is not known, on all.
+    """Remove all that a run makes, on `provider` or, where that is not known, on all.
 
     Machines do not go through `vagrant destroy`, which takes 7-11 s for what docker does in two:
-    all that Vagrant knows of them lies in the run's folder and goes with it. Labels and names find
+    all that Vagrant knows of them lies in the run's folder and goes with it. Labels and marks find
     them also when that was never written or is damaged.
     """
     runner, clock = tools.runner, tools.clock
-    sockets = ssh_files.socket_dir(run_id)
-    table = isolation.host_table(run_id)
     problems = each(
         [
-            ("processes", lambda: end_orphans(folder, clock)),
-            ("SSH connections", lambda: close_sockets(sockets, runner)),
+            ("processes", lambda: end_orphans(whose.folder, clock)),
+            ("SSH connections", lambda: close_sockets(whose, runner)),
         ],
         tools.narrate,
     )
     for one in ProviderName if provider is None else (provider,):
         if provider is not None or shutil.which(PROGRAMS[one]) is not None:
-            problems += _sweep(one, run_id, tools, record)
-    problems += each(
-        [("packet filter", lambda: isolation.remove_from_host(runner, table))], tools.narrate
-    )
+            problems += _sweep(one, whose, tools, record)
+    problems += each([("packet filter", lambda: _remove_filter(whose, runner))], tools.narrate)
     if not problems:
         # The record goes last: as long as something is left, a later `clean` must find it.
         problems = each(
             [
-                ("state folder", lambda: _remove_folder(folder)),
+                ("state folder", lambda: remove_lab(whose.labs_dir, whose.run_id)),
                 ("sysctls", lambda: _restore_sysctls(tools)),
             ],
             tools.narrate,
         )
-    return Removal(run_id, tuple(problems))
+    return Removal(whose.run_id, tuple(problems))
 
 
 def _sweep(
-    provider: ProviderName, run_id: str, tools: Tools, record: LabRecord | None
+    provider: ProviderName, whose: Owner, tools: Tools, record: LabRecord | None
 ) -> list[str]:
     """Remove what the run made on one provider; return what stays."""
     runner, narrate = tools.runner, tools.narrate
     if provider is ProviderName.DOCKER:
-        return sweep_docker(Docker(runner), run_id, narrate)
+        return sweep_docker(Docker(runner), whose, narrate)
     if provider is ProviderName.LIBVIRT:
         virsh = Libvirt(runner, record.libvirt_uri if record is not None else None)
-        return sweep_libvirt(virsh, run_id, narrate, runner=runner, clock=tools.clock)
+        machines = record.machines if record is not None else ()
+        return sweep_libvirt(
+            virsh, whose, narrate, machines=machines, runner=runner, clock=tools.clock
+        )
     private = record.networks.private.ipv4 if record is not None else None
-    return sweep_virtualbox(VirtualBox(runner), run_id, private, narrate)
+    return sweep_virtualbox(VirtualBox(runner), whose.run_id, private, narrate)
 
 
 def clean(
@@ -156,41 +157,53 @@ def clean(
     named: Sequence[str] = (),
     kept_too: bool = False,
 ) -> tuple[Removal, ...]:
-    """Remove what dead runs left, kept labs that are `named` (or all, with `kept_too`).
+    """Remove what dead runs left, and the labs that are `named`: kept ones (all, with `kept_too`).
 
-    Live labs and other users' are never touched. Returns one removal for each lab there was to
-    remove, in no case raising for a lab that could not be.
+    One whose record is not to be believed goes only when it is named. Live labs and other users'
+    are never touched. Returns one removal for each lab there was to remove, in no case raising for
+    a lab that could not be.
     """
     tools = Tools(runner, clock, settings, narrate)
-    removals: list[Removal] = []
-    for entry in records.list_labs(settings.labs_dir, runner, now=clock.now()):
-        wanted = entry.state is LabState.DEAD or (
-            entry.state is LabState.KEPT and (kept_too or entry.run_id in named)
-        )
-        if wanted:
-            removals += _clean_one(entry, tools)
-    with contextlib.suppress(HarnessError):
-        _restore_sysctls(tools)
-        _remove_image_build(runner)
     with contextlib.suppress(HarnessError, OSError):
-        _remove_half_sent_boxes(runner)
+        # What is another user's is shown as that, and nothing in it is removed.
+        close_to_others(settings.labs_dir)
+    removals: list[Removal] = []
+    for entry in list_labs(settings.labs_dir, runner, now=clock.now()):
+        wanted = (
+            entry.state is LabState.DEAD
+            or (entry.state in {LabState.KEPT, LabState.DOUBTFUL} and entry.run_id in named)
+            or (entry.state is LabState.KEPT and kept_too)
+        )
+        if wanted and entry.run_id is not None:
+            removals += _clean_one(entry, entry.run_id, tools)
+    for problem in each(
+        [
+            ("sysctls", lambda: _restore_sysctls(tools)),
+            ("image build", lambda: _remove_image_build(runner)),
+            ("half-sent boxes", lambda: _remove_half_sent_boxes(runner, settings.pool)),
+        ],
+        lambda *_: None,
+    ):
+        narrate("not done", problem)
     return tuple(removals)
 
 
-def _clean_one(entry: LabEntry, tools: Tools) -> tuple[Removal, ...]:
+def _clean_one(entry: LabEntry, run_id: RunId, tools: Tools) -> tuple[Removal, ...]:
     """Remove one lab; return nothing when another `clean` is at it."""
-    if entry.record is None:
-        # Its names follow from the run's id.
-        folder = entry.folder or tools.settings.labs_dir / entry.run_id
-        return (_remove(entry.run_id, folder, tools, provider=entry.provider),)
+    whose = Owner(run_id, current_user(), tools.settings.labs_dir)
+    if entry.folder is None:
+        if os.path.lexists(whose.folder):
+            # A run that began after the folders were looked at.
+            return ()
+        return (_remove(whose, tools, provider=entry.provider),)
     # Between listing and this a run cannot have come alive: a run id is used once.
-    lock = FileLock(entry.record.lock_path)
+    lock = FileLock(whose.folder / LOCK)
     try:
         if not lock.try_acquire(f"clean, process {os.getpid()}"):
             return ()
-        return (remove(entry.record, tools),)
+        return (_remove(whose, tools, provider=entry.provider, record=entry.record),)
     except HarnessError as problem:
-        return (Removal(entry.run_id, (str(problem),)),)
+        return (Removal(run_id, (str(problem),)),)
     finally:
         lock.release()
 
@@ -215,60 +228,48 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def end_orphans(folder: Path, clock: Clock) -> None:
-    """End what a killed run started and left running, such as `vagrant up` in the middle.
+def close_sockets(whose: Owner, runner: Runner) -> None:
+    """Close the run's multiplexed SSH connections and remove their folder.
 
-    They are known by the mark in their environment, which no other process has.
+    Raises `NotOursError` for a folder that has its name and is not the run's.
     """
-    marker = "=".join(*mark(folder).items()).encode()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        orphans = _marked(marker)
-        if not orphans:
-            return
-        for pid in orphans:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, number)
-        with contextlib.suppress(WaitTimeoutError):
-            wait_until(
-                "the run's processes to end",
-                lambda: _marked(marker),
-                lambda left: not left,
-                bound=ORPHAN_SECONDS,
-                every=ORPHAN_EVERY,
-                clock=clock,
+    folder = ssh_files.socket_dir(whose.run_id)
+    if not os.path.lexists(folder):
+        return
+    problem = folder_problem(folder)
+    if problem is None and not is_socket_dir_of(folder, whose.folder):
+        problem = "it does not say that it is this lab's"
+    if problem is not None:
+        if _has_folder(whose):
+            raise NotOursError(
+                "Closing SSH connections", f"{folder}: {problem}", remedy=f"rm -r {folder}"
             )
-    left = _marked(marker)
-    if left:
-        raise InfrastructureError("Ending the run's processes", f"still there: {left}")
-
-
-def close_sockets(folder: Path, runner: Runner) -> None:
-    """Close the run's multiplexed SSH connections and remove their folder."""
-    for socket in sorted(folder.glob("*")) if folder.is_dir() else ():
+        return
+    for socket in sorted(path for path in folder.iterdir() if path.is_socket()):
         runner.run(
             ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "lab"],
             doing="Closing SSH connections",
             deadline=SSH_EXIT_SECONDS,
             check=False,
         )
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_folder(folder.parent, folder.name)
 
 
-def _marked(marker: bytes) -> tuple[int, ...]:
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        pid = int(environ.parent.name)
-        if pid == os.getpid():
-            continue
-        with contextlib.suppress(OSError):
-            if marker in environ.read_bytes().split(b"\0"):
-                found.append(pid)
-    return tuple(found)
+def _has_folder(whose: Owner) -> bool:
+    """Return whether the run's folder is here, so that a person hears of what of it must stay.
+
+    Without it only labels tell of the run, which anyone can write.
+    """
+    return whose.run_id in own_labs(whose.labs_dir)
 
 
-def _remove_folder(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
+def _remove_filter(whose: Owner, runner: Runner) -> None:
+    table = isolation.host_table(whose.run_id)
+    try:
+        isolation.remove_from_host(runner, table, mark=whose.mark(table))
+    except isolation.UnmarkedError:
+        if _has_folder(whose):
+            raise
 
 
 def _restore_sysctls(tools: Tools) -> None:
@@ -280,22 +281,31 @@ def _restore_sysctls(tools: Tools) -> None:
         clock=tools.clock,
         narrate=lambda text: tools.narrate("sysctls", text),
     ):
-        if not any(tools.settings.labs_dir.glob("k5-*")):
+        if not own_labs(tools.settings.labs_dir):
             sysctls.restore(tools.settings.state_dir, tools.runner)
 
 
 def _remove_image_build(runner: Runner) -> None:
     """Remove what a killed build of an image left, unless one is at work."""
-    if rootfs.build_folder().exists() and not is_held(lock_path(IMAGE_LOCK)):
-        rootfs.remove_build_folder(runner)
-
-
-def _remove_half_sent_boxes(runner: Runner) -> None:
-    """Remove what a killed run left of sending a box to libvirt, unless one is at work."""
-    lock = FileLock(lock_path(MACHINES_LOCK))
-    if not lock.try_acquire(f"clean, process {os.getpid()}"):
+    if not os.path.lexists(rootfs.build_folder()):
         return
+    with _alone(IMAGE_LOCK) as alone:
+        if alone:
+            rootfs.remove_build_folder(runner)
+
+
+def _remove_half_sent_boxes(runner: Runner, pool: str) -> None:
+    """Remove what a killed run left of sending a box to libvirt, unless one is at work."""
+    with _alone(MACHINES_LOCK) as alone:
+        if alone:
+            box_volumes.remove_incomplete(Libvirt(runner), pool)
+
+
+@contextlib.contextmanager
+def _alone(name: str) -> Iterator[bool]:
+    """Hold this host's lock `name` if nobody has it, and yield whether."""
+    lock = FileLock(lock_path(name))
     try:
-        box_volumes.remove_incomplete(Libvirt(runner))
+        yield lock.try_acquire(f"clean, process {os.getpid()}")
     finally:
         lock.release()

@@ -12,15 +12,17 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 import uuid
+from collections.abc import Iterable
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 from uuid import UUID
 
 from harness.errors import InfrastructureError
+from harness.lab import removal
 from harness.lab.host_vm_facts import remote_host
+from harness.lab.removal import NotOursError
 from harness.lab.topology import Network
 from harness.lab.virsh_output import Domain
 from harness.lab.virsh_output import LibvirtNetwork
@@ -106,14 +108,15 @@ class Libvirt:
         """Return the networks whose names begin with `prefix`, active or not."""
         listed = self.run("net-list", "--all", "--name", doing="Listing libvirt's networks")
         found = []
-        for name in listed.stdout.split():
+        for name in _names(listed.stdout):
             if not name.startswith(prefix):
                 continue
             # One by one: a network that goes away between listing and asking costs only itself.
             doing = f"Reading the network {name}"
             shown = self._ask("net-dumpxml", name, doing=doing)
             if shown.ok:
-                found.append(parse_network(shown.stdout))
+                network = parse_network(shown.stdout)
+                found += [network] if network is not None else []
             elif not _GONE.search(shown.stderr):
                 _refuse(doing, shown, self.uri)
         return tuple(found)
@@ -179,7 +182,7 @@ class Libvirt:
     def pools(self) -> tuple[str, ...]:
         """Return the names of the active storage pools."""
         done = self.run("pool-list", "--name", doing="Listing libvirt's storage pools")
-        return tuple(done.stdout.split())
+        return _names(done.stdout)
 
     def volumes(self, prefix: str = "", *, pool: str | None = None) -> tuple[Volume, ...]:
         """Return the volumes whose names begin with `prefix`, of all active pools or of one."""
@@ -303,17 +306,28 @@ def private_network_xml(network: Network, *, mark: UUID) -> str:
 """
 
 
-def remove_remains(prefix: str) -> None:
-    """Remove the files on this host that libvirt leaves of networks and domains that are gone.
+def remove_remains(domains: Iterable[str], networks: Iterable[str]) -> None:
+    """Remove the files on this host that libvirt leaves of domains and networks that are gone.
 
     They are small and lie where only root writes; as another user they stay until this host's next
     boot (dnsmasq's pid, a folder for the ports of a network) or until logs are rotated away.
     """
-    with contextlib.suppress(OSError):
-        for file in (*NETWORK_STATE.glob(f"{prefix}*.pid"), *DOMAIN_LOGS.glob(f"{prefix}*.log*")):
-            file.unlink(missing_ok=True)
-        for folder in NETWORK_STATE.glob(f"{prefix}*/"):
-            shutil.rmtree(folder)
+    with contextlib.suppress(OSError, NotOursError):
+        for name in networks:
+            (NETWORK_STATE / f"{name}.pid").unlink(missing_ok=True)
+            removal.remove_folder(NETWORK_STATE, name)
+        for name in domains:
+            for file in DOMAIN_LOGS.glob(f"{name}.log*"):
+                file.unlink(missing_ok=True)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Return the names in a list of virsh, one a line; one that looks like an option is left out.
+
+    Nothing of ours is called so, and virsh would take it for an option when it is asked for.
+    """
+    names = (line.strip() for line in text.splitlines())
+    return tuple(name for name in names if name and not name.startswith("-"))
 
 
 def _refuse(doing: str, completed: Completed, uri: str) -> NoReturn:

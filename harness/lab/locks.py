@@ -17,6 +17,15 @@ from harness.wait import wait_until
 
 # How often a waiting run looks whether the lock is free: a creation takes about 20 s.
 LOOK_EVERY = 0.5
+# What a holder says is a line: its run, its scenario, its process.
+HOLDER_BYTES = 4096
+_CAREFULLY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# Nothing that can be run is a lock.
+_NEVER_OF_A_LOCK = 0o7111
+
+
+class _NoLockError(Exception):
+    """What has the name of a lock is none."""
 
 
 class FileLock:
@@ -30,10 +39,10 @@ class FileLock:
         """Take the lock if nobody has it and write `holder` into the file; return whether."""
         try:
             descriptor = _open(self.path)
-        except OSError as problem:
+        except (OSError, _NoLockError) as problem:
             raise InfrastructureError(
                 f"Opening the lock {self.path}",
-                problem.strerror or str(problem),
+                getattr(problem, "strerror", None) or str(problem),
                 remedy=f"remove {self.path} if no other user's run is alive",
             ) from None
         try:
@@ -44,15 +53,19 @@ class FileLock:
         self._descriptor = descriptor
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, holder.encode(), 0)
+            os.pwrite(descriptor, holder.encode(errors="replace")[:HOLDER_BYTES], 0)
         return True
 
     def holder(self) -> str:
-        """Return what the present or last holder wrote."""
+        """Return what the present or last holder wrote; any user may have written anything."""
         try:
-            return self.path.read_text(errors="replace")
-        except OSError:
+            descriptor = _open_lock(self.path, os.O_RDONLY)
+        except (OSError, _NoLockError):
             return ""
+        try:
+            return os.read(descriptor, HOLDER_BYTES).decode(errors="replace")
+        finally:
+            os.close(descriptor)
 
     def release(self) -> None:
         """Let go; twice is as good as once."""
@@ -64,8 +77,8 @@ class FileLock:
 def is_held(path: Path) -> bool:
     """Return whether a living process holds the lock `path`."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        descriptor = _open_lock(path, os.O_RDONLY)
+    except (OSError, _NoLockError):
         return False
     try:
         # Shared, so that two who look at once do not take each other for the holder.
@@ -120,10 +133,33 @@ def host_lock(
 def _open(path: Path) -> int:
     # Without O_CREAT where the file is there: the kernel refuses O_CREAT on another user's file in
     # a sticky folder (fs.protected_regular).
+    with contextlib.suppress(FileNotFoundError):
+        return _open_lock(path, os.O_RDWR)
     try:
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        # The lock is for all users, whatever the umask of the first.
-        os.fchmod(descriptor, 0o666)
-        return descriptor
+        # Of nobody else's making, so that nothing is opened to all that was there before.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _CAREFULLY, 0o666)
+    except FileExistsError:
+        return _open_lock(path, os.O_RDWR)
+    # The lock is for all users, whatever the umask of the first.
+    os.fchmod(descriptor, 0o666)
+    return descriptor
+
+
+def _open_lock(path: Path, access: int) -> int:
+    """Open what is a lock of ours; raises `_NoLockError` for what only has the name of one.
+
+    In a folder that all may write in anyone may have laid something there first: a link to another
+    file, by either kind of link, a pipe. What takes a lock empties the file.
+    """
+    descriptor = os.open(path, access | _CAREFULLY)
+    status = os.fstat(descriptor)
+    is_lock = (
+        stat.S_ISREG(status.st_mode)
+        and status.st_nlink == 1
+        and not status.st_mode & _NEVER_OF_A_LOCK
+        and status.st_size <= HOLDER_BYTES
+    )
+    if not is_lock:
+        os.close(descriptor)
+        raise _NoLockError("it is no lock of k0s-harness")
+    return descriptor

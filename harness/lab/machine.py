@@ -11,6 +11,10 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+from pydantic import ValidationError
+
+from harness import untrusted
 from harness.errors import InfrastructureError
 from harness.lab import isolation
 from harness.lab.isolation import IsolationReport
@@ -20,11 +24,14 @@ from harness.lab.seed import Seed
 from harness.lab.ssh_files import SshEndpoint
 from harness.lab.topology import MachineSpec
 from harness.scenario.words import Role
+from harness.untrusted import Limits
 
 # A few files and two programs on a machine that has just booted.
 COMMAND_SECONDS = 30.0
 # The machines' description in the state folder.
 SAVED = "machines.json"
+_LIMITS = Limits("a lab's description", most_bytes=256 * 1024, most_levels=8)
+_NONE = "this is not a lab's description"
 
 
 @dataclass(frozen=True)
@@ -126,26 +133,29 @@ def save(
     (folder / SAVED).write_text(json.dumps(data, indent=2) + "\n")
 
 
+@dataclass(frozen=True)
+class _Saved:
+    """What `save` writes."""
+
+    pace: float
+    isolation: IsolationReport
+    machines: list[Machine]
+
+
 def load(folder: Path) -> tuple[dict[str, Machine], IsolationReport, float]:
     """Return what `save` wrote; raise `InfrastructureError` where it cannot be read."""
     path = folder / SAVED
     try:
-        data = json.loads(path.read_text())
-        machines = {}
-        for saved in data["machines"]:
-            endpoint = saved["endpoint"]
-            machines[saved["name"]] = Machine(
-                **{
-                    **saved,
-                    "role": Role(saved["role"]),
-                    "endpoint": SshEndpoint(**{**endpoint, "key_path": Path(endpoint["key_path"])}),
-                }
-            )
-        return machines, IsolationReport(**data["isolation"]), float(data["pace"])
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise InfrastructureError(
-            f"Reading {path}", f"this is not a lab's description: {problem}"
-        ) from problem
+        text = untrusted.read_text(path, _LIMITS, own=True)
+        untrusted.json_value(text, _LIMITS)
+        saved = TypeAdapter(_Saved).validate_json(text, strict=True)
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False, include_input=False)[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise InfrastructureError(f"Reading {path}", f"{_NONE}: {what}") from None
+    except (OSError, ValueError) as problem:
+        raise InfrastructureError(f"Reading {path}", f"{_NONE}: {problem}") from problem
+    return {found.name: found for found in saved.machines}, saved.isolation, saved.pace
 
 
 def interface_with(links: Any, address: str) -> str | None:  # noqa: ANN401  # JSON of `ip`

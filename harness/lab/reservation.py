@@ -21,6 +21,7 @@ from typing import Self
 from harness.errors import HarnessError
 from harness.errors import InfrastructureError
 from harness.lab import leftovers
+from harness.lab import listing
 from harness.lab import records
 from harness.lab import subnets
 from harness.lab import sysctls
@@ -34,6 +35,7 @@ from harness.lab.libvirt import Libvirt
 from harness.lab.locks import FileLock
 from harness.lab.locks import host_lock
 from harness.lab.records import LabRecord
+from harness.lab.run_id import RunId
 from harness.process import Runner
 from harness.settings import ProviderName
 from harness.settings import Settings
@@ -67,7 +69,7 @@ class Reservation:
         self.done = False
 
     @property
-    def run_id(self) -> str:
+    def run_id(self) -> RunId:
         """The run's id, such as `k5-4fz09c`."""
         return self.record.run_id
 
@@ -144,12 +146,12 @@ def reserve(
                 used += networks_of(virsh.uri, host.runner)
             for network in virsh.networks():
                 used += network.subnets
-        for entry in records.list_labs(settings.labs_dir, host.runner, now=host.clock.now()):
+        for entry in listing.list_labs(settings.labs_dir, host.runner, now=host.clock.now()):
             if entry.record is not None:
                 networks = entry.record.networks
                 used += [networks.nat.ipv4, networks.private.ipv4]
         record = records.make_record(
-            run_id=records.new_run_id(),
+            run_id=RunId.new(),
             scenario=scenario,
             provider=provider,
             labs_dir=settings.labs_dir,

@@ -22,6 +22,8 @@ from harness.errors import HarnessError
 from harness.errors import HostLacksError
 from harness.errors import InfrastructureError
 from harness.lab.host_raw import SBIN
+from harness.lab.own_files import folder_problem
+from harness.lab.removal import NotOursError
 from harness.process import Runner
 
 BOXES = Path(__file__).resolve().parents[2] / "boxes"
@@ -55,6 +57,7 @@ _DPKG_OPTIONS = (
 )
 # Without it `usrmerge` is installed, which brings all of perl, 50 MB.
 _MERGED_USR = Path("/usr/share/mmdebstrap/hooks/maybe-merged-usr")
+_ELSEWHERE = "set TMPDIR to a folder of your own"
 _VAR_TMP = Path("/var/tmp")  # noqa: S108  # the folder's name in it is this user's own
 
 
@@ -140,10 +143,16 @@ def tool_path() -> dict[str, str]:
 
 
 def remove_build_folder(runner: Runner) -> None:
-    """Remove what a build left; never what is mounted in it, such as a killed build's /proc."""
+    """Remove what a build left; never what is mounted in it, such as a killed build's /proc.
+
+    Raises `NotOursError` for what is not this user's own: its place is where all may write.
+    """
     folder = build_folder()
-    if not folder.exists():
+    if not os.path.lexists(folder):
         return
+    problem = folder_problem(folder)
+    if problem is not None:
+        raise NotOursError("Removing the build folder", f"{folder}: {problem}", remedy=_ELSEWHERE)
     # What a build's namespace made belongs to users of that namespace only, the folder to this one.
     for helper in {as_root(), ()}:
         runner.run(

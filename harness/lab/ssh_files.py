@@ -6,16 +6,26 @@ from the machines at their creation and never from the network.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import untrusted
 from harness.errors import InfrastructureError
+from harness.lab.own_files import folder_problem
+from harness.lab.run_id import RunId
 from harness.process import Runner
+from harness.untrusted import Limits
+from harness.untrusted import RefusedError
 
 USER = "vagrant"
+# Where folders of sockets are, each closed to others: a name in it is by chance, so that nobody can
+# be there first.
+SOCKETS = Path("/tmp")  # noqa: S108
+# The file in a folder of sockets that has the lab's folder.
+_WHOSE = "lab"
+_WHOSE_LIMITS = Limits("the name of a folder", most_bytes=4096)
 # The fields of a public key's line: type and key; a comment may follow.
 _KEY_FIELDS = 2
 KEYGEN_SECONDS = 30.0
@@ -109,13 +119,38 @@ def ssh_config(
     return "\n\n".join([*blocks, "\n".join(common)]) + "\n"
 
 
-def socket_dir(run_id: str) -> Path:
+def socket_dir(run_id: RunId) -> Path:
     """Return where the run's multiplexing sockets lie.
 
     Short and outside the state folder: a socket's path may have 107 bytes, and ssh adds 17 of its
-    own while it makes one.
+    own while it makes one. Not where TMPDIR says: that may be long, and another when `clean` looks.
     """
-    return Path(tempfile.gettempdir()) / f"{run_id}.ssh"
+    return SOCKETS / f"{RunId(run_id)}.ssh"
+
+
+def make_socket_dir(run_id: RunId, folder: Path) -> Path:
+    """Make the run's folder of sockets, closed to others, and return it; `folder` is the lab's.
+
+    It says whose it is. One that is there already must be this lab's: raises `InfrastructureError`.
+    """
+    sockets = socket_dir(run_id)
+    try:
+        sockets.mkdir(mode=0o700)
+    except FileExistsError:
+        if folder_problem(sockets) is not None or not is_socket_dir_of(sockets, folder):
+            raise InfrastructureError(
+                "Making the folder of SSH sockets", f"{sockets} is there and is not this lab's"
+            ) from None
+    (sockets / _WHOSE).write_text(str(folder))
+    return sockets
+
+
+def is_socket_dir_of(sockets: Path, folder: Path) -> bool:
+    """Return whether this user's folder of sockets says that it belongs to the lab in `folder`."""
+    try:
+        return untrusted.read_text(sockets / _WHOSE, _WHOSE_LIMITS, own=True) == str(folder)
+    except (OSError, RefusedError):
+        return False
 
 
 def _block(name: str, endpoint: SshEndpoint) -> str:

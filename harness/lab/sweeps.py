@@ -6,7 +6,9 @@ stays, in words, and raises nothing.
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 from collections.abc import Callable
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +19,14 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.errors import InfrastructureError
 from harness.lab.docker import Docker
+from harness.lab.docker import ObjectKind
 from harness.lab.libvirt import Libvirt
 from harness.lab.libvirt import remove_remains
+from harness.lab.owner import Owner
+from harness.lab.owner import network_names
 from harness.lab.records import bridge_names
+from harness.lab.run_id import RunId
+from harness.lab.topology import container_name
 from harness.lab.virtualbox import VirtualBox
 from harness.process import Runner
 from harness.wait import Clock
@@ -31,6 +38,8 @@ from harness.wait import wait_until
 LOOK_EVERY = 0.5
 RELEASE_SECONDS = 10.0
 IP_SECONDS = 20.0
+LINKS = Path("/sys/class/net")
+_REST_OF_A_VOLUME = re.compile(r"[0-9A-Za-z._-]+")
 
 Narrate = Callable[[str, str], None]
 Step = tuple[str, Callable[[], None]]
@@ -52,38 +61,50 @@ def each(steps: Sequence[Step], narrate: Narrate) -> list[str]:
     return problems
 
 
-def sweep_docker(docker: Docker, run_id: str, narrate: Narrate) -> list[str]:
-    """Remove all that carries the run's label."""
+def sweep_docker(docker: Docker, owner: Owner, narrate: Narrate) -> list[str]:
+    """Remove all that carries the run's labels, all of them, and is named as the run's are."""
+    kinds = (ObjectKind.CONTAINER, ObjectKind.NETWORK, ObjectKind.VOLUME)
     steps: list[Step] = [
-        ("containers", lambda: docker.remove_containers([c.id for c in docker.containers(run_id)])),
-        ("networks", lambda: docker.remove_named("network", docker.named("network", run_id))),
-        ("volumes", lambda: docker.remove_named("volume", docker.named("volume", run_id))),
+        (f"{kind}s", functools.partial(_remove_made, docker, kind, owner)) for kind in kinds
     ]
     # Twice: the engine may have been in the middle of making a container for a killed run.
     return each(steps, narrate) and each(steps, narrate)
 
 
+def _remove_made(docker: Docker, kind: ObjectKind, owner: Owner) -> None:
+    docker.remove([thing for thing in docker.labelled(kind, owner.run_id) if owner.made(thing)])
+
+
 def sweep_virtualbox(
-    virtualbox: VirtualBox, run_id: str, private: IPv4Network | None, narrate: Narrate
+    virtualbox: VirtualBox, run_id: RunId, private: IPv4Network | None, narrate: Narrate
 ) -> list[str]:
     """Remove the machines named after the run, and the interface of its `private` network."""
-    steps: list[Step] = [("machines", lambda: virtualbox.destroy(f"{run_id}-"))]
+    steps: list[Step] = [("machines", lambda: virtualbox.destroy(run_id))]
     if private is not None:
         steps.append(("networks", lambda: virtualbox.remove_host_only(private)))
     return each(steps, narrate)
 
 
 def sweep_libvirt(
-    virsh: Libvirt, run_id: str, narrate: Narrate, *, runner: Runner, clock: Clock
+    virsh: Libvirt,
+    owner: Owner,
+    narrate: Narrate,
+    *,
+    machines: Sequence[str] = (),
+    runner: Runner,
+    clock: Clock,
 ) -> list[str]:
-    """Remove domains, volumes and networks named after the run, until none is found any more."""
-    prefix = f"{run_id}-"
+    """Remove the domains and networks that carry the run's mark, until none is found any more.
+
+    The volumes that go are those named after such a domain or after one of the record's `machines`:
+    a volume has no mark.
+    """
     try:
-        virsh.domains(prefix)
+        virsh.domains(f"{owner.run_id}-")
     except HarnessError as away:
         # Without the daemon nothing else is touched either: its machines may well be running.
         return [f"machines: {away}"]
-    sweep = _LibvirtSweep(virsh, prefix, narrate)
+    sweep = _LibvirtSweep(virsh, owner, machines, narrate)
     try:
         rounds = wait_until(
             "libvirt to let go of the run",
@@ -98,9 +119,9 @@ def sweep_libvirt(
     problems = rounds[-1].value.problems
     if problems or not virsh.is_local:
         return list(problems)
-    remove_remains(prefix)
-    bridges = bridge_names(run_id)
-    return each([("links", lambda: _remove_links(runner, bridges))], narrate)
+    remove_remains(sweep.domains, network_names(owner.run_id))
+    steps: list[Step] = [("links", lambda: _remove_links(runner, virsh, owner.run_id))]
+    return each(steps, narrate)
 
 
 @dataclass(frozen=True)
@@ -112,12 +133,17 @@ class _Round:
 
 
 class _LibvirtSweep:
-    def __init__(self, virsh: Libvirt, prefix: str, narrate: Narrate) -> None:
+    def __init__(
+        self, virsh: Libvirt, owner: Owner, machines: Sequence[str], narrate: Narrate
+    ) -> None:
         self._virsh = virsh
-        self._prefix = prefix
+        self._owner = owner
+        self._prefix = f"{owner.run_id}-"
         self._narrate = narrate
         self._rounds: list[_Round] = []
         self._found: list[str] = []
+        # Names of the run's domains, those that are gone by now included.
+        self.domains = {container_name(owner.run_id, name) for name in machines}
 
     @property
     def done(self) -> bool:
@@ -142,8 +168,18 @@ class _LibvirtSweep:
         self._rounds.append(_Round(tuple(self._found), tuple(problems)))
         return self._rounds[-1]
 
+    def _marked(self) -> tuple[str, ...]:
+        """Return the run's domains that are there now."""
+        names = tuple(
+            domain.name
+            for domain in self._virsh.domains(self._prefix)
+            if RunId.of_machine(domain.name) and domain.uuid == self._owner.mark(domain.name)
+        )
+        self.domains.update(names)
+        return names
+
     def _stop(self) -> None:
-        names = [domain.name for domain in self._virsh.domains(self._prefix)]
+        names = self._marked()
         self._found += names
         # Two seconds for each were measured, side by side as well as one after another.
         with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
@@ -152,19 +188,27 @@ class _LibvirtSweep:
 
     def _delete_volumes(self) -> None:
         for volume in self._virsh.volumes(self._prefix):
-            self._found.append(volume.name)
-            self._virsh.delete_volume(volume)
+            if self._is_of_a_domain(volume.name):
+                self._found.append(volume.name)
+                self._virsh.delete_volume(volume)
+
+    def _is_of_a_domain(self, volume: str) -> bool:
+        """Return whether a volume is named as Vagrant names a domain's, or begins like that."""
+        domain, mark, rest = volume.partition(".")
+        if not mark or not _REST_OF_A_VOLUME.fullmatch(rest):
+            return False
+        return any(domain == each or domain.startswith(f"{each}-") for each in self.domains)
 
     def _undefine(self) -> None:
-        for domain in self._virsh.domains(self._prefix):
-            staying = self._staying_disks(domain.name)
+        for domain in self._marked():
+            staying = self._staying_disks(domain)
             if staying:
                 raise InfrastructureError(
-                    f"Removing {domain.name}",
+                    f"Removing {domain}",
                     f"its disk {staying[0]} lies in no active storage pool "
                     "(virsh pool-list --all shows them, virsh pool-start activates one)",
                 )
-            self._virsh.undefine_domain(domain.name)
+            self._virsh.undefine_domain(domain)
 
     def _staying_disks(self, domain: str) -> tuple[Path, ...]:
         """Return the domain's own disks that are still there, as far as this host can see."""
@@ -179,15 +223,32 @@ class _LibvirtSweep:
         )
 
     def _destroy_networks(self) -> None:
+        unmarked = []
         for network in self._virsh.networks(self._prefix):
+            if network.name not in network_names(self._owner.run_id):
+                continue
+            if network.uuid != self._owner.mark(network.name):
+                unmarked.append(network.name)
+                continue
             self._found.append(network.name)
             self._virsh.destroy_network(network.name)
+        if unmarked:
+            raise InfrastructureError(
+                f"Removing the network {unmarked[0]}",
+                "it does not say that it is this lab's, and stays",
+                remedy=f"virsh net-destroy {unmarked[0]} removes it",
+            )
 
 
-def _remove_links(runner: Runner, bridges: Sequence[str]) -> None:
-    """Remove bridges that a libvirtd which was killed itself does not know of any more."""
-    for bridge in bridges:
-        if not Path("/sys/class/net", bridge).exists():
+def _remove_links(runner: Runner, virsh: Libvirt, run_id: RunId) -> None:
+    """Remove bridges that a libvirtd which was killed itself does not know of any more.
+
+    One that a network of libvirt's uses, or that something is plugged into, is somebody's.
+    """
+    used = {network.bridge for network in virsh.networks()}
+    for bridge in bridge_names(run_id):
+        ports = LINKS / bridge / "brif"
+        if bridge in used or not ports.is_dir() or any(ports.iterdir()):
             continue
         runner.run(
             ["ip", "link", "delete", bridge],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -12,7 +14,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from harness.lab.docker import LABEL_RUN
+from harness.lab.run_id import RunId
 from harness.lab.subnets import gateway
 from harness.scenario.words import Role
 from harness.settings import ProviderName
@@ -72,7 +74,7 @@ def nat_address(spec: MachineSpec, networks: Networks) -> str:
 
 def topology(
     *,
-    run_id: str,
+    run_id: RunId,
     provider: ProviderName,
     machines: Sequence[MachineSpec],
     networks: Networks,
@@ -91,7 +93,7 @@ def topology(
         "provider": provider.value,
         "host_key_marker": HOST_KEY_MARKER,
         "labels": dict(labels),
-        "run_label": f"{LABEL_RUN}={run_id}",
+        "volume_labels": volume_labels(labels),
         "boot_timeout": boot_seconds,
         "private_key": str(key),
         "public_key": public_key,
@@ -121,9 +123,18 @@ def topology(
     return json.dumps(data, indent=2) + "\n"
 
 
-def container_name(run_id: str, machine: str) -> str:
+def volume_labels(labels: Mapping[str, str]) -> str:
+    """Return `labels` as docker's `--mount` wants them for a volume: fields of a line of CSV."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(
+        f"volume-label={name}={text}" for name, text in labels.items()
+    )
+    return line.getvalue()
+
+
+def container_name(run_id: RunId, machine: str) -> str:
     """Return the container's name: named after the run."""
-    return f"{run_id}-{machine}"
+    return f"{RunId(run_id)}-{machine}"
 
 
 def dropped_capabilities() -> tuple[str, ...]:

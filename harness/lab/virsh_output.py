@@ -10,6 +10,7 @@ from uuid import UUID
 from xml.etree import ElementTree as ET
 
 _TABLE_RULE = re.compile(r"^-+$")
+_DOMAIN = re.compile(r"(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\s+(?P<name>\S.*)")
 
 
 @dataclass(frozen=True)
@@ -38,26 +39,34 @@ class Volume:
     name: str
 
 
-def parse_network(xml: str) -> LibvirtNetwork:
-    """Return the network in `virsh net-dumpxml`."""
-    root = _parse(xml)
-    bridge = root.find("bridge")
-    return LibvirtNetwork(
-        name=root.findtext("name", ""),
-        uuid=UUID(root.findtext("uuid")),
-        bridge=None if bridge is None else bridge.get("name"),
-        subnets=tuple(
-            IPv4Interface(f"{ip.get('address')}/{ip.get('netmask') or ip.get('prefix')}").network
-            for ip in root.findall("ip")
-            if ip.get("family", "ipv4") == "ipv4"
-        ),
-    )
+def parse_network(xml: str) -> LibvirtNetwork | None:
+    """Return the network in `virsh net-dumpxml`, None where it is not described as ours are."""
+    try:
+        root = _parse(xml)
+        bridge = root.find("bridge")
+        return LibvirtNetwork(
+            name=root.findtext("name", ""),
+            uuid=UUID(root.findtext("uuid", "")),
+            bridge=None if bridge is None else bridge.get("name"),
+            subnets=tuple(
+                IPv4Interface(
+                    f"{ip.get('address')}/{ip.get('netmask') or ip.get('prefix')}"
+                ).network
+                for ip in root.findall("ip")
+                if ip.get("family", "ipv4") == "ipv4"
+            ),
+        )
+    except (ET.ParseError, ValueError):
+        return None
 
 
 def parse_domains(text: str) -> tuple[Domain, ...]:
-    """Return the domains in `virsh list --uuid --name`: a UUID and a name on each line."""
-    pairs = (line.split(maxsplit=1) for line in text.splitlines() if line.strip())
-    return tuple(Domain(name.strip(), UUID(identifier)) for identifier, name in pairs)
+    """Return the domains in `virsh list --uuid --name`: a UUID and a name on each line.
+
+    A line that is otherwise belongs to a name of somebody's that breaks it.
+    """
+    lines = (_DOMAIN.fullmatch(line.strip()) for line in text.splitlines())
+    return tuple(Domain(line["name"], UUID(line["uuid"])) for line in lines if line)
 
 
 def parse_disks(xml: str) -> tuple[str, ...]:

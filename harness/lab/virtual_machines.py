@@ -137,7 +137,7 @@ class VirtualMachines:
     def before_up(self) -> None:
         """Delete box images that were not sent whole, and share the user's boxes with the run."""
         if self._on_libvirt:
-            box_volumes.remove_incomplete(self._virsh)
+            box_volumes.remove_incomplete(self._virsh, self._settings.pool)
         share_home(self._record.folder)
 
     def host_layer_reason(self) -> str | None:

@@ -7,9 +7,10 @@ machines per user, so there are no other users' to spare.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address
 from ipaddress import IPv4Network
 
+from harness.lab.run_id import RunId
+from harness.lab.subnets import gateway
 from harness.process import Runner
 
 ASK_SECONDS = 30.0
@@ -22,33 +23,33 @@ class VirtualBox:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
-    def machines(self, prefix: str) -> tuple[str, ...]:
-        """Return the machines whose names begin with `prefix`, running or not."""
-        return self._names("vms", prefix)
+    def machines(self, run_id: RunId) -> tuple[str, ...]:
+        """Return the machines that are named after the run, running or not."""
+        return self._names("vms", run_id)
 
-    def destroy(self, prefix: str) -> None:
-        """Stop the machines whose names begin with `prefix` and remove them with their disks."""
-        for name in self._names("runningvms", prefix):
+    def destroy(self, run_id: RunId) -> None:
+        """Stop the machines that are named after the run and remove them with their disks."""
+        for name in self._names("runningvms", run_id):
             self._change("controlvm", name, "poweroff", doing=f"Stopping {name}")
-        for name in self.machines(prefix):
+        for name in self.machines(run_id):
             self._change("unregistervm", name, "--delete", doing=f"Removing {name}")
 
     def remove_host_only(self, subnet: IPv4Network) -> None:
-        """Remove the host-only interfaces whose address lies in `subnet`."""
+        """Remove the host-only interface that has the host's own address in `subnet`."""
         listed = self._ask("list", "hostonlyifs", doing="Listing host-only interfaces")
         # One block an interface; its name comes before its address.
         pairs = re.findall(
-            r"^Name:\s+(\S+)\n(?:.+\n)*?IPAddress:\s+([\d.]+)$", listed, re.MULTILINE
+            r"^Name:\s+(vboxnet\d+)\n(?:.+\n)*?IPAddress:\s+([\d.]+)$", listed, re.MULTILINE
         )
         for name, address in pairs:
-            if IPv4Address(address) in subnet:
+            if address == str(gateway(subnet)):
                 self._change("hostonlyif", "remove", name, doing=f"Removing {name}")
 
-    def _names(self, kind: str, prefix: str) -> tuple[str, ...]:
+    def _names(self, kind: str, run_id: RunId) -> tuple[str, ...]:
         listed = self._ask("list", kind, doing="Listing VirtualBox's machines")
         # "name" {uuid}
         names = re.findall(r'^"(.+)" \{', listed, re.MULTILINE)
-        return tuple(name for name in names if name.startswith(prefix))
+        return tuple(name for name in names if RunId.of_machine(name) == run_id)
 
     def _ask(self, *args: str, doing: str) -> str:
         return self._runner.run(

@@ -59,7 +59,8 @@ def main() -> int:
         names = [f"{place.run_id}-worker{index}" for index in range(count)]
         macs = {name: libvirt.mac_of(place.run_id, name, "nat") for name in names}
         leases = {mac: str(networks.nat.ipv4[10 + at]) for at, mac in enumerate(macs.values())}
-        install_on_host(host.runner, record.nft_table, networks)
+        table = record.nft_table
+        install_on_host(host.runner, table, networks, mark=record.mark_of(table))
         nat, private = networks.nat, networks.private
         virsh.create_network(libvirt.nat_network_xml(nat, leases, mark=record.mark_of(nat.name)))
         virsh.create_network(

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from harness.lab.run_id import RunId
 from harness.lab.topology import ALWAYS_DROPPED
 from harness.lab.topology import MachineSpec
 from harness.lab.topology import Network
@@ -53,11 +54,11 @@ def test_vagrant_accepts_the_vagrantfile(tmp_path, provider):
     key.touch()
     topology_path(tmp_path).write_text(
         topology(
-            run_id="k0s-test",
+            run_id=RunId("k5-000000"),
             provider=provider,
             machines=machines,
             networks=networks,
-            labels={},
+            labels={"of": "a test"},
             key=key,
             public_key="ssh-ed25519 none",
             boot_seconds=120,

@@ -196,7 +196,10 @@ def test_without_either_layer_the_same_packet_would_leave(lab, open_door, uplink
         open_door.dial(OUTSIDE, 443, deadline=1.5)
         assert uplink() > 0
     finally:
-        isolation.install_on_host(LocalRunner(), lab.record.nft_table, lab.record.networks)
+        table = lab.record.nft_table
+        isolation.install_on_host(
+            LocalRunner(), table, lab.record.networks, mark=lab.record.mark_of(table)
+        )
 
 
 def test_packets_with_a_pods_address_pass_between_workers(lab):

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from harness.lab import records
+from harness.lab import listing
 from harness.lab.creation import LabRequest
 from harness.lab.docker import LABEL_USER
 from harness.lab.docker import Docker
+from harness.lab.docker import ObjectKind
 from harness.lab.isolation import install_on_host
 from harness.lab.kept import attach
 from harness.lab.lab import bring_up
-from harness.lab.records import LabState
+from harness.lab.listing import LabState
 from harness.lab.reservation import Host
 from harness.lab.reservation import reserve
+from harness.lab.ssh_files import make_socket_dir
 from harness.lab.topology import MachineSpec
 from harness.process import LocalRunner
 from harness.scenario.words import Role
@@ -33,7 +35,7 @@ INTERRUPT_SECONDS = 60
 
 
 def states(settings):
-    entries = records.list_labs(settings.labs_dir, LocalRunner(), now=SystemClock().now())
+    entries = listing.list_labs(settings.labs_dir, LocalRunner(), now=SystemClock().now())
     return {entry.run_id: entry.state for entry in entries if entry.state is not LabState.FOREIGN}
 
 
@@ -156,10 +158,15 @@ def test_a_kept_lab_goes_after_its_time(own_host, clean):
     assert states(own_host.settings) == {}
 
 
-def test_a_damaged_record_does_not_hide_what_was_made(own_host, clean, left_behind):
+def test_what_a_lab_with_a_damaged_record_made_goes_when_it_is_named(own_host, clean, left_behind):
     with reserve(own_host, scenario="damaged", provider=ProviderName.DOCKER) as place:
         record = place.record
-        install_on_host(own_host.runner, record.nft_table, record.networks)
+        install_on_host(
+            own_host.runner,
+            record.nft_table,
+            record.networks,
+            mark=record.mark_of(record.nft_table),
+        )
         Docker(own_host.runner).create_network(
             record.networks.nat.name,
             bridge=record.networks.nat.bridge,
@@ -167,11 +174,15 @@ def test_a_damaged_record_does_not_hide_what_was_made(own_host, clean, left_behi
             gateway=record.networks.nat.gateway,
             labels=record.labels,
         )
-        record.socket_dir.mkdir()
+        make_socket_dir(record.run_id, record.folder)
         place.keep(SystemClock().now())
     (record.folder / "record.json").write_text("{")
-    assert left_behind(record.run_id) != set()
-    (removal,) = clean(own_host.settings)
+    assert states(own_host.settings) == {record.run_id: LabState.DOUBTFUL}
+    before = left_behind(record.run_id)
+    assert before != set()
+    assert clean(own_host.settings) == ()
+    assert left_behind(record.run_id) == before
+    (removal,) = clean(own_host.settings, named=(record.run_id,))
     assert (removal.run_id, removal.problems) == (record.run_id, ())
     assert left_behind(record.run_id) == set()
     assert states(own_host.settings) == {}
@@ -205,13 +216,14 @@ def test_labs_of_another_user_are_shown_and_not_touched(own_host, clean):
         labels={**record.labels, LABEL_USER: "somebody"},
     )
     try:
-        entries = records.list_labs(
+        entries = listing.list_labs(
             own_host.settings.labs_dir, own_host.runner, now=SystemClock().now()
         )
         (theirs,) = (entry for entry in entries if entry.run_id == record.run_id)
         assert theirs.state is LabState.FOREIGN
         assert "somebody" in theirs.text
         assert clean(own_host.settings, named=(record.run_id,), kept_too=True) == ()
-        assert docker.named("network", record.run_id) == (record.networks.nat.name,)
+        (left,) = docker.labelled(ObjectKind.NETWORK, record.run_id)
+        assert left.name == record.networks.nat.name
     finally:
-        docker.remove_named("network", [record.networks.nat.name])
+        docker.remove(docker.labelled(ObjectKind.NETWORK, record.run_id))

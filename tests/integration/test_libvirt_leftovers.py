@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from harness.lab import libvirt
-from harness.lab import records
+from harness.lab import listing
 from harness.lab.libvirt import Libvirt
-from harness.lab.records import LabState
+from harness.lab.listing import LabState
 from harness.lab.reservation import Host
 from harness.lab.reservation import reserve
+from harness.lab.run_id import RunId
 from harness.lab.topology import Network
 from harness.process import LocalRunner
 from harness.settings import ProviderName
@@ -45,7 +46,7 @@ def virsh(*args):
 
 
 def states(settings):
-    entries = records.list_labs(settings.labs_dir, LocalRunner(), now=SystemClock().now())
+    entries = listing.list_labs(settings.labs_dir, LocalRunner(), now=SystemClock().now())
     return {entry.run_id: entry.state for entry in entries if entry.state is not LabState.FOREIGN}
 
 
@@ -125,8 +126,9 @@ def test_machines_are_found_without_their_record(pool, left_behind, start, clean
         shutil.rmtree(folder)
     else:
         (folder / "record.json").write_text("{")
-    assert states(run.settings) == {run.run_id: LabState.DEAD}
-    (removal,) = clean(run.settings)
+        assert states(run.settings) == {run.run_id: LabState.DOUBTFUL}
+        assert clean(run.settings) == ()
+    (removal,) = clean(run.settings, named=(run.run_id,))
     assert (removal.run_id, removal.problems) == (run.run_id, ())
     assert left_behind(run.run_id) == set()
     assert states(run.settings) == {}
@@ -134,13 +136,13 @@ def test_machines_are_found_without_their_record(pool, left_behind, start, clean
 
 def test_networks_of_another_user_are_shown_and_not_touched(chains, tmp_path, clean):
     settings = Settings(state_dir=tmp_path, cache_dir=tmp_path, runs_dir=tmp_path)
-    run_id = records.new_run_id()
+    run_id = RunId.new()
     network = Network(f"{run_id}-private", f"{run_id}p", "172.30.127.0/24")
     theirs = libvirt.owner_mark(network.name, user="somebody", state_folder=settings.labs_dir)
     connection = Libvirt(LocalRunner())
     connection.create_network(libvirt.private_network_xml(network, mark=theirs))
     try:
-        entries = records.list_labs(settings.labs_dir, LocalRunner(), now=SystemClock().now())
+        entries = listing.list_labs(settings.labs_dir, LocalRunner(), now=SystemClock().now())
         (entry,) = (entry for entry in entries if entry.run_id == run_id)
         assert entry.state is LabState.FOREIGN
         assert "another user" in entry.text
@@ -166,7 +168,8 @@ def test_a_disk_in_a_pool_that_is_not_active_keeps_its_lab_listed(
     virsh("vol-create-as", run_id, f"{name}.img", "16M", "--format", "qcow2")
     xml = tmp_path / "domain.xml"
     xml.write_text(
-        f'<domain type="qemu"><name>{name}</name><memory unit="MiB">16</memory>'
+        f'<domain type="qemu"><name>{name}</name><uuid>{reservation.record.mark_of(name)}</uuid>'
+        '<memory unit="MiB">16</memory>'
         '<os><type arch="x86_64">hvm</type></os><devices><disk type="file" device="disk">'
         f'<driver name="qemu" type="qcow2"/><source file="{images / name}.img"/>'
         '<target dev="vda" bus="virtio"/></disk></devices></domain>'

@@ -11,7 +11,7 @@ from harness.artifacts.pins import load_pins
 from harness.engine import room
 from harness.errors import HostLacksError
 from harness.lab.host import Problem
-from harness.lab.records import LabState
+from harness.lab.listing import LabState
 from harness.plan.build import build
 from harness.scenario.load import load
 from harness.settings import ProviderName
@@ -52,7 +52,7 @@ def host(monkeypatch):
             room.host, "problems", lambda *_: looks.pop(0) if len(looks) > 1 else looks[0]
         )
         monkeypatch.setattr(
-            room.records,
+            room.listing,
             "list_labs",
             lambda *_, **__: [lab] if clock.time < other_lab_until else [],
         )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -175,6 +176,25 @@ def test_containers_are_never_called_vms(provider, count, words):
     assert substrate(provider, count) == words
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[" * 90_000,
+        "[]",
+        "{}",
+        '{"machines": [1]}',
+        '{"machines": {}, "pace": "x"}',
+        '{"pace": 1, "isolation": {"machines": 1, "host": true}, "machines": []}',
+        "\xff",
+    ],
+)
+def test_a_damaged_description_of_a_lab_is_a_sentence(tmp_path, text):
+    (tmp_path / machine.SAVED).write_text(text)
+    with pytest.raises(InfrastructureError, match="this is not a lab's description"):
+        machine.load(tmp_path)
+
+
 class Proc:
     """The host's sysctls as files in a folder."""
 
@@ -220,6 +240,85 @@ def test_a_sysctl_this_kernel_lacks_is_left_alone(proc, tmp_path):
     (proc.folder / "kernel" / "panic_on_oops").unlink()
     sysctls.record(tmp_path)
     assert sysctls.restore(tmp_path, None) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("kernel.core_pattern", "|/any/program"),
+        ("../../../../tmp/any", "1"),
+        ("/tmp/any", "1"),
+        ("", "1"),
+        ("vm.panic_on_oom", "1\n2"),
+        ("vm.panic_on_oom", "0x1"),
+        ("vm.panic_on_oom", ""),
+        ("vm.panic_on_oom", 1),
+        ("vm.panic_on_oom", None),
+        ("vm.panic_on_oom", ["1"]),
+        ("vm.panic_on_oom", "9" * 30),
+    ],
+)
+def test_what_a_reference_should_not_say_is_a_sentence_and_the_rest_is_put_back(
+    proc, tmp_path, name, value
+):
+    proc.set("kernel.core_pattern", "core")
+    proc.set("kernel.panic", "10")
+    said = {name: value, "kernel.panic": "0"}
+    sysctls.reference_path(tmp_path).write_text(json.dumps(said))
+    with pytest.raises(InfrastructureError, match="said what none ever says"):
+        sysctls.restore(tmp_path, None)
+    assert proc.get("kernel.panic") == "0"
+    assert proc.get("kernel.core_pattern") == "core"
+    assert proc.get("vm.panic_on_oom") == "0"
+    assert sysctls.restore(tmp_path, None) == {}
+
+
+@pytest.mark.parametrize("kind", ["a link", "a pipe", "another user's", "too large"])
+def test_a_reference_that_is_not_this_users_own_is_not_gone_by(proc, tmp_path, kind, monkeypatch):
+    path = sysctls.reference_path(tmp_path)
+    proc.set("kernel.panic", "10")
+    text = json.dumps({"kernel.panic": "0"})
+    if kind == "a link":
+        (tmp_path / "theirs").write_text(text)
+        path.symlink_to(tmp_path / "theirs")
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.write_text(text + " " * (100_000 if kind == "too large" else 0))
+    if kind == "another user's":
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(InfrastructureError, match="Putting this host's sysctls back"):
+        sysctls.restore(tmp_path, None)
+    assert proc.get("kernel.panic") == "10"
+    assert os.path.lexists(path)
+    # Neither is it written over by the next lab.
+    before = path.lstat()
+    sysctls.record(tmp_path)
+    assert path.lstat() == before
+
+
+def test_a_reference_is_written_where_a_link_was_laid_and_not_through_it(proc, tmp_path):
+    (tmp_path / "theirs").write_text("precious")
+    (tmp_path / "host-sysctls.new").symlink_to(tmp_path / "theirs")
+    sysctls.record(tmp_path)
+    assert (tmp_path / "theirs").read_text() == "precious"
+    assert json.loads(sysctls.reference_path(tmp_path).read_text())["kernel.panic"] == "0"
+
+
+def test_a_value_that_the_kernel_refuses_stays_and_the_rest_is_put_back(
+    proc, tmp_path, monkeypatch
+):
+    proc.set("kernel.panic", "10")
+    proc.set("vm.overcommit_memory", "1")
+    wanted = {"vm.overcommit_memory": "99", "kernel.panic": "0"}
+    sysctls.reference_path(tmp_path).write_text(json.dumps(wanted))
+    real = sysctls._proc
+    monkeypatch.setattr(
+        sysctls, "_proc", lambda name: real(name) / "x" if "over" in name else real(name)
+    )
+    with pytest.raises(InfrastructureError, match=r"these stay changed: vm\.overcommit_memory"):
+        sysctls.restore(tmp_path, None)
+    assert proc.get("kernel.panic") == "0"
 
 
 def test_a_damaged_reference_is_reported_once(proc, tmp_path):

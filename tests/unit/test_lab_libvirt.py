@@ -13,12 +13,16 @@ from harness.errors import HostLacksError
 from harness.lab import box_volumes
 from harness.lab import leftovers
 from harness.lab import libvirt
+from harness.lab import listing
+from harness.lab import owner
 from harness.lab import records
 from harness.lab.libvirt import Libvirt
 from harness.lab.libvirt import LibvirtError
 from harness.lab.libvirt import mac_of
 from harness.lab.libvirt import owner_mark
-from harness.lab.records import LabState
+from harness.lab.listing import LabState
+from harness.lab.owner import Owner
+from harness.lab.run_id import RunId
 from harness.lab.sweeps import RELEASE_SECONDS
 from harness.lab.sweeps import sweep_libvirt
 from harness.lab.topology import Network
@@ -264,7 +268,8 @@ def sweep(host, run_id="k5-zhwuk4"):
     # Another host's: nothing on this one is looked at.
     virsh = Libvirt(host, "qemu+ssh://build/system")
     clock = Clock()
-    problems = sweep_libvirt(virsh, run_id, lambda *_: None, runner=host, clock=clock)
+    whose = Owner(RunId(run_id), "root", LABS)
+    problems = sweep_libvirt(virsh, whose, lambda *_: None, runner=host, clock=clock)
     return problems, clock.at
 
 
@@ -313,7 +318,7 @@ def libvirt_record(labs_dir, monkeypatch):
     monkeypatch.setenv("LIBVIRT_DEFAULT_URI", "qemu+ssh://build/system")
     record = records.make_record(
         # Not that of the recordings: what a live lab of that name has here is looked for.
-        run_id="k5-abc123",
+        run_id=RunId("k5-abc123"),
         scenario="konnectivity-off",
         provider=ProviderName.LIBVIRT,
         labs_dir=labs_dir,
@@ -376,41 +381,43 @@ def test_records_from_before_there_was_libvirt_are_read(settings, monkeypatch):
 
 
 def labs_seen(labs_dir, host):
-    found = records.list_labs(labs_dir, host, now=NOW)
+    found = listing.list_labs(labs_dir, host, now=NOW)
     return {entry.run_id: (entry.state, entry.provider) for entry in found}
 
 
 def test_labs_without_a_record_are_found_by_their_mark(monkeypatch):
-    monkeypatch.setattr(records, "current_user", lambda: "root")
+    monkeypatch.setattr(owner, "current_user", lambda: "root")
     # All networks have the one recording's name and mark here.
     assert labs_seen(LABS, a_lab()) == {"k5-zhwuk4": (LabState.DEAD, ProviderName.LIBVIRT)}
 
 
 def test_on_another_host_a_mark_proves_nothing_without_a_record(monkeypatch):
     # A third host may have the same user and folder, and a live run in them.
-    monkeypatch.setattr(records, "current_user", lambda: "root")
+    monkeypatch.setattr(owner, "current_user", lambda: "root")
     monkeypatch.setenv("LIBVIRT_DEFAULT_URI", "qemu+ssh://build/system")
     foreign = {"k5-zhwuk4": (LabState.FOREIGN, ProviderName.LIBVIRT)}
     assert labs_seen(LABS, a_lab()) == foreign
 
 
 def test_another_users_machines_and_images_without_any_are_foreign(monkeypatch):
-    monkeypatch.setattr(records, "current_user", lambda: "somebody")
+    monkeypatch.setattr(owner, "current_user", lambda: "somebody")
     foreign = {"k5-zhwuk4": (LabState.FOREIGN, ProviderName.LIBVIRT)}
     assert labs_seen(LABS, a_lab()) == foreign
-    monkeypatch.setattr(records, "current_user", lambda: "root")
+    monkeypatch.setattr(owner, "current_user", lambda: "root")
     assert labs_seen(LABS, a_lab(list="", net_list="default\n")) == foreign
 
 
 def test_of_a_damaged_record_the_machines_tell_the_provider(settings, monkeypatch):
-    monkeypatch.setattr(records, "current_user", lambda: "root")
+    monkeypatch.setattr(owner, "current_user", lambda: "root")
     folder = settings.labs_dir / "k5-zhwuk4"
     folder.mkdir(parents=True)
     (folder / "record.json").write_text("{")
-    assert labs_seen(settings.labs_dir, a_lab()) == {
-        "k5-zhwuk4": (LabState.DEAD, ProviderName.LIBVIRT)
+    name = "k5-zhwuk4-controller0"
+    mark = owner_mark(name, user="root", state_folder=settings.labs_dir)
+    assert labs_seen(settings.labs_dir, Virsh(list=f"{mark} {name}\n")) == {
+        "k5-zhwuk4": (LabState.DOUBTFUL, ProviderName.LIBVIRT)
     }
-    assert labs_seen(settings.labs_dir, Virsh()) == {"k5-zhwuk4": (LabState.DEAD, None)}
+    assert labs_seen(settings.labs_dir, Virsh()) == {"k5-zhwuk4": (LabState.DOUBTFUL, None)}
 
 
 # --- the images of boxes --------------------------------------------------------------------------
@@ -428,18 +435,18 @@ def home(tmp_path):
 
 def test_a_box_image_that_was_not_sent_whole_is_removed(home):
     whole = a_lab(vol_info=recorded("vol-info.txt"))
-    assert box_volumes.remove_incomplete(Libvirt(whole), home) == ()
+    assert box_volumes.remove_incomplete(Libvirt(whole), "default", home) == ()
     assert whole.named("vol-delete") == []
     (image,) = home.glob("boxes/*/*/*/*/box.img")
     with image.open("ab") as file:
         file.truncate(20_000_000)
     half = a_lab(vol_info=recorded("vol-info.txt"))
     name = "k0s-harness-VAGRANTSLASH-debian12_vagrant_box_image_0.20261123.1_box.img"
-    assert box_volumes.remove_incomplete(Libvirt(half), home) == (name,)
+    assert box_volumes.remove_incomplete(Libvirt(half), "default", home) == (name,)
     assert half.named("vol-delete") == [f"vol-delete {name} --pool default"]
 
 
 def test_images_of_boxes_that_are_not_here_stay(tmp_path):
     host = a_lab()
-    assert box_volumes.remove_incomplete(Libvirt(host), tmp_path) == ()
+    assert box_volumes.remove_incomplete(Libvirt(host), "default", tmp_path) == ()
     assert host.calls == []

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
 
+from harness.errors import InfrastructureError
 from harness.lab import locks
 from harness.lab.locks import FileLock
 from harness.lab.locks import host_lock
@@ -59,3 +61,55 @@ def test_the_lock_goes_when_what_it_guards_fails(folder):
     with pytest.raises(RuntimeError), guarded:
         raise RuntimeError
     assert not is_held(folder / "names.lock")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["a link", "a dangling link", "a hard link", "a pipe", "a folder", "a program", "a text"],
+)
+def test_what_lies_in_the_place_of_a_lock_and_is_none_stays_as_it_is(folder, kind):
+    path, precious = folder / "names.lock", folder / "precious"
+    precious.write_text("precious")
+    if kind == "a link":
+        path.symlink_to(precious)
+    elif kind == "a dangling link":
+        path.symlink_to(folder / "new")
+    elif kind == "a hard link":
+        path.hardlink_to(precious)
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+    else:
+        path.write_text("#!/bin/sh\n" if kind == "a program" else "a text\n" * 1000)
+        path.chmod(0o755 if kind == "a program" else 0o644)
+    before = path.lstat()
+    with pytest.raises(InfrastructureError, match="Opening the lock"):
+        FileLock(path).try_acquire("me")
+    assert not is_held(path)
+    assert FileLock(path).holder() == ""
+    assert precious.read_text() == "precious"
+    assert not (folder / "new").exists()
+    after = path.lstat()
+    assert (after.st_size, after.st_mode) == (before.st_size, before.st_mode)
+
+
+def test_of_what_a_holder_says_no_more_is_read_and_written_than_a_line(folder):
+    lock = FileLock(folder / "names.lock")
+    assert lock.try_acquire("\udcff" + "x" * 10_000)
+    lock.release()
+    assert len(lock.holder()) <= locks.HOLDER_BYTES
+    # So that the next one still takes it for a lock.
+    assert lock.try_acquire("me")
+    lock.release()
+
+
+def test_a_lock_is_for_all_users_whatever_the_umask_of_the_first(folder):
+    before = os.umask(0o077)
+    try:
+        lock = FileLock(folder / "names.lock")
+        assert lock.try_acquire("me")
+        lock.release()
+    finally:
+        os.umask(before)
+    assert (folder / "names.lock").stat().st_mode & 0o777 == 0o666

@@ -16,6 +16,7 @@ from harness.lab import containers
 from harness.lab import node_image
 from harness.lab import records
 from harness.lab.containers import Containers
+from harness.lab.run_id import RunId
 from harness.lab.seed import Seed
 from harness.process import Completed
 from harness.settings import ProviderName
@@ -61,7 +62,7 @@ def test_a_seeded_image_has_a_tag_of_its_own(tmp_path):
 def test_a_seeded_lab_of_containers_is_made_of_the_seeded_image(tmp_path, monkeypatch):
     monkeypatch.setattr(containers, "host_lock", lambda *_, **__: contextlib.nullcontext())
     record = records.make_record(
-        run_id="k5-4gtqzp",
+        run_id=RunId("k5-4gtqzp"),
         scenario="konnectivity-on",
         provider=ProviderName.DOCKER,
         labs_dir=tmp_path,

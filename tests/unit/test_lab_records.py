@@ -15,8 +15,10 @@ import pytest
 from harness.errors import HostLacksError
 from harness.errors import InfrastructureError
 from harness.lab import leftovers
+from harness.lab import listing
 from harness.lab import records
-from harness.lab.records import LabState
+from harness.lab.listing import LabState
+from harness.lab.run_id import RunId
 from harness.process import Completed
 from harness.settings import ProviderName
 from harness.settings import Settings
@@ -47,8 +49,8 @@ class Engine:
     """Docker with what it printed on a host with one lab of another state folder."""
 
     line = (
-        "7e0c66a78fcf6d4d3c156be65df20b5d9a16be37068685efa39dc1618ba4e731\tk5-dvoful-worker0\t"
-        "k5-dvoful\troot\t/root/.local/state/k0s-harness/labs\n"
+        '["7e0c66a78fcf6d4d3c156be65df20b5d9a16be37068685efa39dc1618ba4e731","k5-dvoful-worker0",'
+        '"k5-dvoful","root","/root/.local/state/k0s-harness/labs"]\n'
     )
 
     def run(self, argv, **_):
@@ -57,7 +59,7 @@ class Engine:
 
 def record_in(labs_dir, run_id="k5-abc123"):
     return records.make_record(
-        run_id=run_id,
+        run_id=RunId(run_id),
         scenario="konnectivity-off",
         provider=ProviderName.DOCKER,
         labs_dir=labs_dir,
@@ -69,14 +71,14 @@ def record_in(labs_dir, run_id="k5-abc123"):
 
 
 def states(labs_dir, runner=None, now=NOW):
-    found = records.list_labs(labs_dir, runner or NoEngine(), now=now)
+    found = listing.list_labs(labs_dir, runner or NoEngine(), now=now)
     return {entry.run_id: entry.state for entry in found}
 
 
 def test_run_ids_make_names_that_every_tool_takes():
-    run_id = records.new_run_id()
+    run_id = RunId.new()
     assert re.fullmatch(r"k5-[0-9a-z]{6}", run_id)
-    assert records.new_run_id() != run_id
+    assert RunId.new() != run_id
 
 
 def test_interface_names_fit_the_kernels_fifteen_characters(tmp_path):
@@ -144,7 +146,7 @@ def test_a_kept_lab_is_dead_after_its_time(tmp_path):
 
 
 def test_containers_of_another_state_folder_are_foreign(tmp_path):
-    (entry,) = records.list_labs(tmp_path, Engine(), now=NOW)
+    (entry,) = listing.list_labs(tmp_path, Engine(), now=NOW)
     assert (entry.run_id, entry.state) == ("k5-dvoful", LabState.FOREIGN)
     assert "/root/.local/state/k0s-harness/labs" in entry.text
 
@@ -192,3 +194,200 @@ def test_the_record_names_all_that_is_going_to_be_made(tmp_path):
     assert data["nft_table"] == "k0s_harness_k5_abc123"
     assert data["pid"] == os.getpid()
     assert data["machines"] == ["controller0", "worker0"]
+
+
+def believed(record, **changes):
+    """Change what the file of a record says, and return what is said of that."""
+    path = record.folder / "record.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    try:
+        return records.read(record.folder)
+    except InfrastructureError as refused:
+        return refused.happened
+
+
+@pytest.fixture
+def record(tmp_path):
+    made = record_in(tmp_path)
+    records.claim(made).release()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("run_id", "k5-abc124"),
+        ("run_id", "/any/dir"),
+        ("run_id", ["k5-abc123"]),
+        ("user", "somebody"),
+        ("folder", "/elsewhere/k5-abc123"),
+        ("nft_table", "filter"),
+        ("socket_dir", "/any/dir"),
+        ("machines", ["../../any"]),
+        ("machines", ["worker0", "worker0"]),
+        ("machines", "worker0"),
+        ("machines", ["w"] * 500),
+        ("pid", "1"),
+        ("pid", True),
+        ("pid", -1),
+        ("pid", 1.5),
+        ("pid_started", "x"),
+        ("provider", "podman"),
+        ("created", "yesterday"),
+        ("created", "2026-11-28T06:00:00"),
+        ("kept_until", "2026-11-28"),
+        ("kept_until", 5),
+        ("libvirt_uri", "qemu+ssh://-oProxyCommand=x/system"),
+        ("libvirt_uri", "qemu:///system"),
+        ("networks", []),
+        ("networks", {"nat": {}, "private": {}}),
+        ("format", True),
+        ("more", 1),
+        ("scenario", "x" * 5000),
+        ("scenario", None),
+    ],
+)
+def test_a_record_that_says_what_does_not_follow_from_its_place_is_not_believed(
+    record, tmp_path, name, value
+):
+    said = believed(record, **{name: value})
+    assert isinstance(said, str)
+    assert name in said
+    (entry,) = listing.list_labs(tmp_path, NoEngine(), now=NOW)
+    assert (entry.state, entry.record) == (LabState.DOUBTFUL, None)
+    # The person is told why, and what can be done.
+    assert name in entry.text
+    assert "k0s-harness labs --clean k5-abc123 removes it" in entry.text
+
+
+@pytest.mark.parametrize(
+    ("which", "name", "value"),
+    [
+        ("nat", "name", "default"),
+        ("nat", "bridge", "docker0"),
+        ("private", "bridge", "eth0"),
+        ("private", "subnet", "0.0.0.0/0"),
+        ("private", "subnet", "192.168.56.1/24"),
+        ("nat", "subnet", "8.8.8.0/24"),
+        ("nat", "subnet", "::/24"),
+        ("nat", "more", 1),
+    ],
+)
+def test_names_of_networks_follow_from_the_run_and_subnets_are_labs(record, which, name, value):
+    networks = json.loads((record.folder / "record.json").read_text())["networks"]
+    networks[which][name] = value
+    assert "networks" in believed(record, networks=networks)
+
+
+def test_what_only_the_file_can_tell_is_believed_of_ones_own(record):
+    said = believed(record, scenario="other", pid=7, machines=["worker7"])
+    assert (said.scenario, said.pid, said.machines) == ("other", 7, ("worker7",))
+
+
+@pytest.mark.parametrize("kind", ["a link", "a pipe", "another user's", "too large", "too deep"])
+def test_a_record_that_is_not_this_users_own_file_is_not_believed(record, kind, monkeypatch):
+    path = record.folder / "record.json"
+    if kind == "a link":
+        path.rename(record.folder / "theirs")
+        path.symlink_to(record.folder / "theirs")
+    elif kind == "a pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif kind == "too large":
+        path.write_text(path.read_text() + " " * 100_000)
+    elif kind == "too deep":
+        path.write_text("[" * 50_000)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(InfrastructureError, match="not the record of a lab"):
+        records.read(record.folder)
+
+
+def test_one_bad_record_does_not_hide_the_others(record, tmp_path):
+    for number, text in enumerate(["", "[" * 90_000, '{"format": 1}', "\xff"]):
+        folder = tmp_path / f"k5-bad00{number}"
+        folder.mkdir(mode=0o700)
+        (folder / "record.json").write_text(text)
+    found = states(tmp_path)
+    assert found.pop(record.run_id) is LabState.DEAD
+    assert set(found.values()) == {LabState.DOUBTFUL}
+    assert len(found) == 4
+
+
+def test_a_claim_that_was_killed_before_its_record_is_dead(tmp_path):
+    (tmp_path / "k5-abc123").mkdir(mode=0o700)
+    (tmp_path / "k5-abc123" / "lock").write_text("")
+    assert states(tmp_path) == {"k5-abc123": LabState.DEAD}
+    (tmp_path / "k5-abc123" / "thesis").write_text("")
+    assert states(tmp_path) == {"k5-abc123": LabState.DOUBTFUL}
+
+
+def clean(tmp_path, named=()):
+    return leftovers.clean(
+        runner=NoEngine(),
+        clock=SystemClock(),
+        settings=Settings(state_dir=tmp_path, cache_dir=tmp_path, runs_dir=tmp_path),
+        narrate=lambda *_: None,
+        named=named,
+    )
+
+
+def test_a_lab_of_doubt_goes_only_when_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(leftovers.shutil, "which", lambda _program: None)
+    folder = tmp_path / "labs" / "k5-abc123"
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text("{")
+    assert clean(tmp_path) == ()
+    assert folder.is_dir()
+    (removal,) = clean(tmp_path, named=(RunId("k5-abc123"),))
+    assert removal.problems == ()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_the_folder_of_labs_is_closed_to_others(tmp_path, there):
+    labs = tmp_path / "state" / "labs"
+    if there:
+        labs.mkdir(parents=True)
+        labs.chmod(0o777)
+    records.claim(record_in(labs)).release()
+    assert labs.stat().st_mode & 0o777 == 0o700
+    assert there or labs.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_labs_are_not_made_through_a_link_or_in_another_users_folder(tmp_path, monkeypatch):
+    (tmp_path / "else").mkdir()
+    (tmp_path / "labs").symlink_to(tmp_path / "else")
+    with pytest.raises(InfrastructureError, match="symbolic link"):
+        records.claim(record_in(tmp_path / "labs"))
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(InfrastructureError, match="belongs to the user with the number"):
+        records.claim(record_in(tmp_path / "else"))
+    assert list((tmp_path / "else").iterdir()) == []
+
+
+def test_a_record_is_written_where_a_link_was_laid_and_not_through_it(record, tmp_path):
+    (tmp_path / "theirs").write_text("precious")
+    (record.folder / "record.new").symlink_to(tmp_path / "theirs")
+    records.write(record)
+    assert (tmp_path / "theirs").read_text() == "precious"
+    assert records.read(record.folder) == record
+
+
+def test_a_users_name_is_the_kernels_word(tmp_path, monkeypatch):
+    before = record_in(tmp_path).user
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(variable, "somebody")
+    assert record_in(tmp_path).user == before
+
+
+def test_a_run_that_began_after_the_folders_were_looked_at_is_not_removed(tmp_path, monkeypatch):
+    """Its network is seen, and its folder is not: as between the two looks of one list."""
+    settings = Settings(state_dir=tmp_path, cache_dir=tmp_path, runs_dir=tmp_path)
+    live = record_in(settings.labs_dir)
+    lock = records.claim(live)
+    seen = listing.LabEntry(live.run_id, LabState.DEAD, "without a record")
+    monkeypatch.setattr(leftovers, "list_labs", lambda *_, **__: (seen,))
+    assert clean(tmp_path) == ()
+    assert live.folder.is_dir()
+    lock.release()
