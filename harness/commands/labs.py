@@ -39,9 +39,7 @@ def clean_labs(settings: Settings, *, named: Sequence[str], kept_too: bool) -> E
         runner=LocalRunner(),
         clock=SystemClock(),
         settings=settings,
-        narrate=lambda step, detail: say(
-            printable(f"    {step}: {detail}" if detail else f"    {step}")
-        ),
+        narrate=lambda step, detail: say(f"    {step}: {detail}" if detail else f"    {step}"),
         named=ids,
         kept_too=kept_too,
     )
