@@ -7,8 +7,6 @@ from datetime import UTC
 from datetime import datetime
 
 from harness.diagnose import findings
-from harness.diagnose import hops_inside
-from harness.diagnose import hops_way
 from harness.diagnose import ladder
 from harness.diagnose import node_findings
 from harness.diagnose import passing
@@ -19,6 +17,7 @@ from harness.diagnose.facts import facts_from
 from harness.diagnose.model import Confidence
 from harness.diagnose.model import Diagnosis
 from harness.diagnose.model import Hop
+from harness.diagnose.model import HopId
 from harness.diagnose.model import HopState
 from harness.diagnose.rules import Rule
 from harness.evidence.reading import Reading
@@ -34,14 +33,14 @@ STARTING_SECONDS = 60
 _APISERVICE = "kubectl get apiservice v1beta1.metrics.k8s.io"
 # What people suspect first, and the hop that speaks against it.
 _SUSPECTS = (
-    ("not the nodes", hops_inside.NODES),
-    ("not metrics-server itself", hops_inside.ALIVE),
-    ("not metrics-server itself", hops_inside.BACKEND),
-    ("not the kubelets", hops_inside.SCRAPING),
-    ("not the Service", hops_inside.SERVICE),
-    ("not the tunnel", hops_way.TUNNEL),
-    ("not the way between nodes", hops_way.PATH),
-    ("not the MTU", hops_way.LARGE),
+    ("not the nodes", HopId.NODES),
+    ("not metrics-server itself", HopId.ALIVE),
+    ("not metrics-server itself", HopId.BACKEND),
+    ("not the kubelets", HopId.SCRAPING),
+    ("not the Service", HopId.SERVICE),
+    ("not the tunnel", HopId.TUNNEL),
+    ("not the way between nodes", HopId.PATH),
+    ("not the MTU", HopId.LARGE),
 )
 _MOST_RULED_OUT = 4
 _BY_THE_LOG = frozenset({Cause.KUBELET_UNREACHABLE_FROM_PODS, Cause.NODE_NOT_SCRAPED})
@@ -51,11 +50,11 @@ def diagnose(readings: Iterable[Reading]) -> Diagnosis:
     """Return the cause that the readings show; nothing else is looked at."""
     facts = facts_from(readings)
     hops = ladder.walk(facts)
-    state = {hop.name: hop for hop in hops}
+    state = {hop.id: hop for hop in hops}
     rule, untold = _first(facts, state)
     cause = rule.cause if rule is not None else Cause.UNKNOWN
-    rests_on = [state[name] for name in rule.rests_on if name in state] if rule is not None else []
-    missing = [f"{hop.name}: {hop.text}" for hop in rests_on if hop.state is HopState.NOT_SEEN]
+    rests_on = [state[each] for each in rule.rests_on if each in state] if rule is not None else []
+    missing = [hop.sentence for hop in rests_on if hop.state is HopState.NOT_SEEN]
     missing += untold
     missing += [f"nothing was seen on {node}'s machine" for node in _uncovered(facts, cause)]
     missing += [
@@ -66,9 +65,9 @@ def diagnose(readings: Iterable[Reading]) -> Diagnosis:
         missing += _unavailable_for_long(facts)
     if rule is None:
         missing += [
-            f"{hop.name}: {hop.text}"
+            hop.sentence
             for hop in hops
-            if hop.state is HopState.NOT_SEEN and hop.name != hops_way.OTHERS
+            if hop.state is HopState.NOT_SEEN and hop.id is not HopId.OTHERS
         ]
     also = _also(facts, state, rule)
     broken = next((hop for hop in hops if hop.state is HopState.BROKEN), None)
@@ -81,8 +80,8 @@ def diagnose(readings: Iterable[Reading]) -> Diagnosis:
         cause=cause,
         confidence=Confidence.LOW if missing or rule is None else Confidence.HIGH,
         hops=hops,
-        facts=(*(f"{hop.name}: {hop.text}" for hop in seen), *_side_facts(facts, cause)),
-        remedy=remedies.remedy(facts, cause),
+        facts=(*(hop.sentence for hop in seen), *_side_facts(facts, cause)),
+        remedies=remedies.remedies(facts, cause),
         not_seen=tuple(dict.fromkeys(missing)),
         also=also,
         ruled_out=_ruled_out(hops, cause),
@@ -92,7 +91,7 @@ def diagnose(readings: Iterable[Reading]) -> Diagnosis:
     )
 
 
-def _first(facts: Facts, hops: dict[str, Hop]) -> tuple[Rule | None, list[str]]:
+def _first(facts: Facts, hops: dict[HopId, Hop]) -> tuple[Rule | None, list[str]]:
     """Return the first rule that is shown, and what would have been needed to be sure of one."""
     told: dict[Cause, bool | None] = {}
     joining = passing.joining(facts)
@@ -141,7 +140,7 @@ def _unavailable_for_long(facts: Facts) -> list[str]:
     return [f"since when the way is whole: the APIService has been unavailable for {seconds:.0f} s"]
 
 
-def _also(facts: Facts, hops: dict[str, Hop], first: Rule | None) -> tuple[Cause, ...]:
+def _also(facts: Facts, hops: dict[HopId, Hop], first: Rule | None) -> tuple[Cause, ...]:
     """Return the causes that stand beside the first one and do not follow from it."""
     if first is None or first.cause in {Cause.HEALTHY, Cause.SETTLING}:
         return ()
@@ -181,11 +180,11 @@ def _side_facts(facts: Facts, cause: Cause) -> tuple[str, ...]:
 def _ruled_out(hops: tuple[Hop, ...], cause: Cause) -> tuple[str, ...]:
     if cause in {Cause.HEALTHY, Cause.SETTLING}:
         return ()
-    holding = {hop.name: hop for hop in hops if hop.state is HopState.HOLDS}
+    holding = {hop.id: hop for hop in hops if hop.state is HopState.HOLDS}
     found: dict[str, str] = {}
-    for what, name in _SUSPECTS:
-        if name in holding:
-            found.setdefault(what, f"{what}: {holding[name].text}")
+    for what, hop in _SUSPECTS:
+        if hop in holding:
+            found.setdefault(what, f"{what}: {holding[hop].text}")
     return tuple(found.values())[:_MOST_RULED_OUT]
 
 

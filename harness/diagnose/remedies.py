@@ -40,10 +40,13 @@ LINKS: Mapping[Cause, str] = {
 }
 
 
-def remedy(facts: Facts, cause: Cause) -> str | None:
-    """Return what to do, one step a line; None where there is nothing or nothing is known."""
+def remedies(facts: Facts, cause: Cause) -> tuple[str, ...]:
+    """Return what to do, a step or an alternative each; nothing where nothing is known.
+
+    Below, each is a line of one text.
+    """
     make = _REMEDIES.get(cause)
-    return make(facts) if make is not None else None
+    return tuple(make(facts).splitlines()) if make is not None else ()
 
 
 def _proxied(facts: Facts) -> str:
@@ -77,7 +80,7 @@ def _no_route_to_service(facts: Facts) -> str:
         "in the controller's installFlags and run k0sctl apply"
     )
     way = _via(facts, cidr)
-    return f"{text}; or, while it stays off, on the controller: {way}" if way else text
+    return f"{text}\nor, while it stays off, on the controller: {way}" if way else text
 
 
 def _no_route_to_pods(facts: Facts) -> str:

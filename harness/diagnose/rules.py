@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.diagnose import findings
-from harness.diagnose import hops_inside
 from harness.diagnose import hops_way
 from harness.diagnose import node_findings
 from harness.diagnose import passing
 from harness.diagnose import rules_inside as inside
 from harness.diagnose import rules_way as way
 from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
 from harness.diagnose.model import Hops
 from harness.diagnose.model import HopState
 from harness.diagnose.model import does_hold
@@ -41,7 +41,7 @@ PASSING = frozenset(
 )
 
 
-_AFTER_THE_WAY = frozenset({hops_way.CONDITION, hops_way.DATA})
+_AFTER_THE_WAY = frozenset({HopId.CONDITION, HopId.DATA})
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Rule:
 
     cause: Cause
     shown: Callable[[Facts, Hops], bool | None]
-    rests_on: tuple[str, ...]
+    rests_on: tuple[HopId, ...]
     rivals: tuple[Cause, ...] = ()
     explains: tuple[Cause, ...] = ()
 
@@ -62,21 +62,21 @@ def _healthy(facts: Facts, hops: Hops) -> bool | None:
         return False
     # Figures outlive a kubelet's port by half a minute; only a request tells.
     asked = set(findings.kubelets(facts))
-    if state_of(hops, hops_way.DATA) is HopState.NOT_SEEN or (
+    if state_of(hops, HopId.DATA) is HopState.NOT_SEEN or (
         asked and not asked >= {node.name for node in facts.nodes if node.ready}
     ):
         return None
-    return does_hold(hops, hops_way.CONDITION)
+    return does_hold(hops, HopId.CONDITION)
 
 
 def _settling(facts: Facts, hops: Hops) -> bool | None:
     """Whether what is broken ends by itself: something begins, or was not looked at again yet."""
-    broken = {name for name, hop in hops.items() if hop.state is HopState.BROKEN}
+    broken = {each for each, hop in hops.items() if hop.state is HopState.BROKEN}
     if broken and (passing.starting(facts) or passing.scraping_again(facts)):
         return True
     # While the konnectivity server starts, its agents have nowhere to connect to.
-    if hops_way.TUNNEL in broken and (passing.reconnecting(facts) or passing.restarted(facts)):
-        broken.remove(hops_way.TUNNEL)
+    if HopId.TUNNEL in broken and (passing.reconnecting(facts) or passing.restarted(facts)):
+        broken.remove(HopId.TUNNEL)
         if not broken - _AFTER_THE_WAY:
             return True
     if not broken or broken - _AFTER_THE_WAY:
@@ -86,7 +86,7 @@ def _settling(facts: Facts, hops: Hops) -> bool | None:
     seen = facts.apiserver_flags is not None and facts.apiservice is not None
     seen = seen and not node_findings.uncovered(facts) and hops_way.proxied(facts) is not None
     unseen = [hop for hop in hops.values() if hop.state is HopState.NOT_SEEN]
-    return True if seen and {hop.name for hop in unseen} <= {hops_way.OTHERS} else None
+    return True if seen and {hop.id for hop in unseen} <= {HopId.OTHERS} else None
 
 
 _NETWORK = (
@@ -105,26 +105,26 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Cause.APISERVER_UNREACHABLE,
         inside.unreachable,
-        (hops_inside.CLUSTER,),
+        (HopId.API_SERVER,),
         explains=tuple(Cause),
     ),
     Rule(
         Cause.NODE_ADDRESSES_WRONG,
         inside.addresses_wrong,
-        (hops_inside.NODES,),
+        (HopId.NODES,),
         explains=(*_NETWORK, *_BACKEND, Cause.NODE_NOT_READY),
     ),
     Rule(
         Cause.NETWORKS_OVERLAP,
         inside.networks_overlap,
-        (hops_inside.CLUSTER, hops_inside.NODES),
+        (HopId.API_SERVER, HopId.NODES),
         rivals=(Cause.NODE_ADDRESSES_WRONG,),
         explains=(*_NETWORK, *_BACKEND, Cause.NODE_NOT_READY),
     ),
     Rule(
         Cause.CLOCK_SKEW,
         inside.clock_skew,
-        (hops_inside.NODES,),
+        (HopId.NODES,),
         explains=(
             *_NETWORK,
             *_BACKEND,
@@ -135,46 +135,46 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Cause.NODE_NOT_READY,
         inside.node_not_ready,
-        (hops_inside.NODES,),
+        (HopId.NODES,),
         rivals=(Cause.CLOCK_SKEW,),
         explains=(*_NETWORK, *_BACKEND),
     ),
     Rule(
         Cause.METRICS_SERVER_MISSING,
         inside.metrics_server_missing,
-        (hops_inside.BACKEND,),
+        (HopId.BACKEND,),
         explains=_BACKEND,
     ),
     Rule(
         Cause.APISERVICE_MISSING,
         inside.apiservice_missing,
-        (hops_way.CONDITION,),
+        (HopId.CONDITION,),
         rivals=(Cause.METRICS_SERVER_MISSING,),
     ),
     Rule(
         Cause.IMAGE_MISSING,
         inside.image_missing,
-        (hops_inside.BACKEND,),
+        (HopId.BACKEND,),
         rivals=(Cause.NODE_NOT_READY,),
         explains=_BACKEND,
     ),
     Rule(
         Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
         inside.certificates,
-        (hops_inside.BACKEND, hops_inside.SCRAPING),
+        (HopId.BACKEND, HopId.SCRAPING),
         explains=(*_BACKEND, Cause.NODE_NOT_SCRAPED, Cause.KUBELET_UNREACHABLE_FROM_PODS),
     ),
     Rule(
         Cause.KUBELET_UNREACHABLE_FROM_PODS,
         inside.kubelets_unreachable,
-        (hops_inside.BACKEND, hops_inside.SCRAPING),
+        (HopId.BACKEND, HopId.SCRAPING),
         rivals=_SANE_NODES,
         explains=(*_BACKEND, Cause.NODE_NOT_SCRAPED),
     ),
     Rule(
         Cause.METRICS_SERVER_NOT_READY,
         inside.not_ready,
-        (hops_inside.BACKEND, hops_inside.SERVICE),
+        (HopId.BACKEND, HopId.SERVICE),
         rivals=(
             Cause.NODE_NOT_READY,
             Cause.METRICS_SERVER_MISSING,
@@ -185,83 +185,83 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Cause.PROXY_IN_ENVIRONMENT,
         way.proxied,
-        (hops_way.EGRESS, hops_way.CONDITION),
+        (HopId.EGRESS, HopId.CONDITION),
         rivals=_SANE_NODES,
     ),
     Rule(
         Cause.TUNNEL_DOWN,
         way.server_down,
-        (hops_way.EGRESS, hops_way.TUNNEL),
+        (HopId.EGRESS, HopId.TUNNEL),
         rivals=_SANE_NODES,
         explains=(Cause.AGENTS_CANNOT_CONNECT, Cause.AGENT_MISSING),
     ),
     Rule(
         Cause.AGENTS_CANNOT_CONNECT,
         way.agents_cut_off,
-        (hops_way.EGRESS, hops_way.TUNNEL, hops_inside.BACKEND),
+        (HopId.EGRESS, HopId.TUNNEL, HopId.BACKEND),
         rivals=_SANE_NODES,
         explains=(Cause.AGENT_MISSING,),
     ),
     Rule(
         Cause.AGENT_MISSING,
         way.agent_missing,
-        (hops_way.EGRESS, hops_way.TUNNEL),
+        (HopId.EGRESS, HopId.TUNNEL),
         rivals=(*_SANE_NODES, Cause.AGENTS_CANNOT_CONNECT),
     ),
     Rule(
         Cause.CROSS_NODE_TRAFFIC_CUT,
         way.cross_node,
-        (hops_inside.ALIVE, hops_way.PATH),
+        (HopId.ALIVE, HopId.PATH),
         rivals=(*_SANE_NODES, Cause.NETWORKS_OVERLAP),
         explains=(Cause.WAY_TO_SERVICE_BLOCKED, Cause.NODE_NOT_SCRAPED, Cause.LARGE_PACKETS_LOST),
     ),
     Rule(
         Cause.LARGE_PACKETS_LOST,
         way.large_lost,
-        (hops_inside.ALIVE, hops_way.LARGE),
+        (HopId.ALIVE, HopId.LARGE),
         rivals=_SANE_NODES,
         explains=(Cause.NODE_NOT_SCRAPED,),
     ),
     Rule(
         Cause.NO_ROUTE_TO_SERVICE_NETWORK,
         way.no_route_to_service,
-        (hops_way.EGRESS, hops_way.ROUTE, hops_way.DIAL, hops_inside.BACKEND),
+        (HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.BACKEND),
     ),
     Rule(
         Cause.NO_ROUTE_TO_POD_NETWORK,
         way.no_route_to_pods,
-        (hops_way.EGRESS, hops_way.ROUTE, hops_way.DIAL, hops_inside.BACKEND),
+        (HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.BACKEND),
     ),
     Rule(
         Cause.WAY_TO_SERVICE_BLOCKED,
         way.way_blocked,
-        (hops_way.EGRESS, hops_way.ROUTE, hops_way.DIAL, hops_inside.ALIVE),
+        (HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.ALIVE),
         rivals=(*_SANE_NODES, Cause.CROSS_NODE_TRAFFIC_CUT),
         explains=(Cause.CROSS_NODE_TRAFFIC_CUT,),
     ),
     Rule(
         Cause.NODE_NOT_SCRAPED,
         way.not_scraped,
-        (hops_inside.SCRAPING, hops_way.DATA),
+        (HopId.SCRAPING, HopId.DATA),
         rivals=(*_SANE_NODES, Cause.CROSS_NODE_TRAFFIC_CUT, Cause.KUBELET_UNREACHABLE_FROM_PODS),
     ),
     Rule(
         Cause.HEALTHY,
         _healthy,
         (
-            hops_inside.CLUSTER,
-            hops_inside.NODES,
-            hops_inside.BACKEND,
-            hops_inside.ALIVE,
-            hops_inside.SCRAPING,
-            hops_inside.SERVICE,
-            hops_way.EGRESS,
-            hops_way.TUNNEL,
-            hops_way.DIAL,
-            hops_way.PATH,
-            hops_way.LARGE,
-            hops_way.CONDITION,
-            hops_way.DATA,
+            HopId.API_SERVER,
+            HopId.NODES,
+            HopId.BACKEND,
+            HopId.ALIVE,
+            HopId.SCRAPING,
+            HopId.SERVICE,
+            HopId.EGRESS,
+            HopId.TUNNEL,
+            HopId.DIAL,
+            HopId.PATH,
+            HopId.LARGE,
+            HopId.CONDITION,
+            HopId.DATA,
         ),
         rivals=(Cause.CLOCK_SKEW,),
     ),
@@ -269,12 +269,12 @@ RULES: tuple[Rule, ...] = (
         Cause.SETTLING,
         _settling,
         (
-            hops_inside.BACKEND,
-            hops_inside.SERVICE,
-            hops_way.EGRESS,
-            hops_way.TUNNEL,
-            hops_way.DIAL,
-            hops_way.CONDITION,
+            HopId.BACKEND,
+            HopId.SERVICE,
+            HopId.EGRESS,
+            HopId.TUNNEL,
+            HopId.DIAL,
+            HopId.CONDITION,
         ),
         rivals=(
             Cause.NETWORKS_OVERLAP,

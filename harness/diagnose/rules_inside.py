@@ -10,6 +10,7 @@ from harness.diagnose import hops_inside
 from harness.diagnose import node_findings
 from harness.diagnose import passing
 from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
 from harness.diagnose.model import Hops
 from harness.diagnose.model import does_hold
 
@@ -120,4 +121,4 @@ def not_ready(facts: Facts, hops: Hops) -> bool | None:
         again = passing.scraping_again(facts)
         return None if again is None else not again
     # A Deployment without pods is neither missing nor ready.
-    return facts.pods == () and does_hold(hops, hops_inside.CLUSTER)
+    return facts.pods == () and does_hold(hops, HopId.API_SERVER)

@@ -6,10 +6,10 @@ None means that what it takes was not seen.
 from __future__ import annotations
 
 from harness.diagnose import findings
-from harness.diagnose import hops_inside
 from harness.diagnose import hops_way
 from harness.diagnose import passing
 from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
 from harness.diagnose.model import Hops
 from harness.diagnose.model import HopState
 from harness.diagnose.model import does_hold
@@ -21,7 +21,7 @@ from harness.scenario.words import MessageClass
 def proxied(facts: Facts, hops: Hops) -> bool | None:
     """Whether a proxy has the API server's dials, and nothing comes of it."""
     taken = hops_way.proxied(facts)
-    return is_broken(hops, hops_way.EGRESS) if taken else taken
+    return is_broken(hops, HopId.EGRESS) if taken else taken
 
 
 def server_down(facts: Facts, _: Hops) -> bool | None:
@@ -80,7 +80,7 @@ def agent_missing(facts: Facts, hops: Hops) -> bool | None:
     if agents is not None:
         # A tunnel that is broken in another way is none of this.
         known = findings.expected_agents(facts) is not None
-        return False if known and not is_broken(hops, hops_way.TUNNEL) else None
+        return False if known and not is_broken(hops, HopId.TUNNEL) else None
     return without or (again is False and bool(findings.unconnected(facts))) or None
 
 
@@ -162,10 +162,10 @@ def _no_agent_reaches(facts: Facts) -> bool:
 
 def large_lost(_: Facts, hops: Hops) -> bool | None:
     """Whether connections open that carry no full-size packets."""
-    if state_of(hops, hops_way.LARGE) is HopState.NOT_SEEN:
+    if state_of(hops, HopId.LARGE) is HopState.NOT_SEEN:
         return None
     # What does not answer at home is ill itself.
-    return is_broken(hops, hops_way.LARGE) and not is_broken(hops, hops_inside.ALIVE)
+    return is_broken(hops, HopId.LARGE) and not is_broken(hops, HopId.ALIVE)
 
 
 def _no_route(facts: Facts, hops: Hops, *, to_pods: bool) -> bool | None:
@@ -175,9 +175,9 @@ def _no_route(facts: Facts, hops: Hops, *, to_pods: bool) -> bool | None:
     flags = facts.apiserver_flags
     if flags is not None and flags.aggregator_routing is not to_pods:
         return False
-    if state_of(hops, hops_way.ROUTE) is HopState.NOT_SEEN:
+    if state_of(hops, HopId.ROUTE) is HopState.NOT_SEEN:
         return None
-    return is_broken(hops, hops_way.ROUTE) and not does_hold(hops, hops_way.DIAL)
+    return is_broken(hops, HopId.ROUTE) and not does_hold(hops, HopId.DIAL)
 
 
 def no_route_to_service(facts: Facts, hops: Hops) -> bool | None:
@@ -194,16 +194,16 @@ def way_blocked(facts: Facts, hops: Hops) -> bool | None:
     """Whether something stands between the dialling side and metrics-server."""
     on = findings.konnectivity(facts)
     # Without an endpoint nothing is there to be reached.
-    if not does_hold(hops, hops_inside.SERVICE):
+    if not does_hold(hops, HopId.SERVICE):
         return None if facts.service is None or facts.endpoints is None else False
-    if _isolated(facts) and (is_broken(hops, hops_way.PATH) or is_broken(hops, hops_way.DIAL)):
+    if _isolated(facts) and (is_broken(hops, HopId.PATH) or is_broken(hops, HopId.DIAL)):
         return True
     if on is not False:
         return None if on is None else _no_agent_reaches(facts)
-    if state_of(hops, hops_way.ROUTE) is HopState.NOT_SEEN:
+    if state_of(hops, HopId.ROUTE) is HopState.NOT_SEEN:
         return None
     connected = _connects(facts)
-    return None if connected is None else does_hold(hops, hops_way.ROUTE) and not connected
+    return None if connected is None else does_hold(hops, HopId.ROUTE) and not connected
 
 
 def _connects(facts: Facts) -> bool | None:

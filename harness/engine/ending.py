@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from harness.engine.collect import collect
+from harness.engine.events import StepId
 from harness.engine.phases import Phases
 from harness.engine.steps import Steps
 from harness.errors import HarnessError
@@ -30,7 +31,7 @@ def take_evidence(
     """Take the evidence; return what to tell of a failure, which ends nothing."""
     remotes = {name: lab.remote(name) for name in lab.machines}
     try:
-        with steps.step("Evidence", EVIDENCE_SECONDS * lab.pace):
+        with steps.step(StepId.EVIDENCE, EVIDENCE_SECONDS * lab.pace):
             collect(remotes, roles, api, recorder, pace=lab.pace)
     except HarnessError as error:
         return (f"evidence: {error}",)
@@ -40,7 +41,7 @@ def take_evidence(
 def give_back(phases: Phases, steps: Steps) -> tuple[str, ...]:
     """Take every change back; return why the machines cannot be handed on, nothing if they can."""
     try:
-        with steps.step("Give the machines back") as tell:
+        with steps.step(StepId.GIVE_BACK) as tell:
             return phases.give_back(tell)
     except HarnessError as error:
         return (str(error),)
@@ -59,7 +60,7 @@ def keep(lab: Lab, clock: Clock) -> str:
 def remove(lab: Lab, steps: Steps) -> HarnessError | None:
     """Remove the machines; return what kept some of them from it."""
     try:
-        with steps.step("Teardown"):
+        with steps.step(StepId.TEARDOWN):
             lab.destroy()
     except HarnessError as error:
         return error

@@ -24,6 +24,7 @@ from harness.engine.events import ExpectationResult
 from harness.engine.events import PhaseEntered
 from harness.engine.events import PhaseResult
 from harness.engine.events import Precondition
+from harness.engine.events import StepId
 from harness.engine.events import VerdictReached
 from harness.engine.preconditions import presumed_by
 from harness.engine.steps import Steps
@@ -187,7 +188,7 @@ class Phases:
             return (), ended_badly
         note(deployed, "k0sctl applied it")
         if acts:
-            with self.steps.step("Change the cluster") as tell:
+            with self.steps.step(StepId.CHANGE) as tell:
                 for act in acts:
                     tell(describe_change(act))
                     note([act], self.changes.make(phase.name, act))
@@ -195,7 +196,7 @@ class Phases:
 
     def _take_back(self, phases: Sequence[str], deployment: Deployment) -> None:
         doing = f"Taking back the changes of {', '.join(phases)}"
-        with self.steps.step("Take back") as tell:
+        with self.steps.step(StepId.TAKE_BACK) as tell:
             self.changes.take_back(phases, tell)
             self._deploy(deployment)
             left = self.changes.differences(phases)
@@ -213,9 +214,7 @@ class Phases:
             return None
         may_fail = ApplyOutcome.FAILED in judged
         try:
-            with self.steps.step(
-                "k0sctl apply", apply_seconds(self.pace, may_fail=may_fail)
-            ) as tell:
+            with self.steps.step(StepId.APPLY, apply_seconds(self.pace, may_fail=may_fail)) as tell:
                 self.cluster.apply(deployment, may_fail=may_fail, on_phase=tell)
                 self._wait_for_api()
         except ApplyFailedError as error:
@@ -296,7 +295,7 @@ class Phases:
             return preconditions.judge(presumed, readings)
 
         bound = PRECONDITIONS_SECONDS * self.pace
-        with self.steps.step("Preconditions", bound) as tell:
+        with self.steps.step(StepId.PRECONDITIONS, bound) as tell:
 
             def say_unmet(seen: tuple[Precondition, ...]) -> None:
                 unmet = [f"{each.name}: {each.text}" for each in seen if not each.holds]
@@ -330,7 +329,7 @@ class Phases:
             endpoint_ready=-math.inf if ready is None else ready - self.started,
             pace=self.pace,
         )
-        with self.steps.step(f"Observe {phase.name}"):
+        with self.steps.step(StepId.OBSERVE, of=[phase.name]):
             return PhaseWatch(
                 stage,
                 watched,

@@ -20,6 +20,7 @@ from harness.engine.events import Event
 from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
+from harness.engine.events import StepId
 from harness.engine.events import Sums
 from harness.engine.machines import lab_request
 from harness.engine.machines import narrate_to
@@ -244,13 +245,14 @@ class ScenarioRun:
 
     def _made(self) -> Lab:
         """Provide the artifacts and bring machines up."""
-        with self._steps.step("Artifacts") as tell:
+        with self._steps.step(StepId.ARTIFACTS) as tell:
             store = Store(self._settings, clock=self._clock, say=tell)
             self._artifacts = store.provide(self.plan.artifacts)
         provider = self.request.choice.provider
         names = [machine.name for machine in self.plan.machines]
         bound = sum(bounds(self._lab_request()).values())
-        with self._steps.step(f"{len(names)} machines through Vagrant ({provider})", bound) as tell:
+        of = [str(len(names)), provider]
+        with self._steps.step(StepId.MACHINES, bound, of=of) as tell:
             reservation = reserve(
                 Host(self._runner, self._clock, self._settings),
                 scenario=self.plan.scenario.name,

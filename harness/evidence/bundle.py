@@ -35,6 +35,8 @@ from harness.evidence.manifest import Manifest
 from harness.evidence.manifest import ManifestError
 from harness.evidence.manifest import Piece
 from harness.evidence.manifest import is_piece_path
+from harness.evidence.old_format import event_with_ids
+from harness.evidence.old_format import report_with_ids
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import MISSING
 from harness.evidence.recorder import OBSERVATIONS
@@ -86,7 +88,7 @@ class Bundle:
     @functools.cached_property
     def report(self) -> Mapping[str, Any]:
         """The run's `report.json`, empty where the run ended before it had one."""
-        return self._object(REPORT)
+        return report_with_ids(self._object(REPORT))
 
     def _object(self, name: str) -> Mapping[str, Any]:
         try:
@@ -320,7 +322,7 @@ def _reading(data: object) -> Reading:
 def _event(data: object) -> Mapping[str, Any]:
     if not isinstance(data, dict) or not isinstance(data.get("event"), str):
         raise TypeError("no event")
-    return data
+    return event_with_ids(data)
 
 
 def _require_seconds(value: object) -> None:

@@ -15,6 +15,7 @@ from harness.engine.events import ExpectationResult
 from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import Precondition
+from harness.engine.events import PreconditionId
 from harness.engine.phases import PreconditionsUnmetError
 from harness.engine.run import RunRequest
 from harness.engine.run import ScenarioRun
@@ -144,7 +145,9 @@ def test_a_run_that_failed_gives_everybody_the_same_error(make, error):
 
 
 def test_preconditions_that_do_not_hold_stand_in_the_result_and_are_inconclusive(make):
-    seen = (Precondition("nodes are Ready", holds=False, text="1 of 2"),)
+    seen = (
+        Precondition(PreconditionId.NODES_READY, "nodes are Ready", holds=False, text="1 of 2"),
+    )
     run, _, _ = make({"repaired": PreconditionsUnmetError("repaired", seen)})
     with pytest.raises(PreconditionsUnmetError):
         run.enter("repaired")

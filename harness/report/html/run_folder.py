@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from harness.evidence.old_format import event_with_ids
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import MISSING
 from harness.evidence.recorder import OBSERVATIONS
@@ -174,7 +175,7 @@ def _events(path: Path) -> Iterator[Mapping[str, Any]]:
     for line in _lines(path):
         event = _json(line)
         if isinstance(event, dict):
-            yield event
+            yield event_with_ids(event)
 
 
 def _lines(path: Path) -> Iterator[str]:
