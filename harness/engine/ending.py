@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from harness.engine.collect import collect
 from harness.engine.events import StepId
-from harness.engine.phases import Phases
+from harness.engine.live import LiveCluster
 from harness.engine.steps import Steps
 from harness.errors import HarnessError
 from harness.evidence.recorder import Recorder
@@ -38,11 +38,11 @@ def take_evidence(
     return ()
 
 
-def give_back(phases: Phases, steps: Steps) -> tuple[str, ...]:
+def give_back(live: LiveCluster, steps: Steps) -> tuple[str, ...]:
     """Take every change back; return why the machines cannot be handed on, nothing if they can."""
     try:
         with steps.step(StepId.GIVE_BACK) as tell:
-            return phases.give_back(tell)
+            return live.give_back(tell)
     except HarnessError as error:
         return (str(error),)
 

@@ -16,9 +16,9 @@ from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import Precondition
 from harness.engine.events import PreconditionId
-from harness.engine.phases import PreconditionsUnmetError
 from harness.engine.run import RunRequest
 from harness.engine.run import ScenarioRun
+from harness.engine.settling import PreconditionsUnmetError
 from harness.engine.standing import Standing
 from harness.engine.standing import start_state
 from harness.errors import InconclusiveError
@@ -40,7 +40,7 @@ class FakePhases:
     def __init__(self, endings):
         self._endings = endings
         self.entered = []
-        self.endpoint_ready = 12.5
+        self.settling = types.SimpleNamespace(endpoint_ready=12.5)
         self.not_as_before = ()
 
     def enter(self, phase):
@@ -110,6 +110,7 @@ def make(tmp_path, monkeypatch):
 
         def stand_up():
             monkeypatch.setattr(run, "_lab", lab)
+            monkeypatch.setattr(run, "_live", phases)
             return phases
 
         monkeypatch.setattr(run, "_stand_up", stand_up)
