@@ -15,7 +15,7 @@ from pathlib import Path
 from harness.commands.diagnose import exit_code
 from harness.commands.narration import printable
 from harness.commands.narration import say
-from harness.diagnose.causes import diagnose
+from harness.diagnose.judge import diagnose
 from harness.engine.collect import collect
 from harness.engine.place import Place
 from harness.engine.place import place

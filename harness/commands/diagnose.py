@@ -12,7 +12,7 @@ from harness.commands.narration import printable
 from harness.commands.narration import say
 from harness.diagnose import ladder
 from harness.diagnose import subject
-from harness.diagnose.causes import diagnose
+from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis
 from harness.engine.place import Place
 from harness.engine.place import place

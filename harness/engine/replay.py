@@ -20,7 +20,7 @@ from pathlib import Path
 from harness.artifacts.model import host_arch
 from harness.artifacts.pins import load_pins
 from harness.cluster.k0sctl import ApplyFailedError
-from harness.diagnose.causes import diagnose
+from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis
 from harness.engine.events import AppliedChange
 from harness.engine.events import Event

@@ -7,8 +7,8 @@ import pytest
 
 from harness.diagnose import ladder
 from harness.diagnose import subject
-from harness.diagnose.causes import diagnose
 from harness.diagnose.facts import facts_from
+from harness.diagnose.judge import diagnose
 from harness.diagnose.messages import classify
 from harness.diagnose.model import HOP_NAMES
 from harness.diagnose.model import Confidence

@@ -13,10 +13,10 @@ import jsonschema
 import pytest
 
 from harness.diagnose import facts
-from harness.diagnose.causes import diagnose
+from harness.diagnose.causes import KINDS
+from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Confidence
 from harness.diagnose.model import HopId
-from harness.diagnose.rules import RULES
 from harness.evidence.reading import Reading
 from harness.evidence.redaction import redact
 from harness.report import diagnosis as report
@@ -143,7 +143,7 @@ def test_a_recording_holds_nothing_that_redaction_would_take_out(path):
 
 
 def test_every_cause_that_a_rule_can_name_has_its_hop_in_the_table():
-    assert {rule.cause for rule in RULES} == set(FIRST_BROKEN) == set(Cause) - {Cause.UNKNOWN}
+    assert {rule.cause for rule in KINDS} == set(FIRST_BROKEN) == set(Cause) - {Cause.UNKNOWN}
 
 
 def test_the_schema_file_is_the_models():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.diagnose.causes import diagnose
+from harness.diagnose.judge import diagnose
 from harness.diagnose.model import HOP_NAMES
 from harness.diagnose.model import HopId
 from harness.diagnose.model import HopState

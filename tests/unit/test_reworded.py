@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.diagnose import model as diagnosis_model
-from harness.diagnose.causes import diagnose
+from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis
 from harness.diagnose.model import HopId
 from harness.engine import events as engine_events
