@@ -19,7 +19,9 @@ from harness.artifacts.model import Artifact
 from harness.artifacts.model import ArtifactKind
 from harness.artifacts.store import Store
 from harness.engine.events import Event
+from harness.engine.events import StepId
 from harness.engine.events import TransitionSeen
+from harness.engine.events import title_of
 from harness.engine.machines import machine_specs
 from harness.engine.session import RunSession
 from harness.engine.session import Which
@@ -111,9 +113,10 @@ def _by_harness(scenario: Path, settings: Settings) -> Timing:
     (result,) = session.results
     if not seen:
         raise InfrastructureError("Timing the harness", f"no Available=True: {result.outcome}")
-    apart = {name: result.timings[name] for name in ("Evidence",) if name in result.timings}
-    apart["observation after it"] = result.timings["Observe healthy"]
-    return Timing(seen[0] - began, result.timings["Teardown"], apart)
+    evidence = title_of(StepId.EVIDENCE)
+    apart = {name: result.timings[name] for name in (evidence,) if name in result.timings}
+    apart["observation after it"] = result.timings[title_of(StepId.OBSERVE, "healthy")]
+    return Timing(seen[0] - began, result.timings[title_of(StepId.TEARDOWN)], apart)
 
 
 def _by_hand(scenario: Path, settings: Settings) -> Timing:

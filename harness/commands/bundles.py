@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.commands.consent import consent
 from harness.commands.diagnose import exit_code
-from harness.diagnose.causes import diagnose
+from harness.diagnose.judge import diagnose
 from harness.engine.collect import collect
 from harness.engine.place import Place
 from harness.engine.place import place

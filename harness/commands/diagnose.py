@@ -11,7 +11,7 @@ from harness.cluster.kubectl import Kubectl
 from harness.commands.consent import consent
 from harness.diagnose import ladder
 from harness.diagnose import subject
-from harness.diagnose.causes import diagnose
+from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis
 from harness.engine.place import Place
 from harness.engine.place import place

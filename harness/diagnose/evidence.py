@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from harness.diagnose.facts import Facts
+from harness.diagnose.model import HOP_NAMES
 from harness.diagnose.model import Hop
+from harness.diagnose.model import HopId
 from harness.diagnose.model import HopState
 from harness.evidence.reading import Reading
 
@@ -14,19 +16,19 @@ _RAW_CHARACTERS = 900
 _TEXT_CHARACTERS = 4000
 
 
-def holds(facts: Facts, name: str, text: str, probe: str, where: str | None = None) -> Hop:
+def holds(facts: Facts, hop: HopId, text: str, probe: str, where: str | None = None) -> Hop:
     """Return a hop that holds, shown by `probe`."""
-    return _hop(facts, name, HopState.HOLDS, text, (probe, where))
+    return _hop(facts, hop, HopState.HOLDS, text, (probe, where))
 
 
-def broken(facts: Facts, name: str, text: str, probe: str, where: str | None = None) -> Hop:
+def broken(facts: Facts, hop: HopId, text: str, probe: str, where: str | None = None) -> Hop:
     """Return a hop that is broken, shown by `probe`."""
-    return _hop(facts, name, HopState.BROKEN, text, (probe, where))
+    return _hop(facts, hop, HopState.BROKEN, text, (probe, where))
 
 
-def not_seen(facts: Facts, name: str, probe: str, where: str | None = None) -> Hop:
+def not_seen(facts: Facts, hop: HopId, probe: str, where: str | None = None) -> Hop:
     """Return a hop of which nothing can be said, with the reason."""
-    return _hop(facts, name, HopState.NOT_SEEN, facts.why_unseen(probe, where), (probe, where))
+    return _hop(facts, hop, HopState.NOT_SEEN, facts.why_unseen(probe, where), (probe, where))
 
 
 def tail(reading: Reading) -> str:
@@ -36,10 +38,11 @@ def tail(reading: Reading) -> str:
     return lines if len(lines) <= _RAW_CHARACTERS else "…" + lines[-_RAW_CHARACTERS:]
 
 
-def _hop(facts: Facts, name: str, state: HopState, text: str, look: tuple[str, str | None]) -> Hop:
+def _hop(facts: Facts, hop: HopId, state: HopState, text: str, look: tuple[str, str | None]) -> Hop:
     reading = facts.reading(*look)
     return Hop(
-        name,
+        hop,
+        HOP_NAMES[hop],
         state,
         text if len(text) <= _TEXT_CHARACTERS else f"{text[:_TEXT_CHARACTERS]}…",
         facts.command(*look),

@@ -306,6 +306,19 @@ def isolating_policies(facts: Facts) -> tuple[Policy, ...] | None:
     return tuple(each for each in facts.policies if each.selects(labels))
 
 
+def isolated(facts: Facts) -> bool | None:
+    """Whether a NetworkPolicy isolates metrics-server."""
+    found = isolating_policies(facts)
+    return None if found is None else bool(found)
+
+
+def metrics_server_runs(facts: Facts) -> bool | None:
+    """Whether a container of metrics-server runs, so that it could read kubelets."""
+    if facts.pods is None:
+        return None
+    return any(pod.phase == "Running" and not pod.waiting for pod in facts.pods)
+
+
 def suffers(facts: Facts) -> bool:
     """Whether people notice: the APIService is not available, or figures are missing."""
     state = facts.apiservice

@@ -9,16 +9,10 @@ from harness.diagnose.evidence import holds
 from harness.diagnose.evidence import not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import Hop
+from harness.diagnose.model import HopId
 from harness.probe.core import API
 from harness.probe.core import refused_by_sudo
 from harness.probe.workloads import Node
-
-CLUSTER = "the API server"
-NODES = "the nodes"
-BACKEND = "metrics-server runs"
-ALIVE = "metrics-server answers on its own node"
-SCRAPING = "metrics-server reads the kubelets"
-SERVICE = "the Service has an endpoint"
 
 _OK = 200
 # How kubectl begins what the API server answered.
@@ -40,39 +34,39 @@ def cluster(facts: Facts) -> Hop:
     answered = answers(facts)
     probe = next((name for (name, where) in facts.readings if where == API), "nodes")
     if answered is None:
-        return not_seen(facts, CLUSTER, probe)
+        return not_seen(facts, HopId.API_SERVER, probe)
     if not answered:
         reading = facts.reading(probe, API)
         said = (reading.error or reading.stderr.strip()) if reading is not None else ""
-        return broken(facts, CLUSTER, f"it does not answer: {said}", probe)
+        return broken(facts, HopId.API_SERVER, f"it does not answer: {said}", probe)
     versions = sorted({node.version for node in facts.nodes or () if node.version})
     k0s = sorted(set(facts.by_machine.get("k0s_version", {}).values()))
     text = f"it answers; k0s {', '.join(k0s) or 'not asked'}, nodes {', '.join(versions) or '?'}"
     flags = facts.apiserver_flags
     if flags is None:
-        return holds(facts, CLUSTER, text, probe)
+        return holds(facts, HopId.API_SERVER, text, probe)
     text += f"; Service CIDR {flags.service_cidr}"
     if facts.cluster_cidr:
         text += f", pods' CIDR {facts.cluster_cidr}"
     if flags.advertised:
         text += f"; advertised as {flags.advertised}"
-    return holds(facts, CLUSTER, text, "apiserver_flags", facts.controller)
+    return holds(facts, HopId.API_SERVER, text, "apiserver_flags", facts.controller)
 
 
 def nodes(facts: Facts) -> Hop:
     """Return whether the nodes are Ready, told apart, where they should be, and of one time."""
     if facts.nodes is None:
-        return not_seen(facts, NODES, "nodes")
+        return not_seen(facts, HopId.NODES, "nodes")
     wrong, probe, where = _wrong_with(facts, facts.nodes)
     if wrong:
-        return broken(facts, NODES, "; ".join(wrong), probe, where)
+        return broken(facts, HopId.NODES, "; ".join(wrong), probe, where)
     text = ", ".join(f"{node.name} {'/'.join(node.addresses)}" for node in facts.nodes)
     clocks = facts.by_machine.get("clock", {})
     text += f" Ready; {len(clocks)} clocks agree" if clocks else " Ready; no clock seen"
     lost = facts.lost_machines()
     if lost:
         text += f"; nothing could be read on {', '.join(lost)}"
-    return holds(facts, NODES, text, "nodes")
+    return holds(facts, HopId.NODES, text, "nodes")
 
 
 def _wrong_with(facts: Facts, all_nodes: tuple[Node, ...]) -> tuple[list[str], str, str | None]:
@@ -106,39 +100,39 @@ def _wrong_with(facts: Facts, all_nodes: tuple[Node, ...]) -> tuple[list[str], s
 def backend(facts: Facts) -> Hop:
     """Return whether metrics-server is there and its container runs."""
     if facts.pods is None:
-        return not_seen(facts, BACKEND, "pods")
+        return not_seen(facts, HopId.BACKEND, "pods")
     if not facts.pods:
         return _no_pod(facts)
     ready = [pod for pod in facts.pods if pod.ready]
     if ready:
         where = ", ".join(f"{pod.name} on {pod.node}" for pod in ready)
-        return holds(facts, BACKEND, f"Ready: {where}", "pods")
+        return holds(facts, HopId.BACKEND, f"Ready: {where}", "pods")
     running = [pod for pod in facts.pods if pod.phase == "Running" and not pod.waiting]
     if running:
         where = ", ".join(f"{pod.name} on {pod.node}, {pod.restarts} restarts" for pod in running)
-        return holds(facts, BACKEND, f"Running, not Ready: {where}", "pods")
+        return holds(facts, HopId.BACKEND, f"Running, not Ready: {where}", "pods")
     states = "; ".join(
         " ".join(each for each in (pod.name, pod.phase, pod.waiting, pod.trouble) if each)
         + (f", {pod.restarts} restarts" if pod.restarts else "")
         for pod in facts.pods
     )
-    return broken(facts, BACKEND, f"no metrics-server pod runs: {states}", "pods")
+    return broken(facts, HopId.BACKEND, f"no metrics-server pod runs: {states}", "pods")
 
 
 def _no_pod(facts: Facts) -> Hop:
     text = "there is no metrics-server pod"
     deployment = facts.deployment
     if deployment is None:
-        return broken(facts, BACKEND, text, "pods")
+        return broken(facts, HopId.BACKEND, text, "pods")
     wants = f", its Deployment wants {deployment.replicas}" if deployment.exists else ""
-    return broken(facts, BACKEND, text + (wants or " and no Deployment"), "deployment")
+    return broken(facts, HopId.BACKEND, text + (wants or " and no Deployment"), "deployment")
 
 
 def alive(facts: Facts) -> Hop:
     """Return whether metrics-server answers its own node."""
     pod = findings.pod_target(facts)
     if pod is None:
-        return not_seen(facts, ALIVE, "health")
+        return not_seen(facts, HopId.ALIVE, "health")
     probe = f"health:{pod[0]}"
     found = next(
         (
@@ -149,7 +143,7 @@ def alive(facts: Facts) -> Hop:
         None,
     )
     if found is None:
-        return not_seen(facts, ALIVE, probe)
+        return not_seen(facts, HopId.ALIVE, probe)
     machine, health = found
     text = f"https://{pod[0]}:{pod[1]} from {machine}: livez {health.livez or 'no answer'}"
     text += f", readyz {health.readyz or 'no answer'}"
@@ -158,7 +152,7 @@ def alive(facts: Facts) -> Hop:
     elif health.text:
         text += f" ({health.text})"
     make = holds if health.livez == _OK else broken
-    return make(facts, ALIVE, text, probe, machine)
+    return make(facts, HopId.ALIVE, text, probe, machine)
 
 
 def scraping(facts: Facts) -> Hop:
@@ -169,28 +163,28 @@ def scraping(facts: Facts) -> Hop:
         text = f"kubelet-serving certificates wait for approval: {', '.join(waiting)}"
         if failing:
             text += f"; {next(iter(failing.values())).why}"
-        return broken(facts, SCRAPING, text, "csrs")
+        return broken(facts, HopId.SCRAPING, text, "csrs")
     if failing is None:
-        return not_seen(facts, SCRAPING, "metrics_server_log")
+        return not_seen(facts, HopId.SCRAPING, "metrics_server_log")
     pod = findings.metrics_pod(facts)
     where = facts.machine_of(pod.node) if pod is not None and pod.node else None
     if failing:
         text = "; ".join(f"{node}: {each.why}" for node, each in failing.items())
-        return broken(facts, SCRAPING, text, "metrics_server_log", where)
+        return broken(facts, HopId.SCRAPING, text, "metrics_server_log", where)
     text = "no scrape failed in the last minute"
-    return holds(facts, SCRAPING, text, "metrics_server_log", where)
+    return holds(facts, HopId.SCRAPING, text, "metrics_server_log", where)
 
 
 def service(facts: Facts) -> Hop:
     """Return whether the Service has an address that stands for a Ready pod."""
     if facts.service is None:
-        return not_seen(facts, SERVICE, "service")
+        return not_seen(facts, HopId.SERVICE, "service")
     if not facts.service.exists:
-        return broken(facts, SERVICE, "Service metrics-server does not exist", "service")
+        return broken(facts, HopId.SERVICE, "Service metrics-server does not exist", "service")
     if facts.endpoints is None:
-        return not_seen(facts, SERVICE, "endpoints")
+        return not_seen(facts, HopId.SERVICE, "endpoints")
     name = f"{facts.service.cluster_ip}:{facts.service.port}"
     if not facts.endpoints:
-        return broken(facts, SERVICE, f"{name} has no ready endpoint", "endpoints")
+        return broken(facts, HopId.SERVICE, f"{name} has no ready endpoint", "endpoints")
     behind = ", ".join(f"{each.address}:{each.port}" for each in facts.endpoints)
-    return holds(facts, SERVICE, f"{name} stands for {behind}", "endpoints")
+    return holds(facts, HopId.SERVICE, f"{name} stands for {behind}", "endpoints")

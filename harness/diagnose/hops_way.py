@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import replace
 
 from harness.diagnose import findings
 from harness.diagnose.evidence import broken
@@ -10,20 +11,12 @@ from harness.diagnose.evidence import holds
 from harness.diagnose.evidence import not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.messages import classify
+from harness.diagnose.model import HOP_NAMES
 from harness.diagnose.model import Hop
+from harness.diagnose.model import HopId
 from harness.diagnose.model import HopState
 from harness.probe import controlplane
 from harness.scenario.words import TopOutcome
-
-EGRESS = "the API server's way out"
-TUNNEL = "the konnectivity tunnel"
-ROUTE = "the controller's route to the dialled address"
-DIAL = "a connection to the dialled address"
-PATH = "connections from each worker"
-LARGE = "full-size packets"
-CONDITION = "the APIService"
-DATA = "the metrics"
-OTHERS = "what else is affected"
 
 
 def dialled(facts: Facts) -> tuple[str, int] | None:
@@ -50,28 +43,29 @@ def egress(facts: Facts) -> Hop:
             f"HTTPS_PROXY={facts.proxy.proxy} has its dials, for NO_PROXY "
             f"({facts.proxy.no_proxy or 'not set'}) does not name what it dials"
         )
-        return broken(facts, EGRESS, text, "apiserver_environment", facts.controller)
+        return broken(facts, HopId.EGRESS, text, "apiserver_environment", facts.controller)
     counted = facts.single.get("apiserver_metrics")
     counts = f"; {counted.text()}" if counted is not None else ""
     if facts.apiserver_flags is None:
         if findings.konnectivity(facts):
             text = f"it dials through konnectivity{counts}"
-            return holds(facts, EGRESS, text, "apiserver_metrics")
-        return not_seen(facts, EGRESS, "apiserver_flags")
+            return holds(facts, HopId.EGRESS, text, "apiserver_metrics")
+        return not_seen(facts, HopId.EGRESS, "apiserver_flags")
     if facts.apiserver_flags.egress_selector:
         text = f"has an egress selector: it dials through konnectivity{counts}"
     else:
         text = "has no egress selector: it dials from the controller itself"
     if facts.apiserver_flags.aggregator_routing:
         text += "; enable-aggregator-routing: it dials the pod and not the ClusterIP"
-    return holds(facts, EGRESS, text, "apiserver_flags", facts.controller)
+    return holds(facts, HopId.EGRESS, text, "apiserver_flags", facts.controller)
 
 
 def way_out(facts: Facts) -> tuple[Hop, ...]:
     """Return the tunnel, or route and connection, or all three as not seen."""
     on = findings.konnectivity(facts)
     if on is None:
-        return tuple(not_seen(facts, name, "apiserver_flags") for name in (TUNNEL, ROUTE, DIAL))
+        unseen = (HopId.TUNNEL, HopId.ROUTE, HopId.DIAL)
+        return tuple(not_seen(facts, each, "apiserver_flags") for each in unseen)
     return (tunnel(facts),) if on else (route(facts), dial(facts))
 
 
@@ -92,25 +86,25 @@ def tunnel(facts: Facts) -> Hop:
         probe = "tunnel" if server is not None else "listening"
         port = controlplane.ADMIN_PORT if server is not None else controlplane.AGENT_PORT
         text = f"no konnectivity server listens on port {port} of {facts.controller}"
-        return broken(facts, TUNNEL, text, probe, facts.controller)
+        return broken(facts, HopId.TUNNEL, text, probe, facts.controller)
     agents = findings.connected_agents(facts)
     expected = findings.expected_agents(facts)
     if agents is None:
         target = findings.server_target(facts)
         if lost and target is not None:
             probe = f"dial:{target[0]}:{target[1]}"
-            return broken(facts, TUNNEL, "; ".join(reasons), probe, next(iter(lost)))
+            return broken(facts, HopId.TUNNEL, "; ".join(reasons), probe, next(iter(lost)))
         if said:
-            return broken(facts, TUNNEL, "; ".join(reasons), "agent_log", next(iter(said)))
-        return not_seen(facts, TUNNEL, "tunnel", facts.controller or None)
+            return broken(facts, HopId.TUNNEL, "; ".join(reasons), "agent_log", next(iter(said)))
+        return not_seen(facts, HopId.TUNNEL, "tunnel", facts.controller or None)
     nodes = f", {len(facts.nodes)} nodes" if facts.nodes is not None else ""
     text = "; ".join([f"{agents} agents connected{nodes}", *reasons])
     if agents >= (1 if expected is None else expected) and not reasons:
-        return holds(facts, TUNNEL, text, "tunnel", facts.controller)
+        return holds(facts, HopId.TUNNEL, text, "tunnel", facts.controller)
     if server is not None and server.failures_by_reason:
         counted = ", ".join(f"{count} {reason}" for reason, count in server.failures_by_reason)
         text += f"; failed dials counted: {counted}"
-    return broken(facts, TUNNEL, text, "tunnel", facts.controller)
+    return broken(facts, HopId.TUNNEL, text, "tunnel", facts.controller)
 
 
 def route(facts: Facts) -> Hop:
@@ -119,31 +113,32 @@ def route(facts: Facts) -> Hop:
     found = facts.route(target[0]) if target is not None else None
     if target is None or found is None:
         name = f"route:{target[0]}" if target is not None else "service"
-        return not_seen(facts, ROUTE, name)
+        return not_seen(facts, HopId.ROUTE, name)
     connected = findings.reaches(facts, facts.controller, *target)
     # Where kube-proxy runs beside the API server, the ClusterIP is rewritten before it is routed:
     # then the default route is right, and only the dial tells.
     make = holds if found.own or connected or facts.controller in facts.workers else broken
-    return make(facts, ROUTE, found.text(), f"route:{target[0]}", facts.controller)
+    hop = make(facts, HopId.ROUTE, found.text(), f"route:{target[0]}", facts.controller)
+    return replace(hop, device=found.device or None, gateway=found.gateway or None)
 
 
 def dial(facts: Facts) -> Hop:
     """Return whether the controller can connect to what the API server dials."""
     target = dialled(facts)
     if target is None:
-        return not_seen(facts, DIAL, "service")
+        return not_seen(facts, HopId.DIAL, "service")
     place = f"{target[0]}:{target[1]}"
     found = facts.dial(facts.controller, place)
     if found is not None:
         make = holds if found.all_connected else broken
-        return make(facts, DIAL, found.text(), f"dial:{place}", facts.controller)
+        return make(facts, HopId.DIAL, found.text(), f"dial:{place}", facts.controller)
     # sshd has no words for some errors of connect(), such as a blackhole's; curl's own tell.
     asked = facts.payload(facts.controller, place)
     if asked is None:
-        return not_seen(facts, DIAL, f"dial:{place}", facts.controller)
+        return not_seen(facts, HopId.DIAL, f"dial:{place}", facts.controller)
     make = holds if asked.connected else broken
     text = f"{facts.controller} to {place}: {'connected' if asked.connected else asked.text}"
-    return make(facts, DIAL, text, f"payload:{place}", facts.controller)
+    return make(facts, HopId.DIAL, text, f"payload:{place}", facts.controller)
 
 
 @dataclass(frozen=True)
@@ -168,12 +163,13 @@ def path(facts: Facts) -> Hop:
         for each in _tries(facts, worker, address, port)
     ]
     if not tried:
-        return not_seen(facts, PATH, f"dial:{targets[0][0]}:{targets[0][1]}" if targets else "pods")
+        probe = f"dial:{targets[0][0]}:{targets[0][1]}" if targets else "pods"
+        return not_seen(facts, HopId.PATH, probe)
     failed = [each for each in tried if not each.opened]
     shown = failed or tried
     make = broken if failed else holds
     text = "; ".join(each.text for each in shown)
-    return make(facts, PATH, text, shown[0].probe, shown[0].machine)
+    return make(facts, HopId.PATH, text, shown[0].probe, shown[0].machine)
 
 
 def _tries(facts: Facts, worker: str, address: str, port: int) -> list[_Try]:
@@ -205,36 +201,37 @@ def large(facts: Facts) -> Hop:
             f"answer: {each.text}"
             for way, each in stuck.items()
         )
-        return broken(facts, LARGE, text, f"{probe}:{target}", machine)
+        return broken(facts, HopId.LARGE, text, f"{probe}:{target}", machine)
     for name, where in facts.unseen_at:
         if name.partition(":")[0] in {"payload", "agent_payload"}:
-            return not_seen(facts, LARGE, name, where)
+            return not_seen(facts, HopId.LARGE, name, where)
     if not payloads:
-        return not_seen(facts, LARGE, "payload")
+        return not_seen(facts, HopId.LARGE, "payload")
     answered = [each for each in payloads.values() if each.answered]
     (machine, target), _ = next(iter(payloads.items()))
     if not answered:
-        return Hop(LARGE, HopState.NOT_SEEN, "no connection opened that could carry them")
+        text = "no connection opened that could carry them"
+        return Hop(HopId.LARGE, HOP_NAMES[HopId.LARGE], HopState.NOT_SEEN, text)
     text = f"{len(answered)} requests of 8 kB were answered"
-    return holds(facts, LARGE, text, f"payload:{target}", machine)
+    return holds(facts, HopId.LARGE, text, f"payload:{target}", machine)
 
 
 def condition(facts: Facts) -> Hop:
     """Return what the aggregator says, with the class of its message."""
     state = facts.apiservice
     if state is None:
-        return not_seen(facts, CONDITION, "apiservice")
+        return not_seen(facts, HopId.CONDITION, "apiservice")
     if state.available:
-        return holds(facts, CONDITION, state.text(), "apiservice")
+        return holds(facts, HopId.CONDITION, state.text(), "apiservice")
     named = f"({classify(state.message)}) " if findings.message_class(facts) else ""
-    return broken(facts, CONDITION, f"{named}{state.text()}", "apiservice")
+    return broken(facts, HopId.CONDITION, f"{named}{state.text()}", "apiservice")
 
 
 def data(facts: Facts) -> Hop:
     """Return whether there are fresh figures of every node."""
     missing = findings.missing_figures(facts)
     if missing is None:
-        return not_seen(facts, DATA, "metrics")
+        return not_seen(facts, HopId.DATA, "metrics")
     probe = "metrics" if facts.metrics is not None else "top_nodes"
     if missing:
         text = f"no fresh figures of {', '.join(missing)}"
@@ -242,8 +239,8 @@ def data(facts: Facts) -> Hop:
         top = facts.top_nodes
         if top is not None and top.outcome is not TopOutcome.COMPLETE:
             said = top.text.splitlines()[-1] if top.text else said
-        return broken(facts, DATA, f"{text}: {said}" if said else text, probe)
-    return holds(facts, DATA, f"fresh figures of all {len(facts.nodes or ())} nodes", probe)
+        return broken(facts, HopId.DATA, f"{text}: {said}" if said else text, probe)
+    return holds(facts, HopId.DATA, f"fresh figures of all {len(facts.nodes or ())} nodes", probe)
 
 
 def others(facts: Facts) -> Hop:
@@ -264,5 +261,5 @@ def others(facts: Facts) -> Hop:
             "(k0s leaves the DaemonSet behind)"
         )
     if apis is None and stuck is None and blind is None:
-        return not_seen(facts, OTHERS, "apiservices")
-    return holds(facts, OTHERS, "; ".join(found) or "nothing else", "apiservices")
+        return not_seen(facts, HopId.OTHERS, "apiservices")
+    return holds(facts, HopId.OTHERS, "; ".join(found) or "nothing else", "apiservices")

@@ -27,37 +27,86 @@ class Confidence(StrEnum):
     """Something the cause rests on was not seen; the diagnosis says which."""
 
 
+class HopId(StrEnum):
+    """The links of the way from the API server to the metrics, in the order they are walked."""
+
+    API_SERVER = "api-server"
+    NODES = "nodes"
+    BACKEND = "metrics-server"
+    ALIVE = "metrics-server-answers"
+    SCRAPING = "scraping"
+    SERVICE = "service"
+    EGRESS = "egress"
+    TUNNEL = "tunnel"
+    ROUTE = "route"
+    DIAL = "dial"
+    PATH = "connections"
+    LARGE = "full-size-packets"
+    CONDITION = "apiservice"
+    DATA = "metrics"
+    OTHERS = "others"
+
+
+HOP_NAMES: Mapping[HopId, str] = {
+    HopId.API_SERVER: "the API server",
+    HopId.NODES: "the nodes",
+    HopId.BACKEND: "metrics-server runs",
+    HopId.ALIVE: "metrics-server answers on its own node",
+    HopId.SCRAPING: "metrics-server reads the kubelets",
+    HopId.SERVICE: "the Service has an endpoint",
+    HopId.EGRESS: "the API server's way out",
+    HopId.TUNNEL: "the konnectivity tunnel",
+    HopId.ROUTE: "the controller's route to the dialled address",
+    HopId.DIAL: "a connection to the dialled address",
+    HopId.PATH: "connections from each worker",
+    HopId.LARGE: "full-size packets",
+    HopId.CONDITION: "the APIService",
+    HopId.DATA: "the metrics",
+    HopId.OTHERS: "what else is affected",
+}
+"""What people read; programs go by the ids."""
+
+
 @dataclass(frozen=True)
 class Hop:
     """One link of the way from the API server to the metrics, with the command that shows it.
 
-    `raw` is the tail of what the command printed.
+    `name` is what people call it, `raw` the tail of what the command printed. `device` and
+    `gateway` say where the controller's route leads; other hops have none.
     """
 
+    id: HopId
     name: str
     state: HopState
     text: str
     command: str | None = None
     raw: str = ""
+    device: str | None = None
+    gateway: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The hop as one fact among others."""
+        return f"{self.name}: {self.text}"
 
 
-Hops: TypeAlias = Mapping[str, Hop]
-"""Hops by their names."""
+Hops: TypeAlias = Mapping[HopId, Hop]
+"""Hops by their ids."""
 
 
-def state_of(hops: Hops, name: str) -> HopState | None:
+def state_of(hops: Hops, hop: HopId) -> HopState | None:
     """Return the state of a hop, None for one that this way does not have."""
-    return hops[name].state if name in hops else None
+    return hops[hop].state if hop in hops else None
 
 
-def is_broken(hops: Hops, name: str) -> bool:
+def is_broken(hops: Hops, hop: HopId) -> bool:
     """Whether the hop is broken."""
-    return state_of(hops, name) is HopState.BROKEN
+    return state_of(hops, hop) is HopState.BROKEN
 
 
-def does_hold(hops: Hops, name: str) -> bool:
+def does_hold(hops: Hops, hop: HopId) -> bool:
     """Whether the hop holds."""
-    return state_of(hops, name) is HopState.HOLDS
+    return state_of(hops, hop) is HopState.HOLDS
 
 
 @dataclass(frozen=True)
@@ -66,16 +115,16 @@ class Diagnosis:
 
     `facts` are the sentences that prove it, `not_seen` what would have been needed and is missing.
     `also` are further causes that the first does not explain. `ruled_out` says what else it might
-    have been and which fact speaks against it. `remedy` has this cluster's own addresses and nodes,
-    several lines where it is configuration; `link` says more about the cause, `check_again` is one
-    command. `look_again` says when, while the cluster is settling.
+    have been and which fact speaks against it. `remedies` are the steps and their alternatives,
+    with this cluster's own addresses and nodes; `link` says more about the cause, `check_again` is
+    one command. `look_again` says when, while the cluster is settling.
     """
 
     cause: Cause
     confidence: Confidence
     hops: tuple[Hop, ...]
     facts: tuple[str, ...]
-    remedy: str | None = None
+    remedies: tuple[str, ...] = ()
     not_seen: tuple[str, ...] = ()
     also: tuple[Cause, ...] = ()
     ruled_out: tuple[str, ...] = ()
@@ -84,6 +133,16 @@ class Diagnosis:
     look_again: str | None = None
 
     @property
+    def broken(self) -> Hop | None:
+        """The first hop that is broken, None where none is."""
+        return next((hop for hop in self.hops if hop.state is HopState.BROKEN), None)
+
+    @property
     def first_broken_hop(self) -> str | None:
-        """The name of the first hop that is broken, None where none is."""
-        return next((hop.name for hop in self.hops if hop.state is HopState.BROKEN), None)
+        """The name of that hop."""
+        return self.broken.name if self.broken is not None else None
+
+    @property
+    def remedy(self) -> str | None:
+        """The steps as one text, one a line, None where nothing is known."""
+        return "\n".join(self.remedies) or None

@@ -16,9 +16,9 @@ from harness.check import reachability
 from harness.check.model import Judgement
 from harness.check.model import Verdict
 from harness.diagnose import ladder
-from harness.diagnose.causes import diagnose
 from harness.diagnose.facts import Facts
 from harness.diagnose.facts import facts_from
+from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis
 from harness.evidence.reading import Reading
 from harness.probe import controlplane

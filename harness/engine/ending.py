@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from harness.engine.collect import collect
-from harness.engine.phases import Phases
+from harness.engine.events import StepId
+from harness.engine.live import LiveCluster
 from harness.engine.steps import Steps
 from harness.errors import HarnessError
 from harness.evidence.recorder import Recorder
@@ -31,18 +32,18 @@ def take_evidence(
     """Take the evidence; return what to tell of a failure, which ends nothing."""
     remotes = {name: lab.remote(name) for name in lab.machines}
     try:
-        with steps.step("Evidence", EVIDENCE_SECONDS * lab.pace):
+        with steps.step(StepId.EVIDENCE, EVIDENCE_SECONDS * lab.pace):
             collect(remotes, roles, api, recorder, pace=lab.pace)
     except HarnessError as error:
         return (f"evidence: {error}",)
     return ()
 
 
-def give_back(phases: Phases, steps: Steps) -> tuple[str, ...]:
+def give_back(live: LiveCluster, steps: Steps) -> tuple[str, ...]:
     """Take every change back; return why the machines cannot be handed on, nothing if they can."""
     try:
-        with steps.step("Give the machines back") as tell:
-            return phases.give_back(tell)
+        with steps.step(StepId.GIVE_BACK) as tell:
+            return live.give_back(tell)
     except HarnessError as error:
         return (str(error),)
 
@@ -61,7 +62,7 @@ def keep(lab: Lab, clock: Clock) -> str:
 def remove(lab: Lab, steps: Steps) -> HarnessError | None:
     """Remove the machines; return what kept some of them from it."""
     try:
-        with steps.step("Teardown"):
+        with steps.step(StepId.TEARDOWN):
             lab.destroy()
     except HarnessError as error:
         return error

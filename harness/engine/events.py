@@ -89,10 +89,35 @@ class Transition(_Value):
     text: str
 
 
+class PreconditionId(StrEnum):
+    """What a phase can presume."""
+
+    NODES_READY = "nodes-ready"
+    ADDRESSES = "node-addresses"
+    KONNECTIVITY_ON = "konnectivity-on"
+    KONNECTIVITY_OFF = "konnectivity-off"
+    METRICS_SERVER = "metrics-server-ready"
+    PLUGINS = "network-ready"
+    CONFIG = "configuration"
+
+
+PRECONDITION_NAMES: Mapping[PreconditionId, str] = {
+    PreconditionId.NODES_READY: "nodes are Ready",
+    PreconditionId.ADDRESSES: "node addresses are distinct and on the private network",
+    PreconditionId.KONNECTIVITY_ON: "konnectivity is on",
+    PreconditionId.KONNECTIVITY_OFF: "konnectivity is off",
+    PreconditionId.METRICS_SERVER: "metrics-server is Ready",
+    PreconditionId.PLUGINS: "kube-proxy and the network provider are Ready",
+    PreconditionId.CONFIG: "k0s has the given configuration",
+}
+"""What people read; programs go by the ids."""
+
+
 @dataclass(frozen=True)
 class Precondition(_Value):
     """What a phase presumes; `holds` is None where it could not be seen."""
 
+    id: PreconditionId
     name: str
     holds: bool | None
     text: str
@@ -255,6 +280,42 @@ class ScenarioResult(_Value):
 # --- what is told while it runs ---------------------------------------------------------------
 
 
+class StepId(StrEnum):
+    """The steps of a run."""
+
+    HOST = "host"
+    ARTIFACTS = "artifacts"
+    MACHINES = "machines"
+    CHANGE = "change"
+    TAKE_BACK = "take-back"
+    APPLY = "apply"
+    PRECONDITIONS = "preconditions"
+    OBSERVE = "observe"
+    EVIDENCE = "evidence"
+    GIVE_BACK = "give-back"
+    TEARDOWN = "teardown"
+
+
+_STEP_TITLES: Mapping[StepId, str] = {
+    StepId.HOST: "This host",
+    StepId.ARTIFACTS: "Artifacts",
+    StepId.MACHINES: "{} machines through Vagrant ({})",
+    StepId.CHANGE: "Change the cluster",
+    StepId.TAKE_BACK: "Take back",
+    StepId.APPLY: "k0sctl apply",
+    StepId.PRECONDITIONS: "Preconditions",
+    StepId.OBSERVE: "Observe {}",
+    StepId.EVIDENCE: "Evidence",
+    StepId.GIVE_BACK: "Give the machines back",
+    StepId.TEARDOWN: "Teardown",
+}
+
+
+def title_of(step: StepId, *of: str) -> str:
+    """Return what people read of a step, `of` being what it is about; programs go by the id."""
+    return _STEP_TITLES[step].format(*of)
+
+
 class _Event(_Value):
     """Base of the events: their JSON form says which event it is (`step-started`)."""
 
@@ -268,6 +329,7 @@ class _Event(_Value):
 class StepStarted(_Event):
     """A step began; `bound` is the seconds it may take, None where it has no bound of its own."""
 
+    step: StepId
     title: str
     bound: float | None = None
 
@@ -281,12 +343,17 @@ class StepProgress(_Event):
 
 @dataclass(frozen=True)
 class StepEnded(_Event):
-    """A step ended after `seconds`; `text` says with what, and may be empty."""
+    """A step ended after `seconds`; `text` says with what, `reason` what of it went wrong.
 
+    Both may be empty.
+    """
+
+    step: StepId
     title: str
     seconds: float
     ok: bool
     text: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)

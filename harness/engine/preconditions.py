@@ -16,7 +16,9 @@ from typing import TypeVar
 from harness.check import expectations
 from harness.diagnose.facts import Facts
 from harness.diagnose.facts import facts_from
+from harness.engine.events import PRECONDITION_NAMES
 from harness.engine.events import Precondition
+from harness.engine.events import PreconditionId
 from harness.evidence.reading import Reading
 from harness.plan.model import Deployment
 from harness.plan.model import PhasePlan
@@ -173,67 +175,67 @@ def judge(presumed: Presumed, readings: Iterable[Reading]) -> tuple[Precondition
 
 
 def _nodes(presumed: Presumed, facts: Facts) -> Precondition:
-    name = "nodes are Ready"
+    which = PreconditionId.NODES_READY
     if facts.nodes is None:
-        return _not_seen(name, facts, "nodes")
+        return _not_seen(which, facts, "nodes")
     ready = sorted(node.name for node in facts.nodes if node.ready)
     text = f"{len(ready)} of {len(presumed.nodes)}: {', '.join(ready) or 'none'}"
-    return Precondition(name, ready == sorted(presumed.nodes), text)
+    return _precondition(which, ready == sorted(presumed.nodes), text)
 
 
 def _addresses(nodes: Sequence[str], network: IPv4Network, facts: Facts) -> Precondition:
-    name = "node addresses are distinct and on the private network"
+    which = PreconditionId.ADDRESSES
     if facts.nodes is None:
-        return _not_seen(name, facts, "nodes")
+        return _not_seen(which, facts, "nodes")
     addresses = [address for node in facts.nodes for address in node.addresses]
     inside = all(ip_address(address) in network for address in addresses)
     holds = len(set(addresses)) == len(nodes) == len(addresses) and inside
-    return Precondition(name, holds, f"{', '.join(addresses) or 'none'} in {network}")
+    return _precondition(which, holds, f"{', '.join(addresses) or 'none'} in {network}")
 
 
 def _konnectivity(presumed: Presumed, facts: Facts) -> Precondition:
-    wanted = "on" if presumed.konnectivity else "off"
-    name = f"konnectivity is {wanted}"
+    on, off = PreconditionId.KONNECTIVITY_ON, PreconditionId.KONNECTIVITY_OFF
+    which = on if presumed.konnectivity else off
     if facts.apiserver_flags is None:
-        return _not_seen(name, facts, "apiserver_flags")
+        return _not_seen(which, facts, "apiserver_flags")
     if facts.listening is None:
-        return _not_seen(name, facts, "listening")
+        return _not_seen(which, facts, "listening")
     selector = facts.apiserver_flags.egress_selector
     port = presumed.agent_port in facts.listening
     text = (
         f"the API server has {'an' if selector else 'no'} egress selector, "
         f"port {presumed.agent_port} is {'' if port else 'not '}listened on"
     )
-    return Precondition(name, selector is port is presumed.konnectivity, text)
+    return _precondition(which, selector is port is presumed.konnectivity, text)
 
 
 def _metrics_server(facts: Facts) -> Precondition:
-    name = "metrics-server is Ready"
+    which = PreconditionId.METRICS_SERVER
     if facts.endpoints is None:
-        return _not_seen(name, facts, "endpoints")
+        return _not_seen(which, facts, "endpoints")
     pods = facts.pods or ()
     states = ", ".join(f"{pod.name} {'Ready' if pod.ready else pod.phase}" for pod in pods)
     holds = any(pod.ready for pod in pods) and bool(facts.endpoints)
-    return Precondition(name, holds, f"{states or 'no pod'}, {len(facts.endpoints)} endpoints")
+    return _precondition(which, holds, f"{states or 'no pod'}, {len(facts.endpoints)} endpoints")
 
 
 def _plugins(readings: Iterable[Reading]) -> Precondition:
-    name = "kube-proxy and the network provider are Ready"
+    which = PreconditionId.PLUGINS
     sets, problem = _seen(readings, workloads.PLUGINS, workloads.parse_plugins)
     if sets is None:
-        return Precondition(name, None, problem)
+        return _precondition(which, None, problem)
     text = ", ".join(f"{each.name} {each.ready} of {each.desired}" for each in sets)
-    return Precondition(name, all(each.ready >= each.desired for each in sets), text or "none")
+    return _precondition(which, all(each.ready >= each.desired for each in sets), text or "none")
 
 
 def _config(presumed: Presumed, readings: Iterable[Reading]) -> Precondition:
-    name = "k0s has the given configuration"
+    which = PreconditionId.CONFIG
     config, problem = _seen(readings, controlplane.CONFIG, controlplane.parse_config)
     if config is None:
-        return Precondition(name, None, problem)
+        return _precondition(which, None, problem)
     dropped = [leaf.dotted for leaf in presumed.config if not _arrived(config, leaf)]
     text = f"k0s dropped {', '.join(dropped)}" if dropped else f"{len(presumed.config)} values"
-    return Precondition(name, not dropped, text)
+    return _precondition(which, not dropped, text)
 
 
 def _seen(
@@ -256,5 +258,9 @@ def _arrived(config: Mapping[str, Any], leaf: ConfigLeaf) -> bool:
     return bool(here == leaf.value)
 
 
-def _not_seen(name: str, facts: Facts, probe: str) -> Precondition:
-    return Precondition(name, None, facts.unseen.get(probe, "not looked at"))
+def _precondition(which: PreconditionId, holds: bool | None, text: str) -> Precondition:
+    return Precondition(which, PRECONDITION_NAMES[which], holds, text)
+
+
+def _not_seen(which: PreconditionId, facts: Facts, probe: str) -> Precondition:
+    return _precondition(which, None, facts.unseen.get(probe, "not looked at"))

@@ -12,17 +12,12 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
-from harness.change.changer import Changer
-from harness.cluster.cluster import Cluster
 from harness.cluster.k0sctl import ApplyFailedError
-from harness.diagnose.causes import diagnose
+from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis
-from harness.engine.changes import Changes
 from harness.engine.events import AppliedChange
 from harness.engine.events import Event
 from harness.engine.events import Outcome
@@ -30,7 +25,6 @@ from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
 from harness.engine.outcome import outcome_of
 from harness.engine.phases import Phases
-from harness.engine.phases import PreconditionsUnmetError
 from harness.engine.phases import judged_ends
 from harness.engine.preconditions import settled
 from harness.engine.recorded import BesideExecutor
@@ -40,6 +34,8 @@ from harness.engine.recorded_run import began_of
 from harness.engine.recorded_run import look_instead
 from harness.engine.recorded_run import plan_of
 from harness.engine.recorded_run import result_of
+from harness.engine.settling import PreconditionsUnmetError
+from harness.engine.settling import Settling
 from harness.engine.steps import Steps
 from harness.engine.timeline import Segment
 from harness.engine.timeline import end_of
@@ -50,6 +46,7 @@ from harness.errors import UsageError
 from harness.evidence.bundle import Bundle
 from harness.evidence.reading import Reading
 from harness.plan.model import PhasePlan
+from harness.plan.model import Plan
 
 # What every report of a replay begins with where a run says what it ran on.
 A_REPLAY = "a replay, with nothing started, of "
@@ -106,23 +103,29 @@ def replay(
     clock = RecordedClock(began=began_of(bundle, recorded))
     by_phase = {each.name: each for each in recorded.phases}
     prober = RecordedProber(clock, bundle.readings)
-    phases = _Phases(
+    steps = Steps(clock, emit)
+    settling = Settling(
+        prober,
+        steps,
+        clock,
+        started=0.0,
+        record=record,
+        pace=recorded.pace,
+        endpoint_ready=seconds_of(bundle.meta.get("endpoint_ready")),
+    )
+    phases = Phases(
         plan=plan,
-        # `_change` is replaced, and nothing else deploys or changes: none was made here to confirm.
-        cluster=cast("Cluster", None),
-        changes=Changes(cast("Changer", None), clock),
+        means=_Recorded(plan, settling, clock, segments, by_phase),
+        settling=settling,
         prober=prober,
         clock=clock,
         started=0.0,
-        steps=Steps(clock, emit),
+        steps=steps,
         record=record,
         emit=emit,
         pace=recorded.pace,
-        endpoint_ready=seconds_of(bundle.meta.get("endpoint_ready")),
         pool=lambda: BesideExecutor(clock),
     )
-    phases.segments = segments
-    phases.recorded = by_phase
     results: dict[str, PhaseResult] = {}
     differences: list[Difference] = []
     notes: list[str] = []
@@ -140,11 +143,7 @@ def replay(
             samples=len(phase.expectations),
         )
         try:
-            entered = phases.enter(phase)
-            known = by_phase.get(phase.name)
-            # Nothing was changed again, so there are no counters to read.
-            counted = known.counted if known is not None else ()
-            results[phase.name] = replace(entered, counted=counted)
+            results[phase.name] = phases.enter(phase)
         except PreconditionsUnmetError as error:
             results[phase.name] = PhaseResult(phase.name, preconditions=error.seen)
         differences += _differences(results[phase.name], segment, by_phase.get(phase.name))
@@ -196,30 +195,37 @@ def readings_of(bundle: Bundle, phase: str | None = None) -> tuple[Reading, ...]
     return tuple(each for each in bundle.readings if segment.entered <= each.elapsed < end)
 
 
-@dataclass
-class _Phases(Phases):
-    """Enters phases that were entered before: what changed the cluster is looked up, not done."""
+@dataclass(frozen=True)
+class _Recorded:
+    """Brings about phases that were entered before: what was changed is looked up, not done."""
 
-    segments: Mapping[str, Segment] = field(default_factory=dict, init=False)
-    recorded: Mapping[str, PhaseResult] = field(default_factory=dict, init=False)
+    plan: Plan
+    settling: Settling
+    clock: RecordedClock
+    segments: Mapping[str, Segment]
+    recorded: Mapping[str, PhaseResult]
 
-    def _change(
+    def bring_about(
         self, phase: PhasePlan, timing: Timing
     ) -> tuple[tuple[AppliedChange, ...], ApplyFailedError | None]:
         segment = self.segments[phase.name]
-        clock = cast("RecordedClock", self.clock)
         ended_badly = None
         if segment.ended_badly is not None:
             ended_badly = ApplyFailedError(segment.ended_badly, Path("k0sctl.log"))
             if ended_badly.outcome not in judged_ends(phase):
                 raise ended_badly
         for at in segment.waited[:-1]:
-            clock.advance(at)
-            self._wait_for("a settled cluster", settled(self.plan, self.plan.start))
-        clock.advance(segment.observed_from)
+            self.clock.advance(at)
+            self.settling.wait("a settled cluster", settled(self.plan, self.plan.start))
+        self.clock.advance(segment.observed_from)
         timing.changes()
         known = self.recorded.get(phase.name)
         return (known.changes if known is not None else ()), ended_badly
+
+    def confirm(self, phase: str) -> tuple[str, ...]:
+        # Nothing was changed again, so there are no counters to read.
+        known = self.recorded.get(phase)
+        return known.counted if known is not None else ()
 
 
 def _is_whole(phase: PhasePlan, segment: Segment, recorded: Mapping[str, PhaseResult]) -> bool:

@@ -20,16 +20,19 @@ from harness.engine.events import Event
 from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
+from harness.engine.events import StepId
 from harness.engine.events import Sums
+from harness.engine.live import LiveCluster
 from harness.engine.machines import lab_request
 from harness.engine.machines import narrate_to
 from harness.engine.outcome import outcome_of
 from harness.engine.phases import Phases
-from harness.engine.phases import PreconditionsUnmetError
 from harness.engine.result import artifact_used
 from harness.engine.result import error_text
 from harness.engine.result import settings_used
 from harness.engine.result import versions_of
+from harness.engine.settling import PreconditionsUnmetError
+from harness.engine.settling import Settling
 from harness.engine.standing import Standing
 from harness.engine.standing import start_state
 from harness.engine.steps import Steps
@@ -101,6 +104,7 @@ class ScenarioRun:
         # Taken over at once, so that it goes with this run whatever becomes of it.
         self._lab: Lab | None = None if standing is None else standing.lab
         self._cluster: Cluster | None = None
+        self._live: LiveCluster | None = None
         self._phases: Phases | None = None
         self._results: dict[str, PhaseResult] = {}
         self._leftovers: tuple[str, ...] = ()
@@ -168,9 +172,9 @@ class ScenarioRun:
 
     def _handed_on(self, lab: Lab) -> Standing | None:
         """Take every change back; None where the machines are not what they were."""
-        if self._error is not None or self._phases is None or self._keeps():
+        if self._error is not None or self._live is None or self._keeps():
             return None
-        why_not = ending.give_back(self._phases, self._steps)
+        why_not = ending.give_back(self._live, self._steps)
         if why_not:
             self._leftovers += (f"the machines are not handed on: {'; '.join(why_not)}",)
             return None
@@ -180,7 +184,7 @@ class ScenarioRun:
             choice=self.request.choice,
             lab=lab,
             artifacts=self._artifacts,
-            endpoint_ready=self._phases.endpoint_ready,
+            endpoint_ready=self._live.settling.endpoint_ready,
         )
 
     def _enter(self, phases: Phases, phase: PhasePlan) -> PhaseResult:
@@ -214,43 +218,59 @@ class ScenarioRun:
         remotes = {name: lab.remote(name) for name in lab.machines}
         kubectl = self._cluster.kubectl
         prober = Prober(kubectl, remotes, self._clock, self._started, pace=lab.pace)
-        return Phases(
+        changer = Changer(
+            self.plan,
+            prober,
+            remotes,
+            kubectl,
+            clock=self._clock,
+            record=self._record,
+            started=self._started,
+            pace=lab.pace,
+            second_ways=lab.second_ways(),
+        )
+        settling = Settling(
+            prober,
+            self._steps,
+            self._clock,
+            started=self._started,
+            record=self._record,
+            pace=lab.pace,
+            endpoint_ready=None if self._taken is None else self._taken.endpoint_ready,
+        )
+        self._live = LiveCluster(
             plan=self.plan,
             cluster=self._cluster,
+            changes=Changes(changer, self._clock, lab.pace),
+            settling=settling,
+            steps=self._steps,
+            clock=self._clock,
+            started=self._started,
+            pace=lab.pace,
+        )
+        return Phases(
+            plan=self.plan,
+            means=self._live,
+            settling=settling,
             prober=prober,
-            changes=Changes(
-                Changer(
-                    self.plan,
-                    prober,
-                    remotes,
-                    kubectl,
-                    clock=self._clock,
-                    record=self._record,
-                    started=self._started,
-                    pace=lab.pace,
-                    second_ways=lab.second_ways(),
-                ),
-                self._clock,
-                lab.pace,
-            ),
             clock=self._clock,
             started=self._started,
             steps=self._steps,
             record=self._record,
             emit=self._emit,
             pace=lab.pace,
-            endpoint_ready=None if self._taken is None else self._taken.endpoint_ready,
         )
 
     def _made(self) -> Lab:
         """Provide the artifacts and bring machines up."""
-        with self._steps.step("Artifacts") as tell:
+        with self._steps.step(StepId.ARTIFACTS) as tell:
             store = Store(self._settings, clock=self._clock, say=tell)
             self._artifacts = store.provide(self.plan.artifacts)
         provider = self.request.choice.provider
         names = [machine.name for machine in self.plan.machines]
         bound = sum(bounds(self._lab_request()).values())
-        with self._steps.step(f"{len(names)} machines through Vagrant ({provider})", bound) as tell:
+        of = [str(len(names)), provider]
+        with self._steps.step(StepId.MACHINES, bound, of=of) as tell:
             reservation = reserve(
                 Host(self._runner, self._clock, self._settings),
                 scenario=self.plan.scenario.name,

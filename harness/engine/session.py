@@ -17,6 +17,7 @@ from harness.engine.events import Event
 from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
+from harness.engine.events import StepId
 from harness.engine.room import make_room
 from harness.engine.run import RunRequest
 from harness.engine.run import ScenarioRun
@@ -208,7 +209,7 @@ class RunSession:
             return self._run(plan, standing.choice, standing)
         # Of a scenario that was to come in between, and never began.
         self._remove_standing()
-        with Steps(self.clock, self.emit).step("This host") as tell:
+        with Steps(self.clock, self.emit).step(StepId.HOST) as tell:
             choice = make_room(
                 plan, settings=self.settings, runner=self.runner, clock=self.clock, tell=tell
             )

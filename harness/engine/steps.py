@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 
 from harness.engine.events import Event
 from harness.engine.events import StepEnded
+from harness.engine.events import StepId
 from harness.engine.events import StepProgress
 from harness.engine.events import StepStarted
+from harness.engine.events import title_of
 from harness.errors import HarnessError
 from harness.wait import Clock
 
@@ -23,19 +26,24 @@ class Steps:
         self.timings: dict[str, float] = {}
 
     @contextlib.contextmanager
-    def step(self, title: str, bound: float | None = None) -> Iterator[Callable[[str], None]]:
-        """Run the body as a step; yields what tells its progress, a line at a time."""
+    def step(
+        self, step: StepId, bound: float | None = None, *, of: Sequence[str] = ()
+    ) -> Iterator[Callable[[str], None]]:
+        """Run the body as a step, about `of`; yields what tells its progress, a line at a time."""
+        title = title_of(step, *of)
         began = self._clock.monotonic()
-        self._emit(StepStarted(title, bound))
+        self._emit(StepStarted(step, title, bound))
+        ok, text, reason = False, "", ""
         try:
-            yield lambda text: self._emit(StepProgress(text))
-        except BaseException as error:
-            text = str(error) if isinstance(error, HarnessError) else type(error).__name__
-            self._end(title, began, ok=False, text=text)
+            yield lambda line: self._emit(StepProgress(line))
+            ok = True
+        except HarnessError as error:
+            text, reason = str(error), error.happened
             raise
-        self._end(title, began, ok=True)
-
-    def _end(self, title: str, began: float, *, ok: bool, text: str = "") -> None:
-        seconds = round(self._clock.monotonic() - began, 1)
-        self.timings[title] = round(self.timings.get(title, 0.0) + seconds, 1)
-        self._emit(StepEnded(title, seconds, ok, text))
+        except BaseException as error:
+            text = type(error).__name__
+            raise
+        finally:
+            seconds = round(self._clock.monotonic() - began, 1)
+            self.timings[title] = round(self.timings.get(title, 0.0) + seconds, 1)
+            self._emit(StepEnded(step, title, seconds, ok, text, reason))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
 
+from harness.engine.events import StepId
+
 # Where a line of `timeline.jsonl` says how many seconds after the run began its event was.
 RUN_SECONDS = "run_seconds"
 # Nothing of a run lies a hundred days away from its beginning.
@@ -46,7 +48,7 @@ def segments_of(events: Iterable[Mapping[str, Any]]) -> Mapping[str, Segment]:
         match event:
             case {"event": "phase-entered", "name": str(name)}:
                 current = found[name] = Segment(at)
-            case {"event": "step-started", "title": "Evidence"}:
+            case {"event": "step-started", "step": StepId.EVIDENCE}:
                 # What comes after belongs to no phase.
                 current = None
             case _ if current is not None:
@@ -69,11 +71,10 @@ def seconds_of(value: object) -> float | None:
 
 def _note(segment: Segment, event: Mapping[str, Any], at: float) -> None:
     match event:
-        case {"event": "step-started", "title": "Preconditions"}:
+        case {"event": "step-started", "step": StepId.PRECONDITIONS}:
             segment.waited.append(at)
-        case {"event": "step-ended", "title": "k0sctl apply", "ok": ok}:
+        case {"event": "step-ended", "step": StepId.APPLY, "ok": ok}:
             segment.applied = at
-            # The sentence says what was being done first, and then what happened.
-            segment.ended_badly = None if ok else str(event.get("text", "")).partition(": ")[2]
+            segment.ended_badly = None if ok else str(event.get("reason", ""))
         case {"event": "verdict-reached", "id": str(name), "verdict": str(verdict)}:
             segment.verdicts[name] = verdict

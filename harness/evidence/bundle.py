@@ -36,6 +36,7 @@ from harness.evidence.manifest import Manifest
 from harness.evidence.manifest import ManifestError
 from harness.evidence.manifest import Piece
 from harness.evidence.manifest import is_piece_path
+from harness.evidence.old_format import report_with_ids
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import MISSING
 from harness.evidence.recorder import OBSERVATIONS
@@ -119,7 +120,7 @@ class Bundle:
     @functools.cached_property
     def report(self) -> Mapping[str, Any]:
         """The run's `report.json`, empty where the run ended before it had one."""
-        return self._object(REPORT)
+        return report_with_ids(self._object(REPORT))
 
     def _object(self, name: str) -> Mapping[str, Any]:
         try:

@@ -15,6 +15,7 @@ from typing import Any
 from typing import Generic
 from typing import TypeVar
 
+from harness.evidence.old_format import event_with_ids
 from harness.evidence.reading import Reading
 from harness.untrusted import MIB
 from harness.untrusted import Limits
@@ -102,7 +103,7 @@ def _values(document: object) -> int:
 def _event(document: object) -> Mapping[str, Any]:
     if not isinstance(document, dict) or not isinstance(document.get("event"), str):
         raise TypeError("no event")
-    return document
+    return event_with_ids(document)
 
 
 # A run of five minutes on three machines has 297 readings with 25 values each and 0.9 MB, the

@@ -15,6 +15,8 @@ from harness.report.words import one_line
 from harness.scenario.words import Cause
 
 FORMAT = "k0s-harness-diagnosis/1"
+DERIVED = {name: {"type": ["string", "null"]} for name in ("first_broken_hop", "remedy")}
+"""JSON Schema of what `derived` returns."""
 # What a person reads before anything else; the rest follows as details.
 _HEAD_LINES = 12
 _HEAD_FACTS = 3
@@ -37,7 +39,7 @@ def render(diagnosis: Diagnosis) -> str:
         ("facts", diagnosis.facts),
         ("ruled out", diagnosis.ruled_out),
         ("not seen", diagnosis.not_seen),
-        ("remedy", (diagnosis.remedy or "").splitlines()),
+        ("remedy", diagnosis.remedies),
     ):
         if texts:
             lines += ["", f"{title}:", *(f"  - {one_line(text)}" for text in texts)]
@@ -66,7 +68,7 @@ def head(diagnosis: Diagnosis) -> list[str]:
         lines.append(
             f"not seen: {diagnosis.not_seen[0]}" + (f" (and {more} more, below)" if more else "")
         )
-    steps = (diagnosis.remedy or "").splitlines()[:_HEAD_REMEDY]
+    steps = diagnosis.remedies[:_HEAD_REMEDY]
     lines += [f"{'  then' if index else 'remedy'}: {step}" for index, step in enumerate(steps)]
     last = []
     if diagnosis.link is not None:
@@ -83,10 +85,15 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
         {
             "format": FORMAT,
             **dataclasses.asdict(diagnosis),
-            "first_broken_hop": diagnosis.first_broken_hop,
+            **derived(diagnosis),
         }
     )
     return redacted
+
+
+def derived(diagnosis: Diagnosis) -> dict[str, str | None]:
+    """Return what documents have of a diagnosis beside its fields."""
+    return {"first_broken_hop": diagnosis.first_broken_hop, "remedy": diagnosis.remedy}
 
 
 def json_schema() -> dict[str, Any]:
@@ -95,7 +102,7 @@ def json_schema() -> dict[str, Any]:
         Diagnosis,
         "What k0s-harness diagnose says",
         first={"format": {"const": FORMAT}},
-        derived={Diagnosis.__name__: {"first_broken_hop": {"type": ["string", "null"]}}},
+        derived={Diagnosis.__name__: DERIVED},
     )
 
 

@@ -10,6 +10,8 @@ from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import ScenarioResult
 from harness.evidence.recorder import redacted_value
+from harness.report.diagnosis import DERIVED
+from harness.report.diagnosis import derived
 from harness.report.schemas import schema_of
 
 FORMAT = "k0s-harness-report/1"
@@ -41,11 +43,11 @@ def json_schema() -> dict[str, Any]:
             "format": {"const": FORMAT},
             "exit_code": {"enum": sorted({int(outcome.exit_code) for outcome in Outcome})},
         },
-        derived={Diagnosis.__name__: {"first_broken_hop": {"type": ["string", "null"]}}},
+        derived={Diagnosis.__name__: DERIVED},
     )
 
 
 def _diagnosis(phase: PhaseResult, plain: dict[str, Any] | None) -> dict[str, Any] | None:
     if phase.diagnosis is None or plain is None:
         return None
-    return {**plain, "first_broken_hop": phase.diagnosis.first_broken_hop}
+    return {**plain, **derived(phase.diagnosis)}

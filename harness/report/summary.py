@@ -150,7 +150,7 @@ def _diagnosis(phase: str, diagnosis: Diagnosis) -> Iterator[str]:
         yield f"- first broken hop: **{prose(broken.name)}**: {prose(broken.text)}{command}"
     for fact in diagnosis.facts:
         # The broken hop's own stands above.
-        if broken is None or fact != f"{broken.name}: {broken.text}":
+        if broken is None or fact != broken.sentence:
             yield f"- {prose(fact)}"
     for ruled_out in diagnosis.ruled_out:
         yield f"- ruled out: {prose(ruled_out)}"
@@ -160,8 +160,8 @@ def _diagnosis(phase: str, diagnosis: Diagnosis) -> Iterator[str]:
 
 
 def _remedy(diagnosis: Diagnosis) -> Iterator[str]:
-    if diagnosis.remedy is not None:
-        first, *others = diagnosis.remedy.splitlines() or [""]
+    if diagnosis.remedies:
+        first, *others = diagnosis.remedies
         yield f"- remedy: {prose(first)}"
         yield from (f"  - {prose(other)}" for other in others)
     if diagnosis.check_again is not None:

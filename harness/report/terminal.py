@@ -52,12 +52,12 @@ class Narrator:
         """Tell `event`; progress that says the same again is not told."""
         with self._lock:
             match event:
-                case StepStarted(title, bound):
+                case StepStarted(title=title, bound=bound):
                     self._progress = ""
                     self._line(f"==> {title}{f' (at most {duration(bound)})' if bound else ''}")
                 case StepProgress(text):
                     self._tell_progress(one_line(text))
-                case StepEnded(title, seconds, ok, text):
+                case StepEnded(title=title, seconds=seconds, ok=ok, text=text):
                     self._progress = ""
                     ending = f": {one_line(text)}" if text else ""
                     self._marked(

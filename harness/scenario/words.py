@@ -76,31 +76,34 @@ class MessageClass(StrEnum):
 
 
 class Cause(StrEnum):
-    """What a diagnosis names as the first broken hop."""
+    """What a diagnosis names, in the order in which the causes are asked.
 
-    HEALTHY = "healthy"
-    SETTLING = "settling"
+    Each but the last has a module of its name in `harness.diagnose.causes`.
+    """
+
     APISERVER_UNREACHABLE = "apiserver-unreachable"
-    NODE_NOT_READY = "node-not-ready"
     NODE_ADDRESSES_WRONG = "node-addresses-wrong"
     NETWORKS_OVERLAP = "networks-overlap"
     CLOCK_SKEW = "clock-skew"
-    APISERVICE_MISSING = "apiservice-missing"
+    NODE_NOT_READY = "node-not-ready"
     METRICS_SERVER_MISSING = "metrics-server-missing"
+    APISERVICE_MISSING = "apiservice-missing"
     IMAGE_MISSING = "image-missing"
-    KUBELET_UNREACHABLE_FROM_PODS = "kubelet-unreachable-from-pods"
     KUBELET_CERTIFICATES_NOT_APPROVED = "kubelet-certificates-not-approved"
+    KUBELET_UNREACHABLE_FROM_PODS = "kubelet-unreachable-from-pods"
     METRICS_SERVER_NOT_READY = "metrics-server-not-ready"
     PROXY_IN_ENVIRONMENT = "proxy-in-environment"
+    TUNNEL_DOWN = "tunnel-down"
+    AGENTS_CANNOT_CONNECT = "agents-cannot-connect"
+    AGENT_MISSING = "agent-missing"
+    CROSS_NODE_TRAFFIC_CUT = "cross-node-traffic-cut"
+    LARGE_PACKETS_LOST = "large-packets-lost"
     NO_ROUTE_TO_SERVICE_NETWORK = "no-route-to-service-network"
     NO_ROUTE_TO_POD_NETWORK = "no-route-to-pod-network"
     WAY_TO_SERVICE_BLOCKED = "way-to-service-blocked"
-    AGENTS_CANNOT_CONNECT = "agents-cannot-connect"
-    AGENT_MISSING = "agent-missing"
-    TUNNEL_DOWN = "tunnel-down"
-    CROSS_NODE_TRAFFIC_CUT = "cross-node-traffic-cut"
-    LARGE_PACKETS_LOST = "large-packets-lost"
     NODE_NOT_SCRAPED = "node-not-scraped"
+    HEALTHY = "healthy"
+    SETTLING = "settling"
     UNKNOWN = "unknown"
 
 

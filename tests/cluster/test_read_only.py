@@ -11,7 +11,7 @@ import pytest
 from harness.change import footprint
 from harness.change.changer import Changer
 from harness.diagnose import ladder
-from harness.diagnose.causes import diagnose
+from harness.diagnose.judge import diagnose
 from harness.probe.prober import Prober
 from harness.scenario.words import Cause
 from harness.wait import SystemClock

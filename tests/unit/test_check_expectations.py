@@ -11,7 +11,7 @@ from harness.check.expectations import sample
 from harness.check.expectations import sample_diagnosis
 from harness.check.expectations import settle_seconds
 from harness.check.model import Match
-from harness.diagnose.causes import diagnose
+from harness.diagnose.judge import diagnose
 from harness.probe.core import observe
 from harness.scenario.expectations import Apiservice
 from harness.scenario.expectations import Apply

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from harness.diagnose import hops_inside
-from harness.diagnose import hops_way
 from harness.diagnose import ladder
 from harness.diagnose import subject
-from harness.diagnose.causes import diagnose
 from harness.diagnose.facts import facts_from
+from harness.diagnose.judge import diagnose
 from harness.diagnose.messages import classify
+from harness.diagnose.model import HOP_NAMES
 from harness.diagnose.model import Confidence
+from harness.diagnose.model import HopId
 from harness.diagnose.model import HopState
 from harness.errors import ExitCode
 from harness.errors import InfrastructureError
@@ -28,7 +28,8 @@ def test_without_konnectivity_the_missing_route_is_named_with_its_proof(recordin
     found = diagnose(recording("konnectivity-off/broken"))
     assert found.cause is Cause.NO_ROUTE_TO_SERVICE_NETWORK
     assert found.confidence is Confidence.HIGH
-    assert found.first_broken_hop == hops_way.ROUTE
+    assert found.broken is not None
+    assert found.broken.id is HopId.ROUTE
     assert "10.109.145.162 goes by the default route via 172.30.64.1 dev eth0" in str(found.facts)
     assert "0 of 1 connections from controller0 to 10.109.145.162:443 opened" in str(found.facts)
 
@@ -51,28 +52,32 @@ def test_a_repaired_cluster_is_healthy_and_what_was_not_looked_at_is_said(record
     found = diagnose(recording("konnectivity-off/repaired"))
     assert found.cause is Cause.HEALTHY
     assert found.first_broken_hop is None
-    unseen = [hop.name for hop in found.hops if hop.state is HopState.NOT_SEEN]
-    assert set(unseen) <= {hops_inside.ALIVE, hops_inside.SCRAPING, hops_way.LARGE, hops_way.OTHERS}
-    assert {hop.state for hop in found.hops if hop.name not in unseen} == {HopState.HOLDS}
+    unseen = [hop.id for hop in found.hops if hop.state is HopState.NOT_SEEN]
+    assert set(unseen) <= {HopId.ALIVE, HopId.SCRAPING, HopId.LARGE, HopId.OTHERS}
+    assert {hop.state for hop in found.hops if hop.id not in unseen} == {HopState.HOLDS}
     # The recording is of a walk that did not look at metrics-server from its own node yet.
     assert found.confidence is Confidence.LOW
-    assert [text.partition(":")[0] for text in found.not_seen] == unseen[:-1]
+    assert [text.partition(":")[0] for text in found.not_seen] == [
+        HOP_NAMES[each] for each in unseen[:-1]
+    ]
     assert "2 agents connected, 2 nodes" in str(found.facts)
 
 
 def test_a_metrics_server_that_is_still_pending_is_named_first(recording):
     found = diagnose(recording("konnectivity-off/settling"))
     assert found.cause is Cause.METRICS_SERVER_NOT_READY
-    assert found.first_broken_hop == hops_inside.BACKEND
+    assert found.broken is not None
+    assert found.broken.id is HopId.BACKEND
 
 
 def test_agents_that_cannot_connect_are_named_although_their_pods_run(recording):
     found = diagnose(recording("konnectivity-faults/agents-rejected"))
     assert found.cause is Cause.TUNNEL_DOWN
     assert found.confidence is Confidence.HIGH
-    assert found.first_broken_hop == hops_way.TUNNEL
+    assert found.broken is not None
+    assert found.broken.id is HopId.TUNNEL
     assert "0 agents connected, 2 nodes" in str(found.facts)
-    (condition,) = [hop for hop in found.hops if hop.name == hops_way.CONDITION]
+    (condition,) = [hop for hop in found.hops if hop.id is HopId.CONDITION]
     assert condition.text.startswith("(no-agent) False FailedDiscoveryCheck")
     assert condition.text.endswith("No agent available")
     assert "No agent available" in condition.raw
@@ -103,7 +108,7 @@ def test_evidence_that_the_cause_rests_on_lowers_the_confidence_when_it_is_missi
     found = diagnose(each for each in readings if not each.probe.startswith("dial:10.109"))
     assert found.cause is Cause.NO_ROUTE_TO_SERVICE_NETWORK
     assert found.confidence is Confidence.LOW
-    assert any(text.startswith(hops_way.DIAL) for text in found.not_seen)
+    assert any(text.startswith(HOP_NAMES[HopId.DIAL]) for text in found.not_seen)
 
 
 def test_messages_of_a_failed_discovery_check_fall_into_classes(recording):
@@ -302,7 +307,8 @@ def test_a_node_that_stays_and_has_no_agent_is_named(recording):
 def test_a_machine_that_has_just_gone_makes_no_healthy_cluster(recording):
     found = diagnose(recording("mended/worker-just-gone"))
     assert found.cause is Cause.UNKNOWN
-    assert found.first_broken_hop == hops_way.DATA
+    assert found.broken is not None
+    assert found.broken.id is HopId.DATA
     assert found.not_seen == ("nothing was seen on worker1's machine",)
 
 
@@ -311,7 +317,9 @@ def test_requests_that_a_busy_machine_had_no_time_for_are_no_lost_packets(record
     found = diagnose(readings)
     assert (found.cause, found.confidence) == (Cause.UNKNOWN, Confidence.LOW)
     (reason,) = found.not_seen
-    assert reason.startswith(f"{hops_way.LARGE}: worker0 is too busy to tell: curl took 9 s there")
+    assert reason.startswith(
+        f"{HOP_NAMES[HopId.LARGE]}: worker0 is too busy to tell: curl took 9 s there"
+    )
     # Had they ended when curl's own time was over, they would have been.
     in_time = [
         replace(each, duration=min(each.duration, https.SECONDS + https.LATE_SECONDS))
@@ -343,7 +351,8 @@ def test_an_agent_whose_own_pod_is_kept_from_the_server_is_seen(recording):
 def test_agents_that_are_on_their_way_back_are_settling(recording):
     found = diagnose(recording("diagnosis/settling/1"))
     assert found.cause is Cause.SETTLING
-    assert found.first_broken_hop == hops_way.TUNNEL
+    assert found.broken is not None
+    assert found.broken.id is HopId.TUNNEL
     assert "1 agents connected, 2 nodes" in str(found.facts)
 
 
@@ -372,7 +381,7 @@ def test_figures_of_a_node_whose_clock_is_ahead_make_no_others_old(recording):
     readings = recording("diagnosis/clock-skew/1")
     for unseen in (None, "worker0", "worker1"):
         found = diagnose(each for each in readings if (each.probe, each.where) != ("clock", unseen))
-        (figures,) = [hop for hop in found.hops if hop.name == hops_way.DATA]
+        (figures,) = [hop for hop in found.hops if hop.id is HopId.DATA]
         assert figures.state is HopState.HOLDS, unseen
 
 
@@ -384,5 +393,5 @@ def test_figures_that_are_old_by_their_own_nodes_clock_are_missing(recording):
         else each
         for each in readings
     ]
-    (figures,) = [hop for hop in diagnose(later).hops if hop.name == hops_way.DATA]
+    (figures,) = [hop for hop in diagnose(later).hops if hop.id is HopId.DATA]
     assert figures.text == "no fresh figures of worker1"

@@ -13,11 +13,10 @@ import jsonschema
 import pytest
 
 from harness.diagnose import facts
-from harness.diagnose import hops_inside
-from harness.diagnose import hops_way
-from harness.diagnose.causes import diagnose
+from harness.diagnose.causes import KINDS
+from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Confidence
-from harness.diagnose.rules import RULES
+from harness.diagnose.model import HopId
 from harness.evidence.reading import Reading
 from harness.evidence.redaction import redact
 from harness.report import diagnosis as report
@@ -29,40 +28,40 @@ SCHEMA = Path(__file__).parents[2] / "schema/diagnosis.schema.json"
 FIRST_BROKEN = {
     Cause.HEALTHY: {None},
     Cause.SETTLING: {
-        hops_inside.NODES,
-        hops_inside.BACKEND,
-        hops_inside.ALIVE,
-        hops_inside.SCRAPING,
-        hops_inside.SERVICE,
-        hops_way.TUNNEL,
-        hops_way.CONDITION,
-        hops_way.DATA,
+        HopId.NODES,
+        HopId.BACKEND,
+        HopId.ALIVE,
+        HopId.SCRAPING,
+        HopId.SERVICE,
+        HopId.TUNNEL,
+        HopId.CONDITION,
+        HopId.DATA,
     },
-    Cause.APISERVER_UNREACHABLE: {hops_inside.CLUSTER},
-    Cause.NODE_NOT_READY: {hops_inside.NODES},
-    Cause.NODE_ADDRESSES_WRONG: {hops_inside.NODES},
-    Cause.NETWORKS_OVERLAP: {hops_inside.NODES},
-    Cause.CLOCK_SKEW: {hops_inside.NODES},
-    Cause.METRICS_SERVER_MISSING: {hops_inside.BACKEND},
-    Cause.IMAGE_MISSING: {hops_inside.BACKEND},
-    Cause.APISERVICE_MISSING: {hops_way.CONDITION},
-    Cause.KUBELET_UNREACHABLE_FROM_PODS: {hops_inside.SCRAPING},
-    Cause.KUBELET_CERTIFICATES_NOT_APPROVED: {hops_inside.SCRAPING},
-    Cause.NODE_NOT_SCRAPED: {hops_inside.SCRAPING, hops_way.DATA},
+    Cause.APISERVER_UNREACHABLE: {HopId.API_SERVER},
+    Cause.NODE_NOT_READY: {HopId.NODES},
+    Cause.NODE_ADDRESSES_WRONG: {HopId.NODES},
+    Cause.NETWORKS_OVERLAP: {HopId.NODES},
+    Cause.CLOCK_SKEW: {HopId.NODES},
+    Cause.METRICS_SERVER_MISSING: {HopId.BACKEND},
+    Cause.IMAGE_MISSING: {HopId.BACKEND},
+    Cause.APISERVICE_MISSING: {HopId.CONDITION},
+    Cause.KUBELET_UNREACHABLE_FROM_PODS: {HopId.SCRAPING},
+    Cause.KUBELET_CERTIFICATES_NOT_APPROVED: {HopId.SCRAPING},
+    Cause.NODE_NOT_SCRAPED: {HopId.SCRAPING, HopId.DATA},
     Cause.METRICS_SERVER_NOT_READY: {
-        hops_inside.BACKEND,
-        hops_inside.ALIVE,
-        hops_inside.SERVICE,
+        HopId.BACKEND,
+        HopId.ALIVE,
+        HopId.SERVICE,
     },
-    Cause.PROXY_IN_ENVIRONMENT: {hops_way.EGRESS},
-    Cause.TUNNEL_DOWN: {hops_way.TUNNEL},
-    Cause.AGENTS_CANNOT_CONNECT: {hops_way.TUNNEL},
-    Cause.AGENT_MISSING: {hops_way.TUNNEL},
-    Cause.NO_ROUTE_TO_SERVICE_NETWORK: {hops_way.ROUTE},
-    Cause.NO_ROUTE_TO_POD_NETWORK: {hops_way.ROUTE},
-    Cause.WAY_TO_SERVICE_BLOCKED: {hops_way.DIAL, hops_way.PATH},
-    Cause.CROSS_NODE_TRAFFIC_CUT: {hops_inside.SCRAPING, hops_way.DIAL, hops_way.PATH},
-    Cause.LARGE_PACKETS_LOST: {hops_inside.SCRAPING, hops_way.LARGE},
+    Cause.PROXY_IN_ENVIRONMENT: {HopId.EGRESS},
+    Cause.TUNNEL_DOWN: {HopId.TUNNEL},
+    Cause.AGENTS_CANNOT_CONNECT: {HopId.TUNNEL},
+    Cause.AGENT_MISSING: {HopId.TUNNEL},
+    Cause.NO_ROUTE_TO_SERVICE_NETWORK: {HopId.ROUTE},
+    Cause.NO_ROUTE_TO_POD_NETWORK: {HopId.ROUTE},
+    Cause.WAY_TO_SERVICE_BLOCKED: {HopId.DIAL, HopId.PATH},
+    Cause.CROSS_NODE_TRAFFIC_CUT: {HopId.SCRAPING, HopId.DIAL, HopId.PATH},
+    Cause.LARGE_PACKETS_LOST: {HopId.SCRAPING, HopId.LARGE},
 }
 RECORDED = sorted(FOLDER.glob("*/*.jsonl"))
 
@@ -98,7 +97,8 @@ every_case = pytest.mark.parametrize("path", RECORDED, ids=recorded)
 def test_the_cause_is_named_with_its_first_broken_hop(path):
     found = diagnose(readings_of(path))
     assert found.cause == path.parent.name
-    assert found.first_broken_hop in FIRST_BROKEN[found.cause]
+    broken = found.broken.id if found.broken is not None else None
+    assert broken in FIRST_BROKEN[found.cause]
     assert found.also == ()
     assert found.confidence is Confidence.HIGH, found.not_seen
 
@@ -143,7 +143,7 @@ def test_a_recording_holds_nothing_that_redaction_would_take_out(path):
 
 
 def test_every_cause_that_a_rule_can_name_has_its_hop_in_the_table():
-    assert {rule.cause for rule in RULES} == set(FIRST_BROKEN) == set(Cause) - {Cause.UNKNOWN}
+    assert {rule.cause for rule in KINDS} == set(FIRST_BROKEN) == set(Cause) - {Cause.UNKNOWN}
 
 
 def test_the_schema_file_is_the_models():

@@ -25,17 +25,20 @@ from harness.engine.background import Stage
 from harness.engine.changes import Changes
 from harness.engine.events import PhaseEntered
 from harness.engine.events import StepEnded
+from harness.engine.events import StepId
 from harness.engine.events import StepProgress
 from harness.engine.events import Sums
 from harness.engine.events import TransitionSeen
 from harness.engine.events import VerdictReached
-from harness.engine.phases import PRECONDITIONS_SECONDS
+from harness.engine.live import LiveCluster
 from harness.engine.phases import Phases
-from harness.engine.phases import PreconditionsUnmetError
 from harness.engine.recorded import BesideExecutor
 from harness.engine.recorded import RecordedClock
 from harness.engine.recorded import RecordedProber
 from harness.engine.recorded import _key
+from harness.engine.settling import PRECONDITIONS_SECONDS
+from harness.engine.settling import PreconditionsUnmetError
+from harness.engine.settling import Settling
 from harness.engine.steps import Steps
 from harness.engine.watch import PhaseWatch
 from harness.errors import ExitCode
@@ -586,14 +589,26 @@ def phases(recording, plan):
         names = ("settling", "watched-broken", "watched-repaired")
         readings = [each for name in names for each in recording(f"konnectivity-off/{name}")]
         events = []
-        made = Phases(
+        steps = Steps(clock, events.append)
+        prober = ReplayProber(clock, readings, change)
+        settling = Settling(prober, steps, clock, started=0.0, record=[].extend)
+        live = LiveCluster(
             plan=of,
             cluster=FakeCluster(clock, ends, error),
-            prober=ReplayProber(clock, readings, change),
             changes=Changes(NoChanger(), clock),
+            settling=settling,
+            steps=steps,
             clock=clock,
             started=0.0,
-            steps=Steps(clock, events.append),
+        )
+        made = Phases(
+            plan=of,
+            means=live,
+            settling=settling,
+            prober=prober,
+            clock=clock,
+            started=0.0,
+            steps=steps,
             record=[].extend,
             emit=events.append,
             pool=lambda: BesideExecutor(clock),
@@ -611,7 +626,7 @@ def test_the_whole_run_comes_to_its_verdicts_again(phases, plan):
     assert all(each.holds for each in (*broken.preconditions, *repaired.preconditions))
     assert broken.diagnosis.cause is Cause.NO_ROUTE_TO_SERVICE_NETWORK
     assert [each.text for each in repaired.changes] == ["turn konnectivity-server on"]
-    assert made.cluster.applied == [phase.deployment for phase in plan.phases]
+    assert made.means.cluster.applied == [phase.deployment for phase in plan.phases]
     assert [each.name for each in events if isinstance(each, PhaseEntered)] == [
         "broken",
         "repaired",
@@ -625,10 +640,10 @@ def test_what_preconditions_wait_for_is_told_on_change(phases, plan):
     waiting = [text for text in told if text.startswith("metrics-server is Ready")]
     assert len(waiting) == 1
     assert "Pending, 0 endpoints" in waiting[0]
-    assert [each.title for each in events if isinstance(each, StepEnded)] == [
-        "k0sctl apply",
-        "Preconditions",
-        "Observe broken",
+    assert [each.step for each in events if isinstance(each, StepEnded)] == [
+        StepId.APPLY,
+        StepId.PRECONDITIONS,
+        StepId.OBSERVE,
     ]
 
 
@@ -678,7 +693,7 @@ def test_what_is_there_already_is_not_applied_again(phases):
     made, _ = phases(of=twice)
     for phase in twice.phases:
         made.enter(phase)
-    assert len(made.cluster.applied) == 1
+    assert len(made.means.cluster.applied) == 1
 
 
 def test_a_cluster_settles_again_when_its_endpoint_was_gone(phases, one):
@@ -757,7 +772,7 @@ def test_a_failure_that_is_expected_is_met_after_k0sctls_own_patience(phases, un
     assert verdict.verdict is Verdict.MET
     assert verdict.observed_text.startswith("failed: failed on 2 hosts: ")
     assert "connectivity check failed: context deadline exceeded" in verdict.observed_text
-    assert made.cluster.may_fail is True
+    assert made.means.cluster.may_fail is True
     assert result.sums == Sums(cold_start=pytest.approx(APPLIED[0] - 130.0))
 
 

@@ -15,9 +15,10 @@ from harness.engine.events import ExpectationResult
 from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import Precondition
-from harness.engine.phases import PreconditionsUnmetError
+from harness.engine.events import PreconditionId
 from harness.engine.run import RunRequest
 from harness.engine.run import ScenarioRun
+from harness.engine.settling import PreconditionsUnmetError
 from harness.engine.standing import Standing
 from harness.engine.standing import start_state
 from harness.errors import InconclusiveError
@@ -39,7 +40,7 @@ class FakePhases:
     def __init__(self, endings):
         self._endings = endings
         self.entered = []
-        self.endpoint_ready = 12.5
+        self.settling = types.SimpleNamespace(endpoint_ready=12.5)
         self.not_as_before = ()
 
     def enter(self, phase):
@@ -109,6 +110,7 @@ def make(tmp_path, monkeypatch):
 
         def stand_up():
             monkeypatch.setattr(run, "_lab", lab)
+            monkeypatch.setattr(run, "_live", phases)
             return phases
 
         monkeypatch.setattr(run, "_stand_up", stand_up)
@@ -144,7 +146,9 @@ def test_a_run_that_failed_gives_everybody_the_same_error(make, error):
 
 
 def test_preconditions_that_do_not_hold_stand_in_the_result_and_are_inconclusive(make):
-    seen = (Precondition("nodes are Ready", holds=False, text="1 of 2"),)
+    seen = (
+        Precondition(PreconditionId.NODES_READY, "nodes are Ready", holds=False, text="1 of 2"),
+    )
     run, _, _ = make({"repaired": PreconditionsUnmetError("repaired", seen)})
     with pytest.raises(PreconditionsUnmetError):
         run.enter("repaired")

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.engine.events import StepEnded
+from harness.engine.events import StepId
 from harness.engine.events import StepProgress
 from harness.engine.events import StepStarted
 from harness.engine.steps import Steps
@@ -32,40 +33,44 @@ def steps(clock, told):
 
 
 def test_a_step_is_told_with_its_bound_its_progress_and_its_time(steps, clock, told):
-    with steps.step("Machines", 60.0) as tell:
+    with steps.step(StepId.TEARDOWN, 60.0) as tell:
         clock.at += 12.34
         tell("waiting for worker1")
     assert told == [
-        StepStarted("Machines", 60.0),
+        StepStarted(StepId.TEARDOWN, "Teardown", 60.0),
         StepProgress("waiting for worker1"),
-        StepEnded("Machines", 12.3, ok=True),
+        StepEnded(StepId.TEARDOWN, "Teardown", 12.3, ok=True),
     ]
-    assert steps.timings == {"Machines": 12.3}
+    assert steps.timings == {"Teardown": 12.3}
 
 
 @pytest.mark.parametrize(
-    ("error", "text"),
+    ("error", "said"),
     [
-        (InfrastructureError("Doing this", "that happened"), "Doing this: that happened"),
-        (KeyboardInterrupt(), "KeyboardInterrupt"),
-        (ZeroDivisionError("secret"), "ZeroDivisionError"),
+        (
+            InfrastructureError("Doing this", "that happened"),
+            ("Doing this: that happened", "that happened"),
+        ),
+        (KeyboardInterrupt(), ("KeyboardInterrupt", "")),
+        (ZeroDivisionError("secret"), ("ZeroDivisionError", "")),
     ],
 )
-def test_a_step_that_fails_says_so_and_keeps_its_error(steps, clock, told, error, text):
+def test_a_step_that_fails_says_so_and_keeps_its_error(steps, clock, told, error, said):
     def fail():
-        with steps.step("Machines"):
+        with steps.step(StepId.TEARDOWN):
             clock.at += 1
             raise error
 
     with pytest.raises(type(error)) as caught:
         fail()
     assert caught.value is error
-    assert told[-1] == StepEnded("Machines", 1.0, ok=False, text=text)
-    assert steps.timings == {"Machines": 1.0}
+    ended = StepEnded(StepId.TEARDOWN, "Teardown", 1.0, False, *said)
+    assert told[-1] == ended
+    assert steps.timings == {"Teardown": 1.0}
 
 
 def test_steps_of_one_name_are_added_up(steps, clock):
     for seconds in (10, 5):
-        with steps.step("k0sctl apply"):
+        with steps.step(StepId.APPLY):
             clock.at += seconds
     assert steps.timings == {"k0sctl apply": 15.0}

@@ -15,7 +15,7 @@ from harness.check.model import Verdict
 from harness.cli import main
 from harness.commands.bundles import REPLAY
 from harness.commands.bundles import replay_bundle
-from harness.diagnose.causes import diagnose
+from harness.diagnose.judge import diagnose
 from harness.engine.events import Outcome
 from harness.engine.recorded import BesideExecutor
 from harness.engine.recorded import RecordedClock

@@ -20,6 +20,7 @@ from harness.check.model import Verdict
 from harness.diagnose.model import Confidence
 from harness.diagnose.model import Diagnosis
 from harness.diagnose.model import Hop
+from harness.diagnose.model import HopId
 from harness.diagnose.model import HopState
 from harness.engine import events
 from harness.engine.events import AppliedChange
@@ -28,6 +29,7 @@ from harness.engine.events import ExpectationResult
 from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import Precondition
+from harness.engine.events import PreconditionId
 from harness.engine.events import ScenarioResult
 from harness.engine.events import SettingUsed
 from harness.engine.events import Transition
@@ -52,22 +54,24 @@ UNAVAILABLE = (
     "https://10.110.84.73:443/apis/metrics.k8s.io/v1beta1: "
     'Get "https://10.110.84.73:443/apis/metrics.k8s.io/v1beta1": context deadline exceeded'
 )
+DIALS_ITSELF = "absent: the API server dials by itself"
 AVAILABLE = "True Passed all checks passed"
 DIAGNOSIS = Diagnosis(
     cause=Cause.NO_ROUTE_TO_SERVICE_NETWORK,
     confidence=Confidence.HIGH,
     hops=(
-        Hop("egress selector", HopState.HOLDS, "absent: the API server dials by itself"),
+        Hop(HopId.EGRESS, "egress selector", HopState.HOLDS, DIALS_ITSELF),
         Hop(
+            HopId.ROUTE,
             "route to the service network",
             HopState.BROKEN,
             "10.110.84.73 would leave by the default route",
             "ip route get 10.110.84.73",
         ),
-        Hop("metrics", HopState.NOT_SEEN, "not looked at"),
+        Hop(HopId.DATA, "metrics", HopState.NOT_SEEN, "not looked at"),
     ),
     facts=("konnectivity is off, so the API server dials 10.110.84.73 from the controller",),
-    remedy="turn konnectivity-server on",
+    remedies=("turn konnectivity-server on",),
 )
 
 
@@ -84,7 +88,9 @@ def expectation(identifier, verdict=Verdict.MET, **values) -> ExpectationResult:
 
 BROKEN = PhaseResult(
     name="broken",
-    preconditions=(Precondition("nodes are Ready", holds=True, text="2 of 2"),),
+    preconditions=(
+        Precondition(PreconditionId.NODES_READY, "nodes are Ready", holds=True, text="2 of 2"),
+    ),
     verdicts=(
         expectation(
             "apiservice",
@@ -189,8 +195,18 @@ def test_what_went_wrong_beside_the_verdicts_stands_in_the_summary():
                 dataclasses.replace(
                     BROKEN,
                     preconditions=(
-                        Precondition("nodes are Ready", holds=False, text="1 of 2"),
-                        Precondition("konnectivity is off", holds=None, text="no reading"),
+                        Precondition(
+                            PreconditionId.NODES_READY,
+                            "nodes are Ready",
+                            holds=False,
+                            text="1 of 2",
+                        ),
+                        Precondition(
+                            PreconditionId.KONNECTIVITY_OFF,
+                            "konnectivity is off",
+                            holds=None,
+                            text="no reading",
+                        ),
                     ),
                 ),
             ),
@@ -213,7 +229,9 @@ def test_a_table_cell_never_breaks_its_table():
 
 
 def test_a_healthy_diagnosis_of_a_phase_that_met_everything_is_not_shown():
-    healthy = Diagnosis(Cause.HEALTHY, Confidence.HIGH, (Hop("x", HopState.HOLDS, "ok"),), ())
+    healthy = Diagnosis(
+        Cause.HEALTHY, Confidence.HIGH, (Hop(HopId.NODES, "x", HopState.HOLDS, "ok"),), ()
+    )
     met = PhaseResult("repaired", verdicts=(expectation("apiservice"),), diagnosis=healthy)
     assert "Cause" not in summary.render(changed(phases=(met,)))
 
@@ -255,8 +273,8 @@ def test_the_summary_has_every_hop_folded():
 def test_a_diagnosis_says_in_the_summary_what_else_it_found():
     diagnosis = dataclasses.replace(
         DIAGNOSIS,
-        hops=(Hop("x", HopState.BROKEN, "<unknown>", "ps | grep `x`"),),
-        remedy="first step\nsecond step",
+        hops=(Hop(HopId.NODES, "x", HopState.BROKEN, "<unknown>", "ps | grep `x`"),),
+        remedies=("first step", "second step"),
         also=(Cause.TUNNEL_DOWN,),
         ruled_out=("the pod answers",),
         not_seen=("the sockets",),

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from harness.evidence.old_format import report_with_ids
 from harness.report.html.elements import element
 from harness.report.html.elements import file_link
 from harness.report.html.elements import outward_link
@@ -79,7 +80,7 @@ class Parsed(HTMLParser):
 
 
 def document(**values: Any) -> dict[str, Any]:
-    return {**json.loads((RUN / "report.json").read_text()), **values}
+    return {**report_with_ids(json.loads((RUN / "report.json").read_text())), **values}
 
 
 def shown(report: dict[str, Any] | None = None, folder: Path = RUN) -> Parsed:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from harness.diagnose import hops_inside
-from harness.diagnose import hops_way
-from harness.diagnose.causes import diagnose
+from harness.diagnose.judge import diagnose
+from harness.diagnose.model import HOP_NAMES
+from harness.diagnose.model import HopId
 from harness.diagnose.model import HopState
+from harness.evidence.old_format import report_with_ids
 from harness.evidence.reading import Reading
 from harness.report.html import layout
 from harness.report.html.compare import last_readings
@@ -21,15 +22,15 @@ from harness.report.html.run_folder import Machine
 from harness.report.html.run_folder import RunFolder
 from harness.report.html.run_folder import read
 from harness.report.html.timeline import observed_seconds
+from harness.report.html.way import PLACES
 from harness.report.html.way import WAY
 from harness.report.html.way import Place
 from harness.report.html.way import Way
-from harness.report.html.way import place_of
 from harness.report.html.way import way_of
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 RUN = RECORDINGS / "run-konnectivity-off"
-REPORT = json.loads((RUN / "report.json").read_text())
+REPORT = report_with_ids(json.loads((RUN / "report.json").read_text()))
 FOLDER = read(RUN)
 BROKEN, REPAIRED = (
     way_of(phase, readings.values())
@@ -72,42 +73,22 @@ def test_the_way_has_the_addresses_of_its_phase():
         )
 
 
-PLACES = {
-    hops_inside.CLUSTER: Place.API_SERVER,
-    hops_inside.NODES: Place.MACHINES,
-    hops_inside.BACKEND: Place.POD,
-    hops_inside.ALIVE: Place.POD,
-    hops_inside.SCRAPING: Place.KUBELETS,
-    hops_inside.SERVICE: Place.SERVICE,
-    hops_way.EGRESS: Place.API_SERVER,
-    hops_way.TUNNEL: Place.WAY_OUT,
-    hops_way.ROUTE: Place.WAY_OUT,
-    hops_way.DIAL: Place.ARRIVAL,
-    hops_way.PATH: Place.ARRIVAL,
-    hops_way.LARGE: Place.ARRIVAL,
-    hops_way.CONDITION: Place.CONDITION,
-    hops_way.DATA: Place.KUBELETS,
-    hops_way.OTHERS: None,
-}
-
-
 @pytest.mark.parametrize("recording", ["broken", "repaired"])
 def test_every_hop_of_a_real_ladder_has_its_place_in_the_drawing(recording: str):
     lines = (RECORDINGS / f"konnectivity-off/{recording}.jsonl").read_text().splitlines()
     diagnosis = diagnose(Reading.from_dict(json.loads(line)) for line in lines)
-    names = [hop.name for hop in diagnosis.hops]
-    assert len(names) > 5
-    assert {name: place_of(name) for name in names} == {name: PLACES[name] for name in names}
+    assert len(diagnosis.hops) > 5
+    assert {hop.id for hop in diagnosis.hops} <= {*PLACES, HopId.OTHERS}
 
 
-def test_hops_that_only_some_clusters_have_lie_where_their_names_say():
-    assert {name: place_of(name) for name in PLACES} == PLACES
+def test_every_hop_has_its_place_but_for_what_suffers_beside_it():
+    assert set(HopId) - set(PLACES) == {HopId.OTHERS}
 
 
-@pytest.mark.parametrize("name", [name for name, place in PLACES.items() if place in WAY])
+@pytest.mark.parametrize("hop", [hop for hop, place in PLACES.items() if place in WAY])
 @pytest.mark.parametrize("tunnel", [True, False])
-def test_beyond_the_first_broken_hop_nothing_is_drawn_as_reached(name: str, tunnel: bool):
-    plan = Layout(FOLDER.machines, _broken_at(name, tunnel=tunnel))
+def test_beyond_the_first_broken_hop_nothing_is_drawn_as_reached(hop: HopId, tunnel: bool):
+    plan = Layout(FOLDER.machines, _broken_at(hop, tunnel=tunnel))
     states = [each.state for each in plan.stretches()]
     assert HopState.HOLDS not in states[_first_not_holding(states) :]
     assert plan.cross() is not None
@@ -117,12 +98,12 @@ def _first_not_holding(states: list[HopState]) -> int:
     return next(index for index, state in enumerate(states) if state is not HopState.HOLDS)
 
 
-def _broken_at(name: str, *, tunnel: bool = True, **values: Any) -> Way:
+def _broken_at(hop: HopId, *, tunnel: bool = True, **values: Any) -> Way:
     return Way(
         states=dict.fromkeys(WAY, HopState.HOLDS),
         tunnel=tunnel,
-        broken={"name": name, "text": "it is"},
-        broken_at=place_of(name),
+        broken={"id": hop, "name": HOP_NAMES[hop], "text": "it is"},
+        broken_at=PLACES[hop],
         **{"node": "worker1", **values},
     )
 
@@ -132,7 +113,7 @@ def test_a_request_by_the_default_route_is_lost_on_the_nat_network():
 
 
 def test_a_tunnel_that_is_down_is_crossed_out_on_the_private_network():
-    plan = Layout(FOLDER.machines, _broken_at(hops_way.TUNNEL))
+    plan = Layout(FOLDER.machines, _broken_at(HopId.TUNNEL))
     assert plan.cross()[1] == plan.private_y
 
 
@@ -157,13 +138,13 @@ def test_where_nothing_was_seen_nothing_holds():
 
 
 def test_a_pod_that_runs_nowhere_is_crossed_out_all_the_same():
-    assert Layout(FOLDER.machines, _broken_at(hops_inside.BACKEND, node=None)).cross() is not None
+    assert Layout(FOLDER.machines, _broken_at(HopId.BACKEND, node=None)).cross() is not None
 
 
 @pytest.mark.parametrize("count", [1, 6])
 def test_any_number_of_machines_can_be_drawn(count):
     machines = [Machine(f"controller{n}", kubelet=True) for n in range(count)]
-    assert draw(machines, _broken_at(hops_way.DIAL, node="controller0"), name="x")
+    assert draw(machines, _broken_at(HopId.DIAL, node="controller0"), name="x")
     assert draw((), BROKEN, name="x") is None
 
 

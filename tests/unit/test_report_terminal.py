@@ -16,16 +16,18 @@ UNAVAILABLE = (
 )
 
 TOLD = (
-    events.StepStarted("k0sctl apply", 600.0),
+    events.StepStarted(events.StepId.APPLY, "k0sctl apply", 600.0),
     events.StepProgress("Waiting for node worker0"),
     events.StepProgress("Waiting for node worker0"),
     events.StepProgress("Waiting for node worker1"),
-    events.StepEnded("k0sctl apply", 38.04, ok=True),
+    events.StepEnded(events.StepId.APPLY, "k0sctl apply", 38.04, ok=True),
     events.PhaseEntered("broken", ("disable konnectivity-server",), ("apiservice unavailable",)),
     events.TransitionSeen(3.24, "apiservice", UNAVAILABLE),
     events.VerdictReached("apiservice", Verdict.MET, "held for 45s"),
-    events.StepStarted("Teardown"),
-    events.StepEnded("Teardown", 127.0, ok=False, text="no answer\nfrom docker"),
+    events.StepStarted(events.StepId.TEARDOWN, "Teardown"),
+    events.StepEnded(
+        events.StepId.TEARDOWN, "Teardown", 127.0, ok=False, text="no answer\nfrom docker"
+    ),
 )
 
 

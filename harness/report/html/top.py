@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,8 +22,6 @@ from harness.report.words import duration
 from harness.scenario.words import Cause
 
 _HEALTHY = Cause.HEALTHY.value
-# A remedy has a step a line, and alternatives behind one another.
-_STEPS = re.compile(r"\n|; (?=or\b)")
 _SENTENCES = {
     Outcome.INCONCLUSIVE: "What the scenario expects could not be judged.",
     Outcome.INFRASTRUCTURE: "The machines or the harness failed, not what the scenario is about.",
@@ -144,14 +141,14 @@ def _also(diagnosis: Mapping[str, Any]) -> Markup | None:
 
 
 def _remedy(diagnosis: Mapping[str, Any]) -> Markup | None:
-    remedy, link = diagnosis.get("remedy"), diagnosis.get("link")
+    remedies, link = diagnosis.get("remedies"), diagnosis.get("link")
     again, later = diagnosis.get("check_again"), diagnosis.get("look_again")
-    if not (remedy or again or later):
+    if not (remedies or again or later):
         return None
     return element(
         "div",
         element("h3", "Remedy"),
-        (element("p", part) for part in _STEPS.split(remedy or "") if part),
+        (element("p", str(each)) for each in remedies or ()),
         element("p", f"Settling: look again {later}") if later else None,
         element("p", "Check again: ", code(str(again))) if again else None,
         element("p", outward_link(str(link))) if link else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -11,8 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from harness.diagnose.model import HopId
 from harness.diagnose.model import HopState
+from harness.engine.events import PreconditionId
 from harness.evidence.reading import Reading
+from harness.probe import top_nodes
+from harness.probe.core import observe
 from harness.scenario.words import TopOutcome
 from harness.untrusted import RefusedError
 from harness.untrusted import plain_json
@@ -41,21 +44,23 @@ WAY = (
     Place.POD,
     Place.KUBELETS,
 )
-# A hop says in its name where it lies. The first word that fits decides, so the order matters:
-# "the controller's route to the dialled address" is about the route.
-_WORDS = (
-    (Place.WAY_OUT, "konnectivity|tunnel|agent|route"),
-    (Place.CONDITION, "apiservice|condition"),
-    (Place.API_SERVER, "way out|egress|flags|right cluster|api server"),
-    (Place.ARRIVAL, "connection|dial|packet"),
-    (Place.SERVICE, "service|endpoint"),
-    (Place.KUBELETS, "kubelet|scrape|the metrics$"),
-    (Place.POD, "metrics-server|backend|pod|image"),
-    (Place.MACHINES, "node|clock|network|address|machine"),
-)
-_PATTERNS = tuple((place, re.compile(words, re.IGNORECASE)) for place, words in _WORDS)
-_DEVICE = re.compile(r"\bdev ([\w.-]+)")
-_GATEWAY = re.compile(r"\bvia ([0-9.]+)")
+PLACES: Mapping[HopId, Place] = {
+    HopId.API_SERVER: Place.API_SERVER,
+    HopId.NODES: Place.MACHINES,
+    HopId.BACKEND: Place.POD,
+    HopId.ALIVE: Place.POD,
+    HopId.SCRAPING: Place.KUBELETS,
+    HopId.SERVICE: Place.SERVICE,
+    HopId.EGRESS: Place.API_SERVER,
+    HopId.TUNNEL: Place.WAY_OUT,
+    HopId.ROUTE: Place.WAY_OUT,
+    HopId.DIAL: Place.ARRIVAL,
+    HopId.PATH: Place.ARRIVAL,
+    HopId.LARGE: Place.ARRIVAL,
+    HopId.CONDITION: Place.CONDITION,
+    HopId.DATA: Place.KUBELETS,
+}
+"""Where each hop lies; what else is affected lies nowhere."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +103,10 @@ class Way:
         return self.states.get(place, HopState.NOT_SEEN if place is Place.KUBELETS else implied)
 
 
-def place_of(name: str) -> Place | None:
-    """Return where the hop called `name` lies, None where its name does not say."""
-    return next((place for place, pattern in _PATTERNS if pattern.search(name)), None)
+def place_of(hop: Mapping[str, Any]) -> Place | None:
+    """Return where a hop (its JSON form) lies, None for one that is no part of the drawing."""
+    known = hop["id"] in set(HopId)
+    return PLACES.get(HopId(hop["id"])) if known else None
 
 
 def way_of(phase: Mapping[str, Any], readings: Iterable[Reading]) -> Way:
@@ -108,25 +114,23 @@ def way_of(phase: Mapping[str, Any], readings: Iterable[Reading]) -> Way:
     hops = (phase.get("diagnosis") or {}).get("hops") or ()
     raw = {reading.probe: reading for reading in readings}
     broken = next((hop for hop in hops if hop["state"] == HopState.BROKEN), None)
-    route = next((hop["text"] for hop in hops if "route" in hop["name"]), "")
+    route: Mapping[str, Any] = next((hop for hop in hops if hop["id"] == HopId.ROUTE), {})
     service = _object(raw.get("service"))
     slices = _items(raw.get("endpoints"))
     address, port, node = next(_endpoints(slices), (None, None, None))
     pod = next(iter(_items(raw.get("pods"))), None)
     cluster_ip = _get(service, "spec", "clusterIP")
     return Way(
-        states=_scraped(phase, hops) | _states(hops),
+        states=_scraped(raw.get("top_nodes"), hops) | _states(hops),
         tunnel=_has_tunnel(phase, raw.get("apiserver_flags")),
         broken=broken,
-        broken_at=place_of(broken["name"]) if broken else None,
-        device=_first(_DEVICE, route),
-        gateway=_first(_GATEWAY, route),
+        broken_at=place_of(broken) if broken else None,
+        device=route.get("device"),
+        gateway=route.get("gateway"),
         cluster_ip=_joined(cluster_ip, _get(service, "spec", "ports", 0, "port")),
         endpoint=_joined(address, port),
         node=node or _text(_get(pod, "spec", "nodeName")),
-        condition=next(
-            (hop["text"] for hop in hops if place_of(hop["name"]) is Place.CONDITION), None
-        ),
+        condition=next((hop["text"] for hop in hops if hop["id"] == HopId.CONDITION), None),
     )
 
 
@@ -134,16 +138,16 @@ def _states(hops: Sequence[Mapping[str, Any]]) -> dict[Place, HopState]:
     worst = (HopState.HOLDS, HopState.NOT_SEEN, HopState.BROKEN)
     found: dict[Place, HopState] = {}
     for hop in hops:
-        place, state = place_of(hop["name"]), HopState(hop["state"])
+        place, state = place_of(hop), HopState(hop["state"])
         if place is not None:
             found[place] = max(found.get(place, HopState.HOLDS), state, key=worst.index)
     return found
 
 
-def _scraped(phase: Mapping[str, Any], hops: Sequence[object]) -> dict[Place, HopState]:
+def _scraped(top: Reading | None, hops: Sequence[object]) -> dict[Place, HopState]:
     """Rows of all nodes say that the kubelets were reached, also where no hop asks for it."""
-    rows = [each["observed_text"] for each in phase["verdicts"] if each["kind"] == "top_nodes"]
-    complete = any(text.startswith(TopOutcome.COMPLETE.value) for text in rows)
+    seen = observe(top_nodes.parse, top).value if top is not None else None
+    complete = seen is not None and seen.outcome is TopOutcome.COMPLETE
     return {Place.KUBELETS: HopState.HOLDS} if hops and complete else {}
 
 
@@ -151,10 +155,10 @@ def _has_tunnel(phase: Mapping[str, Any], flags: Reading | None) -> bool | None:
     """What the running API server was started with, else what the phase presumed and found."""
     if flags is not None and flags.stdout:
         return "--egress-selector-config-file" in flags.stdout
-    for each in phase.get("preconditions") or ():
-        if each["holds"] is True and each["name"] in {"konnectivity is on", "konnectivity is off"}:
-            return bool(each["name"].endswith("on"))
-    return None
+    held = {each["id"] for each in phase.get("preconditions") or () if each["holds"] is True}
+    if PreconditionId.KONNECTIVITY_ON in held:
+        return True
+    return False if PreconditionId.KONNECTIVITY_OFF in held else None
 
 
 def _endpoints(
@@ -204,8 +208,3 @@ def _joined(address: object, port: object) -> str | None:
     if not isinstance(address, str):
         return None
     return f"{address}:{port}" if isinstance(port, int) else address
-
-
-def _first(pattern: re.Pattern[str], text: str) -> str | None:
-    found = pattern.search(text)
-    return found.group(1) if found else None

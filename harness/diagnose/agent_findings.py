@@ -1,0 +1,35 @@
+"""Which konnectivity agents do not reach their server."""
+
+from __future__ import annotations
+
+from harness.diagnose import findings
+from harness.diagnose import passing
+from harness.diagnose.facts import Facts
+
+
+def lost(facts: Facts) -> set[str]:
+    """Return the workers that do not, or whose agents do not, reach the konnectivity server."""
+    dials = findings.server_dials(facts)
+    asked = findings.agents_to_server(facts)
+    return {name for name, each in dials.items() if not each.all_connected} | {
+        name for name, each in asked.items() if not each.connected
+    }
+
+
+def some_connected(facts: Facts) -> bool:
+    """Whether the server counts agents, and fewer than there are nodes."""
+    agents = findings.connected_agents(facts)
+    return agents is not None and 0 < agents < (findings.expected_agents(facts) or 0)
+
+
+def all_lost(facts: Facts, *, counted: bool) -> bool | None:
+    """Whether every worker fails to connect; None where not every worker was seen to."""
+    gone, dials = lost(facts), findings.server_dials(facts)
+    if not gone:
+        # Without the server's own count, the agents' words must do.
+        said = not counted and len(findings.unconnected(facts)) == len(facts.workers) > 0
+        again = passing.reconnecting(facts) if said else False
+        return None if again is None or again else said
+    if gone < set(dials):
+        return False
+    return True if set(dials) >= set(facts.workers) else None

@@ -1,0 +1,70 @@
+"""Some konnectivity agents are connected and others are not."""
+
+from __future__ import annotations
+
+from harness.diagnose import agent_findings
+from harness.diagnose import findings
+from harness.diagnose import passing
+from harness.diagnose.causes import agents_cannot_connect
+from harness.diagnose.causes.kind import K0S_ISSUES
+from harness.diagnose.causes.kind import SANE_NODES
+from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
+from harness.diagnose.model import Hops
+from harness.diagnose.model import is_broken
+from harness.scenario.words import Cause
+
+
+def _shown(facts: Facts, hops: Hops) -> bool | None:
+    """Whether some agents are connected and others are not, or cannot be again."""
+    on = findings.konnectivity(facts)
+    if not on or findings.listens(facts) is False:
+        return on and False
+    agents = findings.connected_agents(facts)
+    lost = agent_findings.lost(facts)
+    again = passing.reconnecting(facts)
+    if agents == 0 or again:
+        return facts.agent_pods == frozenset() and not again
+    if lost and (agent_findings.some_connected(facts) or lost != set(findings.server_dials(facts))):
+        return True
+    expected = findings.expected_agents(facts) or 0
+    without = facts.agent_pods is not None and len(facts.agent_pods) < expected
+    if agent_findings.some_connected(facts):
+        return without or (None if again is None else True)
+    if agents is not None:
+        # A tunnel that is broken in another way is none of this.
+        known = findings.expected_agents(facts) is not None
+        return False if known and not is_broken(hops, HopId.TUNNEL) else None
+    return without or (again is False and bool(findings.unconnected(facts))) or None
+
+
+def _remedy(facts: Facts) -> str:
+    agents = facts.agent_pods
+    without = [n.name for n in facts.nodes or () if agents is not None and n.name not in agents]
+    if without:
+        return (
+            f"no agent runs on {', '.join(without)}: "
+            "kubectl -n kube-system describe daemonset konnectivity-agent"
+        )
+    lost = [name for name, each in findings.server_dials(facts).items() if not each.all_connected]
+    if not lost:
+        lost = list(findings.unconnected(facts))
+    if not lost:
+        return (
+            "see which worker's agent is not connected: on each worker "
+            "tail /var/log/pods/kube-system_konnectivity-agent-*/*/*.log"
+        )
+    return f"only {', '.join(lost)} cannot: {agents_cannot_connect.remedy(facts, tuple(lost))}"
+
+
+KIND = CauseKind(
+    Cause.AGENT_MISSING,
+    _shown,
+    (HopId.EGRESS, HopId.TUNNEL),
+    rivals=(*SANE_NODES, Cause.AGENTS_CANNOT_CONNECT),
+    passes=True,
+    remedy=_remedy,
+    link=f"{K0S_ISSUES}1113",
+    side_facts=agents_cannot_connect.side_facts,
+)

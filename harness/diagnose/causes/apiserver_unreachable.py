@@ -1,0 +1,31 @@
+"""The API server does not answer."""
+
+from __future__ import annotations
+
+from harness.diagnose import hops_inside
+from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
+from harness.diagnose.model import Hops
+from harness.scenario.words import Cause
+
+
+def _shown(facts: Facts, _: Hops) -> bool | None:
+    """Whether the API server does not answer."""
+    answered = hops_inside.answers(facts)
+    return None if answered is None else not answered
+
+
+def _remedy(_: Facts) -> str:
+    return (
+        "see whether it runs: on the controller, k0s status and journalctl -u k0scontroller -n 50"
+    )
+
+
+KIND = CauseKind(
+    Cause.APISERVER_UNREACHABLE,
+    _shown,
+    (HopId.API_SERVER,),
+    explains=tuple(Cause),
+    remedy=_remedy,
+)

@@ -1,0 +1,70 @@
+"""The pod is reached from its own node and not from another."""
+
+from __future__ import annotations
+
+from harness.diagnose import findings
+from harness.diagnose.causes.kind import SANE_NODES
+from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
+from harness.diagnose.model import Hops
+from harness.scenario.words import Cause
+
+
+def _shown(facts: Facts, _: Hops) -> bool | None:
+    """Whether the pod is reached from its own node and from another one is not."""
+    pod = findings.pod_target(facts)
+    if pod is None:
+        return None
+    own = facts.machine_of(pod[2])
+    reached = {name: _reaches_pod(facts, name, pod[:2]) for name in facts.workers}
+    away = [value for name, value in reached.items() if name != own]
+    if not any(value is False for value in away):
+        return None if any(value is None for value in away) else False
+    at_home = reached.get(own or "")
+    agents = {name for name, _ in facts.by_target.get("agent_payload", {})}
+    if at_home and agents and findings.agent_reaches(facts, own or "", *pod[:2]) is None:
+        return None
+    if at_home is None and own is not None:
+        health = facts.by_target.get("health", {}).get((own, pod[0]))
+        at_home = health.livez > 0 if health is not None else None
+    if at_home is not True:
+        return at_home
+    isolated = findings.isolated(facts)
+    return None if isolated is None else not isolated
+
+
+def _reaches_pod(facts: Facts, worker: str, pod: tuple[str, int]) -> bool | None:
+    """Whether a worker and, where it was asked, its agent connect to metrics-server's pod."""
+    ways = (
+        findings.reaches(facts, worker, *pod),
+        findings.agent_reaches(facts, worker, *pod),
+    )
+    seen = [each for each in ways if each is not None]
+    return all(seen) if seen else None
+
+
+def _remedy(facts: Facts) -> str:
+    networks = [
+        f"{node.pod_cidr} via {node.addresses[0]}"
+        for node in facts.nodes or ()
+        if node.pod_cidr and node.addresses
+    ]
+    return (
+        "let workers forward pods' traffic to each other: on each, ip route shows the others' pod "
+        f"networks ({', '.join(networks)}), and the firewall forwards them\n"
+        "kube-router wants TCP 179 between workers (and IP protocol 4 across subnets), "
+        "Calico UDP 4789"
+    )
+
+
+KIND = CauseKind(
+    Cause.CROSS_NODE_TRAFFIC_CUT,
+    _shown,
+    (HopId.ALIVE, HopId.PATH),
+    rivals=(*SANE_NODES, Cause.NETWORKS_OVERLAP),
+    explains=(Cause.WAY_TO_SERVICE_BLOCKED, Cause.NODE_NOT_SCRAPED, Cause.LARGE_PACKETS_LOST),
+    passes=True,
+    remedy=_remedy,
+    link="https://docs.k0sproject.io/stable/networking/",
+)

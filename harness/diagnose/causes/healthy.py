@@ -1,0 +1,49 @@
+"""Every hop holds, and the figures are there."""
+
+from __future__ import annotations
+
+from harness.diagnose import findings
+from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
+from harness.diagnose.model import Hops
+from harness.diagnose.model import HopState
+from harness.diagnose.model import does_hold
+from harness.diagnose.model import state_of
+from harness.scenario.words import Cause
+
+
+def _shown(facts: Facts, hops: Hops) -> bool | None:
+    if facts.apiservice is None or facts.nodes is None:
+        return None
+    if any(hop.state is HopState.BROKEN for hop in hops.values()):
+        return False
+    # Figures outlive a kubelet's port by half a minute; only a request tells.
+    asked = set(findings.kubelets(facts))
+    if state_of(hops, HopId.DATA) is HopState.NOT_SEEN or (
+        asked and not asked >= {node.name for node in facts.nodes if node.ready}
+    ):
+        return None
+    return does_hold(hops, HopId.CONDITION)
+
+
+KIND = CauseKind(
+    Cause.HEALTHY,
+    _shown,
+    (
+        HopId.API_SERVER,
+        HopId.NODES,
+        HopId.BACKEND,
+        HopId.ALIVE,
+        HopId.SCRAPING,
+        HopId.SERVICE,
+        HopId.EGRESS,
+        HopId.TUNNEL,
+        HopId.DIAL,
+        HopId.PATH,
+        HopId.LARGE,
+        HopId.CONDITION,
+        HopId.DATA,
+    ),
+    rivals=(Cause.CLOCK_SKEW,),
+)

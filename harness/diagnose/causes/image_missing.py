@@ -1,0 +1,41 @@
+"""metrics-server waits for its image."""
+
+from __future__ import annotations
+
+from harness.diagnose import findings
+from harness.diagnose import passing
+from harness.diagnose import places
+from harness.diagnose.causes.kind import BACKEND
+from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
+from harness.diagnose.model import Hops
+from harness.scenario.words import Cause
+
+
+def _shown(facts: Facts, _: Hops) -> bool | None:
+    """Whether metrics-server waits for its image, and no other of its pods is Ready."""
+    pods = passing.none_ready(facts)
+    return None if pods is None else any(passing.waits_for_image(pod) for pod in pods)
+
+
+def _remedy(facts: Facts) -> str:
+    pod = findings.metrics_pod(facts)
+    image = ", ".join(pod.images) if pod is not None else "metrics-server's image"
+    node = pod.node if pod is not None and pod.node else "the node"
+    return (
+        f"get {image} onto {node}: let it be pulled, or put it into an image bundle in "
+        f"{places.data_dir(facts)}/images/ there and restart k0sworker\n"
+        "or correct spec.images.metricsserver in the ClusterConfig"
+    )
+
+
+KIND = CauseKind(
+    Cause.IMAGE_MISSING,
+    _shown,
+    (HopId.BACKEND,),
+    rivals=(Cause.NODE_NOT_READY,),
+    explains=BACKEND,
+    remedy=_remedy,
+    link="https://docs.k0sproject.io/stable/airgap-install/",
+)

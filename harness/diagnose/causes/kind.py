@@ -1,0 +1,57 @@
+"""What a cause is: what shows it, what it rests on, what it explains, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
+from harness.diagnose.model import Hops
+from harness.scenario.words import Cause
+
+K0S_ISSUES = "https://github.com/k0sproject/k0s/issues/"
+
+NETWORK = (
+    Cause.KUBELET_UNREACHABLE_FROM_PODS,
+    Cause.AGENTS_CANNOT_CONNECT,
+    Cause.AGENT_MISSING,
+    Cause.CROSS_NODE_TRAFFIC_CUT,
+    Cause.LARGE_PACKETS_LOST,
+    Cause.WAY_TO_SERVICE_BLOCKED,
+    Cause.NODE_NOT_SCRAPED,
+)
+BACKEND = (Cause.METRICS_SERVER_NOT_READY, Cause.APISERVICE_MISSING)
+SANE_NODES = (Cause.NODE_ADDRESSES_WRONG, Cause.CLOCK_SKEW, Cause.NODE_NOT_READY)
+
+
+def _nothing(_: Facts) -> str:
+    return ""
+
+
+def _no_facts(_: Facts) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
+class CauseKind:
+    """One cause.
+
+    `shown` says whether the facts show it, None where what that takes was not seen; `rests_on` are
+    the hops that must have been seen. Of its `rivals` each must have been ruled out; what it
+    `explains` is no second cause. One that `passes` is what a cluster that has just come up shows
+    for a while, and a broken one for ever. `by_the_log` is known by metrics-server's log alone
+    where no request was made. `remedy` is what to do, a step or an alternative a line, with this
+    cluster's own addresses; `side_facts` tell it from its neighbours, `link` says more.
+    """
+
+    cause: Cause
+    shown: Callable[[Facts, Hops], bool | None]
+    rests_on: tuple[HopId, ...]
+    rivals: tuple[Cause, ...] = ()
+    explains: tuple[Cause, ...] = ()
+    passes: bool = False
+    by_the_log: bool = False
+    remedy: Callable[[Facts], str] = _nothing
+    side_facts: Callable[[Facts], tuple[str, ...]] = _no_facts
+    link: str | None = None

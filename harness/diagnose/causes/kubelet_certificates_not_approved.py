@@ -1,0 +1,46 @@
+"""Kubelets have no serving certificate that anybody approved."""
+
+from __future__ import annotations
+
+from harness.diagnose import findings
+from harness.diagnose import passing
+from harness.diagnose.causes.kind import BACKEND
+from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
+from harness.diagnose.model import Hops
+from harness.scenario.words import Cause
+
+
+def _shown(facts: Facts, _: Hops) -> bool | None:
+    """Whether kubelets have no serving certificate that anybody approved."""
+    failing = findings.failing_scrapes(facts)
+    if failing and any(findings.is_about_certificates(each.why) for each in failing.values()):
+        return True
+    waiting = findings.unapproved(facts)
+    if waiting:
+        # Without an approver nothing else need be wrong, but something must be.
+        return failing is None or bool(failing) or bool(passing.none_ready(facts))
+    if waiting is None and failing is None:
+        return None if findings.metrics_server_runs(facts) is not False else False
+    return False
+
+
+def _remedy(facts: Facts) -> str:
+    waiting = [each.name for each in facts.csrs or () if not each.approved and not each.denied]
+    names = " ".join(waiting) or "$(kubectl get csr -o name)"
+    return (
+        f"kubectl certificate approve {names}\n"
+        "and remove csr-approver from --disable-components in the controller's installFlags"
+    )
+
+
+KIND = CauseKind(
+    Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
+    _shown,
+    (HopId.BACKEND, HopId.SCRAPING),
+    explains=(*BACKEND, Cause.NODE_NOT_SCRAPED, Cause.KUBELET_UNREACHABLE_FROM_PODS),
+    passes=True,
+    remedy=_remedy,
+    link="https://github.com/kubernetes-sigs/metrics-server/issues/146",
+)

@@ -1,0 +1,46 @@
+"""Connections open that carry no full-size packets."""
+
+from __future__ import annotations
+
+from harness.diagnose.causes.kind import K0S_ISSUES
+from harness.diagnose.causes.kind import SANE_NODES
+from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
+from harness.diagnose.model import Hops
+from harness.diagnose.model import HopState
+from harness.diagnose.model import is_broken
+from harness.diagnose.model import state_of
+from harness.scenario.words import Cause
+
+
+def _shown(_: Facts, hops: Hops) -> bool | None:
+    """Whether connections open that carry no full-size packets."""
+    if state_of(hops, HopId.LARGE) is HopState.NOT_SEEN:
+        return None
+    # What does not answer at home is ill itself.
+    return is_broken(hops, HopId.LARGE) and not is_broken(hops, HopId.ALIVE)
+
+
+def _remedy(facts: Facts) -> str:
+    least: dict[str, int] = {}
+    for machine, addresses in facts.by_machine.get("addresses", {}).items():
+        least[machine] = min((each.mtu for each in addresses if each.mtu), default=0)
+    seen = ", ".join(f"{machine} {mtu}" for machine, mtu in least.items() if mtu)
+    return (
+        "find the packet size that passes between the nodes: ping -M do -s 1472 NODE, then less; "
+        f"interfaces' least MTU: {seen or 'not seen'}\n"
+        "and set it: spec.network.calico.mtu, or kuberouter autoMTU: false with mtu; "
+        "then make the pods anew"
+    )
+
+
+KIND = CauseKind(
+    Cause.LARGE_PACKETS_LOST,
+    _shown,
+    (HopId.ALIVE, HopId.LARGE),
+    rivals=SANE_NODES,
+    explains=(Cause.NODE_NOT_SCRAPED,),
+    remedy=_remedy,
+    link=f"{K0S_ISSUES}2822",
+)

@@ -1,0 +1,40 @@
+"""metrics-server is not installed, or scaled to nothing."""
+
+from __future__ import annotations
+
+from harness.diagnose.causes.kind import BACKEND
+from harness.diagnose.causes.kind import K0S_ISSUES
+from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
+from harness.diagnose.model import Hops
+from harness.scenario.words import Cause
+
+
+def _shown(facts: Facts, _: Hops) -> bool | None:
+    """Whether metrics-server is not installed, or scaled to nothing."""
+    if facts.deployment is not None:
+        return not facts.deployment.exists or facts.deployment.replicas == 0
+    # A Deployment that makes no pods (its controller is off) would look the same.
+    return True if facts.pods == () else (False if facts.pods else None)
+
+
+def _remedy(facts: Facts) -> str:
+    deployment = facts.deployment
+    if deployment is not None and deployment.exists:
+        return "kubectl -n kube-system scale deployment metrics-server --replicas=1"
+    return (
+        "metrics-server is not installed: remove metrics-server from --disable-components in the "
+        "controller's installFlags and run k0sctl apply"
+    )
+
+
+KIND = CauseKind(
+    Cause.METRICS_SERVER_MISSING,
+    _shown,
+    (HopId.BACKEND,),
+    explains=BACKEND,
+    passes=True,
+    remedy=_remedy,
+    link=f"{K0S_ISSUES}1192",
+)

@@ -1,0 +1,58 @@
+"""Nodes share an address, or have one that is not the cluster network's."""
+
+from __future__ import annotations
+
+from harness.diagnose import findings
+from harness.diagnose import node_findings
+from harness.diagnose import places
+from harness.diagnose.causes.kind import BACKEND
+from harness.diagnose.causes.kind import K0S_ISSUES
+from harness.diagnose.causes.kind import NETWORK
+from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
+from harness.diagnose.model import Hops
+from harness.scenario.words import Cause
+
+
+def _shown(facts: Facts, _: Hops) -> bool | None:
+    """Whether nodes share an address, or have one that is not the cluster network's."""
+    if facts.nodes is None:
+        return None
+    if node_findings.duplicate_addresses(facts.nodes) or node_findings.calico_elsewhere(
+        facts.nodes
+    ):
+        return True
+    if node_findings.stray_addresses(facts):
+        return findings.suffers(facts)
+    return None if node_findings.untold_addresses(facts) and findings.suffers(facts) else False
+
+
+def _remedy(facts: Facts) -> str:
+    nodes = facts.nodes or ()
+    calico = node_findings.calico_elsewhere(nodes)
+    if calico and not node_findings.duplicate_addresses(nodes):
+        name = next(iter(calico))
+        internal = next((n.addresses[0] for n in nodes if n.name == name and n.addresses), "")
+        machine = facts.machine_of(name)
+        own = facts.addresses(machine) if machine is not None else None
+        device = next((each.interface for each in own or () if each.address == internal), None)
+        method = (
+            f"interface={device}" if device else f"can-reach={places.controller_address(facts)}"
+        )
+        return f"spec.network.calico.ipAutodetectionMethod: {method}, then restart calico-node"
+    return (
+        "give every host of k0sctl.yaml its own privateAddress (it becomes the kubelet's "
+        "--node-ip), set spec.k0s.config.spec.api.address to the controller's on that network, "
+        "and run k0sctl apply"
+    )
+
+
+KIND = CauseKind(
+    Cause.NODE_ADDRESSES_WRONG,
+    _shown,
+    (HopId.NODES,),
+    explains=(*NETWORK, *BACKEND, Cause.NODE_NOT_READY),
+    remedy=_remedy,
+    link=f"{K0S_ISSUES}1669",
+)

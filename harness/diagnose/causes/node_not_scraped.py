@@ -1,0 +1,47 @@
+"""Some nodes have no figures while others do."""
+
+from __future__ import annotations
+
+from harness.diagnose import findings
+from harness.diagnose.causes import kubelet_unreachable_from_pods
+from harness.diagnose.causes.kind import SANE_NODES
+from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
+from harness.diagnose.model import Hops
+from harness.scenario.words import Cause
+
+
+def _shown(facts: Facts, _: Hops) -> bool | None:
+    """Whether some nodes have no figures while others do."""
+    failing = findings.failing_scrapes(facts)
+    missing = findings.missing_figures(facts)
+    names = {node.name for node in facts.nodes or ()}
+    if failing and set(failing) < names:
+        return True if names - set(failing) <= findings.scraped(facts) else None
+    served = facts.metrics is not None and facts.metrics.answered
+    served = served or (facts.top_nodes is not None and bool(facts.top_nodes.nodes))
+    partial = bool(missing) and set(missing or ()) < names and served
+    if partial and failing is None:
+        return not _lately(facts)
+    return None if failing is None and missing is None else False
+
+
+def _lately(facts: Facts) -> bool:
+    """Whether metrics-server or a node began so lately that figures may still be missing."""
+    pod = findings.metrics_pod(facts)
+    since = [pod.running_since] if pod is not None else []
+    since += [node.created for node in facts.nodes or ()]
+    return any(findings.is_young(facts, each) for each in since)
+
+
+KIND = CauseKind(
+    Cause.NODE_NOT_SCRAPED,
+    _shown,
+    (HopId.SCRAPING, HopId.DATA),
+    rivals=(*SANE_NODES, Cause.CROSS_NODE_TRAFFIC_CUT, Cause.KUBELET_UNREACHABLE_FROM_PODS),
+    passes=True,
+    by_the_log=True,
+    remedy=kubelet_unreachable_from_pods.remedy,
+    link="https://github.com/kubernetes-sigs/metrics-server/blob/master/KNOWN_ISSUES.md",
+)

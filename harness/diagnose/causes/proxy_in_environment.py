@@ -1,0 +1,43 @@
+"""A proxy has the API server's dials."""
+
+from __future__ import annotations
+
+from harness.diagnose import hops_way
+from harness.diagnose.causes.kind import SANE_NODES
+from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
+from harness.diagnose.model import Hops
+from harness.diagnose.model import is_broken
+from harness.scenario.words import Cause
+
+
+def _shown(facts: Facts, hops: Hops) -> bool | None:
+    """Whether a proxy has the API server's dials, and nothing comes of it."""
+    taken = hops_way.proxied(facts)
+    return is_broken(hops, HopId.EGRESS) if taken else taken
+
+
+def _remedy(facts: Facts) -> str:
+    flags, proxy = facts.apiserver_flags, facts.proxy
+    target = hops_way.dialled(facts)
+    networks = [
+        *([proxy.no_proxy] if proxy is not None and proxy.no_proxy else []),
+        (flags.service_cidr if flags is not None else "") or (target[0] if target else ""),
+        facts.cluster_cidr or "",
+    ]
+    return (
+        f"in k0sctl.yaml, under environment of the host {facts.controller}, set NO_PROXY: "
+        f"{','.join(each for each in networks if each)}\n"
+        f"run k0sctl apply, and on {facts.controller}: systemctl restart k0scontroller"
+    )
+
+
+KIND = CauseKind(
+    Cause.PROXY_IN_ENVIRONMENT,
+    _shown,
+    (HopId.EGRESS, HopId.CONDITION),
+    rivals=SANE_NODES,
+    remedy=_remedy,
+    link="https://docs.k0sproject.io/stable/environment-variables/",
+)

@@ -1,0 +1,61 @@
+"""What is broken ends by itself."""
+
+from __future__ import annotations
+
+from harness.diagnose import hops_way
+from harness.diagnose import node_findings
+from harness.diagnose import passing
+from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
+from harness.diagnose.model import Hops
+from harness.diagnose.model import HopState
+from harness.scenario.words import Cause
+
+_AFTER_THE_WAY = frozenset({HopId.CONDITION, HopId.DATA})
+
+
+def _shown(facts: Facts, hops: Hops) -> bool | None:
+    """Whether what is broken ends by itself: something begins, or was not looked at again yet."""
+    broken = {each for each, hop in hops.items() if hop.state is HopState.BROKEN}
+    if broken and (passing.starting(facts) or passing.scraping_again(facts)):
+        return True
+    # While the konnectivity server starts, its agents have nowhere to connect to.
+    if HopId.TUNNEL in broken and (passing.reconnecting(facts) or passing.restarted(facts)):
+        broken.remove(HopId.TUNNEL)
+        if not broken - _AFTER_THE_WAY:
+            return True
+    if not broken or broken - _AFTER_THE_WAY:
+        return False
+    # The way is whole: the aggregator looks again within 30 s, figures want two scrapes. But only
+    # where all of it was seen.
+    seen = facts.apiserver_flags is not None and facts.apiservice is not None
+    seen = seen and not node_findings.uncovered(facts) and hops_way.proxied(facts) is not None
+    unseen = [hop for hop in hops.values() if hop.state is HopState.NOT_SEEN]
+    return True if seen and {hop.id for hop in unseen} <= {HopId.OTHERS} else None
+
+
+def _remedy(_: Facts) -> str:
+    return "look again then; if it says the same, it is none of the causes that are known here"
+
+
+KIND = CauseKind(
+    Cause.SETTLING,
+    _shown,
+    (
+        HopId.BACKEND,
+        HopId.SERVICE,
+        HopId.EGRESS,
+        HopId.TUNNEL,
+        HopId.DIAL,
+        HopId.CONDITION,
+    ),
+    rivals=(
+        Cause.NETWORKS_OVERLAP,
+        Cause.NODE_NOT_READY,
+        Cause.IMAGE_MISSING,
+        Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
+        Cause.KUBELET_UNREACHABLE_FROM_PODS,
+    ),
+    remedy=_remedy,
+)

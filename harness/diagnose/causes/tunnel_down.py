@@ -1,0 +1,54 @@
+"""The konnectivity server is down."""
+
+from __future__ import annotations
+
+from harness.diagnose import findings
+from harness.diagnose import passing
+from harness.diagnose.causes.kind import K0S_ISSUES
+from harness.diagnose.causes.kind import SANE_NODES
+from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId
+from harness.diagnose.model import Hops
+from harness.scenario.words import Cause
+from harness.scenario.words import MessageClass
+
+
+def _shown(facts: Facts, _: Hops) -> bool | None:
+    """Whether the konnectivity server is down, or has no agents and nobody could see why."""
+    on = findings.konnectivity(facts)
+    if not on:
+        return on
+    if findings.listens(facts) is False:
+        # k0s starts it after the API server.
+        begun = passing.restarted(facts)
+        return None if begun is None else not begun
+    evidence = findings.server_dials(facts) or facts.by_machine.get("agent_log")
+    if evidence or facts.agent_pods == frozenset():
+        return False
+    if facts.tunnel is None:
+        return findings.message_class(facts) is MessageClass.NO_AGENT or None
+    return findings.connected_agents(facts) == 0
+
+
+def _remedy(facts: Facts) -> str:
+    if facts.tunnel is not None and not facts.tunnel.listening:
+        return (
+            f"the konnectivity server on {facts.controller} is down: journalctl -u k0scontroller "
+            "| grep component=konnectivity; restart k0scontroller"
+        )
+    return (
+        "let every worker reach TCP 8132 on the controller, then look at "
+        "the konnectivity-agent logs on the workers (kubectl logs dies with the tunnel)"
+    )
+
+
+KIND = CauseKind(
+    Cause.TUNNEL_DOWN,
+    _shown,
+    (HopId.EGRESS, HopId.TUNNEL),
+    rivals=SANE_NODES,
+    explains=(Cause.AGENTS_CANNOT_CONNECT, Cause.AGENT_MISSING),
+    remedy=_remedy,
+    link=f"{K0S_ISSUES}5809",
+)

@@ -1,0 +1,43 @@
+"""Addresses and folders that remedies name, as this cluster has them."""
+
+from __future__ import annotations
+
+from harness.cluster.existing import DATA_DIR
+from harness.diagnose import findings
+from harness.diagnose.facts import Facts
+
+
+def data_dir(facts: Facts) -> str:
+    """Return where k0s keeps its files."""
+    return facts.apiserver_flags.data_dir if facts.apiserver_flags is not None else DATA_DIR
+
+
+def route_through_a_worker(facts: Facts, cidr: str) -> str:
+    """Return the command for a route to `cidr` through a worker; empty without one."""
+    workers = [node for node in facts.nodes or () if node.ready and node.addresses]
+    return f"ip route add {cidr} via {workers[0].addresses[0]}" if cidr and workers else ""
+
+
+def controller_address(facts: Facts) -> str:
+    """Return the controller's address on the cluster's network, empty where it was not seen."""
+    return api_server_reached_at(facts) or (
+        facts.apiserver_flags.advertised if facts.apiserver_flags else ""
+    )
+
+
+def api_server_reached_at(facts: Facts) -> str:
+    """Return the address at which workers reach the API server, empty where that was not seen."""
+    peers = [
+        peer
+        for found in facts.by_machine.get("api_connections", {}).values()
+        for _, peer in found
+        if not peer.startswith("127.")
+    ]
+    return max(peers, key=peers.count) if peers else ""
+
+
+def agents_sent_elsewhere(facts: Facts) -> str:
+    """Return where agents are sent, if that is not where workers reach the API server."""
+    target = findings.server_target(facts)
+    reached = api_server_reached_at(facts)
+    return target[0] if target is not None and reached and target[0] != reached else ""

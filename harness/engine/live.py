@@ -1,0 +1,178 @@
+"""Bringing a phase about on a live cluster: take back, deploy, then act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.change.actions import Doable
+from harness.cluster.cluster import Cluster
+from harness.cluster.k0sctl import ApplyFailedError
+from harness.cluster.k0sctl import apply_seconds
+from harness.engine import preconditions
+from harness.engine.changes import Changes
+from harness.engine.events import AppliedChange
+from harness.engine.events import StepId
+from harness.engine.phases import judged_ends
+from harness.engine.settling import PRECONDITIONS_EVERY_SECONDS
+from harness.engine.settling import Settling
+from harness.engine.steps import Steps
+from harness.engine.timing import Timing
+from harness.errors import HarnessError
+from harness.errors import InconclusiveError
+from harness.lab.pace import between_looks
+from harness.plan.model import Deployment
+from harness.plan.model import PhasePlan
+from harness.plan.model import Plan
+from harness.plan.show import describe_change
+from harness.scenario import model as scenario
+from harness.scenario.words import ApplyOutcome
+from harness.wait import Clock
+from harness.wait import wait_until
+
+# As long as k0s itself gives its API server.
+API_SECONDS = 120.0
+
+
+@dataclass
+class LiveCluster:
+    """Changes a cluster that is there; `started` is when the run began, on the clock.
+
+    `pace`, how many times slower than this host the machines are, lengthens bounds.
+    """
+
+    plan: Plan
+    cluster: Cluster
+    changes: Changes
+    settling: Settling
+    steps: Steps
+    clock: Clock
+    started: float
+    pace: float = 1.0
+
+    def bring_about(
+        self, phase: PhasePlan, timing: Timing
+    ) -> tuple[tuple[AppliedChange, ...], ApplyFailedError | None]:
+        """Take back, deploy, then act; return what was done, or how k0sctl ended instead."""
+        undone, deployed, acts = _by_means(phase.changes)
+        made: list[AppliedChange] = []
+
+        def note(changes: Sequence[scenario.Change], took_effect: str) -> None:
+            seconds = timing.changes()
+            made.extend(
+                AppliedChange(
+                    describe_change(each),
+                    seconds,
+                    round(self.clock.monotonic() - self.started, 1),
+                    took_effect,
+                )
+                for each in changes
+            )
+
+        if undone:
+            self._take_back([each.phase for each in undone], phase.deployment)
+            note(undone, "everything is as it was before")
+        if any(each.undo == "exact" for each in (*acts, *deployed)):
+            if self.cluster.deployed is None:
+                # Made to a cluster that has settled, or nobody could say what a change changed.
+                self._deploy(self.plan.start)
+                self.settling.wait("a settled cluster", preconditions.comparable(self.plan))
+                timing.cold_start()
+            self.changes.remember(phase.name)
+        cold = self.cluster.deployed is None
+        ended_badly = self._deploy(phase.deployment, judged=judged_ends(phase))
+        # However it ended, k0sctl had that time and not the harness.
+        if cold:
+            timing.cold_start()
+        if ended_badly is not None:
+            timing.changes()
+            return (), ended_badly
+        note(deployed, "k0sctl applied it")
+        if acts:
+            with self.steps.step(StepId.CHANGE) as tell:
+                for act in acts:
+                    tell(describe_change(act))
+                    note([act], self.changes.make(phase.name, act))
+        return tuple(made), None
+
+    def confirm(self, phase: str) -> tuple[str, ...]:
+        """Look again that what the phase changed still is so; see `Changes.confirm`."""
+        return self.changes.confirm(phase)
+
+    def give_back(self, tell: Callable[[str], None]) -> tuple[str, ...]:
+        """Take back whatever the phases changed and is not taken back yet.
+
+        Returns what is not as it was before: nothing, for a lab that may be used again.
+        """
+        names = self.changes.outstanding()
+        self.changes.take_back(names, tell)
+        self._deploy(self.plan.start)
+        return self.changes.differences(names)
+
+    def _take_back(self, phases: Sequence[str], deployment: Deployment) -> None:
+        doing = f"Taking back the changes of {', '.join(phases)}"
+        with self.steps.step(StepId.TAKE_BACK) as tell:
+            self.changes.take_back(phases, tell)
+            self._deploy(deployment)
+            left = self.changes.differences(phases)
+        if left:
+            raise InconclusiveError(
+                doing,
+                "inconclusive, for what they changed is not as it was before: " + "; ".join(left),
+            )
+
+    def _deploy(
+        self, deployment: Deployment, *, judged: Collection[ApplyOutcome] = ()
+    ) -> ApplyFailedError | None:
+        """Apply what is not there yet; return how it ended badly where that end is `judged`."""
+        if self.cluster.deployed == deployment:
+            return None
+        may_fail = ApplyOutcome.FAILED in judged
+        try:
+            with self.steps.step(StepId.APPLY, apply_seconds(self.pace, may_fail=may_fail)) as tell:
+                self.cluster.apply(deployment, may_fail=may_fail, on_phase=tell)
+                self._wait_for_api()
+        except ApplyFailedError as error:
+            if error.outcome not in judged:
+                raise
+            return error
+        return None
+
+    def _wait_for_api(self) -> None:
+        """Return once the API server answers: a controller that was restarted takes 5-15 s."""
+
+        def says() -> str:
+            try:
+                self.cluster.kubectl.run(["get", "--raw", "/readyz"])
+            except HarnessError as error:
+                return str(error)
+            return ""
+
+        wait_until(
+            "the API server to answer",
+            says,
+            lambda refusal: not refusal,
+            bound=API_SECONDS * self.pace,
+            every=between_looks(PRECONDITIONS_EVERY_SECONDS, self.pace),
+            clock=self.clock,
+        )
+
+
+def _by_means(
+    changes: Iterable[scenario.Change],
+) -> tuple[list[scenario.UndoPhase], list[scenario.DeploymentChange], list[Doable]]:
+    """Return what takes phases back, what k0sctl does, and what is done to the cluster itself."""
+    undone: list[scenario.UndoPhase] = []
+    deployed: list[scenario.DeploymentChange] = []
+    acts: list[Doable] = []
+    for change in changes:
+        if isinstance(change, scenario.UndoPhase):
+            undone.append(change)
+        elif isinstance(change, scenario.DeploymentChange):
+            deployed.append(change)
+        else:
+            acts.append(change)
+    return undone, deployed, acts

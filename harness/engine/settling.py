@@ -1,0 +1,102 @@
+"""Waiting until what a phase presumes holds, before it is judged or anything is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+
+from harness.engine import preconditions
+from harness.engine.events import Precondition
+from harness.engine.events import StepId
+from harness.engine.steps import Steps
+from harness.errors import InconclusiveError
+from harness.evidence.reading import Reading
+from harness.lab.pace import between_looks
+from harness.probe.prober import Prober
+from harness.wait import Clock
+from harness.wait import WaitTimeoutError
+from harness.wait import wait_until
+
+# metrics-server became Ready 29-33 s after a cold apply (readiness delay 20 s and two scrapes).
+# Five times that is well below what a broken one would need to look like a slow one.
+PRECONDITIONS_SECONDS = 180.0
+PRECONDITIONS_EVERY_SECONDS = 1.0
+
+
+class PreconditionsUnmetError(InconclusiveError):
+    """What a phase presumes did not come; `seen` is how each precondition stood at the end."""
+
+    def __init__(self, what: str, seen: tuple[Precondition, ...]) -> None:
+        self.seen = seen
+        unmet = [each for each in seen if not each.holds]
+        super().__init__(
+            f"Entering {what}",
+            "inconclusive, its preconditions do not hold: "
+            + "; ".join(f"{each.name}: {each.text}" for each in unmet),
+        )
+
+
+class Settling:
+    """Waits for preconditions on one cluster; `record` gets every reading.
+
+    `started` is when the run began, on the clock, and `pace` lengthens bounds. `endpoint_ready` is
+    when metrics-server's endpoint became ready, on the clock; None where it is not, or was not
+    looked at.
+    """
+
+    def __init__(
+        self,
+        prober: Prober,
+        steps: Steps,
+        clock: Clock,
+        *,
+        started: float,
+        record: Callable[[Sequence[Reading]], None],
+        pace: float = 1.0,
+        endpoint_ready: float | None = None,
+    ) -> None:
+        self._prober = prober
+        self._steps = steps
+        self._clock = clock
+        self._started = started
+        self._record = record
+        self._pace = pace
+        self.endpoint_ready = endpoint_ready
+
+    def wait(
+        self, what: str, presumed: preconditions.Presumed
+    ) -> tuple[tuple[Precondition, ...], float]:
+        """Return the preconditions as they held, and when they did."""
+
+        def look() -> tuple[Precondition, ...]:
+            readings = self._prober.take(preconditions.probes(presumed))
+            self._record(readings)
+            ready = preconditions.endpoint_is_ready(readings)
+            if ready is False:
+                # Gone since an earlier phase: the cluster has to settle again once it is back.
+                self.endpoint_ready = None
+            elif ready and self.endpoint_ready is None:
+                self.endpoint_ready = self._clock.monotonic()
+            return preconditions.judge(presumed, readings)
+
+        bound = PRECONDITIONS_SECONDS * self._pace
+        with self._steps.step(StepId.PRECONDITIONS, bound) as tell:
+
+            def say_unmet(seen: tuple[Precondition, ...]) -> None:
+                unmet = [f"{each.name}: {each.text}" for each in seen if not each.holds]
+                if unmet:
+                    tell("; ".join(unmet))
+
+            try:
+                history = wait_until(
+                    f"the preconditions of {what}",
+                    look,
+                    lambda seen: all(each.holds for each in seen),
+                    bound=bound,
+                    every=between_looks(PRECONDITIONS_EVERY_SECONDS, self._pace),
+                    clock=self._clock,
+                    on_change=say_unmet,
+                )
+            except WaitTimeoutError as error:
+                raise PreconditionsUnmetError(what, error.history[-1].value) from None
+        return history[-1].value, self._clock.monotonic() - self._started
