@@ -60,7 +60,7 @@ SAID = {
 }
 # What `validate` says of those that are scenarios, or look like one.
 MISTAKES = {
-    "cause-list.yaml": '7:21: unknown cause `["x"]`; there are: healthy',
+    "cause-list.yaml": '7:21: unknown cause `["x"]`; there are: apiserver-unreachable',
     "outcome-list.yaml": '7:21: unknown outcome `["x"]`; there are: api-not-available',
     "title-escape.yaml": "3:8: the character U+001B is not text; leave it out",
     "deep-flow.yaml": "3:35: nested deeper than 32 levels",

@@ -398,9 +398,9 @@ def test_narration_obeys_nobody_but_us(text, terminal):
     stream = Terminal() if terminal else io.StringIO()
     narrator = Narrator(stream)
     told = (
-        events.StepStarted(text, 1.0),
+        events.StepStarted(events.StepId.APPLY, text, 1.0),
         events.StepProgress(text),
-        events.StepEnded(text, 1.0, ok=False, text=text),
+        events.StepEnded(events.StepId.APPLY, text, 1.0, ok=False, text=text, reason=text),
         events.PhaseEntered(text, (text,), (text,)),
         events.TransitionSeen(1.0, text, text),
         events.VerdictReached(text, Verdict.MET, text),
@@ -429,4 +429,4 @@ def test_pytest_is_told_nothing_hostile(hostile_programs, place, tmp_path):
     assert not obeyed(done.stdout.decode()), done.stdout
     assert not obeyed(done.stderr.decode()), done.stderr
     assert "mistake" in done.stdout.decode()
-    assert r"\u001b[2J" in done.stdout.decode()
+    assert "U+001B is not text" in done.stdout.decode()

@@ -17,6 +17,7 @@ from harness.check.model import Verdict
 from harness.diagnose.model import Confidence
 from harness.diagnose.model import Diagnosis
 from harness.diagnose.model import Hop
+from harness.diagnose.model import HopId
 from harness.diagnose.model import HopState
 from harness.engine.events import AppliedChange
 from harness.engine.events import ArtifactUsed
@@ -24,6 +25,7 @@ from harness.engine.events import ExpectationResult
 from harness.engine.events import Outcome
 from harness.engine.events import PhaseResult
 from harness.engine.events import Precondition
+from harness.engine.events import PreconditionId
 from harness.engine.events import ScenarioResult
 from harness.engine.events import SettingUsed
 from harness.probe.flows import FlowMatrix
@@ -127,7 +129,7 @@ def shape(text):
 
 def result_of(foreign):
     """Return a result with `foreign` in every field that others can write into."""
-    hop = Hop(foreign, HopState.BROKEN, foreign, foreign, foreign)
+    hop = Hop(HopId.ROUTE, foreign, HopState.BROKEN, foreign, foreign, foreign)
     diagnosis = Diagnosis(
         Cause.NO_ROUTE_TO_SERVICE_NETWORK,
         Confidence.HIGH,
@@ -135,7 +137,7 @@ def result_of(foreign):
         (foreign, foreign),
         ruled_out=(foreign,),
         not_seen=(foreign,),
-        remedy=foreign,
+        remedies=(foreign, foreign),
         link=foreign,
         check_again=foreign,
         look_again=foreign,
@@ -145,7 +147,7 @@ def result_of(foreign):
     )
     phase = PhaseResult(
         foreign,
-        preconditions=(Precondition(foreign, holds=None, text=foreign),),
+        preconditions=(Precondition(PreconditionId.CONFIG, foreign, holds=None, text=foreign),),
         verdicts=(verdict, verdict),
         diagnosis=diagnosis,
         changes=(AppliedChange(foreign, 1.0),),
