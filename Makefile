@@ -55,7 +55,7 @@ test-libvirt: ## the integration tests on VMs: box, machines, isolation, snapsho
 
 .PHONY: unit
 unit: ## the unit tests alone; no machine is started
-	@$(dev) pytest tests/unit $(PYTEST_ARGS)
+	@PYTHONDEVMODE=1 $(dev) pytest tests/unit $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: ## style, types, import layers, schema, scenarios, workflow, shell

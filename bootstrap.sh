@@ -38,9 +38,12 @@ give_up() {
 
 # ---- Python ------------------------------------------------------------------------------------
 
+# Every Python here is started with -I: the current folder may be anybody's, and neither what lies in
+# it (a venv.py, a harness/) nor PYTHONPATH or the user's own packages are to be imported.
+
 # Debian's python3 without python3-venv has the module venv but not ensurepip, which it needs.
 is_usable() {
-    "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+    "$1" -I -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 }
 
 # A name on PATH may be a pyenv shim without a version behind it: each candidate is tried.
@@ -178,8 +181,8 @@ make_environment() {
     fi
     say "==> Python environment in .venv (up to 10 min)"
     began=$(date +%s)
-    if ! "$venv/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-        "$python" -m venv --clear "$venv" >&2 || give_up 3 "$python cannot make $venv"
+    if ! "$venv/bin/python" -I -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        "$python" -I -m venv --clear "$venv" >&2 || give_up 3 "$python cannot make $venv"
     fi
     rm -f "$venv/.made" "$venv/.made-dev"
     # The user's pip settings (certificates, mirrors, wheel folders) are respected; only those that
@@ -200,16 +203,20 @@ make_environment() {
     say "    done in $(($(date +%s) - began))s"
 }
 
+# The variables of Python are taken out for the programs that pip starts.
 pip_install() {
     env -u PIP_TARGET -u PIP_PREFIX -u PYTHONPATH -u PYTHONHOME PIP_USER=0 \
-        PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 "$venv/bin/python" -m pip install "$@"
+        PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 "$venv/bin/python" -I -m pip install "$@"
 }
 
 # ---- All together ----------------------------------------------------------------------------------
 
 # The host's part needs only the standard library, so it runs before there is an environment.
+# -m alone would look for it in the current folder first.
 on_host() {
-    PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 "$python" -m harness.lab.setup "$@"
+    "$python" -I -B -c 'import runpy, sys
+sys.path.insert(0, sys.argv.pop(1))
+runpy.run_module("harness.lab.setup", run_name="__main__", alter_sys=True)' "$here" "$@"
 }
 
 if is_ready "$dev"; then
@@ -234,6 +241,8 @@ is_ready "$dev" || make_environment
 PATH=$venv/bin:$PATH
 VIRTUAL_ENV=$venv
 export PATH VIRTUAL_ENV
+# Of another Python; as venv's own activate script does with the one of them that it knows.
+unset PYTHONHOME PYTHONPATH
 
 # A user who joined the group docker or libvirt a moment ago is in it only in a new login, or under
 # sg. Where libvirt asks polkit about users its socket is open to all of them.

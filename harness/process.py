@@ -2,12 +2,13 @@
 
 Programs get an argument list, never a shell string, and a process group of their own, so that a
 deadline or an interrupt reaches all of what they started. Output goes to the caller, to a log file
-and line by line to a listener, at the same time.
+and line by line to a listener, at the same time; `harness.output` says how much of it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import selectors
 import shlex
@@ -15,37 +16,51 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO
 from typing import Protocol
 from typing import Self
 
 from harness.errors import HostLacksError
 from harness.errors import InfrastructureError
+from harness.interrupts import HeldInterrupts
+from harness.output import Log
+from harness.output import Output
+from harness.output import last_words
 
 # A program that ignores its first signal gets the next one after this many seconds; Vagrant needs
 # about ten to leave a docker machine in a state that `destroy` understands.
 GRACE_SECONDS = 15.0
-# A Ctrl-C that arrives just before a wait begins does not end that wait, it is noticed after it.
+# A program that ended and left its pipes to what runs on in the background is noticed so soon.
 NOTICE_SECONDS = 1.0
-# What of a failed program's output is quoted in the error; the log has the rest.
-TAIL_LINES = 15
+# A program that closed its pipes ends most often a fraction of this later.
+END_SECONDS = 0.002
+# An interrupt while a program is ended is noticed so soon.
+AGAIN_SECONDS = 0.1
+# What is read or written at once: as much as a pipe holds on Linux and macOS.
+CHUNK_BYTES = 65536
+# What may still be in the two pipes of a program that ended: each holds at most 1 MiB, where the
+# program enlarged it (/proc/sys/fs/pipe-max-size). More is of what it left running.
+PIPES_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Completed:
-    """A program that ended: what was run, its exit status, both streams and the seconds it took."""
+    """A program that ended: what was run, its exit status, both streams and the seconds it took.
+
+    Of streams that are longer than is kept, `left_out` says how many bytes together are not in
+    them; where they were, a line of the text says so.
+    """
 
     argv: tuple[str, ...]
     returncode: int
     stdout: str
     stderr: str
     duration: float
+    left_out: int = 0
 
     @property
     def ok(self) -> bool:
@@ -67,10 +82,8 @@ class CommandFailedError(InfrastructureError):
             if timed_out
             else f"exit status {completed.returncode}"
         )
-        output = (completed.stderr.strip() or completed.stdout.strip()).splitlines()
-        super().__init__(
-            doing, f"{how}: {command}", details="\n".join(output[-TAIL_LINES:]), where=log
-        )
+        said = completed.stderr.strip() or completed.stdout.strip()
+        super().__init__(doing, f"{how}: {command}", details=last_words(said), where=log)
 
 
 class Runner(Protocol):
@@ -108,7 +121,7 @@ class LocalRunner:
         on_line: Callable[[str], None] | None = None,
         check: bool = True,
     ) -> Completed:
-        """Run `argv` and return what it printed.
+        """Run `argv` and return what it printed, as far as it is kept.
 
         `doing` is the beginning of the error's sentence, `deadline` the seconds it may take. `env`
         is laid over this process's environment. With `check`, a status other than 0 raises
@@ -118,52 +131,23 @@ class LocalRunner:
         """
         started = time.monotonic()
         with contextlib.ExitStack() as stack:
-            sink = stack.enter_context(_Log(log, doing)) if log is not None else None
-            child = _start(argv, doing=doing, stdin=stdin, env=env, cwd=cwd)
-            timed_out = False
-            try:
-                stdout, stderr = _drain(child, stdin, started + deadline, sink, on_line)
-            except TimeoutError as late:
-                timed_out = True
-                end_process_group(child)
-                stdout, stderr = late.args
-            except BaseException:
-                end_process_group(child)
-                raise
-        completed = Completed(tuple(argv), child.wait(), stdout, stderr, time.monotonic() - started)
+            sink = stack.enter_context(Log(log, doing)) if log is not None else None
+            interrupts = stack.enter_context(HeldInterrupts())
+            out, err = Output(sink, on_line), Output(sink, on_line)
+            program = stack.enter_context(_Program((out, err), interrupts))
+            program.start(argv, doing=doing, stdin=stdin, env=env, cwd=cwd)
+            timed_out = not program.serve(started + deadline)
+        completed = Completed(
+            tuple(argv),
+            program.returncode,
+            out.kept.text,
+            err.kept.text,
+            time.monotonic() - started,
+            out.kept.left_out + err.kept.left_out,
+        )
         if timed_out or (check and not completed.ok):
             raise CommandFailedError(doing, completed, timed_out=timed_out, log=log)
         return completed
-
-
-def _start(
-    argv: Sequence[str],
-    *,
-    doing: str,
-    stdin: str | None,
-    env: Mapping[str, str] | None,
-    cwd: Path | None,
-) -> subprocess.Popen[bytes]:
-    """Return the program, started in a process group of its own."""
-    try:
-        return subprocess.Popen(
-            list(argv),
-            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **(env or {})},
-            cwd=cwd,
-            start_new_session=True,
-        )
-    except OSError as error:
-        # Popen names the folder here where that is what is missing.
-        missing = isinstance(error, FileNotFoundError) and error.filename == argv[0]
-        what = (
-            f"there is no program {argv[0]}"
-            if missing
-            else f"{error.filename or argv[0]} cannot be used: {error.strerror}"
-        )
-        raise HostLacksError(doing, what, remedy="make doctor says how to get it") from None
 
 
 def interrupt_on_sigterm() -> None:
@@ -182,133 +166,182 @@ def interrupt_on_sigterm() -> None:
         signal.signal(signal.SIGINT, lambda _number, _frame: None)
 
 
-def end_process_group(child: subprocess.Popen[bytes]) -> None:
-    """End `child` and all it started: SIGINT, then SIGTERM, then SIGKILL, each after a grace.
+class _Program:
+    """A program and all that it started, from before its start until none of it is left running.
 
-    SIGINT comes first because Vagrant finishes its current action on it and leaves a state that
-    `vagrant destroy` can still read; a second one would make it stop without cleaning up. A user
-    who interrupts again meanwhile gets the next signal sent at once.
+    It is left alone only after it ended by itself. An exception at any instruction ends it: what
+    `serve` is interrupted by asks it to end, and what comes even then has it killed on leaving.
     """
-    interrupt = None
-    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, sign)
-        try:
-            child.wait(timeout=GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-        except KeyboardInterrupt as again:
-            interrupt = again
-            continue
-        break
-    # Grandchildren that ignored the signals of their parent's group are ended with it.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-    if interrupt is not None:
-        raise interrupt
 
-
-class _Log:
-    """The file that has all a program says; one that cannot be written is an error of ours."""
-
-    def __init__(self, path: Path, doing: str) -> None:
-        self._path = path
-        self._doing = doing
-        with self._told():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Unbuffered: people follow it while the program runs.
-            self._file = path.open("ab", buffering=0)
+    def __init__(self, streams: tuple[Output, Output], interrupts: HeldInterrupts) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._streams = streams
+        self._interrupts = interrupts
+        self._selector = selectors.DefaultSelector()
+        self._given = memoryview(b"")
+        self._read_after_end = 0
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def write(self, chunk: bytes) -> None:
-        with self._told():
-            self._file.write(chunk)
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise InfrastructureError(
-                self._doing,
-                f"its log {self._path} cannot be written: {error.strerror}",
-                remedy="make room there, or name another folder in K0S_HARNESS_RUNS",
-            ) from error
-
-
-class _Stream:
-    """One stream of a child: all of it, and its lines as they become whole."""
-
-    def __init__(self, pipe: IO[bytes], on_line: Callable[[str], None] | None) -> None:
-        self.pipe = pipe
-        self._chunks: list[bytes] = []
-        self._pending = b""
-        self._on_line = on_line
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        child = self._child
+        if child is not None:
+            if error is not None or not self._has_ended():
+                self._signal(signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE_SECONDS)
+            for pipe in filter(None, (child.stdin, child.stdout, child.stderr)):
+                pipe.close()
+        self._selector.close()
 
     @property
-    def text(self) -> str:
-        return b"".join(self._chunks).decode(errors="replace")
+    def returncode(self) -> int:
+        """The exit status; of a program that not even SIGKILL has ended yet, that signal's."""
+        assert self._child is not None
+        status = self._child.poll()
+        return status if status is not None else -signal.SIGKILL
 
-    def add(self, chunk: bytes) -> None:
-        self._chunks.append(chunk)
-        *lines, self._pending = (self._pending + chunk).split(b"\n")
-        self._tell(lines)
-
-    def end(self) -> None:
-        self._tell([self._pending])
-        self._pending = b""
-
-    def _tell(self, lines: Sequence[bytes]) -> None:
-        if self._on_line is None:
-            return
-        for line in lines:
-            if line:
-                self._on_line(line.decode(errors="replace").rstrip("\r"))
-
-
-def _drain(
-    child: subprocess.Popen[bytes],
-    stdin: str | None,
-    until: float,
-    sink: _Log | None,
-    on_line: Callable[[str], None] | None,
-) -> tuple[str, str]:
-    """Read both streams until they close; raise `TimeoutError(stdout, stderr)` at `until`."""
-    assert child.stdout is not None
-    assert child.stderr is not None
-    if stdin is not None and child.stdin is not None:
-        # What the harness hands over (a manifest, a key) fits a pipe's buffer: this cannot block.
-        with contextlib.suppress(BrokenPipeError), child.stdin:
-            child.stdin.write(stdin.encode())
-    with child.stdout, child.stderr, selectors.DefaultSelector() as selector:
-        streams = (_Stream(child.stdout, on_line), _Stream(child.stderr, on_line))
-        for stream in streams:
-            selector.register(stream.pipe, selectors.EVENT_READ, stream)
-        while selector.get_map():
-            left = max(0.0, until - time.monotonic())
-            ready = selector.select(timeout=min(left, NOTICE_SECONDS))
-            if not ready and child.poll() is not None:
-                # It ended, and something it left running in the background holds its pipes.
-                break
-            for key, _ in ready:
-                chunk = os.read(key.fd, 65536)
-                if not chunk:
-                    selector.unregister(key.fileobj)
-                    key.data.end()
-                    continue
-                key.data.add(chunk)
-                if sink is not None:
-                    sink.write(chunk)
-            if time.monotonic() >= until and selector.get_map():
-                raise TimeoutError(*(stream.text for stream in streams))
-        texts = (streams[0].text, streams[1].text)
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        doing: str,
+        stdin: str | None,
+        env: Mapping[str, str] | None,
+        cwd: Path | None,
+    ) -> None:
+        """Start it, in a process group of its own."""
         try:
-            child.wait(timeout=max(0.1, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(*texts) from None
-        return texts
+            self._child = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                start_new_session=True,
+            )
+        except OSError as error:
+            # Popen names the folder here where that is what is missing.
+            missing = isinstance(error, FileNotFoundError) and error.filename == argv[0]
+            what = (
+                f"there is no program {argv[0]}"
+                if missing
+                else f"{error.filename or argv[0]} cannot be used: {error.strerror}"
+            )
+            raise HostLacksError(doing, what, remedy="make doctor says how to get it") from None
+        pipes = (self._child.stdout, self._child.stderr)
+        for pipe, stream in zip(pipes, self._streams, strict=True):
+            assert pipe is not None
+            self._selector.register(pipe, selectors.EVENT_READ, stream)
+        if self._child.stdin is not None:
+            # A program need not read what it is given, and its deadline holds all the same.
+            os.set_blocking(self._child.stdin.fileno(), False)
+            self._given = memoryview((stdin or "").encode())
+            self._selector.register(self._child.stdin, selectors.EVENT_WRITE)
+
+    def serve(self, until: float) -> bool:
+        """Exchange with it until it ended; return whether that was before `until`.
+
+        Ends it at `until`, and at whatever is raised meanwhile.
+        """
+        try:
+            try:
+                self._interrupts.let_one_through()
+                in_time = self._exchange(until)
+            finally:
+                self._interrupts.hold()
+            if in_time:
+                for stream in self._streams:
+                    stream.end_line()
+            else:
+                self._end()
+        except BaseException:
+            self._end()
+            raise
+        return in_time
+
+    def _end(self) -> None:
+        """End it and all it started: SIGINT, then SIGTERM, then SIGKILL, each after a grace.
+
+        SIGINT comes first because Vagrant finishes its current action on it and leaves a state that
+        `vagrant destroy` can still read; a second one would make it stop without cleaning up. A
+        user who interrupts again meanwhile gets the next signal sent at once.
+        """
+        for stream in self._streams:
+            stream.tell_no_more()
+        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            self._signal(sign)
+            if self._ends_within_grace(patient=sign == signal.SIGKILL):
+                break
+        # Grandchildren that ignored the signals of their parent's group are ended with it.
+        self._signal(signal.SIGKILL)
+
+    def _ends_within_grace(self, *, patient: bool) -> bool:
+        """Hear it out while it ends; unless `patient`, no longer than until the next interrupt."""
+        until = time.monotonic() + GRACE_SECONDS
+        seen = self._interrupts.count
+        while (now := time.monotonic()) < until and (patient or self._interrupts.count == seen):
+            if self._exchange(min(until, now + AGAIN_SECONDS)):
+                return True
+        return False
+
+    def _signal(self, sign: signal.Signals) -> None:
+        assert self._child is not None
+        # Not permitted: all of the group have become another user's, as sudo's do.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, sign)
+
+    def _exchange(self, until: float) -> bool:
+        """Hand over and take until it ended and said all; return False when `until` came first."""
+        while (left := until - time.monotonic()) > 0:
+            pipes = bool(self._selector.get_map())
+            if not pipes and self._has_ended():
+                return True
+            ready = self._selector.select(min(left, NOTICE_SECONDS if pipes else END_SECONDS))
+            ended = self._has_ended()
+            if ended and not ready:
+                # Something that it left running in the background holds its pipes.
+                return True
+            for key, _ in ready:
+                if key.data is None:
+                    self._give(key)
+                else:
+                    self._take(key, ended=ended)
+        return self._has_ended()
+
+    def _has_ended(self) -> bool:
+        """Whether it ended; as it is not collected, its number cannot become another program's."""
+        assert self._child is not None
+        if self._child.returncode is not None or not hasattr(os, "waitid"):
+            # Python below 3.13 has it on Linux only.
+            return self._child.poll() is not None
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._child.pid, how) is not None
+
+    def _give(self, key: selectors.SelectorKey) -> None:
+        try:
+            sent = os.write(key.fd, self._given[:CHUNK_BYTES])
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            # It reads no more, which is its own affair.
+            sent = len(self._given)
+        self._given = self._given[sent:]
+        if not self._given:
+            self._close(key)
+
+    def _take(self, key: selectors.SelectorKey, *, ended: bool) -> None:
+        chunk = os.read(key.fd, CHUNK_BYTES)
+        self._read_after_end += len(chunk) if ended else 0
+        if chunk:
+            key.data.add(chunk)
+        if not chunk or self._read_after_end > PIPES_BYTES:
+            key.data.end_line()
+            self._close(key)
+
+    def _close(self, key: selectors.SelectorKey) -> None:
+        self._selector.unregister(key.fileobj)
+        assert isinstance(key.fileobj, io.IOBase)
+        key.fileobj.close()

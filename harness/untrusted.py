@@ -122,6 +122,12 @@ def require_yaml_within(text: str, limits: Limits) -> None:
                 raise _over(limits, count.level, line=line)
     except RefusedError:
         raise
+    except yaml.MarkedYAMLError as error:
+        # libyaml reads on where `[` may begin a key, and (as of PyYAML 6.0.4) ends at a depth of
+        # its own, 1000, before it has told of any level.
+        if "nesting depth" in str(error.problem):
+            line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
+            raise _over(limits, limits.most_levels + 1, line=line) from None
     except (yaml.YAMLError, ValueError, OverflowError):
         return
 

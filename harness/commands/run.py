@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from harness import pytest_plugin
 from harness.engine.outcome import outcome_of
 from harness.engine.outcome import worst
 from harness.engine.session import RunSession
@@ -65,32 +69,31 @@ def nightly(paths: Sequence[Path], settings: Settings, job_summary: Path | None)
 def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None) -> RunSession:
     """Return the session of runs that pytest has made of the scenarios.
 
-    Raises what kept every one of them from beginning.
+    Nothing is loaded but pytest's own plugins and the harness's: a scenario may be somebody else's,
+    and so may what lies around it. Raises what kept every one of them from beginning.
     """
     doing = "Running the scenarios through pytest"
     if select is not None and printable_line(select) != select:
         # pytest says what it cannot read of them as they stand.
         raise UsageError(doing, f"the words of -k are no plain text: {printable_line(select)}")
     keeper = _SessionKeeper()
-    status = pytest.main(
-        [
-            *map(str, paths),
-            # Narration and summary are the harness's own; pytest's would say it all again.
-            "-p",
-            "no:terminal",
-            "-p",
-            "no:cacheprovider",
-            # The plugin reads the environment itself, and says where each value came from.
-            *(
-                f"{option}={value:d}" if isinstance(value, bool) else f"{option}={value}"
-                for name, option in _OPTIONS.items()
-                if settings.origin.get(name, "").startswith("--")
-                for value in [getattr(settings, name)]
-            ),
-            *(["-k", select] if select else []),
-        ],
-        plugins=[keeper],
-    )
+    with _no_settings_of_pytest():
+        status = pytest.main(
+            [
+                # Whole, so that no name is taken for an option, or for a file of them (`@name`).
+                *(str(path.absolute()) for path in paths),
+                *_NOTHING_ELSE,
+                # The plugin reads the environment itself, and says where each value came from.
+                *(
+                    f"{option}={value:d}" if isinstance(value, bool) else f"{option}={value}"
+                    for name, option in _OPTIONS.items()
+                    if settings.origin.get(name, "").startswith("--")
+                    for value in [getattr(settings, name)]
+                ),
+                *(["-k", select] if select else []),
+            ],
+            plugins=[keeper, pytest_plugin],
+        )
     session = keeper.session
     if session is not None and (session.results or session.not_started):
         for error in session.not_started.values():
@@ -101,6 +104,30 @@ def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None
     if status == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise UsageError(doing, f"no expectation matches -k {select}")
     raise keeper.error or InfrastructureError(doing, f"it ended with status {int(status)}")
+
+
+# Told to pytest so that of all files of its own beside a scenario, above it and in the current
+# folder none is read, and no module is imported.
+_NOTHING_ELSE = (
+    *("-c", os.devnull),
+    "--noconftest",
+    "--disable-plugin-autoload",
+    # Narration and summary are the harness's own; pytest's would say it all again.
+    *("-p", "no:terminal"),
+    *("-p", "no:cacheprovider"),
+)
+
+
+@contextlib.contextmanager
+def _no_settings_of_pytest() -> Iterator[None]:
+    """Take the variables out that add options and plugins to every pytest, and put them back."""
+    taken = {name: value for name, value in os.environ.items() if name.startswith("PYTEST_")}
+    for name in taken:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 _OPTIONS = {
@@ -117,6 +144,12 @@ class _SessionKeeper:
     session: RunSession | None = None
     error: HarnessError | None = None
     interrupted: bool = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Dir:
+        """Take every folder for a plain one: of a package pytest imports `__init__.py`."""
+        folder: pytest.Dir = pytest.Dir.from_parent(parent, path=path)
+        return folder
 
     def pytest_configure(self, config: pytest.Config) -> None:
         self.session = config.stash.get(SESSION, None)

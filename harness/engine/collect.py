@@ -120,7 +120,11 @@ def _of_api(api: ApiClient, wanted: Wanted, deadline: float) -> Callable[[], str
 def _kept(wanted: Wanted, doing: str, completed: Completed) -> str:
     """Return what is kept of the output; raises `HarnessError` when the command ended badly."""
     if completed.ok:
-        return wanted.keep(completed.stdout)
+        kept = wanted.keep(completed.stdout)
+        if completed.left_out:
+            # The line that says so in its place may be one of those that are not kept.
+            kept += f"\n[k0s-harness left out {completed.left_out} bytes of what this is from]\n"
+        return kept
     if completed.stderr.strip():
         raise _NotHadError(doing, completed)
     raise CommandFailedError(doing, completed)

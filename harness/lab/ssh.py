@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import shlex
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +24,9 @@ from harness.lab.fair_semaphore import FairSemaphore
 from harness.lab.remote import Dial
 from harness.lab.remote import DialResult
 from harness.lab.remote import outcome_of_words
+from harness.lab.ssh_exchange import exchange
 from harness.lab.ssh_files import SshEndpoint
+from harness.output import Kept
 from harness.process import CommandFailedError
 from harness.process import Completed
 
@@ -40,7 +39,6 @@ SESSIONS = 9
 # The machine ends a command this long after our own deadline, so that none is left running.
 REMOTE_GRACE_SECONDS = 5
 FILE_SECONDS = 60.0
-CHUNK = 65536
 
 # paramiko's own log repeats, with tracebacks, what is raised here as a sentence.
 _SILENCED = logging.getLogger("paramiko")
@@ -80,17 +78,6 @@ class _Transport(paramiko.Transport):
         super()._parse_channel_open_failure(message)  # type: ignore[misc]
 
 
-@dataclass
-class _Output:
-    """What a command wrote so far."""
-
-    out: list[bytes] = field(default_factory=list)
-    err: list[bytes] = field(default_factory=list)
-
-    def texts(self) -> tuple[str, str]:
-        return tuple(b"".join(part).decode(errors="replace") for part in (self.out, self.err))  # type: ignore[return-value]
-
-
 _INSTALL = """\
 install -D --mode="$1" "$2" "$3"
 status=$?
@@ -125,14 +112,14 @@ class ParamikoRemote:
         stdin: str | None = None,
         check: bool = True,
     ) -> Completed:
-        """Run `argv` on the machine and return both streams.
+        """Run `argv` on the machine and return both streams, as far as they are kept.
 
         Raises `CommandFailedError` past the deadline and, with `check`, for a status other than 0;
         `InfrastructureError` when there is no connection.
         """
         started = time.monotonic()
         until = started + deadline
-        output = _Output()
+        out, err = Kept(), Kept()
         with self._session(doing, deadline) as channel:
             try:
                 channel.settimeout(deadline)
@@ -144,13 +131,18 @@ class ParamikoRemote:
                     channel.exec_command(f"{command} </dev/null")
                 else:
                     channel.exec_command(command)
-                    channel.sendall(stdin.encode())
-                    channel.shutdown_write()
-                finished = _read(channel, output, until)
+                finished = exchange(channel, stdin, out, err, until)
             except (paramiko.SSHException, OSError, EOFError) as problem:
                 raise self._lost(doing, problem) from problem
             status = channel.recv_exit_status() if finished else -1
-        completed = Completed(tuple(argv), status, *output.texts(), time.monotonic() - started)
+        completed = Completed(
+            tuple(argv),
+            status,
+            out.text,
+            err.text,
+            time.monotonic() - started,
+            out.left_out + err.left_out,
+        )
         if finished and status == -1:
             raise self._lost(doing, EOFError("the connection ended before the command did"))
         if not finished or (check and not completed.ok):
@@ -333,20 +325,3 @@ def _close(channel: paramiko.Channel) -> None:
     # load, 2026-11-23): what the channel was for has been done by then, or has failed by itself.
     with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
         channel.close()
-
-
-def _read(channel: paramiko.Channel, output: _Output, until: float) -> bool:
-    """Read both streams until the command ended; return whether it did before `until`."""
-    while True:
-        while channel.recv_ready():
-            output.out.append(channel.recv(CHUNK))
-        while channel.recv_stderr_ready():
-            output.err.append(channel.recv_stderr(CHUNK))
-        left = until - time.monotonic()
-        if channel.eof_received or channel.closed:
-            if channel.recv_ready() or channel.recv_stderr_ready():
-                continue
-            return channel.status_event.wait(max(0.0, left))
-        if left <= 0:
-            return False
-        select.select([channel], [], [], left)

@@ -147,7 +147,13 @@ class Prober:
             if not isinstance(failure, CommandFailedError):
                 gone.append(failure)
         else:
-            returncode, stdout, stderr = completed.returncode, completed.stdout, completed.stderr
+            if completed.left_out:
+                # What follows from a part of an answer may be wrong: it is a gap and no value.
+                much = f"{completed.left_out} bytes of the answer are beyond what is kept of one"
+                error = f"Reading {probe.name} on {probe.where}: {much}"
+            else:
+                returncode = completed.returncode
+                stdout, stderr = completed.stdout, completed.stderr
         return Reading(
             probe=probe.name,
             where=probe.where,

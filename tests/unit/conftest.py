@@ -22,3 +22,12 @@ def recording() -> Recording:
         return tuple(Reading.from_dict(json.loads(line)) for line in lines)
 
     return load
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Any warning fails a unit test: a deprecated call, a file or socket that is left open."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            # First in the list, so that a test's own filter goes before it.
+            item.add_marker(pytest.mark.filterwarnings("error"), append=False)

@@ -308,8 +308,6 @@ def engine(monkeypatch):
         return FakeRun(session, which, error)
 
     monkeypatch.setattr(RunSession, "_start", start)
-    # Its plugin imports all of hypothesis at the end of a session within this one.
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
     ends["sessions"] = sessions
     before = signal.getsignal(signal.SIGTERM)
     yield ends

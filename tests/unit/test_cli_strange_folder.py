@@ -1,0 +1,153 @@
+"""`k0s-harness` in a folder of somebody else's executes and obeys nothing that lies there."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.commands.run import run_scenarios
+from harness.settings import Settings
+
+SCENARIO = """\
+format: k0s-harness/1
+name: x
+title: X
+phases:
+  - name: a
+    expect: [{pods: {selector: a=b, ready: 1}}]
+"""
+INI = "addopts = -p hostile_plugin\npythonpath = .\n"
+TOML = 'addopts = ["-p", "hostile_plugin"]\npythonpath = ["."]\n'
+CONFIGURATIONS = {
+    "pytest.ini": f"[pytest]\n{INI}",
+    ".pytest.ini": f"[pytest]\n{INI}",
+    "tox.ini": f"[pytest]\n{INI}",
+    "setup.cfg": f"[tool:pytest]\n{INI}",
+    "pytest.toml": f"[pytest]\n{TOML}",
+    ".pytest.toml": f"[pytest]\n{TOML}",
+    "pyproject.toml": f"[tool.pytest.ini_options]\n{TOML}",
+}
+# What Python or pytest imports when it finds it: by their own names, and by those of modules that
+# the harness imports.
+MODULES = (
+    *("conftest.py", "__init__.py", "hostile_plugin.py", "sitecustomize.py", "usercustomize.py"),
+    *("harness/__init__.py", "yaml.py", "pytest.py", "json.py", "encodings/__init__.py"),
+)
+PLACES = ("theirs/scenarios", "theirs", "current")
+COMMAND = Path(sys.executable).with_name("k0s-harness")
+
+
+def leave_modules(folder, marks):
+    for name in MODULES:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mark = marks / f"{folder.name}-{name.replace('/', '-')}"
+        path.write_text(f"open({str(mark)!r}, 'w').close()\n")
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """Somebody else's scenario, below, in and beside folders in which code lies in wait."""
+    (tmp_path / "marks").mkdir()
+    (tmp_path / "no-programs").mkdir()
+    for place in PLACES:
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        leave_modules(tmp_path / place, tmp_path / "marks")
+    (tmp_path / PLACES[0] / "x.yaml").write_text(SCENARIO)
+    (tmp_path / "current" / "-p hostile_plugin.yaml").write_text(SCENARIO)
+    (tmp_path / "current" / "@x.yaml").write_text(SCENARIO)
+    monkeypatch.chdir(tmp_path / "current")
+    for name in ("PROVIDER", "KEEP", "K0S_HARNESS_RUNS", "PYTHONPATH"):
+        monkeypatch.delenv(name, raising=False)
+    # Without vagrant and docker a run ends in the set-up of its first item, before any machine.
+    monkeypatch.setenv("PATH", str(tmp_path / "no-programs"))
+    for name in ("HOME", "K0S_HARNESS_STATE", "K0S_HARNESS_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    return tmp_path
+
+
+def marks(world):
+    return sorted(path.name for path in (world / "marks").iterdir())
+
+
+def told(*arguments):
+    """Return the exit code of the command as it is typed, and what it said."""
+    done = subprocess.run(
+        [COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["run", "../theirs/scenarios/x.yaml"], 3),
+        (["run", "./-p hostile_plugin.yaml", "@x.yaml"], 3),
+        (["plan", "../theirs/scenarios/x.yaml"], 0),
+        (["validate", "../theirs/scenarios/x.yaml"], 0),
+    ],
+    ids=["run", "run of names like options", "plan", "validate"],
+)
+def test_a_command_executes_nothing_that_lies_around(world, monkeypatch, arguments, code):
+    # In the order in which pytest looks, the first is found first: one of each kind in a place.
+    for place, name in zip(PLACES, ("pytest.ini", "pyproject.toml", "tox.ini"), strict=True):
+        (world / place / name).write_text(CONFIGURATIONS[name])
+    # A module that says so when it is imported.
+    monkeypatch.setenv("PYTEST_PLUGINS", "this")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p this --collect-only")
+    status, said = told(*arguments)
+    assert marks(world) == []
+    assert "Zen of Python" not in said
+    assert status == code, said
+
+
+def run_here(world):
+    """Run the scenario in this process, and return its exit code."""
+    settings = Settings.from_environment(os.environ, {"runs_dir": str(world / "runs")})
+    return run_scenarios([world / PLACES[0] / "x.yaml"], settings)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize("place", PLACES)
+def test_no_configuration_of_pytest_is_read_wherever_it_lies(world, place, name, capsys):
+    (world / place / name).write_text(CONFIGURATIONS[name])
+    assert run_here(world) == 3
+    assert marks(world) == []
+
+
+ALONE = """
+import json, pathlib, pytest, sys
+for name, text in json.load(sys.stdin).items():
+    path = pathlib.Path(name)
+    path.write_text(text)
+    pytest.main(["--collect-only", "-q", "x.yaml"])
+    print(name, "hostile_plugin" in sys.modules)
+    sys.modules.pop("hostile_plugin", None)
+    path.unlink()
+"""
+
+
+def test_each_of_these_files_is_obeyed_by_pytest_alone(world):
+    """If not, the tests above would prove nothing."""
+    folder = world / PLACES[0]
+    (folder / "conftest.py").unlink()
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", ALONE],
+        input=json.dumps(CONFIGURATIONS),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert [f"{name} True" in done.stdout for name in CONFIGURATIONS] == [True] * 7
+
+
+def test_the_variables_of_pytest_are_there_again_after_a_run(world, monkeypatch, capsys):
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--collect-only")
+    assert run_here(world) == 3
+    assert os.environ["PYTEST_ADDOPTS"] == "--collect-only"
