@@ -174,7 +174,7 @@ def test_a_cluster_that_cannot_be_reached_is_one_sentence_for_its_controller(tmp
     )
     with (
         pytest.raises(InfrastructureError, match=r"192\.0\.2\.1") as caught,
-        existing_cluster(Refusing(), file),
+        existing_cluster(Refusing(), file, say=[].append),
     ):
         pass
     assert caught.value.exit_code is ExitCode.INFRASTRUCTURE
