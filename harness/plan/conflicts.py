@@ -113,7 +113,7 @@ def _overlaps(
     networks = {}
     for what, (keys, default) in _NETWORKS.items():
         try:
-            networks[what] = IPv4Network(configuration.get(keys, default))
+            networks[what] = IPv4Network(str(configuration.get(keys, default)))
         except ValueError:
             # k0s refuses it, and says why.
             continue

@@ -90,6 +90,11 @@ def written(value: Any) -> str:
     return json.dumps(value)
 
 
+def mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """What is good, and anything now and then: a file has twenty values, and is to have hosts."""
+    return st.integers(0, 24).flatmap(lambda chance: good if chance else ANY)
+
+
 # ---- scenarios
 
 SCHEMA = json.loads(schema_text())
@@ -104,8 +109,7 @@ WORDS = st.sampled_from(
 
 def of_schema(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Values in the schema's own words; anything at all stands in for one of them now and then."""
-    words = _in_words(schema)
-    return st.integers(0, 12).flatmap(lambda chance: words if chance else ANY)
+    return mostly(_in_words(schema))
 
 
 def _in_words(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
@@ -231,22 +235,20 @@ HOSTS = ("10.0.0.1", "node-1.example.org", "::1", "fe80::1%eth0", "a_b")
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEhuX4Vxdp3tzGkN2O2eXvXDxo1uEcrZxIYiN6eTuSJc"
 
 
-def mostly(*good: Any) -> st.SearchStrategy[Any]:
-    return st.sampled_from([*good * 4, None]).flatmap(
-        lambda value: ANY if value is None else st.just(value)
-    )
+def one_of(*good: Any) -> st.SearchStrategy[Any]:
+    return mostly(st.sampled_from(good))
 
 
 SSH = {
-    "user": mostly("ops", "root", "a.b-c"),
-    "port": mostly(22, 2222, 65535),
-    "keyPath": mostly("/k", "~/k", "/b k", "key"),
-    "hostKey": mostly(KEY),
+    "user": one_of("ops", "root", "a.b-c"),
+    "port": one_of(22, 2222, 65535),
+    "keyPath": one_of("/k", "~/k", "/b k", "key"),
+    "hostKey": one_of(KEY),
 }
 WAY = st.deferred(
     lambda: st.fixed_dictionaries(
-        {"address": mostly(*HOSTS)},
-        optional={**SSH, "bastion": WAY | ANY},
+        {"address": one_of(*HOSTS)},
+        optional={**SSH, "bastion": mostly(WAY)},
     )
 )
 OPTIONS = st.dictionaries(
@@ -257,32 +259,29 @@ OPTIONS = st.dictionaries(
             *("PKCS11Provider", "X=ProxyCommand", "X ProxyCommand", "-x", "", "Match", "Include"),
         ]
     ),
-    mostly("yes", "ops", "a.example", "22", "/k", "-ssh-rsa", "touch MARKED"),
-    max_size=3,
+    one_of("yes", "ops", "a.example", "22", "/k", "-ssh-rsa", "touch MARKED"),
+    max_size=2,
 )
 OPENSSH = st.fixed_dictionaries(
-    {"address": mostly(*HOSTS)},
+    {"address": one_of(*HOSTS)},
     optional={
         **{key: SSH[key] for key in ("user", "port", "keyPath")},
-        "configPath": mostly("/c", "~/.ssh/config"),
-        "options": OPTIONS | ANY,
+        "configPath": one_of("/c", "~/.ssh/config"),
+        "options": mostly(OPTIONS),
     },
 )
-HOST = st.fixed_dictionaries(
-    {"role": mostly("controller", "worker", "single", "controller+worker")},
-    optional={
-        "ssh": WAY | WAY | ANY,
-        "openSSH": OPENSSH | OPENSSH | ANY,
-        "dataDir": mostly("/srv/k0s"),
-        "k0sInstallPath": mostly("/opt/k0s"),
-        "other": ANY,
-    },
+ROLE = one_of("controller", "worker", "single", "controller+worker")
+OF_HOST = {"dataDir": one_of("/srv/k0s"), "k0sInstallPath": one_of("/opt/k0s"), "other": ANY}
+HOST = st.one_of(
+    st.fixed_dictionaries({"role": ROLE, "ssh": mostly(WAY)}, optional=OF_HOST),
+    st.fixed_dictionaries({"role": ROLE, "openSSH": mostly(OPENSSH)}, optional=OF_HOST),
+    st.fixed_dictionaries({"role": ROLE}, optional={"ssh": ANY, "openSSH": ANY}),
 )
 K0SCTL = st.fixed_dictionaries(
     {
-        "apiVersion": mostly(*["k0sctl.k0sproject.io/v1beta1"] * 4),
-        "kind": mostly(*["Cluster"] * 4),
-        "spec": st.fixed_dictionaries({"hosts": st.lists(HOST, max_size=3) | ANY}),
+        "apiVersion": one_of("k0sctl.k0sproject.io/v1beta1"),
+        "kind": one_of("Cluster"),
+        "spec": st.fixed_dictionaries({"hosts": mostly(st.lists(HOST, min_size=1, max_size=2))}),
     },
     optional={"metadata": ANY},
 )
