@@ -309,8 +309,6 @@ def poisoned(reading, *, everywhere):
     [
         (["replay"], True, False),
         (["replay", "--output", "again"], True, True),
-        (["replay"], False, True),
-        (["diagnose", "--bundle"], False, False),
         (["diagnose", "--bundle"], False, True),
         (["diagnose", "--output", "json", "--bundle"], False, False),
     ],

@@ -27,7 +27,9 @@ any_text = st.text() | hostile_text | st.text(st.characters(exclude_categories=(
 
 
 def test_nothing_in_all_of_unicode_is_obeyed_or_hidden():
-    everything = "".join(map(chr, range(sys.maxunicode + 1)))
+    # From plane 4 on there is nothing but tags and private use: a hundredth of it will do.
+    planes = (range(0x40000), range(0x40000, sys.maxunicode, 101), range(0xE0000, 0xE1000))
+    everything = "".join(chr(code) for plane in planes for code in plane)
     shown = printable(everything)
     assert obeyed(everything)
     assert not obeyed(shown)
