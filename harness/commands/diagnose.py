@@ -12,7 +12,8 @@ from harness.commands.narration import printable
 from harness.commands.narration import say
 from harness.diagnose import ladder
 from harness.diagnose import subject
-from harness.diagnose.causes import diagnose
+from harness.diagnose.causes import diagnose_facts
+from harness.diagnose.facts import facts_from
 from harness.diagnose.model import Diagnosis
 from harness.engine.place import Place
 from harness.engine.place import place
@@ -72,10 +73,11 @@ def show_diagnosis(
             readings = _from_place(found)
     if save is not None:
         _save(readings, save)
-    problem = subject.problem(readings)
+    facts = facts_from(readings)
+    problem = subject.problem(facts)
     if problem is not None:
         raise problem
-    found_cause = diagnose(readings)
+    found_cause = diagnose_facts(facts)
     print(printable(report.as_json(found_cause) if as_json else report.render(found_cause)))
     return exit_code(found_cause)
 

@@ -49,7 +49,11 @@ _BY_THE_LOG = frozenset({Cause.KUBELET_UNREACHABLE_FROM_PODS, Cause.NODE_NOT_SCR
 
 def diagnose(readings: Iterable[Reading]) -> Diagnosis:
     """Return the cause that the readings show; nothing else is looked at."""
-    facts = facts_from(readings)
+    return diagnose_facts(facts_from(readings))
+
+
+def diagnose_facts(facts: Facts) -> Diagnosis:
+    """Return the cause that was seen; nothing else is looked at."""
     hops = ladder.walk(facts)
     state = {hop.name: hop for hop in hops}
     rule, untold = _first(facts, state)
