@@ -133,7 +133,7 @@ def require_yaml_within(text: str, limits: Limits) -> None:
 
 
 # A string, or one of the marks that open, close and part; what stands between needs no look.
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{},:]', re.DOTALL)
+_JSON_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{},:]', re.DOTALL)
 
 
 def _may_be_deep(text: str, limits: Limits) -> bool:
@@ -169,7 +169,7 @@ def _over(limits: Limits, level: int, *, line: int) -> RefusedError:
     )
 
 
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def _refuse_constant(word: str) -> None:

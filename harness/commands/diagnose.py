@@ -11,7 +11,8 @@ from harness.cluster.kubectl import Kubectl
 from harness.commands.consent import consent
 from harness.diagnose import ladder
 from harness.diagnose import subject
-from harness.diagnose.judge import diagnose
+from harness.diagnose.facts import facts_from
+from harness.diagnose.judge import diagnose_facts
 from harness.diagnose.model import Diagnosis
 from harness.engine.place import Place
 from harness.engine.place import place
@@ -84,10 +85,11 @@ def show_diagnosis(
             readings = _from_place(found)
     if save is not None:
         _save(readings, save)
-    problem = subject.problem(readings)
+    facts = facts_from(readings)
+    problem = subject.problem(facts)
     if problem is not None:
         raise problem
-    found_cause = diagnose(readings)
+    found_cause = diagnose_facts(facts)
     if as_json:
         show_json(report.document(found_cause))
     else:

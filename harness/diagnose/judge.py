@@ -46,7 +46,11 @@ _MOST_RULED_OUT = 4
 
 def diagnose(readings: Iterable[Reading]) -> Diagnosis:
     """Return the cause that the readings show; nothing else is looked at."""
-    facts = facts_from(readings)
+    return diagnose_facts(facts_from(readings))
+
+
+def diagnose_facts(facts: Facts) -> Diagnosis:
+    """Return the cause that was seen; nothing else is looked at."""
     hops = ladder.walk(facts)
     state = {hop.id: hop for hop in hops}
     kind, untold = _first(facts, state)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from harness.diagnose.facts import Facts
-from harness.diagnose.facts import facts_from
 from harness.diagnose.hops_inside import answers
 from harness.errors import HarnessError
 from harness.errors import InfrastructureError
 from harness.errors import UsageError
-from harness.evidence.reading import Reading
 from harness.probe.core import API
 from harness.probe.core import refused_by_sudo
 
@@ -20,9 +16,8 @@ _NO_PROGRAM = ("command not found", "not found", "No such file or directory")
 _NOT_FOUND = 127
 
 
-def problem(readings: Iterable[Reading]) -> HarnessError | None:
-    """Return why no diagnosis can be made of `readings`, None where one can."""
-    facts = facts_from(readings)
+def problem(facts: Facts) -> HarnessError | None:
+    """Return why no diagnosis can be made of what was seen, None where one can."""
     if not facts.readings:
         return UsageError(_DOING, "there is no reading of the hop ladder in it")
     refused = {where for (_, where), each in facts.readings.items() if refused_by_sudo(each)}

@@ -152,7 +152,7 @@ def probes(presumed: Presumed) -> Sequence[Probe[Any]]:
 
 def endpoint_is_ready(readings: Iterable[Reading]) -> bool | None:
     """Whether metrics-server's Service has a ready endpoint; None where that was not seen."""
-    endpoints = facts_from(readings).endpoints
+    endpoints = facts_from(each for each in readings if each.probe == "endpoints").endpoints
     return None if endpoints is None else bool(endpoints)
 
 

@@ -47,8 +47,8 @@ MOST_LOOKS = 5000
 MOST_ANSWERS = 100_000
 # Of each look every expectation of the phase makes a sample; five are many.
 MOST_SAMPLES = 15_000
-# Bytes in memory. The longest recording has 32 MiB, and a run's every reading is judged once.
-MOST_TEXT = 64 * MIB
+# Bytes in memory. An hour on six machines has 25 MB, each of which is judged once.
+MOST_TEXT = 32 * MIB
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 

@@ -47,9 +47,14 @@ from harness.evidence.bundle import Bundle
 from harness.evidence.reading import Reading
 from harness.plan.model import PhasePlan
 from harness.plan.model import Plan
+from harness.untrusted import MIB
 
 # What every report of a replay begins with where a run says what it ran on.
 A_REPLAY = "a replay, with nothing started, of "
+
+
+# A walk up the ladder of a hundred machines: 27 kB for each, and 100 kB of the API.
+_MOST_OF_A_WALK = 12 * MIB
 
 
 @dataclass(frozen=True)
@@ -187,12 +192,22 @@ def readings_of(bundle: Bundle, phase: str | None = None) -> tuple[Reading, ...]
             # A stranger may have named them: what a terminal would obey is written out.
             f"it has {', '.join(map(repr, segments)) or 'no phases'}",
         )
-    if not segments:
-        return tuple(bundle.readings)
-    last = max(segments.values(), key=lambda each: each.entered)
-    segment = last if phase is None else segments[phase]
-    end = end_of(segment, segments.values())
-    return tuple(each for each in bundle.readings if segment.entered <= each.elapsed < end)
+    readings: Iterable[Reading] = bundle.readings
+    if segments:
+        last = max(segments.values(), key=lambda each: each.entered)
+        segment = last if phase is None else segments[phase]
+        end = end_of(segment, segments.values())
+        readings = (each for each in bundle.readings if segment.entered <= each.elapsed < end)
+    found = tuple(readings)
+    latest = {(each.probe, each.where): each for each in found}
+    if sum(len(each.stdout) + len(each.stderr) for each in latest.values()) > _MOST_OF_A_WALK:
+        raise UsageError(
+            f"Reading the bundle {bundle.path}",
+            f"a walk up the ladder has more than {_MOST_OF_A_WALK} characters in it; that of a "
+            "hundred machines has a quarter of them",
+            remedy="name a bundle as k0s-harness wrote it",
+        )
+    return found
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from typing import Generic
 from typing import TypeVar
 
 from harness.evidence.reading import Reading
-from harness.probe.shape import declared
-from harness.probe.shape import fits
+from harness.probe.shape import fits_declared
 from harness.untrusted import RefusedError
 from harness.untrusted import plain_json
 
@@ -79,7 +78,7 @@ def observe(parse: Callable[[Reading], T], reading: Reading) -> Observation[T]:
     """Return the reading with its value, or with the reason why it has none."""
     try:
         value = parse(reading)
-        if not fits(value, declared(parse)):
+        if not fits_declared(parse)(value):
             raise TypeError("a value of another type")
     except UnreadableError as error:
         return Observation(reading, None, str(error)[:_MOST_REASON])

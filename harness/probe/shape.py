@@ -8,11 +8,9 @@ parser, and what comes after may rely on the declared types.
 from __future__ import annotations
 
 import functools
-import math
 import types
 import typing
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any
@@ -21,51 +19,60 @@ from typing import Any
 _LARGEST = 2**63
 
 
+Fits = Callable[[Any], bool]
+
+
 @functools.cache
-def declared(parse: Callable[..., Any]) -> Any:  # noqa: ANN401  # an annotation has no type
-    """Return the type that `parse` declares to return, `Any` where it declares none."""
-    return typing.get_type_hints(parse).get("return", Any)
+def fits_declared(parse: Callable[..., Any]) -> Fits:
+    """Return what says whether a value is of the type that `parse` declares to return."""
+    return fits(typing.get_type_hints(parse).get("return", Any))
 
 
-def fits(value: object, wanted: Any) -> bool:  # noqa: ANN401  # an annotation has no type
-    """Whether `value` is of the type `wanted`, and so is everything in it; numbers are finite."""
+@functools.cache
+def fits(wanted: Any) -> Fits:  # noqa: ANN401  # an annotation has no type
+    """Return what says whether a value, and all that is in it, is of the type `wanted`.
+
+    Numbers must be finite. It is made once a type: a list of addresses has thousands.
+    """
     if is_dataclass(wanted):
         kind = typing.cast("type", wanted)
-        return isinstance(value, kind) and all(
-            fits(getattr(value, name), each) for name, each in _fields(kind)
+        fields = [(name, fits(each)) for name, each in typing.get_type_hints(kind).items()]
+        return lambda value: (
+            isinstance(value, kind) and all(fit(getattr(value, name)) for name, fit in fields)
         )
     if typing.get_origin(wanted) is None:
-        return _is_plain(value, wanted)
-    return _is_made_of(value, typing.get_origin(wanted), typing.get_args(wanted))
+        return _plain(wanted)
+    return _made_of(typing.get_origin(wanted), typing.get_args(wanted))
 
 
-def _is_made_of(value: object, kind: Any, inner: tuple[Any, ...]) -> bool:  # noqa: ANN401
-    """Whether `value` is a union, a mapping or a collection of the types `inner`."""
+def _made_of(kind: Any, wanted: tuple[Any, ...]) -> Fits:  # noqa: ANN401  # as above
+    """Return the same for a union, a mapping or a collection of the types `wanted`."""
+    inner = [fits(each) for each in wanted if each is not Ellipsis]
     if kind in (typing.Union, types.UnionType):
-        return any(fits(value, each) for each in inner)
-    if not isinstance(value, kind):
-        return False
-    if isinstance(value, Mapping):
-        return all(fits(name, inner[0]) and fits(each, inner[1]) for name, each in value.items())
-    if isinstance(value, tuple) and inner[-1] is not Ellipsis:
-        return len(value) == len(inner) and all(map(fits, value, inner))
-    return all(fits(each, inner[0]) for each in typing.cast("Iterable[object]", value))
+        return lambda value: any(fit(value) for fit in inner)
+    if issubclass(kind, Mapping):
+        of_name, of_value = inner
+        return lambda value: (
+            isinstance(value, Mapping)
+            and all(map(of_name, value))
+            and all(map(of_value, value.values()))
+        )
+    if kind is tuple and Ellipsis not in wanted:
+        return lambda value: (
+            isinstance(value, tuple)
+            and len(value) == len(inner)
+            and all(fit(each) for fit, each in zip(inner, value, strict=True))
+        )
+    (of_each,) = inner
+    return lambda value: isinstance(value, kind) and all(map(of_each, value))
 
 
-@functools.cache
-def _fields(wanted: type) -> tuple[tuple[str, Any], ...]:
-    return tuple(typing.get_type_hints(wanted).items())
-
-
-def _is_plain(value: object, wanted: Any) -> bool:  # noqa: ANN401  # an annotation has no type
+def _plain(wanted: Any) -> Fits:  # noqa: ANN401  # as above
     if wanted is Any:
-        return True
+        return lambda _: True
     if wanted is float:
-        return type(value) in (int, float) and _is_number(typing.cast("float", value))
+        return lambda value: type(value) in (int, float) and -_LARGEST < value < _LARGEST
     if wanted is int:
-        return type(value) is int and _is_number(value)
-    return isinstance(value, wanted)
-
-
-def _is_number(value: float) -> bool:
-    return math.isfinite(value) and abs(value) < _LARGEST
+        return lambda value: type(value) is int and -_LARGEST < value < _LARGEST
+    kind = type(None) if wanted is None else wanted
+    return lambda value: isinstance(value, kind)

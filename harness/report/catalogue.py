@@ -86,7 +86,7 @@ def run_of(report: Mapping[str, Any]) -> CataloguedRun:
 
 def _run(**fields: Any) -> CataloguedRun:  # noqa: ANN401  # of any file
     run = CataloguedRun(**fields)
-    if not fits(run, CataloguedRun):
+    if not fits(CataloguedRun)(run):
         raise TypeError("a field of a run is of another type")
     return run
 

@@ -212,10 +212,10 @@ def test_a_cluster_that_is_not_k0s_is_said_and_not_diagnosed(recording):
         replace(each, stdout=each.stdout.replace("+k0s", "")) if each.probe == "nodes" else each
         for each in recording("konnectivity-off/repaired")
     ]
-    problem = subject.problem(readings)
+    problem = subject.problem(facts_from(readings))
     assert isinstance(problem, UsageError)
     assert "not a k0s cluster: its nodes run v1.32.3" in str(problem)
-    assert subject.problem(recording("konnectivity-off/repaired")) is None
+    assert subject.problem(facts_from(recording("konnectivity-off/repaired"))) is None
 
 
 def test_a_host_without_k0s_is_said_and_not_diagnosed(recording):
@@ -228,15 +228,15 @@ def test_a_host_without_k0s_is_said_and_not_diagnosed(recording):
         replace(nodes, probe="k0s_version", where="10.0.0.1", argv=argv, **gone),
         replace(nodes, **gone),
     ]
-    problem = subject.problem(readings)
+    problem = subject.problem(facts_from(readings))
     assert isinstance(problem, UsageError)
     assert "there is no k0s on" in str(problem)
 
 
 def test_readings_of_something_else_are_no_ground_for_a_diagnosis(recording):
-    assert isinstance(subject.problem(()), UsageError)
+    assert isinstance(subject.problem(facts_from(())), UsageError)
     (failed,) = recording("konnectivity-off/failed-look")
-    problem = subject.problem([replace(failed, probe="nodes", where="api")])
+    problem = subject.problem(facts_from([replace(failed, probe="nodes", where="api")]))
     assert isinstance(problem, InfrastructureError)
     assert problem.exit_code is ExitCode.INFRASTRUCTURE
 
