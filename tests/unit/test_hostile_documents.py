@@ -1,12 +1,11 @@
 """Any scenario and any k0sctl.yaml, wrong types everywhere: an answer or sentences, and no harm.
 
-`HOSTILE_INPUTS=5000 pytest tests/unit/test_hostile_documents.py` tries that many of each kind.
+`K0S_HARNESS_FUZZ=5000 pytest tests/unit/test_hostile_documents.py` tries that many of each kind.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -34,14 +33,14 @@ from harness.scenario.load import load_all_text
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.schema import schema_text
 from harness.settings import ProviderName
+from tests.unit.fuzz import examples
 
 ROOT = Path(__file__).parents[2]
-MANY = int(os.environ.get("HOSTILE_INPUTS", "0"))
 TRIED = settings(
-    max_examples=MANY or 40,
+    max_examples=examples(40),
     deadline=None,
     database=None,
-    derandomize=not MANY,
+    derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
 SUBNET = IPv4Network("192.168.56.0/24")
