@@ -482,7 +482,6 @@ def changed_sysctls(made: World) -> set[Path]:
 # --- the cache of release files -------------------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="the cache still believes its index; drop this mark once it does not")
 @BRIEF
 @given(
     sha=st.sampled_from(["0" * 64, "..", "../../any/dir", f"{ROOT}/any/dir"]) | ODD_TEXT,
