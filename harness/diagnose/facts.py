@@ -77,7 +77,7 @@ _BY_TARGET: Mapping[str, Callable[[Reading], Any]] = {
     "agent_server": https.parse_payload,
     "kubelet": https.parse_payload,
 }
-# Characters of earlier readings; of a hundred machines the longest, of all agents' pods, has 1.1 MB.
+# Characters of earlier readings; the longest of a hundred machines, all agents' pods, has 1.1 MB.
 _MOST_LOOKED_BACK = 2_000_000
 _PARSERS = {**_SINGLE, **_BY_MACHINE, **_BY_TARGET}
 # What is asked of controllers only: by these the controller is known.
