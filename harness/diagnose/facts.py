@@ -12,18 +12,19 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from harness.diagnose.parsers import BY_MACHINE
+from harness.diagnose.parsers import BY_TARGET
+from harness.diagnose.parsers import PARSERS
+from harness.diagnose.parsers import SINGLE
 from harness.evidence.reading import Reading
 from harness.printable import pasted
 from harness.probe import apiservice
 from harness.probe import controlplane
 from harness.probe import dials
-from harness.probe import egress
 from harness.probe import environment
 from harness.probe import https
-from harness.probe import isolation
 from harness.probe import machines
 from harness.probe import metrics_data
-from harness.probe import nodelogs
 from harness.probe import objects
 from harness.probe import routing
 from harness.probe import top_nodes
@@ -33,53 +34,8 @@ from harness.probe.core import DIAL
 from harness.probe.core import PIPE
 from harness.probe.core import observe
 
-_SINGLE: Mapping[str, Callable[[Reading], Any]] = {
-    "apiservice": apiservice.parse,
-    "pods": workloads.parse_pods,
-    "service": workloads.parse_service,
-    "endpoints": workloads.parse_endpoints,
-    "nodes": workloads.parse_nodes,
-    "deployment": objects.parse_deployment,
-    "agents": objects.parse_agents,
-    "agent_pods": objects.parse_agent_pods,
-    "csrs": objects.parse_csrs,
-    "advertised": objects.parse_advertised,
-    "policies": objects.parse_policies,
-    "apiservices": objects.parse_other_apis,
-    "namespaces": objects.parse_stuck_namespaces,
-    "autoscalers": objects.parse_blind_autoscalers,
-    "apiserver_metrics": egress.parse,
-    "metrics": metrics_data.parse,
-    "top_nodes": top_nodes.parse,
-}
-# One value for each machine that was asked.
-_BY_MACHINE: Mapping[str, Callable[[Reading], Any]] = {
-    "apiserver_flags": controlplane.parse_flags,
-    "apiserver_environment": environment.parse,
-    "cluster_cidr": controlplane.parse_cluster_cidr,
-    "listening": controlplane.parse_sockets,
-    "tunnel": controlplane.parse_tunnel,
-    "isolation": isolation.parse,
-    "k0s_version": machines.parse_k0s_version,
-    "clock": machines.parse_clock,
-    "addresses": machines.parse_addresses,
-    "metrics_server_log": nodelogs.parse_metrics_server,
-    "agent_log": nodelogs.parse_agent,
-    "api_connections": machines.parse_api_connections,
-}
-# One value for each machine that was asked and what it was to reach.
-_BY_TARGET: Mapping[str, Callable[[Reading], Any]] = {
-    "route": routing.parse,
-    "dial": dials.parse,
-    "health": https.parse_health,
-    "payload": https.parse_payload,
-    "agent_payload": https.parse_payload,
-    "agent_server": https.parse_payload,
-    "kubelet": https.parse_payload,
-}
-# Characters of earlier readings: of a hundred machines the longest, all agents' pods, has 1.1 MB.
+# Characters of earlier readings; the longest of a hundred machines, all agents' pods, has 1.1 MB.
 _MOST_LOOKED_BACK = 2_000_000
-_PARSERS = {**_SINGLE, **_BY_MACHINE, **_BY_TARGET}
 # What is asked of controllers only: by these the controller is known.
 _OF_CONTROLLERS = ("apiserver_flags", "tunnel", "listening", "cluster_cidr", "isolation")
 # Of a clock that is set at all; beyond them there are times that cannot be told.
@@ -310,18 +266,18 @@ def facts_from(readings: Iterable[Reading]) -> Facts:
     for reading in readings:
         family, _, target = reading.probe.partition(":")
         # A target that a probe does not have is nobody's question.
-        if family in _PARSERS and bool(target) is (family in _BY_TARGET):
+        if family in PARSERS and bool(target) is (family in BY_TARGET):
             kept.setdefault((reading.probe, reading.where), []).append(reading)
     for (probe, where), taken in kept.items():
         family, _, target = probe.partition(":")
-        value, problem = _latest(_PARSERS[family], taken)
+        value, problem = _latest(PARSERS[family], taken)
         if problem is not None:
             unseen[probe, where] = problem
         if value is None:
             continue
-        if family in _SINGLE:
+        if family in SINGLE:
             single[family] = value
-        elif family in _BY_MACHINE:
+        elif family in BY_MACHINE:
             by_machine.setdefault(family, {})[where] = value
         else:
             by_target.setdefault(family, {})[where, target] = value
@@ -330,7 +286,7 @@ def facts_from(readings: Iterable[Reading]) -> Facts:
     flagged = by_machine.get("apiserver_flags", {})
     # What dials and is no controller is a worker, too.
     for probe, where in kept:
-        if probe.partition(":")[0] in _BY_TARGET and where not in controllers:
+        if probe.partition(":")[0] in BY_TARGET and where not in controllers:
             workers[where] = None
     return Facts(
         single=single,

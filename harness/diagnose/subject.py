@@ -14,6 +14,8 @@ _DOING = "Diagnosing"
 # The shell's and sudo's words for a program that is not there.
 _NO_PROGRAM = ("command not found", "not found", "No such file or directory")
 _NOT_FOUND = 127
+# Of what kubectl said last.
+_MOST_SAID = 500
 
 
 def problem(facts: Facts) -> HarnessError | None:
@@ -42,7 +44,8 @@ def problem(facts: Facts) -> HarnessError | None:
     if facts.nodes is None and not facts.by_machine and not answers(facts):
         reading = facts.reading("nodes")
         said = (reading.error or reading.stderr.strip()) if reading is not None else ""
-        return InfrastructureError(_DOING, f"nothing could be read: {said or 'no answer'}")
+        said = said[:_MOST_SAID] or "no answer"
+        return InfrastructureError(_DOING, f"nothing could be read: {said}")
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from dataclasses import field
 from dataclasses import replace
 from typing import Any
 
@@ -30,69 +28,23 @@ from harness.engine.background import diagnoses
 from harness.engine.background import flow_matrices
 from harness.engine.events import Event
 from harness.engine.events import ExpectationResult
-from harness.engine.events import Transition
 from harness.engine.events import TransitionSeen
 from harness.engine.events import VerdictReached
+from harness.engine.watched import Watched
+from harness.engine.watched import window_of
 from harness.evidence.reading import Reading
 from harness.lab import pace
 from harness.plan.model import PlannedExpectation
 from harness.plan.show import describe_expectation
-from harness.probe.apiservice import APIServiceState
 from harness.probe.core import observe
 from harness.probe.flows import FlowResult
 from harness.probe.prober import Prober
 from harness.scenario import model as scenario
-from harness.scenario.words import ApiserviceReason
 from harness.wait import Clock
 
 # A state that was not reached by then may never be, and why is wanted while it is judged. A walk
 # up the ladder takes up to 15 s (kubectl's 10 and the dials' 5) and is seen at the next look.
 LAST_CHANCE_SECONDS = 20.0
-# The state of a sample whose APIService has lost its backend.
-_WITHOUT_ENDPOINT = APIServiceState(
-    exists=True, available=False, reason=ApiserviceReason.MISSING_ENDPOINTS
-).brief()
-
-
-@dataclass
-class _Watched:
-    """One expectation while it is watched."""
-
-    planned: PlannedExpectation
-    window: Window
-    samples: list[Sample] = field(default_factory=list)
-    # When the state was last one without an endpoint.
-    lapsed: float = -math.inf
-    _course: hold.Course | None = None
-    _course_of: tuple[Window, float] | None = None
-    _taken_in: int = 0
-    judgement: Judgement = field(default_factory=lambda: Judgement(None, "", "nothing was seen"))
-
-    @property
-    def expectation(self) -> Any:  # noqa: ANN401  # the union of pydantic models has no base here
-        return self.planned.expectation
-
-    @property
-    def open(self) -> bool:
-        return self.judgement.verdict is None
-
-    def held(self, window: Window, now: float, *, after: float = -math.inf) -> Judgement:
-        """Return the judgement over the samples after `after`, as it stands in `window`."""
-        if self._course is None or self._course_of != (window, after):
-            self._course, self._course_of = hold.Course(window, after=after), (window, after)
-            self._taken_in = 0
-        for sample in self.samples[self._taken_in :]:
-            self._course.add(sample)
-        self._taken_in = len(self.samples)
-        return self._course.judgement(now)
-
-    def transitions(self, opened: float) -> tuple[Transition, ...]:
-        changes = [
-            sample
-            for before, sample in zip((None, *self.samples), self.samples, strict=False)
-            if before is None or before.state != sample.state
-        ]
-        return tuple(Transition(round(each.at - opened, 1), each.text) for each in changes)
 
 
 @dataclass(frozen=True)
@@ -130,7 +82,7 @@ class PhaseWatch:
     ) -> None:
         self._stage = stage
         self._pool = pool
-        self._watched = [_Watched(each, _window(each, stage)) for each in planned]
+        self._watched = [Watched(each, window_of(each, stage)) for each in planned]
         self._clock = clock
         self._started = started
         self._prober = prober
@@ -209,15 +161,12 @@ class PhaseWatch:
             if measured is not None and isinstance(each.expectation, scenario.Flows):
                 self._add(each, sample_flows(each.expectation, *measured))
 
-    def _add(self, watched: _Watched, sample: Sample) -> None:
-        if not watched.samples or watched.samples[-1].state != sample.state:
+    def _add(self, watched: Watched, sample: Sample) -> None:
+        if watched.add(sample):
             elapsed = round(sample.at - self._stage.opened, 1)
             self._emit(TransitionSeen(elapsed, watched.planned.id, sample.text))
-        watched.samples.append(sample)
-        if sample.match is Match.MISMATCH and sample.state == _WITHOUT_ENDPOINT:
-            watched.lapsed = max(watched.lapsed, sample.at)
 
-    def _judge(self, watched: _Watched) -> None:
+    def _judge(self, watched: Watched) -> None:
         if not watched.open:
             return
         window = self._window_now(watched)
@@ -232,7 +181,7 @@ class PhaseWatch:
             explanation = watched.judgement.explanation
             self._emit(VerdictReached(watched.planned.id, judgement.verdict, explanation))
 
-    def _window_now(self, watched: _Watched) -> Window:
+    def _window_now(self, watched: Watched) -> Window:
         """Return the window, which begins anew where slow machines lost metrics-server's endpoint.
 
         The phase presumes it. Workers as slow as emulated ones leave metrics-server's liveness
@@ -254,7 +203,7 @@ class PhaseWatch:
             return replace(judgement, verdict=None)
         return judgement
 
-    def _held_with_connections(self, watched: _Watched, window: Window) -> Judgement:
+    def _held_with_connections(self, watched: Watched, window: Window) -> Judgement:
         """Return the judgement of a state that is only there while the way is whole, too."""
         now = self._now()
         whole_since = self._connections.whole_since
@@ -326,10 +275,10 @@ class PhaseWatch:
             if each.open
         )
 
-    def _open(self, kind: type[Any]) -> Iterator[_Watched]:
+    def _open(self, kind: type[Any]) -> Iterator[Watched]:
         return (each for each in self._watched if each.open and isinstance(each.expectation, kind))
 
-    def _result(self, watched: _Watched) -> ExpectationResult:
+    def _result(self, watched: Watched) -> ExpectationResult:
         judgement = watched.judgement
         assert judgement.verdict is not None
         decided = judgement.decided_at if judgement.decided_at is not None else self._now()
@@ -345,22 +294,11 @@ class PhaseWatch:
         )
 
 
-def _window(planned: PlannedExpectation, stage: Stage) -> Window:
-    expectation = planned.expectation
-    settled = stage.endpoint_ready + expectations.settle_seconds(expectation)
-    return Window(
-        opened=stage.opened,
-        earliest=max(stage.opened, settled),
-        within=expectation.within * stage.pace,
-        hold=expectation.hold,
-    )
-
-
 def _wants_connections(expectation: scenario.Expectation) -> bool:
     return isinstance(expectation, scenario.Apiservice) and expectation.available
 
 
-def _say_changed(watched: _Watched, judgement: Judgement) -> Judgement:
+def _say_changed(watched: Watched, judgement: Judgement) -> Judgement:
     """Say it loudly when a failure that was expected never came: that is news, not an error."""
     if judgement.verdict is not Verdict.NOT_MET:
         return judgement

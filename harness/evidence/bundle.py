@@ -71,7 +71,7 @@ _WIDEST = 4
 _MOST_CONTENT = MOST_UNPACKED - 8 * MIB
 # A report of a run with two phases has 825 values and 40 kB, its manifest 590 and 14 kB; that of
 # 5000 pieces, which no bundle has, would have 35,000 and 1 MB.
-DOCUMENT = Limits("a run or its bundle", most_bytes=4 * MIB, most_levels=16, most_values=100_000)
+DOCUMENT = Limits("a run or its bundle", most_bytes=2 * MIB, most_levels=16, most_values=100_000)
 _ONCE_MORE = "ask for it again, made with k0s-harness collect or taken from a run's folder"
 
 

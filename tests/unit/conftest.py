@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import gzip
+import hashlib
+import io
 import json
+import tarfile
 from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,6 +14,7 @@ import pytest
 from harness.evidence.reading import Reading
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
+DEMO = Path(__file__).parents[2] / "demo/konnectivity-off.tar.gz"
 
 Recording = Callable[[str], tuple[Reading, ...]]
 
@@ -22,6 +28,44 @@ def recording() -> Recording:
         return tuple(Reading.from_dict(json.loads(line)) for line in lines)
 
     return load
+
+
+@pytest.fixture
+def demo() -> Callable[[], tuple[dict[str, bytes], dict[str, object]]]:
+    """Return the pieces of a real run's bundle, but for the logs, and its manifest."""
+
+    def load() -> tuple[dict[str, bytes], dict[str, object]]:
+        with tarfile.open(DEMO) as archive:
+            found = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+        kept = {"plan/scenario.yaml", "nodes/worker0/addresses.txt", "k0sctl.yaml"}
+        pieces = {name: found[name] for name in found if "/" not in name or name in kept}
+        return pieces, json.loads(pieces.pop("manifest.json"))
+
+    return load
+
+
+@pytest.fixture
+def bundle_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write a bundle of any pieces, with a manifest that is true of them."""
+
+    def write(pieces: Mapping[str, bytes], manifest: Mapping[str, object]) -> Path:
+        listed = [
+            {"path": path, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for path, data in pieces.items()
+        ]
+        document = json.dumps({**manifest, "pieces": listed}).encode()
+        path = tmp_path / "made.tar.gz"
+        with (
+            gzip.open(path, mode="wb", compresslevel=1) as stream,
+            tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+        ):
+            for name, data in {"manifest.json": document, **pieces}.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+        return path
+
+    return write
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -319,6 +319,10 @@ def test_a_manifest_that_is_no_json_is_refused(refused, manifest):
         {"elapsed": "1"},
         {"elapsed": -5},
         {"elapsed": 1e300},
+        {"returncode": 2**70},
+        {"stdout": "\ud800"},
+        {"stdout": "x" * (5 * 1024 * 1024)},
+        {"argv": ["x"] * 20_000},
         {"duration": None},
         {"duration": True},
         {"argv": "kubectl"},
@@ -339,10 +343,36 @@ def test_a_reading_that_is_none_is_refused_with_its_line(refused, change):
     assert "line 1 of observations.jsonl" in refused(packed(pieces={"observations.jsonl": text}))
 
 
-@pytest.mark.parametrize("line", ['{"elapsed": NaN}', "[]", "[" * 5000, '{"event": 1}', "x"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"elapsed": NaN}',
+        "[]",
+        "[" * 5000,
+        '{"event": 1}',
+        "x",
+        '{"event": "x", "run_seconds": 1e999}',
+        '{"event": "x", "deep": ' + "[" * 20 + "]" * 20 + "}",
+        '{"event": "x", "wide": [' + "1," * 2000 + "1]}",
+        '{"event": "x", "long": "' + "x" * 300_000 + '"}',
+        '{"event": "half of a character \\udc00"}',
+    ],
+)
 def test_an_event_that_is_none_is_refused_with_its_line(refused, line):
     text = f'{line}\n{{"event": "step-started"}}\n'.encode()
     assert "line 1 of timeline.jsonl" in refused(packed(pieces={"timeline.jsonl": text}))
+
+
+@pytest.mark.parametrize(
+    ("piece", "data", "words"),
+    [
+        ("timeline.jsonl", b'{"event":""}\n' * 26_000, "more than 25000 lines"),
+        ("timeline.jsonl", b'{"event":"","x":[1,1,1,1]}\n' * 24_000, "or 200000 values"),
+        ("timeline.jsonl", b" " * 5_000_000, "more than 4 MiB"),
+    ],
+)
+def test_more_lines_or_values_than_a_recording_has_are_refused(refused, piece, data, words):
+    assert words in refused(packed(pieces={piece: data}))
 
 
 def test_a_pipe_a_device_and_a_folder_are_refused_and_not_waited_for(tmp_path):

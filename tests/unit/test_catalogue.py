@@ -226,3 +226,32 @@ def test_a_list_of_runs_that_is_none_is_usage(project, capsys, text):
     verb.RUNS.write_text(text)
     assert cli.main(["catalogue"]) == 2
     assert "this is not a list of runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "field", ["run_id", "ended", "outcome", "substrate", "versions", "scenario"]
+)
+@pytest.mark.parametrize("odd", [None, 5, [], {}, ["x"], {"k0s": []}, 1e300])
+def test_a_report_with_a_field_of_another_type_is_wrong_usage(project, capsys, field, odd):
+    Path("report.json").write_text(json.dumps(report_of(**{field: odd})))
+    fine = field == "versions" and odd == {}
+    assert cli.main(["catalogue", "report.json"]) == (0 if fine else 2)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{" * 5000,
+        '{"x": 5}',
+        '{"x": [5]}',
+        '{"x": [{"run_id": 1}]}',
+        '{"konnectivity-off": [{"run_id": [], "seconds": 1e999}]}',
+        "\ud800",
+    ],
+)
+def test_a_list_of_runs_that_is_none_is_wrong_usage(project, capsys, text):
+    Path("scenarios/runs.json").write_text(text, errors="surrogatepass")
+    assert cli.main(["catalogue"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
