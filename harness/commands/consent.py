@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from harness.lab.ssh_arguments import Agree
 from harness.lab.ssh_arguments import Risk
 from harness.lab.ssh_arguments import refuse
+from harness.printing import ask
 from harness.printing import say
-
-_YES = frozenset({"y", "yes"})
+from harness.printing import stderr
 
 
 def consent(*, given: bool) -> Agree:
@@ -22,13 +22,12 @@ def consent(*, given: bool) -> Agree:
     def agree(risks: Sequence[Risk]) -> None:
         if given:
             return
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if not (sys.stdin.isatty() and stderr().isatty()):
             refuse(risks)
         say("These lines can run a program on this machine, load code into ssh, or let a host in:")
         for risk in risks:
             say(f"  {risk}")
-        say("Do you trust whoever wrote them? [y/N]")
-        if sys.stdin.readline().strip().lower() not in _YES:
+        if not ask("Do you trust whoever wrote them?"):
             refuse(risks)
 
     return agree

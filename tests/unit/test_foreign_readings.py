@@ -20,8 +20,8 @@ import pytest
 from harness.commands.bundles import replay_bundle
 from harness.commands.diagnose import show_diagnosis
 from harness.diagnose import subject
-from harness.diagnose.causes import diagnose_facts
 from harness.diagnose.facts import facts_from
+from harness.diagnose.judge import diagnose_facts
 from harness.errors import ExitCode
 from harness.errors import HarnessError
 from harness.evidence.lines import READINGS
@@ -148,7 +148,7 @@ def test_whatever_tools_printed_there_is_a_diagnosis():
             subject.problem(facts)
             diagnosis = diagnose_facts(facts)
             report.render(diagnosis).encode()
-            json.loads(report.as_json(diagnosis))
+            json.dumps(report.document(diagnosis), allow_nan=False)
             flows.parse(readings)
         except Exception as error:
             raise AssertionError(f"input {number}") from error

@@ -64,6 +64,8 @@ def test_nothing_else_in_the_harness_writes_to_the_terminal():
         for path in sorted(HARNESS.rglob("*.py"))
         if path.name != "printing.py" and MAY_WRITE.search(path.read_text())
         for line, what in others_that_write(ast.parse(path.read_text()))
+        # What a program that was started is given goes to its stdin, and to no terminal.
+        if (path.name, what) != ("process.py", "os.write")
     ]
     assert found == []
 
