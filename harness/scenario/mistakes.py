@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.errors import UsageError
+from harness.printable import printable_line
 
 # More than anyone reads at once; a file with as many is no scenario.
 MOST_SHOWN = 100
@@ -21,12 +22,13 @@ class Mistake:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+        # Names in it are the file's own: a line of ours stays one, whatever they hold.
+        return printable_line(f"{self.file}:{self.line}:{self.column}: {self.message}")
 
     @property
     def as_warning(self) -> str:
         """The line for what is no mistake, but is likely not to be meant."""
-        return f"{self.file}:{self.line}:{self.column}: warning: {self.message}"
+        return printable_line(f"{self.file}:{self.line}:{self.column}: warning: {self.message}")
 
 
 class ScenarioError(UsageError):
