@@ -71,7 +71,7 @@ def parse_addresses(reading: Reading) -> tuple[Address, ...]:
     return tuple(
         Address(
             each["local"],
-            ipaddress.IPv4Network((each["local"], each["prefixlen"]), strict=False),
+            ipaddress.IPv4Network(f"{each['local']}/{each['prefixlen']}", strict=False),
             link["ifname"],
             link.get("mtu", 0),
         )
