@@ -63,7 +63,7 @@ lint: ## style, types, import layers, schema, scenarios, workflow, shell
 
 .PHONY: fuzz
 fuzz: ## made-up scenarios, k0sctl.yaml, bundles, secrets, texts: K0S_HARNESS_FUZZ=1000 of each kind
-	@K0S_HARNESS_FUZZ=$${K0S_HARNESS_FUZZ:-1000} $(dev) pytest tests/unit -q -m hypothesis \
+	@K0S_HARNESS_FUZZ=$${K0S_HARNESS_FUZZ:-1000} $(dev) pytest tests/unit -q -m 'hypothesis or fuzz' \
 	  --hypothesis-seed=0 $(PYTEST_ARGS)
 
 .PHONY: audit

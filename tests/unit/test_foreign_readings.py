@@ -1,6 +1,6 @@
 """Readings and documents that somebody else wrote: judged or refused, and never a traceback.
 
-Tests of the kind take many inputs where `K0S_HARNESS_FOREIGN_INPUTS` says how many, and few in the
+Tests of the kind take many inputs where `K0S_HARNESS_FUZZ` says how many, and few in the
 normal run. Every input follows from its number, which a failing test names.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import random
 import shutil
 from html.parser import HTMLParser
@@ -30,6 +29,7 @@ from harness.probe import flows
 from harness.report import diagnosis as report
 from harness.settings import Settings
 from harness.untrusted import RefusedError
+from tests.unit.fuzz import examples
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 # A recording of changes is none of probes, and a timeline has no readings.
@@ -52,9 +52,8 @@ ODD = (
 
 
 def inputs(few, share=1.0):
-    """Numbers of inputs: `few`, or that share of as many as the environment says."""
-    wanted = os.environ.get("K0S_HARNESS_FOREIGN_INPUTS")
-    return range(int(int(wanted) * share) if wanted else few)
+    """Numbers of inputs: `few`, or that share of as many as are asked for."""
+    return range(max(few, int(examples(few) * share)))
 
 
 def numbered(number):
@@ -132,6 +131,7 @@ def walk(path):
     return rows(path.read_bytes())
 
 
+@pytest.mark.fuzz
 def test_whatever_tools_printed_there_is_a_diagnosis():
     for number in inputs(20):
         chance = numbered(number)
@@ -204,6 +204,7 @@ def require_reports_that_are_some(folder):
     assert all(each.startswith(("http://", "https://", "./", "#")) for each in page.links)
 
 
+@pytest.mark.fuzz
 def test_whatever_is_in_a_bundle_it_is_judged_or_refused_with_a_sentence(
     demo, bundle_file, tmp_path, capsys
 ):

@@ -2,7 +2,7 @@
 
 The whole chain is measured from outside, in a process of its own: reading, judging, diagnosing, the
 reports. All are well-formed, with sums that are right. The normal run takes two, and all where
-`K0S_HARNESS_FOREIGN_INPUTS` is set.
+`K0S_HARNESS_FUZZ` is set.
 """
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ RUNS = {
         f"nodes/w{each}/addresses.txt": b"e U " + b"1.1.1.1/24 " * 2300 for each in range(4800)
     },
 }
-ALL = "K0S_HARNESS_FOREIGN_INPUTS" in os.environ
+ALL = "K0S_HARNESS_FUZZ" in os.environ
 
 
 def require_cheap(path, *verb):
