@@ -20,13 +20,12 @@ from typing import Any
 
 from harness.errors import InfrastructureError
 from harness.errors import UsageError
-from harness.evidence.keyed import is_harmless
-from harness.evidence.keyed import kind_of_name
 from harness.evidence.lines import EVENTS
 from harness.evidence.lines import READINGS
 from harness.evidence.lines import lines_of
 from harness.evidence.reading import Reading
 from harness.evidence.redaction import redact
+from harness.evidence.redaction.json_text import redact_value
 from harness.untrusted import RefusedError
 from harness.untrusted import read_bytes
 
@@ -196,21 +195,7 @@ def redacted_reading(reading: Reading) -> Reading:
 
 def redacted_value(value: Any) -> Any:  # noqa: ANN401  # any JSON value, and the same shape back
     """Return the JSON value `value` with secrets in it redacted, by names of members too."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping):
-        return {key: _redacted_member(str(key), entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [redacted_value(entry) for entry in value]
-    return value
-
-
-def _redacted_member(name: str, value: object) -> object:
-    """Return a member of an object redacted: `{"token": "abc"}` is a secret by its name alone."""
-    kind = kind_of_name(name) if isinstance(value, str) else None
-    if isinstance(value, str) and kind is not None and not is_harmless(value):
-        return f"[redacted: {kind}]"
-    return redacted_value(value)
+    return redact_value(value, redact)
 
 
 def _shortened(text: str) -> str:

@@ -372,3 +372,27 @@ def test_a_secret_with_characters_that_json_escapes_is_gone_and_the_json_stays(t
         assert "Zz9Zz9Zz9" not in redacted
         json.loads(redacted)
         document = {"log": text, "after": 1}
+
+
+# What logs put before and after each line that they pass on.
+LOGS = {
+    "a journal": ("Nov 28 10:00:00 controller0 k0s[714]: ", ""),
+    "a journal with years": ("2026-11-28T10:00:00+0000 controller0 k0s[714]: ", ""),
+    "logfmt": ('time="2026-11-28T10:00:00Z" level=info msg="', '" component=kine'),
+    "containerd": ("2026-11-28T10:00:00.123456789Z stdout F ", ""),
+    "docker": ('{"log":"', '\\n","stream":"stderr","time":"2026-11-28T10:00:00Z"}'),
+    "klog": ("I1128 10:00:00.000000       1 server.go:12] ", ""),
+    "compose": ("app_1  | ", ""),
+    "Vagrant": ("    controller0: ", ""),
+}
+
+
+@pytest.mark.parametrize("log", LOGS)
+@pytest.mark.parametrize("cut", [(0, None), (1, None), (0, -1), (3, None), (0, -3), (3, -3)])
+def test_a_key_behind_a_logs_prefix_is_gone_however_it_was_cut(log, cut):
+    before, after = LOGS[log]
+    lines = KEYS["rsa-pkcs1"].splitlines()[slice(*cut)]
+    text = "\n".join(f"{before}{line}{after}" for line in [*lines, "after the key"])
+    redacted = redact(text)
+    assert all(leaked(line, redacted) is None for line in lines if not line.startswith("---"))
+    assert redacted.endswith(f"{before}after the key{after}")
