@@ -71,8 +71,9 @@ class OpenSSHRemote:
         """Run `argv` on the machine, as root with `sudo`; see `Remote.run`."""
         words = ["sudo", "-n", *argv] if sudo and not self._root else list(argv)
         completed = self._runner.run(
-            # ssh looks for options in front of the destination and behind it.
-            [*self._ssh, "--", self._destination, "--", shlex.join(words)],
+            # After `--` ssh looks for no more options, not behind the destination either: a second
+            # one would be the command's first word.
+            [*self._ssh, "--", self._destination, shlex.join(words)],
             doing=doing,
             deadline=deadline,
             stdin=stdin,
@@ -80,7 +81,9 @@ class OpenSSHRemote:
         )
         if completed.returncode == _SSH_FAILED:
             said = completed.stderr.strip()
-            remedy = f"try it by hand: {shlex.join(['ssh', *self._options, self._destination])}"
+            remedy = (
+                f"try it by hand: {shlex.join(['ssh', *self._options, '--', self._destination])}"
+            )
             if "Permission denied" in said:
                 # ssh asks for nothing here, so of a locked key it only says this.
                 remedy += "; its key may have a passphrase: ssh-add it first"

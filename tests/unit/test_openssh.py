@@ -1,7 +1,13 @@
 """People's own clusters through the OpenSSH client, on what ssh 9.2 really said."""
 
+import shlex
+import shutil
+import socket
+import tempfile
+import threading
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from harness.errors import InfrastructureError
@@ -9,6 +15,7 @@ from harness.lab.openssh import OpenSSHRemote
 from harness.lab.remote import Dial
 from harness.process import CommandFailedError
 from harness.process import Completed
+from harness.process import LocalRunner
 
 # `ssh -W` through a lab's controller, 2026-11-23: OpenSSH_9.2p1 on both ends.
 REFUSED = (
@@ -91,7 +98,7 @@ def test_an_unknown_host_key_is_an_error_with_the_command_to_try_by_hand():
     with pytest.raises(InfrastructureError) as caught:
         remote(Ssh(255, stderr=UNKNOWN_KEY)).run(["true"], doing="Reaching", deadline=5)
     assert "Host key verification failed." in caught.value.text()
-    assert "try it by hand: ssh -p 2222 vagrant@192.168.56.10" in caught.value.text()
+    assert "try it by hand: ssh -p 2222 -- vagrant@192.168.56.10" in caught.value.text()
 
 
 def test_a_key_that_is_turned_down_may_be_a_locked_one():
@@ -121,3 +128,69 @@ def test_nobodys_known_hosts_is_written_and_nothing_is_asked():
     remote(ssh).run(["true"], doing="Reaching", deadline=5)
     (command,) = ssh.commands
     assert {"BatchMode=yes", "StrictHostKeyChecking=yes"} <= set(command)
+
+
+class Machine(paramiko.ServerInterface):
+    """Lets everybody in, and says back the command that it was given."""
+
+    def check_auth_none(self, _username):
+        return paramiko.AUTH_SUCCESSFUL
+
+    def get_allowed_auths(self, _username):
+        return "none"
+
+    def check_channel_request(self, _kind, _number):
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel, command):
+        threading.Thread(target=self._answer, args=[channel, command]).start()
+        return True
+
+    def _answer(self, channel, command):
+        channel.sendall(command)
+        channel.send_exit_status(0)
+        channel.close()
+
+
+@pytest.fixture
+def sockets():
+    # pytest's own folders are longer than the path of a socket may be.
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no OpenSSH client on this host")
+@pytest.mark.parametrize("argv", [["true"], ["--", "x"], ["-n", "a b"], ["env", "A='$(b)'", "c"]])
+def test_what_the_real_client_is_given_arrives_as_the_command_and_no_more(tmp_path, sockets, argv):
+    key = paramiko.ECDSAKey.generate()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        served = []
+
+        def serve():
+            connection, _ = listener.accept()
+            transport = paramiko.Transport(connection)
+            transport.add_server_key(key)
+            transport.start_server(server=Machine())
+            served.append(transport)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        known = tmp_path / "known_hosts"
+        known.write_text(f"[127.0.0.1]:{port} {key.get_name()} {key.get_base64()}\n")
+        options = ("-F", "none", "-o", f"UserKnownHostsFile={known}", "-p", str(port))
+        machine = OpenSSHRemote(
+            "127.0.0.1",
+            (*options, "root@127.0.0.1"),
+            root=True,
+            sockets=sockets,
+            runner=LocalRunner(),
+        )
+        try:
+            done = machine.run(argv, doing="Trying", deadline=20.0)
+        finally:
+            machine.close()
+            thread.join()
+            for transport in served:
+                transport.close()
+    assert shlex.split(done.stdout) == argv
