@@ -9,41 +9,28 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.artifacts.model import Artifact
-from harness.artifacts.model import ArtifactKind
+from harness.artifacts.model import Artifact, ArtifactKind
 from harness.artifacts.store import Store
-from harness.engine.events import Event
-from harness.engine.events import StepId
-from harness.engine.events import TransitionSeen
-from harness.engine.events import title_of
+from harness.engine.events import Event, StepId, TransitionSeen, title_of
 from harness.engine.machines import machine_specs
-from harness.engine.session import RunSession
-from harness.engine.session import Which
-from harness.engine.session import plan_of
+from harness.engine.session import RunSession, Which, plan_of
 from harness.errors import InfrastructureError
 from harness.lab.creation import LabRequest
 from harness.lab.lab import lay_out
-from harness.lab.reservation import Host
-from harness.lab.reservation import reserve
-from harness.lab.ssh_files import USER
-from harness.lab.ssh_files import SshEndpoint
+from harness.lab.reservation import Host, reserve
+from harness.lab.ssh_files import USER, SshEndpoint
 from harness.lab.vagrant import PROJECT
 from harness.plan import k0sctl as k0sctl_yaml
 from harness.plan.build import readdressed
 from harness.probe.apiservice import METRICS_API
-from harness.process import LocalRunner
-from harness.process import Runner
+from harness.process import LocalRunner, Runner
 from harness.scenario.load import load
-from harness.settings import ProviderName
-from harness.settings import Settings
-from harness.wait import Clock
-from harness.wait import SystemClock
+from harness.settings import ProviderName, Settings
+from harness.wait import Clock, SystemClock
 
 # What `k0s-harness run` may take in these steps, with room for a busy host.
 STEP_SECONDS = 900.0

@@ -8,18 +8,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import ExitCode
-from harness.errors import HarnessError
+from harness.errors import ExitCode, HarnessError
 from harness.printable import printable_line
-from harness.printing import ArgumentParser
-from harness.printing import say
-from harness.printing import show
-from harness.printing import show_tracebacks
+from harness.printing import ArgumentParser, say, show, show_tracebacks
 from harness.process import interrupt_on_sigterm
 
 if TYPE_CHECKING:
@@ -233,8 +228,7 @@ def _bench(options: argparse.Namespace) -> ExitCode:
 
 
 def _plan(options: argparse.Namespace) -> ExitCode:
-    from harness.commands.scenarios import scenario_files
-    from harness.commands.scenarios import show_plan
+    from harness.commands.scenarios import scenario_files, show_plan
 
     settings = _settings(options)
     (path,) = scenario_files([options.scenario], SCENARIOS)
@@ -242,8 +236,7 @@ def _plan(options: argparse.Namespace) -> ExitCode:
 
 
 def _validate(options: argparse.Namespace) -> ExitCode:
-    from harness.commands.scenarios import scenario_files
-    from harness.commands.scenarios import validate
+    from harness.commands.scenarios import scenario_files, validate
 
     return validate(scenario_files(options.scenarios, SCENARIOS))
 
@@ -265,8 +258,7 @@ def _schema(_options: argparse.Namespace) -> ExitCode:
 def _doctor(options: argparse.Namespace) -> ExitCode:
     from harness.artifacts.commands import list_lines
     from harness.artifacts.store import Store
-    from harness.lab.host_report import describe
-    from harness.lab.host_report import inspect_host
+    from harness.lab.host_report import describe, inspect_host
     from harness.process import LocalRunner
 
     settings = _settings(options)
@@ -324,8 +316,7 @@ def _replay(options: argparse.Namespace) -> ExitCode:
 
 
 def _labs(options: argparse.Namespace) -> ExitCode:
-    from harness.commands.labs import clean_labs
-    from harness.commands.labs import show_labs
+    from harness.commands.labs import clean_labs, show_labs
 
     settings = _settings(options)
     if options.clean:

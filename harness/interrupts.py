@@ -14,9 +14,7 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
-from typing import Self
-from typing import TypeAlias
+from typing import Any, Self, TypeAlias
 
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any]
 

@@ -19,8 +19,7 @@ import threading
 import traceback
 from enum import StrEnum
 from types import TracebackType
-from typing import Any
-from typing import TextIO
+from typing import Any, TextIO
 
 from harness.errors import InfrastructureError
 from harness.printable import printable

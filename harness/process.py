@@ -15,21 +15,15 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
-from typing import Self
+from typing import Protocol, Self
 
-from harness.errors import HostLacksError
-from harness.errors import InfrastructureError
+from harness.errors import HostLacksError, InfrastructureError
 from harness.interrupts import HeldInterrupts
-from harness.output import Log
-from harness.output import Output
-from harness.output import last_words
+from harness.output import Log, Output, last_words
 
 # A program that ignores its first signal gets the next one after this many seconds; Vagrant needs
 # about ten to leave a docker machine in a state that `destroy` understands.

@@ -10,29 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from harness.check.model import Verdict
-from harness.engine.session import RunSession
-from harness.engine.session import Which
-from harness.errors import HarnessError
-from harness.errors import UsageError
+from harness.engine.session import RunSession, Which
+from harness.errors import HarnessError, UsageError
 from harness.printable import printable
 from harness.process import interrupt_on_sigterm
 from harness.report.files import write_reports
 from harness.report.terminal import Narrator
-from harness.scenario.load import LoadedScenario
-from harness.scenario.load import find
-from harness.scenario.load import is_scenario
-from harness.scenario.load import load
-from harness.scenario.load import load_all
+from harness.scenario.load import LoadedScenario, find, is_scenario, load, load_all
 from harness.settings import Settings
 
 if TYPE_CHECKING:

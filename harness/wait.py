@@ -9,11 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC
-from datetime import datetime
-from typing import Generic
-from typing import Protocol
-from typing import TypeVar
+from datetime import UTC, datetime
+from typing import Generic, Protocol, TypeVar
 
 from harness.errors import InfrastructureError
 

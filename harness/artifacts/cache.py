@@ -19,24 +19,15 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
 
 from harness.artifacts.hashing import sha256_of
-from harness.artifacts.index import SHA256
-from harness.artifacts.index import Entry
-from harness.artifacts.index import file_name
-from harness.artifacts.index import place
-from harness.artifacts.index import read_entry
-from harness.artifacts.index import write_entry
-from harness.artifacts.model import ArtifactRef
-from harness.artifacts.model import Origin
-from harness.artifacts.problems import DamagedEntryError
-from harness.artifacts.problems import DiskFullError
-from harness.artifacts.problems import is_no_room
+from harness.artifacts.index import SHA256, Entry, file_name, place, read_entry, write_entry
+from harness.artifacts.model import ArtifactRef, Origin
+from harness.artifacts.problems import DamagedEntryError, DiskFullError, is_no_room
 from harness.errors import HostLacksError
 from harness.untrusted import RefusedError
 from harness.wait import Clock

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.artifacts.checksums import ChecksumFileError
-from harness.artifacts.checksums import parse_checksums
-from harness.artifacts.checksums import render_checksums
+from harness.artifacts.checksums import ChecksumFileError, parse_checksums, render_checksums
 from harness.artifacts.hashing import sha256_of
 from harness.artifacts.importing import import_folder
-from harness.artifacts.index import Entry
-from harness.artifacts.index import write_atomically
-from harness.artifacts.model import ORIGIN_WORDS
-from harness.artifacts.model import Artifact
-from harness.artifacts.model import ArtifactRef
-from harness.artifacts.model import Origin
-from harness.artifacts.model import host_arch
-from harness.artifacts.problems import DiskFullError
-from harness.artifacts.problems import SourceUnavailableError
-from harness.artifacts.problems import WrongChecksumError
-from harness.artifacts.sources import CHECKSUM_FILE
-from harness.artifacts.sources import OWN_BUILDS_FILE
-from harness.artifacts.sources import copy_file
+from harness.artifacts.index import Entry, write_atomically
+from harness.artifacts.model import ORIGIN_WORDS, Artifact, ArtifactRef, Origin, host_arch
+from harness.artifacts.problems import DiskFullError, SourceUnavailableError, WrongChecksumError
+from harness.artifacts.sources import CHECKSUM_FILE, OWN_BUILDS_FILE, copy_file
 from harness.artifacts.store import Store
-from harness.errors import HarnessError
-from harness.errors import HostLacksError
+from harness.errors import HarnessError, HostLacksError
 from harness.process import Runner
-from harness.untrusted import RefusedError
-from harness.untrusted import read_text
+from harness.untrusted import RefusedError, read_text
 
 
 def wanted(store: Store, k0s_version: str | None = None) -> tuple[ArtifactRef, ...]:

@@ -13,26 +13,22 @@ import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
-from typing import Protocol
+from typing import IO, Protocol
 
 from harness.artifacts import transport
-from harness.artifacts.model import PROGRESS_BYTES
-from harness.artifacts.model import OnProgress
-from harness.artifacts.model import Progress
-from harness.artifacts.problems import DiskFullError
-from harness.artifacts.problems import SourceUnavailableError
-from harness.artifacts.problems import is_no_room
-from harness.artifacts.transport import Answer
-from harness.artifacts.transport import BrokenOffError
-from harness.artifacts.transport import Client
-from harness.artifacts.transport import RefusedAnswerError
-from harness.artifacts.transport import UnreachableError
-from harness.artifacts.transport import status_words
-from harness.artifacts.transport import without_userinfo
+from harness.artifacts.model import PROGRESS_BYTES, OnProgress, Progress
+from harness.artifacts.problems import DiskFullError, SourceUnavailableError, is_no_room
+from harness.artifacts.transport import (
+    Answer,
+    BrokenOffError,
+    Client,
+    RefusedAnswerError,
+    UnreachableError,
+    status_words,
+    without_userinfo,
+)
 from harness.errors import HostLacksError
 from harness.wait import Clock
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from harness.artifacts.cache import Cache
 from harness.artifacts.hashing import sha256_of
-from harness.artifacts.model import Artifact
-from harness.artifacts.model import ArtifactRef
-from harness.artifacts.model import OnProgress
-from harness.artifacts.model import Origin
+from harness.artifacts.model import Artifact, ArtifactRef, OnProgress, Origin
 from harness.artifacts.pins import Pins
-from harness.artifacts.problems import SourceUnavailableError
-from harness.artifacts.problems import UnpinnedOverHttpError
-from harness.artifacts.problems import WrongChecksumError
-from harness.artifacts.sources import OWN_BUILDS_FILE
-from harness.artifacts.sources import Place
-from harness.artifacts.sources import Source
-from harness.artifacts.sources import listed_sums
+from harness.artifacts.problems import (
+    SourceUnavailableError,
+    UnpinnedOverHttpError,
+    WrongChecksumError,
+)
+from harness.artifacts.sources import OWN_BUILDS_FILE, Place, Source, listed_sums
 from harness.artifacts.transport import is_plain
 from harness.errors import HarnessError
 

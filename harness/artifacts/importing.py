@@ -7,34 +7,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.artifacts.checksums import ChecksumFileError
-from harness.artifacts.checksums import parse_checksums
+from harness.artifacts.checksums import ChecksumFileError, parse_checksums
 from harness.artifacts.hashing import sha256_of
 from harness.artifacts.index import place
-from harness.artifacts.model import Artifact
-from harness.artifacts.model import ArtifactKind
-from harness.artifacts.model import ArtifactRef
-from harness.artifacts.model import Origin
-from harness.artifacts.model import host_arch
-from harness.artifacts.pins import Pins
-from harness.artifacts.pins import kubernetes_version
-from harness.artifacts.problems import SourceUnavailableError
-from harness.artifacts.problems import WrongChecksumError
-from harness.artifacts.sources import CHECKSUM_FILE
-from harness.artifacts.sources import OWN_BUILDS_FILE
-from harness.artifacts.sources import copy_file
+from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin, host_arch
+from harness.artifacts.pins import Pins, kubernetes_version
+from harness.artifacts.problems import SourceUnavailableError, WrongChecksumError
+from harness.artifacts.sources import CHECKSUM_FILE, OWN_BUILDS_FILE, copy_file
 from harness.artifacts.store import Store
-from harness.errors import HarnessError
-from harness.errors import HostLacksError
-from harness.errors import UsageError
+from harness.errors import HarnessError, HostLacksError, UsageError
 from harness.process import Runner
-from harness.untrusted import RefusedError
-from harness.untrusted import read_text
+from harness.untrusted import RefusedError, read_text
 
 # What an exported mirror is deep: kubectl/v1.32.3/bin/linux/amd64/kubectl.
 DEPTH = 5

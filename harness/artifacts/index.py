@@ -14,13 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.artifacts.model import ArtifactKind
-from harness.artifacts.model import ArtifactRef
-from harness.artifacts.model import Origin
-from harness.untrusted import Limits
-from harness.untrusted import RefusedError
-from harness.untrusted import json_value
-from harness.untrusted import read_text
+from harness.artifacts.model import ArtifactKind, ArtifactRef, Origin
+from harness.untrusted import Limits, RefusedError, json_value, read_text
 
 _LIMITS = Limits("an entry of the cache's index", most_bytes=64 * 1024, most_levels=2)
 SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)

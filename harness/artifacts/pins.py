@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 import yaml
 
-from harness.artifacts.model import ArtifactKind
-from harness.artifacts.model import ArtifactRef
+from harness.artifacts.model import ArtifactKind, ArtifactRef
 from harness.errors import UsageError
 
 FORMAT = "k0s-harness-pins/1"

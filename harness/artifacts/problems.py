@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.artifacts.model import ArtifactKind
-from harness.artifacts.model import ArtifactRef
+from harness.artifacts.model import ArtifactKind, ArtifactRef
 from harness.errors import HostLacksError
 
 # What a full disk, a full quota and a file size limit are called by the kernel.

@@ -8,25 +8,15 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from harness.artifacts.checksums import ChecksumFileError
-from harness.artifacts.checksums import parse_checksums
-from harness.artifacts.download import Downloader
-from harness.artifacts.download import shown
-from harness.artifacts.model import ArtifactRef
-from harness.artifacts.model import OnProgress
-from harness.artifacts.model import Progress
+from harness.artifacts.checksums import ChecksumFileError, parse_checksums
+from harness.artifacts.download import Downloader, shown
+from harness.artifacts.model import ArtifactRef, OnProgress, Progress
 from harness.artifacts.pins import Pins
-from harness.artifacts.problems import DiskFullError
-from harness.artifacts.problems import SourceUnavailableError
-from harness.artifacts.problems import is_no_room
+from harness.artifacts.problems import DiskFullError, SourceUnavailableError, is_no_room
 from harness.errors import UsageError
-from harness.untrusted import MIB
-from harness.untrusted import Limits
-from harness.untrusted import RefusedError
-from harness.untrusted import read_text
+from harness.untrusted import MIB, Limits, RefusedError, read_text
 
 # Beside the checksum file of an exported folder: the files in it that nobody released.
 OWN_BUILDS_FILE = "own-builds.txt"

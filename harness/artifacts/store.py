@@ -6,40 +6,28 @@ Sources, in order: a k0s binary the user names (K0S_BINARY), the cache, the mirr
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from harness.artifacts.cache import Cache
-from harness.artifacts.cache import why_strange
-from harness.artifacts.download import Downloader
-from harness.artifacts.download import HttpDownloader
-from harness.artifacts.fetching import PINNED
-from harness.artifacts.fetching import Fetcher
+from harness.artifacts.cache import Cache, why_strange
+from harness.artifacts.download import Downloader, HttpDownloader
+from harness.artifacts.fetching import PINNED, Fetcher
 from harness.artifacts.hashing import Hashes
 from harness.artifacts.index import Entry
-from harness.artifacts.model import Artifact
-from harness.artifacts.model import ArtifactKind
-from harness.artifacts.model import ArtifactRef
-from harness.artifacts.model import OnProgress
-from harness.artifacts.model import Origin
-from harness.artifacts.pins import Pins
-from harness.artifacts.pins import load_pins
-from harness.artifacts.problems import DamagedEntryError
-from harness.artifacts.problems import Lack
-from harness.artifacts.problems import MissingArtifactsError
-from harness.artifacts.problems import OwnBuildGoneError
-from harness.artifacts.problems import SourceUnavailableError
-from harness.artifacts.problems import WrongChecksumError
-from harness.artifacts.sources import Source
-from harness.artifacts.sources import Upstream
-from harness.artifacts.sources import mirror_source
-from harness.errors import HarnessError
-from harness.errors import UsageError
+from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, OnProgress, Origin
+from harness.artifacts.pins import Pins, load_pins
+from harness.artifacts.problems import (
+    DamagedEntryError,
+    Lack,
+    MissingArtifactsError,
+    OwnBuildGoneError,
+    SourceUnavailableError,
+    WrongChecksumError,
+)
+from harness.artifacts.sources import Source, Upstream, mirror_source
+from harness.errors import HarnessError, UsageError
 from harness.settings import Settings
-from harness.wait import Clock
-from harness.wait import SystemClock
+from harness.wait import Clock, SystemClock
 
 
 class Store:

@@ -19,9 +19,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
-from typing import IO
-from typing import Any
-from typing import cast
+from typing import IO, Any, cast
 
 from harness.wait import Clock
 

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from harness.change import clock
-from harness.change import firewall
-from harness.change import images
-from harness.change import links
-from harness.change import manifest
-from harness.change import modules
-from harness.change import routes
-from harness.change import workloads
+from harness.change import clock, firewall, images, links, manifest, modules, routes, workloads
 from harness.change.addresses import Addresses
-from harness.change.model import Action
-from harness.change.model import Before
+from harness.change.model import Action, Before
 from harness.probe.core import Probe
 from harness.scenario import changes
 

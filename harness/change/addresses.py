@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
-from ipaddress import IPv4Address
-from ipaddress import IPv4Network
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.plan.model import Plan
-from harness.probe import controlplane
-from harness.probe import workloads
-from harness.probe.core import Probe
-from harness.probe.core import observe
-from harness.probe.core import require_success
-from harness.scenario.machines import POD_NETWORK
-from harness.scenario.machines import PODS_ON
-from harness.scenario.machines import SERVICE_NETWORK
-from harness.scenario.machines import WORKERS
+from harness.probe import controlplane, workloads
+from harness.probe.core import Probe, observe, require_success
+from harness.scenario.machines import POD_NETWORK, PODS_ON, SERVICE_NETWORK, WORKERS
 from harness.scenario.words import Role
 
 

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from typing import Any
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
-from harness.change import actions
-from harness.change import addresses
-from harness.change import footprint
+from harness.change import actions, addresses, footprint
 from harness.change.actions import Doable
 from harness.change.addresses import Addresses
 from harness.change.footprint import Footprint
-from harness.change.model import Action
-from harness.change.model import Before
-from harness.change.model import Check
-from harness.change.model import Command
-from harness.change.model import Step
-from harness.errors import HarnessError
-from harness.errors import InconclusiveError
+from harness.change.model import Action, Before, Check, Command, Step
+from harness.errors import HarnessError, InconclusiveError
 from harness.evidence.reading import Reading
 from harness.lab.pace import between_looks
 from harness.lab.remote import Remote
 from harness.plan.model import Plan
-from harness.probe.core import API
-from harness.probe.core import Observation
-from harness.probe.core import observe
+from harness.probe.core import API, Observation, observe
 from harness.probe.prober import Prober
 from harness.process import Completed
-from harness.wait import Attempt
-from harness.wait import Clock
-from harness.wait import WaitTimeoutError
-from harness.wait import wait_until
+from harness.wait import Attempt, Clock, WaitTimeoutError, wait_until
 
 # A check that is not met at once is mostly waiting for pods, which take seconds.
 LOOK_EVERY_SECONDS = 1.0

@@ -9,15 +9,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from harness.change.addresses import Addresses
-from harness.change.addresses import machines
-from harness.change.model import Action
-from harness.change.model import Before
-from harness.change.model import Check
-from harness.change.model import Command
+from harness.change.addresses import Addresses, machines
+from harness.change.model import Action, Before, Check, Command
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import require_success
+from harness.probe.core import Probe, require_success
 from harness.scenario import changes
 
 # $1: seconds between boot and epoch that the clock is to have; awk writes no exponents with %.3f.

@@ -9,20 +9,15 @@ that are opened again are not counted as left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network
 
 from harness.change.addresses import SshWay
-from harness.change.model import Check
-from harness.change.model import Command
-from harness.change.model import Step
+from harness.change.model import Check, Command, Step
 from harness.change.stop import Stop
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import require_success
-from harness.scenario.words import Hook
-from harness.scenario.words import Protocol
+from harness.probe.core import Probe, require_success
+from harness.scenario.words import Hook, Protocol
 
 # Where the kernel closes no sockets, each connection goes with its next packet: metrics-server asks
 # kubelets, and probes ask pods, every 10 to 15 s.

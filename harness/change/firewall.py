@@ -17,24 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.change import connections
-from harness.change.addresses import Addresses
-from harness.change.addresses import SshWay
-from harness.change.addresses import machines
-from harness.change.model import Action
-from harness.change.model import Check
-from harness.change.model import Command
-from harness.change.model import Step
-from harness.change.stop import Stop
-from harness.change.stop import names
-from harness.change.stop import stop_of
+from harness.change.addresses import Addresses, SshWay, machines
+from harness.change.model import Action, Check, Command, Step
+from harness.change.stop import Stop, names, stop_of
 from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import require_json
+from harness.probe.core import Probe, require_json
 from harness.scenario import changes
-from harness.scenario.words import Answer
-from harness.scenario.words import Hook
-from harness.scenario.words import Protocol
+from harness.scenario.words import Answer, Hook, Protocol
 
 TABLE_PREFIX = "k0s_harness_fault_"
 COUNTER = "stopped"

@@ -10,23 +10,15 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from harness.change.objects import Object
-from harness.change.objects import essence
-from harness.change.objects import object_name
+from harness.change.objects import Object, essence, object_name
 from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.plan.model import Plan
-from harness.probe.core import API
-from harness.probe.core import Probe
-from harness.probe.core import observe
-from harness.probe.core import require_json
-from harness.probe.core import require_success
+from harness.probe.core import API, Probe, observe, require_json, require_success
 
 # What a fact is about (a machine, or the API), its kind and its name; its value is compared.
 Key: TypeAlias = tuple[str, str, str]

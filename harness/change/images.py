@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.change.addresses import Addresses
-from harness.change.addresses import machines
-from harness.change.model import Action
-from harness.change.model import Before
-from harness.change.model import Check
-from harness.change.model import Command
+from harness.change.addresses import Addresses, machines
+from harness.change.model import Action, Before, Check, Command
 from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import require_success
+from harness.probe.core import Probe, require_success
 from harness.scenario import changes
 
 _CTR = ("k0s", "ctr", "--namespace", "k8s.io", "images")

@@ -8,22 +8,14 @@ address and route by route; what is there already is replaced by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.change.addresses import Addresses
-from harness.change.addresses import SshWay
-from harness.change.addresses import machines
-from harness.change.model import Action
-from harness.change.model import Before
-from harness.change.model import Check
-from harness.change.model import Command
-from harness.change.model import Step
+from harness.change.addresses import Addresses, SshWay, machines
+from harness.change.model import Action, Before, Check, Command, Step
 from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import require_json
+from harness.probe.core import Probe, require_json
 from harness.scenario import changes
 
 Entry = Mapping[str, Any]

@@ -6,18 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from harness.change.model import Action
-from harness.change.model import Before
-from harness.change.model import Check
-from harness.change.model import Command
-from harness.change.model import Step
-from harness.change.objects import Object
-from harness.change.objects import essence
-from harness.change.objects import missing
-from harness.change.objects import object_name
-from harness.change.objects import object_probe
-from harness.probe.core import API
-from harness.probe.core import Probe
+from harness.change.model import Action, Before, Check, Command, Step
+from harness.change.objects import Object, essence, missing, object_name, object_probe
+from harness.probe.core import API, Probe
 from harness.scenario import changes
 
 # kubectl asks what kinds there are before it applies: several requests, each of which may take 5 s.

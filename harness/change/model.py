@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-from typing import TypeAlias
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import observe
+from harness.probe.core import Probe, observe
 
 T = TypeVar("T")
 

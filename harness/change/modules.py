@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from harness.change.addresses import Addresses
-from harness.change.addresses import machines
-from harness.change.model import Action
-from harness.change.model import Before
-from harness.change.model import Check
-from harness.change.model import Command
-from harness.change.model import Step
+from harness.change.addresses import Addresses, machines
+from harness.change.model import Action, Before, Check, Command, Step
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import require_ended
+from harness.probe.core import Probe, require_ended
 from harness.scenario import changes
 
 

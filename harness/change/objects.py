@@ -11,10 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.evidence.reading import Reading
-from harness.probe.core import API
-from harness.probe.core import Probe
-from harness.probe.core import not_found
-from harness.probe.core import require_json
+from harness.probe.core import API, Probe, not_found, require_json
 
 Object = Mapping[str, Any]
 

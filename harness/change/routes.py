@@ -7,32 +7,16 @@ others. So a route of ours never takes the place of one that is there: it has a 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
-from ipaddress import IPv4Address
-from ipaddress import IPv4Network
-from typing import Any
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, TypeAlias
 
-from harness.change.addresses import Addresses
-from harness.change.addresses import address
-from harness.change.addresses import machines
-from harness.change.addresses import resolve
-from harness.change.addresses import spare_ssh
-from harness.change.model import Action
-from harness.change.model import Before
-from harness.change.model import Check
-from harness.change.model import Command
+from harness.change.addresses import Addresses, address, machines, resolve, spare_ssh
+from harness.change.model import Action, Before, Check, Command
 from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import UnreadableError
-from harness.probe.core import require_ended
-from harness.probe.core import require_json
+from harness.probe.core import Probe, UnreadableError, require_ended, require_json
 from harness.scenario import changes
 
 # The routes of a table, as `ip -json route` has them.

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from harness.change.addresses import Addresses
-from harness.change.addresses import resolve
+from harness.change.addresses import Addresses, resolve
 from harness.errors import InconclusiveError
 from harness.scenario import changes
-from harness.scenario.words import Answer
-from harness.scenario.words import Hook
-from harness.scenario.words import Protocol
+from harness.scenario.words import Answer, Hook, Protocol
 
 
 @dataclass(frozen=True)

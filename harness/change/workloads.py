@@ -6,17 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.change.model import Action
-from harness.change.model import Before
-from harness.change.model import Check
-from harness.change.model import Command
+from harness.change.model import Action, Before, Check, Command
 from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
-from harness.probe.core import API
-from harness.probe.core import Probe
-from harness.probe.core import UnreadableError
-from harness.probe.core import not_found
-from harness.probe.core import require_json
+from harness.probe.core import API, Probe, UnreadableError, not_found, require_json
 from harness.scenario import changes
 
 # A pod has 30 s to end (its grace period), and its successor's image is on the machine.

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from harness.check.model import Match
-from harness.check.model import Sample
+from harness.check.model import Match, Sample
 from harness.diagnose.messages import classify
 from harness.diagnose.model import Diagnosis
-from harness.probe import apiservice
-from harness.probe import top_nodes
-from harness.probe import workloads
-from harness.probe.core import Observation
-from harness.probe.core import Probe
+from harness.probe import apiservice, top_nodes, workloads
+from harness.probe.core import Observation, Probe
 from harness.scenario import model as scenario
-from harness.scenario.words import Cause
-from harness.scenario.words import TopOutcome
+from harness.scenario.words import Cause, TopOutcome
 
 # A healthy cluster, too, says FailedDiscoveryCheck and `Metrics API not available` in its first
 # minute; one resync of the aggregator (30 s), its probe's cap (6 s) and a little more tell apart.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from harness.check.model import Match
-from harness.check.model import Sample
+from harness.check.model import Match, Sample
 from harness.probe.flows import FlowMatrix
 from harness.scenario import model as scenario
-from harness.scenario.words import Flow
-from harness.scenario.words import FlowOutcome
+from harness.scenario.words import Flow, FlowOutcome
 
 
 def sample_flows(expectation: scenario.Flows, matrix: FlowMatrix, at: float) -> Sample:

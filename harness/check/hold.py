@@ -12,11 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.check.model import Judgement
-from harness.check.model import Match
-from harness.check.model import Sample
-from harness.check.model import Verdict
-from harness.check.model import Window
+from harness.check.model import Judgement, Match, Sample, Verdict, Window
 
 # How often a state is looked at while it has to hold.
 LOOK_EVERY_SECONDS = 3.0

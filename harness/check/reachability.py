@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.check.model import Judgement
-from harness.check.model import Verdict
+from harness.check.model import Judgement, Verdict
 from harness.probe.controlplane import TunnelServer
 from harness.probe.dials import Dials
 

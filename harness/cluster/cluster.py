@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from harness.artifacts.model import Artifact
-from harness.artifacts.model import ArtifactKind
+from harness.artifacts.model import Artifact, ArtifactKind
 from harness.cluster.k0sctl import K0sctl
 from harness.cluster.kubectl import Kubectl
 from harness.lab.lab import Lab
 from harness.lab.pace import is_slow
 from harness.lab.vagrant import mark
 from harness.plan import k0sctl as k0sctl_yaml
-from harness.plan.model import Deployment
-from harness.plan.model import Plan
+from harness.plan.model import Deployment, Plan
 from harness.process import Runner
 from harness.scenario.machines import CONTROLLER
 from harness.settings import ProviderName

@@ -7,23 +7,23 @@ Only what is needed to look is read from the file, in k0sctl's words (v0.31 and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cluster.marked_yaml import Marked
-from harness.cluster.marked_yaml import read_marked
+from harness.cluster.marked_yaml import Marked, read_marked
 from harness.errors import UsageError
 from harness.lab.remote import RemoteReader
-from harness.lab.ssh_arguments import MOST_BASTIONS
-from harness.lab.ssh_arguments import Agree
-from harness.lab.ssh_arguments import Arguments
-from harness.lab.ssh_arguments import Way
-from harness.lab.ssh_arguments import Word
-from harness.lab.ssh_arguments import arguments_of
-from harness.lab.ssh_arguments import refuse
-from harness.lab.ssh_arguments import remote_path
+from harness.lab.ssh_arguments import (
+    MOST_BASTIONS,
+    Agree,
+    Arguments,
+    Way,
+    Word,
+    arguments_of,
+    refuse,
+    remote_path,
+)
 from harness.process import Completed
 from harness.scenario.nearest import quoted
 from harness.untrusted import Limits

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import InfrastructureError
-from harness.lab.pace import between_looks
-from harness.lab.pace import is_slow
-from harness.process import CommandFailedError
-from harness.process import Runner
+from harness.lab.pace import between_looks, is_slow
+from harness.process import CommandFailedError, Runner
 from harness.scenario.words import ApplyOutcome
 
 # k0sctl's own waits, for a node to be Ready among them, are two minutes each, which a busy host

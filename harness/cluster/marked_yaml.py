@@ -8,28 +8,21 @@ asks says what it must be, and is answered with it or with a sentence that begin
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from yaml.error import MarkedYAMLError
-from yaml.nodes import MappingNode
-from yaml.nodes import Node
-from yaml.nodes import ScalarNode
-from yaml.nodes import SequenceNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
 from harness.errors import UsageError
 from harness.lab.ssh_arguments import Word
 from harness.scenario.document import position_in
 from harness.scenario.nearest import quoted
-from harness.untrusted import Limits
-from harness.untrusted import RefusedError
-from harness.untrusted import read_text
-from harness.untrusted import require_yaml_within
+from harness.untrusted import Limits, RefusedError, read_text, require_yaml_within
 
 _TAG = "tag:yaml.org,2002:"
 _NULL = f"{_TAG}null"

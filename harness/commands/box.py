@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from harness.artifacts.store import Store
 from harness.errors import ExitCode
 from harness.lab import box_commands
-from harness.printing import say
-from harness.printing import show
+from harness.printing import say, show
 from harness.process import LocalRunner
 from harness.settings import Settings
 from harness.wait import SystemClock

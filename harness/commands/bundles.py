@@ -6,38 +6,24 @@ import hashlib
 import json
 import re
 import tempfile
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.commands.consent import consent
 from harness.commands.diagnose import exit_code
 from harness.diagnose.judge import diagnose
 from harness.engine.collect import collect
-from harness.engine.place import Place
-from harness.engine.place import place
-from harness.engine.place import walk
-from harness.engine.replay import Replayed
-from harness.engine.replay import diagnose_again
-from harness.engine.replay import replay
-from harness.engine.replay import replay_of
-from harness.errors import ExitCode
-from harness.errors import UsageError
-from harness.evidence.bundle import META
-from harness.evidence.bundle import Bundle
-from harness.evidence.bundle import read_bundle
-from harness.evidence.bundle import write_bundle
-from harness.evidence.recorder import Recorder
-from harness.evidence.recorder import reason_of
-from harness.evidence.recorder import write_whole
+from harness.engine.place import Place, place, walk
+from harness.engine.replay import Replayed, diagnose_again, replay, replay_of
+from harness.errors import ExitCode, UsageError
+from harness.evidence.bundle import META, Bundle, read_bundle, write_bundle
+from harness.evidence.recorder import Recorder, reason_of, write_whole
 from harness.lab.reservation import Host
-from harness.printing import say
-from harness.printing import show
+from harness.printing import say, show
 from harness.process import LocalRunner
 from harness.report import diagnosis as diagnosis_report
 from harness.report import summary
-from harness.report.files import REPORTS
-from harness.report.files import write_reports
+from harness.report.files import REPORTS, write_reports
 from harness.report.terminal import Narrator
 from harness.report.words import duration
 from harness.settings import Settings

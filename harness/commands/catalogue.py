@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ExitCode
-from harness.errors import UsageError
+from harness.errors import ExitCode, UsageError
 from harness.evidence.bundle import DOCUMENT
 from harness.printing import say
 from harness.report import catalogue
 from harness.scenario.load import load_all
-from harness.untrusted import json_value
-from harness.untrusted import read_text
+from harness.untrusted import json_value, read_text
 
 RUNS = Path("scenarios/runs.json")
 PAGE = Path("docs/scenarios.md")

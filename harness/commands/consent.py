@@ -5,12 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from harness.lab.ssh_arguments import Agree
-from harness.lab.ssh_arguments import Risk
-from harness.lab.ssh_arguments import refuse
-from harness.printing import ask
-from harness.printing import say
-from harness.printing import stderr
+from harness.lab.ssh_arguments import Agree, Risk, refuse
+from harness.printing import ask, say, stderr
 
 
 def consent(*, given: bool) -> Agree:

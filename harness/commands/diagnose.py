@@ -9,34 +9,22 @@ from pathlib import Path
 
 from harness.cluster.kubectl import Kubectl
 from harness.commands.consent import consent
-from harness.diagnose import ladder
-from harness.diagnose import subject
+from harness.diagnose import ladder, subject
 from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose_facts
 from harness.diagnose.model import Diagnosis
-from harness.engine.place import Place
-from harness.engine.place import place
-from harness.engine.place import walk
-from harness.errors import ExitCode
-from harness.errors import HostLacksError
-from harness.errors import UsageError
+from harness.engine.place import Place, place, walk
+from harness.errors import ExitCode, HostLacksError, UsageError
 from harness.evidence.reading import Reading
-from harness.evidence.recorder import reason_of
-from harness.evidence.recorder import redacted_reading
+from harness.evidence.recorder import reason_of, redacted_reading
 from harness.lab.reservation import Host
-from harness.printing import say
-from harness.printing import show
-from harness.printing import show_json
+from harness.printing import say, show, show_json
 from harness.probe.prober import Prober
 from harness.process import LocalRunner
 from harness.report import diagnosis as report
 from harness.scenario.words import Cause
 from harness.settings import Settings
-from harness.untrusted import MIB
-from harness.untrusted import Limits
-from harness.untrusted import RefusedError
-from harness.untrusted import read_text
-from harness.untrusted import require_yaml_within
+from harness.untrusted import MIB, Limits, RefusedError, read_text, require_yaml_within
 from harness.wait import SystemClock
 
 _DOING = "Diagnosing"

@@ -10,15 +10,12 @@ from harness.errors import ExitCode
 from harness.evidence.recorder import redacted_value
 from harness.evidence.redaction import redact
 from harness.lab.reservation import Host
-from harness.printing import say
-from harness.printing import show
-from harness.printing import show_json
+from harness.printing import say, show, show_json
 from harness.probe import flows
 from harness.probe.flows import FlowMatrix
 from harness.process import LocalRunner
 from harness.report import flows as report
-from harness.scenario.words import FlowOutcome
-from harness.scenario.words import Role
+from harness.scenario.words import FlowOutcome, Role
 from harness.settings import Settings
 from harness.wait import SystemClock
 

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.errors import ExitCode
-from harness.errors import InfrastructureError
-from harness.errors import UsageError
-from harness.lab import leftovers
-from harness.lab import listing
-from harness.lab.run_id import NotARunIdError
-from harness.lab.run_id import RunId
+from harness.errors import ExitCode, InfrastructureError, UsageError
+from harness.lab import leftovers, listing
+from harness.lab.run_id import NotARunIdError, RunId
 from harness.printable import printable_line
-from harness.printing import say
-from harness.printing import show
+from harness.printing import say, show
 from harness.process import LocalRunner
 from harness.settings import Settings
 from harness.wait import SystemClock

@@ -7,8 +7,7 @@ from pathlib import Path
 from harness.artifacts import commands as lines_of
 from harness.artifacts.store import Store
 from harness.errors import ExitCode
-from harness.printing import say
-from harness.printing import show
+from harness.printing import say, show
 from harness.process import LocalRunner
 from harness.settings import Settings
 

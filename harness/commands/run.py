@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from harness import pytest_plugin
-from harness.engine.outcome import outcome_of
-from harness.engine.outcome import worst
+from harness.engine.outcome import outcome_of, worst
 from harness.engine.session import RunSession
-from harness.errors import ExitCode
-from harness.errors import HarnessError
-from harness.errors import InfrastructureError
-from harness.errors import InterruptedRunError
-from harness.errors import UsageError
+from harness.errors import (
+    ExitCode,
+    HarnessError,
+    InfrastructureError,
+    InterruptedRunError,
+    UsageError,
+)
 from harness.evidence.recorder import write_whole
 from harness.printable import printable_line
-from harness.printing import say
-from harness.printing import show
+from harness.printing import say, show
 from harness.pytest_plugin import SESSION
-from harness.report import junit
+from harness.report import junit, summary
 from harness.report import nightly as nightly_report
-from harness.report import summary
 from harness.scenario.load import load_all
 from harness.settings import Settings
 

@@ -6,21 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.engine.session import plan_of
-from harness.errors import ExitCode
-from harness.errors import HarnessError
-from harness.lab.subnets import NAT_RANGES
-from harness.lab.subnets import PRIVATE_RANGE
-from harness.lab.subnets import host_networks
+from harness.errors import ExitCode, HarnessError
+from harness.lab.subnets import NAT_RANGES, PRIVATE_RANGE, host_networks
 from harness.plan.conflicts import conflicts
 from harness.plan.show import describe
-from harness.printing import say
-from harness.printing import show
+from harness.printing import say, show
 from harness.process import LocalRunner
-from harness.scenario.load import LoadedScenario
-from harness.scenario.load import find
-from harness.scenario.load import load_all
-from harness.scenario.mistakes import Mistake
-from harness.scenario.mistakes import ScenarioError
+from harness.scenario.load import LoadedScenario, find, load_all
+from harness.scenario.mistakes import Mistake, ScenarioError
 from harness.settings import Settings
 
 

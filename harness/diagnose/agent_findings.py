@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings
-from harness.diagnose import passing
+from harness.diagnose import findings, passing
 from harness.diagnose.facts import Facts
 
 

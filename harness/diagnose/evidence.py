@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HOP_NAMES
-from harness.diagnose.model import Hop
-from harness.diagnose.model import HopId
-from harness.diagnose.model import HopState
+from harness.diagnose.model import HOP_NAMES, Hop, HopId, HopState
 from harness.evidence.reading import Reading
 
 # Enough to see what a sentence rests on; the whole text is in the readings.

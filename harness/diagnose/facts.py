@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from harness.diagnose.parsers import BY_MACHINE
-from harness.diagnose.parsers import BY_TARGET
-from harness.diagnose.parsers import PARSERS
-from harness.diagnose.parsers import SINGLE
+from harness.diagnose.parsers import BY_MACHINE, BY_TARGET, PARSERS, SINGLE
 from harness.evidence.reading import Reading
 from harness.printable import pasted
-from harness.probe import apiservice
-from harness.probe import controlplane
-from harness.probe import dials
-from harness.probe import environment
-from harness.probe import https
-from harness.probe import machines
-from harness.probe import metrics_data
-from harness.probe import objects
-from harness.probe import routing
-from harness.probe import top_nodes
-from harness.probe import workloads
-from harness.probe.core import API
-from harness.probe.core import DIAL
-from harness.probe.core import PIPE
-from harness.probe.core import observe
+from harness.probe import (
+    apiservice,
+    controlplane,
+    dials,
+    environment,
+    https,
+    machines,
+    metrics_data,
+    objects,
+    routing,
+    top_nodes,
+    workloads,
+)
+from harness.probe.core import API, DIAL, PIPE, observe
 
 # Characters of earlier readings; the longest of a hundred machines, all agents' pods, has 1.1 MB.
 _MOST_LOOKED_BACK = 2_000_000

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from harness.diagnose import messages
-from harness.diagnose.facts import Facts
-from harness.diagnose.facts import moment
+from harness.diagnose.facts import Facts, moment
 from harness.probe import controlplane
 from harness.probe.dials import Dials
 from harness.probe.https import Payload
-from harness.probe.nodelogs import Failure
-from harness.probe.nodelogs import MetricsServerLog
+from harness.probe.nodelogs import Failure, MetricsServerLog
 from harness.probe.objects import Policy
 from harness.probe.workloads import Pod
 from harness.scenario.words import MessageClass

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings
-from harness.diagnose import node_findings
-from harness.diagnose.evidence import broken
-from harness.diagnose.evidence import holds
-from harness.diagnose.evidence import not_seen
+from harness.diagnose import findings, node_findings
+from harness.diagnose.evidence import broken, holds, not_seen
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import Hop
-from harness.diagnose.model import HopId
-from harness.probe.core import API
-from harness.probe.core import refused_by_sudo
+from harness.diagnose.model import Hop, HopId
+from harness.probe.core import API, refused_by_sudo
 from harness.probe.workloads import Node
 
 _OK = 200

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from harness.diagnose import findings
-from harness.diagnose.evidence import broken
-from harness.diagnose.evidence import holds
-from harness.diagnose.evidence import not_seen
+from harness.diagnose.evidence import broken, holds, not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.messages import classify
-from harness.diagnose.model import HOP_NAMES
-from harness.diagnose.model import Hop
-from harness.diagnose.model import HopId
-from harness.diagnose.model import HopState
+from harness.diagnose.model import HOP_NAMES, Hop, HopId, HopState
 from harness.probe import controlplane
 from harness.scenario.words import TopOutcome
 

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 
-from harness.diagnose import findings
-from harness.diagnose import ladder
-from harness.diagnose import node_findings
-from harness.diagnose import passing
+from harness.diagnose import findings, ladder, node_findings, passing
 from harness.diagnose.causes import KINDS
 from harness.diagnose.causes.kind import CauseKind
-from harness.diagnose.facts import Facts
-from harness.diagnose.facts import facts_from
-from harness.diagnose.model import Confidence
-from harness.diagnose.model import Diagnosis
-from harness.diagnose.model import Hop
-from harness.diagnose.model import HopId
-from harness.diagnose.model import HopState
+from harness.diagnose.facts import Facts, facts_from
+from harness.diagnose.model import Confidence, Diagnosis, Hop, HopId, HopState
 from harness.evidence.reading import Reading
 from harness.probe.metrics_data import seconds_of
 from harness.scenario.words import Cause

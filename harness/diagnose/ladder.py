@@ -14,27 +14,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.diagnose import findings
-from harness.diagnose import hops_inside
-from harness.diagnose import hops_way
-from harness.diagnose.facts import Facts
-from harness.diagnose.facts import facts_from
+from harness.diagnose import findings, hops_inside, hops_way
+from harness.diagnose.facts import Facts, facts_from
 from harness.diagnose.model import Hop
 from harness.evidence.reading import Reading
-from harness.probe import apiservice
-from harness.probe import controlplane
-from harness.probe import dials
-from harness.probe import egress
-from harness.probe import environment
-from harness.probe import https
-from harness.probe import isolation
-from harness.probe import machines
-from harness.probe import metrics_data
-from harness.probe import nodelogs
-from harness.probe import objects
-from harness.probe import routing
-from harness.probe import top_nodes
-from harness.probe import workloads
+from harness.probe import (
+    apiservice,
+    controlplane,
+    dials,
+    egress,
+    environment,
+    https,
+    isolation,
+    machines,
+    metrics_data,
+    nodelogs,
+    objects,
+    routing,
+    top_nodes,
+    workloads,
+)
 from harness.probe.core import Probe
 from harness.probe.prober import Prober
 

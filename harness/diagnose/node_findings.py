@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 
 from harness.diagnose.facts import Facts
 from harness.probe.workloads import Node

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.evidence.reading import Reading
-from harness.probe import apiservice
-from harness.probe import controlplane
-from harness.probe import dials
-from harness.probe import egress
-from harness.probe import environment
-from harness.probe import https
-from harness.probe import isolation
-from harness.probe import machines
-from harness.probe import metrics_data
-from harness.probe import nodelogs
-from harness.probe import objects
-from harness.probe import routing
-from harness.probe import top_nodes
-from harness.probe import workloads
+from harness.probe import (
+    apiservice,
+    controlplane,
+    dials,
+    egress,
+    environment,
+    https,
+    isolation,
+    machines,
+    metrics_data,
+    nodelogs,
+    objects,
+    routing,
+    top_nodes,
+    workloads,
+)
 
 SINGLE: Mapping[str, Callable[[Reading], Any]] = {
     "apiservice": apiservice.parse,

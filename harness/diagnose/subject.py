@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from harness.diagnose.facts import Facts
 from harness.diagnose.hops_inside import answers
-from harness.errors import HarnessError
-from harness.errors import InfrastructureError
-from harness.errors import UsageError
-from harness.probe.core import API
-from harness.probe.core import refused_by_sudo
+from harness.errors import HarnessError, InfrastructureError, UsageError
+from harness.probe.core import API, refused_by_sudo
 
 _DOING = "Diagnosing"
 # The shell's and sudo's words for a program that is not there.

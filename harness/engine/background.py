@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from collections.abc import Sequence
-from concurrent.futures import Executor
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from typing import Any
-from typing import Generic
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from harness.check import reachability
-from harness.check.model import Judgement
-from harness.check.model import Verdict
+from harness.check.model import Judgement, Verdict
 from harness.diagnose import ladder
-from harness.diagnose.facts import Facts
-from harness.diagnose.facts import facts_from
+from harness.diagnose.facts import Facts, facts_from
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis
 from harness.evidence.reading import Reading
-from harness.probe import controlplane
-from harness.probe import dials
-from harness.probe import flows
+from harness.probe import controlplane, dials, flows
 from harness.probe.controlplane import TunnelServer
-from harness.probe.core import Probe
-from harness.probe.core import observe
+from harness.probe.core import Probe, observe
 from harness.probe.dials import Dials
 from harness.probe.flows import FlowMatrix
 from harness.probe.prober import Prober

@@ -6,26 +6,19 @@ its own: one dead machine costs its pieces and no others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from types import MappingProxyType
 from typing import TypeAlias
 
 from harness.cluster.existing import DATA_DIR
-from harness.engine.pieces import OF_API
-from harness.engine.pieces import Wanted
-from harness.engine.pieces import of_machine
+from harness.engine.pieces import OF_API, Wanted, of_machine
 from harness.errors import HarnessError
 from harness.evidence.recorder import Recorder
 from harness.lab.remote import RemoteReader
 from harness.probe.prober import ApiClient
-from harness.process import CommandFailedError
-from harness.process import Completed
+from harness.process import CommandFailedError, Completed
 
 # Where a piece goes in the run's folder, and what takes it.
 _Task: TypeAlias = tuple[str, Callable[[], str]]

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Collection
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.change.actions import Doable
 from harness.cluster.cluster import Cluster
-from harness.cluster.k0sctl import ApplyFailedError
-from harness.cluster.k0sctl import apply_seconds
+from harness.cluster.k0sctl import ApplyFailedError, apply_seconds
 from harness.engine import preconditions
 from harness.engine.changes import Changes
-from harness.engine.events import AppliedChange
-from harness.engine.events import StepId
+from harness.engine.events import AppliedChange, StepId
 from harness.engine.phases import judged_ends
-from harness.engine.settling import PRECONDITIONS_EVERY_SECONDS
-from harness.engine.settling import Settling
+from harness.engine.settling import PRECONDITIONS_EVERY_SECONDS, Settling
 from harness.engine.steps import Steps
 from harness.engine.timing import Timing
-from harness.errors import HarnessError
-from harness.errors import InconclusiveError
+from harness.errors import HarnessError, InconclusiveError
 from harness.lab.pace import between_looks
-from harness.plan.model import Deployment
-from harness.plan.model import PhasePlan
-from harness.plan.model import Plan
+from harness.plan.model import Deployment, PhasePlan, Plan
 from harness.plan.show import describe_change
 from harness.scenario import model as scenario
 from harness.scenario.words import ApplyOutcome
-from harness.wait import Clock
-from harness.wait import wait_until
+from harness.wait import Clock, wait_until
 
 # As long as k0s itself gives its API server.
 API_SECONDS = 120.0

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from harness.artifacts.model import Artifact
-from harness.artifacts.model import ArtifactKind
+from harness.artifacts.model import Artifact, ArtifactKind
 from harness.lab.creation import LabRequest
 from harness.lab.host import ProviderChoice
 from harness.lab.seed import seed_for

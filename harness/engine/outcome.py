@@ -6,9 +6,7 @@ from collections.abc import Iterable
 
 from harness.check.model import Verdict
 from harness.engine.events import Outcome
-from harness.errors import ExitCode
-from harness.errors import HarnessError
-from harness.errors import InconclusiveError
+from harness.errors import ExitCode, HarnessError, InconclusiveError
 
 
 def outcome_of(verdicts: Iterable[Verdict], error: BaseException | None) -> Outcome:

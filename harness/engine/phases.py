@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,27 +11,24 @@ from typing import Protocol
 from harness.check.model import Verdict
 from harness.cluster.k0sctl import ApplyFailedError
 from harness.engine.background import Stage
-from harness.engine.events import AppliedChange
-from harness.engine.events import Event
-from harness.engine.events import ExpectationResult
-from harness.engine.events import PhaseEntered
-from harness.engine.events import PhaseResult
-from harness.engine.events import Precondition
-from harness.engine.events import StepId
-from harness.engine.events import VerdictReached
+from harness.engine.events import (
+    AppliedChange,
+    Event,
+    ExpectationResult,
+    PhaseEntered,
+    PhaseResult,
+    Precondition,
+    StepId,
+    VerdictReached,
+)
 from harness.engine.preconditions import presumed_by
 from harness.engine.settling import Settling
 from harness.engine.steps import Steps
 from harness.engine.timing import Timing
-from harness.engine.watch import PhaseWatch
-from harness.engine.watch import Watch
-from harness.engine.watch import threads
+from harness.engine.watch import PhaseWatch, Watch, threads
 from harness.evidence.reading import Reading
-from harness.plan.model import PhasePlan
-from harness.plan.model import Plan
-from harness.plan.model import PlannedExpectation
-from harness.plan.show import describe_change
-from harness.plan.show import describe_expectation
+from harness.plan.model import PhasePlan, Plan, PlannedExpectation
+from harness.plan.show import describe_change, describe_expectation
 from harness.probe.prober import Prober
 from harness.scenario import model as scenario
 from harness.scenario.words import ApplyOutcome

@@ -7,8 +7,7 @@ listed and not read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.cluster.cluster import CONTROLLER_UNIT

@@ -5,27 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.cluster import existing
 from harness.diagnose import ladder
-from harness.errors import InfrastructureError
-from harness.errors import UsageError
+from harness.errors import InfrastructureError, UsageError
 from harness.evidence.reading import Reading
 from harness.lab import kept
 from harness.lab.openssh import OpenSSHRemote
 from harness.lab.remote import RemoteReader
 from harness.lab.reservation import Host
-from harness.lab.ssh_arguments import Agree
-from harness.lab.ssh_arguments import refuse
-from harness.probe.prober import ApiClient
-from harness.probe.prober import Prober
+from harness.lab.ssh_arguments import Agree, refuse
+from harness.probe.prober import ApiClient, Prober
 from harness.process import Runner
 from harness.scenario.words import Role
 from harness.wait import Clock

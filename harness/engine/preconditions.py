@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import replace
-from ipaddress import IPv4Network
-from ipaddress import ip_address
-from typing import Any
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, ip_address
+from typing import Any, TypeVar
 
 from harness.check import expectations
-from harness.diagnose.facts import Facts
-from harness.diagnose.facts import facts_from
-from harness.engine.events import PRECONDITION_NAMES
-from harness.engine.events import Precondition
-from harness.engine.events import PreconditionId
+from harness.diagnose.facts import Facts, facts_from
+from harness.engine.events import PRECONDITION_NAMES, Precondition, PreconditionId
 from harness.evidence.reading import Reading
-from harness.plan.model import Deployment
-from harness.plan.model import PhasePlan
-from harness.plan.model import Plan
-from harness.probe import controlplane
-from harness.probe import workloads
-from harness.probe.core import Probe
-from harness.probe.core import observe
+from harness.plan.model import Deployment, PhasePlan, Plan
+from harness.probe import controlplane, workloads
+from harness.probe.core import Probe, observe
 from harness.scenario import model as scenario
 from harness.scenario.reserved import ConfigLeaf
-from harness.scenario.words import ApiserviceReason
-from harness.scenario.words import Cause
-from harness.scenario.words import Component
+from harness.scenario.words import ApiserviceReason, Cause, Component
 
 T = TypeVar("T")
 

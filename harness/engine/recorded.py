@@ -10,28 +10,17 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from bisect import bisect_left
-from bisect import bisect_right
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Sequence
-from concurrent.futures import Executor
-from concurrent.futures import Future
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from datetime import UTC
-from datetime import datetime
-from typing import Any
-from typing import ParamSpec
-from typing import TypeAlias
-from typing import TypeVar
+from datetime import UTC, datetime
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from harness.check.hold import LONGEST_GAP_SECONDS
-from harness.check.hold import LOOK_EVERY_SECONDS
+from harness.check.hold import LONGEST_GAP_SECONDS, LOOK_EVERY_SECONDS
 from harness.errors import UsageError
 from harness.evidence.reading import Reading
-from harness.probe.core import DIAL
-from harness.probe.core import Probe
+from harness.probe.core import DIAL, Probe
 from harness.probe.prober import Prober
 from harness.untrusted import MIB
 

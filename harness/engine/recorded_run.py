@@ -11,16 +11,13 @@ from ipaddress import IPv4Network
 
 from harness.artifacts.model import host_arch
 from harness.artifacts.pins import load_pins
-from harness.engine.events import Outcome
-from harness.engine.events import ScenarioResult
+from harness.engine.events import Outcome, ScenarioResult
 from harness.errors import UsageError
-from harness.evidence.bundle import SCENARIO
-from harness.evidence.bundle import Bundle
+from harness.evidence.bundle import SCENARIO, Bundle
 from harness.plan.build import build
 from harness.plan.model import Plan
 from harness.printable import pasted
-from harness.scenario.load import LoadedScenario
-from harness.scenario.load import load_all_text
+from harness.scenario.load import LoadedScenario, load_all_text
 from harness.scenario.version import K0sVersion
 from harness.settings import ProviderName
 
@@ -41,8 +38,7 @@ def result_of(bundle: Bundle) -> ScenarioResult:
     A stranger may have written it, so every field is checked. Raises `UsageError`.
     """
     # pydantic costs 84 ms to import, and only a replay needs it here.
-    from pydantic import TypeAdapter  # noqa: PLC0415
-    from pydantic import ValidationError  # noqa: PLC0415
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
 
     doing = f"Reading the bundle {bundle.path}"
     if bundle.scenario is None:

@@ -7,46 +7,27 @@ over, or how k0sctl refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.cluster.k0sctl import ApplyFailedError
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis
-from harness.engine.events import AppliedChange
-from harness.engine.events import Event
-from harness.engine.events import Outcome
-from harness.engine.events import PhaseResult
-from harness.engine.events import ScenarioResult
+from harness.engine.events import AppliedChange, Event, Outcome, PhaseResult, ScenarioResult
 from harness.engine.outcome import outcome_of
-from harness.engine.phases import Phases
-from harness.engine.phases import judged_ends
+from harness.engine.phases import Phases, judged_ends
 from harness.engine.preconditions import settled
-from harness.engine.recorded import BesideExecutor
-from harness.engine.recorded import RecordedClock
-from harness.engine.recorded import RecordedProber
-from harness.engine.recorded_run import began_of
-from harness.engine.recorded_run import look_instead
-from harness.engine.recorded_run import plan_of
-from harness.engine.recorded_run import result_of
-from harness.engine.settling import PreconditionsUnmetError
-from harness.engine.settling import Settling
+from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProber
+from harness.engine.recorded_run import began_of, look_instead, plan_of, result_of
+from harness.engine.settling import PreconditionsUnmetError, Settling
 from harness.engine.steps import Steps
-from harness.engine.timeline import Segment
-from harness.engine.timeline import end_of
-from harness.engine.timeline import seconds_of
-from harness.engine.timeline import segments_of
+from harness.engine.timeline import Segment, end_of, seconds_of, segments_of
 from harness.engine.timing import Timing
 from harness.errors import UsageError
 from harness.evidence.bundle import Bundle
 from harness.evidence.reading import Reading
-from harness.plan.model import PhasePlan
-from harness.plan.model import Plan
+from harness.plan.model import PhasePlan, Plan
 from harness.untrusted import MIB
 
 # What every report of a replay begins with where a run says what it ran on.

@@ -6,10 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 
 from harness.artifacts.model import Artifact
-from harness.engine.events import ArtifactUsed
-from harness.engine.events import SettingUsed
-from harness.errors import HarnessError
-from harness.errors import InfrastructureError
+from harness.engine.events import ArtifactUsed, SettingUsed
+from harness.errors import HarnessError, InfrastructureError
 from harness.plan.model import Plan
 from harness.settings import Settings
 

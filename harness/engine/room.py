@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from harness.lab import host
-from harness.lab import listing
-from harness.lab.host_facts import facts_from
-from harness.lab.host_facts import read_host
+from harness.lab import host, listing
+from harness.lab.host_facts import facts_from, read_host
 from harness.lab.listing import LabState
 from harness.plan.model import Plan
 from harness.process import Runner
 from harness.settings import Settings
-from harness.wait import Clock
-from harness.wait import WaitTimeoutError
-from harness.wait import wait_until
+from harness.wait import Clock, WaitTimeoutError, wait_until
 
 # Four runs of the longest scenario there is, one after another, on a busy host.
 ROOM_SECONDS = 2400.0

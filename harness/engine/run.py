@@ -4,58 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.artifacts.model import Artifact
-from harness.artifacts.model import ArtifactKind
+from harness.artifacts.model import Artifact, ArtifactKind
 from harness.artifacts.store import Store
 from harness.change.changer import Changer
 from harness.cluster.cluster import Cluster
 from harness.engine import ending
 from harness.engine.changes import Changes
-from harness.engine.events import Event
-from harness.engine.events import Outcome
-from harness.engine.events import PhaseResult
-from harness.engine.events import ScenarioResult
-from harness.engine.events import StepId
-from harness.engine.events import Sums
+from harness.engine.events import Event, Outcome, PhaseResult, ScenarioResult, StepId, Sums
 from harness.engine.live import LiveCluster
-from harness.engine.machines import lab_request
-from harness.engine.machines import narrate_to
+from harness.engine.machines import lab_request, narrate_to
 from harness.engine.outcome import outcome_of
 from harness.engine.phases import Phases
-from harness.engine.result import artifact_used
-from harness.engine.result import error_text
-from harness.engine.result import settings_used
-from harness.engine.result import versions_of
-from harness.engine.settling import PreconditionsUnmetError
-from harness.engine.settling import Settling
-from harness.engine.standing import Standing
-from harness.engine.standing import start_state
+from harness.engine.result import artifact_used, error_text, settings_used, versions_of
+from harness.engine.settling import PreconditionsUnmetError, Settling
+from harness.engine.standing import Standing, start_state
 from harness.engine.steps import Steps
 from harness.engine.timeline import RUN_SECONDS
 from harness.evidence.bundle import SCENARIO
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import Recorder
-from harness.lab.creation import LabRequest
-from harness.lab.creation import bounds
+from harness.lab.creation import LabRequest, bounds
 from harness.lab.host import ProviderChoice
-from harness.lab.lab import Lab
-from harness.lab.lab import bring_up
+from harness.lab.lab import Lab, bring_up
 from harness.lab.leftovers import uninterrupted
-from harness.lab.reservation import Host
-from harness.lab.reservation import reserve
+from harness.lab.reservation import Host, reserve
 from harness.plan.build import readdressed
-from harness.plan.model import PhasePlan
-from harness.plan.model import Plan
+from harness.plan.model import PhasePlan, Plan
 from harness.plan.show import describe
 from harness.probe.prober import Prober
 from harness.process import Runner
-from harness.settings import Keep
-from harness.settings import Settings
+from harness.settings import Keep, Settings
 from harness.wait import Clock
 
 

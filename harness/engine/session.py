@@ -3,45 +3,29 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from collections.abc import Iterable
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.artifacts.model import host_arch
 from harness.artifacts.pins import load_pins
 from harness.engine import ending
-from harness.engine.events import Event
-from harness.engine.events import Outcome
-from harness.engine.events import PhaseResult
-from harness.engine.events import ScenarioResult
-from harness.engine.events import StepId
+from harness.engine.events import Event, Outcome, PhaseResult, ScenarioResult, StepId
 from harness.engine.room import make_room
-from harness.engine.run import RunRequest
-from harness.engine.run import ScenarioRun
-from harness.engine.standing import Standing
-from harness.engine.standing import StartState
-from harness.engine.standing import start_state
+from harness.engine.run import RunRequest, ScenarioRun
+from harness.engine.standing import Standing, StartState, start_state
 from harness.engine.steps import Steps
-from harness.errors import HarnessError
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.evidence.bundle import write_bundle
 from harness.lab.host import ProviderChoice
 from harness.lab.leftovers import uninterrupted
 from harness.lab.subnets import PRIVATE_RANGE
 from harness.plan.build import build
-from harness.plan.model import Plan
-from harness.plan.model import PlannedExpectation
-from harness.process import LocalRunner
-from harness.process import Runner
-from harness.scenario.load import LoadedScenario
-from harness.scenario.load import load
-from harness.settings import ProviderName
-from harness.settings import Settings
-from harness.wait import Clock
-from harness.wait import SystemClock
+from harness.plan.model import Plan, PlannedExpectation
+from harness.process import LocalRunner, Runner
+from harness.scenario.load import LoadedScenario, load
+from harness.settings import ProviderName, Settings
+from harness.wait import Clock, SystemClock
 
 
 @dataclass(frozen=True)

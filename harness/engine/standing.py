@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.artifacts.model import Artifact
-from harness.artifacts.model import ArtifactKind
+from harness.artifacts.model import Artifact, ArtifactKind
 from harness.lab.host import ProviderChoice
 from harness.lab.lab import Lab
-from harness.plan.model import Deployment
-from harness.plan.model import MachinePlan
-from harness.plan.model import Plan
+from harness.plan.model import Deployment, MachinePlan, Plan
 from harness.scenario.version import K0sVersion
 
 

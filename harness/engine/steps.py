@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from harness.engine.events import Event
-from harness.engine.events import StepEnded
-from harness.engine.events import StepId
-from harness.engine.events import StepProgress
-from harness.engine.events import StepStarted
-from harness.engine.events import title_of
+from harness.engine.events import Event, StepEnded, StepId, StepProgress, StepStarted, title_of
 from harness.errors import HarnessError
 from harness.wait import Clock
 

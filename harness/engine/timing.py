@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.engine.events import ExpectationResult
-from harness.engine.events import Sums
+from harness.engine.events import ExpectationResult, Sums
 from harness.plan.model import PhasePlan
 from harness.wait import Clock
 

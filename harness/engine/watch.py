@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Sequence
-from concurrent.futures import Executor
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.check import expectations
-from harness.check import hold
-from harness.check import reachability
+from harness.check import expectations, hold, reachability
 from harness.check.flows import sample_flows
-from harness.check.model import Judgement
-from harness.check.model import Match
-from harness.check.model import Sample
-from harness.check.model import Verdict
-from harness.check.model import Window
+from harness.check.model import Judgement, Match, Sample, Verdict, Window
 from harness.diagnose.model import Diagnosis
-from harness.engine.background import Connections
-from harness.engine.background import Stage
-from harness.engine.background import diagnoses
-from harness.engine.background import flow_matrices
-from harness.engine.events import Event
-from harness.engine.events import ExpectationResult
-from harness.engine.events import TransitionSeen
-from harness.engine.events import VerdictReached
-from harness.engine.watched import Watched
-from harness.engine.watched import window_of
+from harness.engine.background import Connections, Stage, diagnoses, flow_matrices
+from harness.engine.events import Event, ExpectationResult, TransitionSeen, VerdictReached
+from harness.engine.watched import Watched, window_of
 from harness.evidence.reading import Reading
 from harness.lab import pace
 from harness.plan.model import PlannedExpectation

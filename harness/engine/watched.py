@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
-from harness.check import expectations
-from harness.check import hold
-from harness.check.model import Judgement
-from harness.check.model import Match
-from harness.check.model import Sample
-from harness.check.model import Window
+from harness.check import expectations, hold
+from harness.check.model import Judgement, Match, Sample, Window
 from harness.engine.background import Stage
 from harness.engine.events import Transition
 from harness.plan.model import PlannedExpectation

@@ -16,44 +16,23 @@ import json
 import os
 import tarfile
 import threading
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import harness
-from harness.errors import InfrastructureError
-from harness.errors import UsageError
+from harness.errors import InfrastructureError, UsageError
 from harness.evidence import manifest as manifests
-from harness.evidence.lines import EVENTS
-from harness.evidence.lines import READINGS
-from harness.evidence.lines import whole_lines
-from harness.evidence.manifest import MANIFEST
-from harness.evidence.manifest import Kind
-from harness.evidence.manifest import Manifest
-from harness.evidence.manifest import ManifestError
-from harness.evidence.manifest import Piece
-from harness.evidence.manifest import is_piece_path
+from harness.evidence.lines import EVENTS, READINGS, whole_lines
+from harness.evidence.manifest import MANIFEST, Kind, Manifest, ManifestError, Piece, is_piece_path
 from harness.evidence.old_format import report_with_ids
 from harness.evidence.reading import Reading
-from harness.evidence.recorder import MISSING
-from harness.evidence.recorder import OBSERVATIONS
-from harness.evidence.recorder import PIECE_LIMIT
-from harness.evidence.recorder import TIMELINE
-from harness.evidence.recorder import reason_of
+from harness.evidence.recorder import MISSING, OBSERVATIONS, PIECE_LIMIT, TIMELINE, reason_of
 from harness.evidence.redaction import redact
-from harness.evidence.unpack import MOST_UNPACKED
-from harness.evidence.unpack import NotABundleError
-from harness.evidence.unpack import unpack
-from harness.evidence.ustar import BLOCK
-from harness.evidence.ustar import is_name
-from harness.untrusted import MIB
-from harness.untrusted import Limits
-from harness.untrusted import RefusedError
-from harness.untrusted import json_value
-from harness.untrusted import require_size
+from harness.evidence.unpack import MOST_UNPACKED, NotABundleError, unpack
+from harness.evidence.ustar import BLOCK, is_name
+from harness.untrusted import MIB, Limits, RefusedError, json_value, require_size
 
 BUNDLE = "bundle.tar.gz"
 META = "meta.json"

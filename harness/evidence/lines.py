@@ -7,21 +7,13 @@ reads it here.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
-from typing import Generic
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from harness.evidence.old_format import event_with_ids
 from harness.evidence.reading import Reading
-from harness.untrusted import MIB
-from harness.untrusted import Limits
-from harness.untrusted import RefusedError
-from harness.untrusted import json_value
-from harness.untrusted import require_size
+from harness.untrusted import MIB, Limits, RefusedError, json_value, require_size
 
 T = TypeVar("T")
 

@@ -7,8 +7,7 @@ verdict or a diagnosis can be made again from a recording.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 # Everything in a reading is within a run, and no run lasts a month.

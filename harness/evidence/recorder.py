@@ -12,22 +12,16 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
-from typing import Any
+from typing import IO, Any
 
-from harness.errors import InfrastructureError
-from harness.errors import UsageError
-from harness.evidence.lines import EVENTS
-from harness.evidence.lines import READINGS
-from harness.evidence.lines import lines_of
+from harness.errors import InfrastructureError, UsageError
+from harness.evidence.lines import EVENTS, READINGS, lines_of
 from harness.evidence.reading import Reading
 from harness.evidence.redaction import redact
 from harness.evidence.redaction.json_text import redact_value
-from harness.untrusted import RefusedError
-from harness.untrusted import read_bytes
+from harness.untrusted import RefusedError, read_bytes
 
 OBSERVATIONS = READINGS.file
 TIMELINE = EVENTS.file

@@ -10,14 +10,9 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.evidence.manifest import LONGEST_PATH
-from harness.evidence.manifest import is_piece_path
-from harness.evidence.ustar import NotUstarError
-from harness.evidence.ustar import members
-from harness.untrusted import MIB
-from harness.untrusted import Limits
-from harness.untrusted import RefusedError
-from harness.untrusted import read_bytes
+from harness.evidence.manifest import LONGEST_PATH, is_piece_path
+from harness.evidence.ustar import NotUstarError, members
+from harness.untrusted import MIB, Limits, RefusedError, read_bytes
 
 # A run on three machines has 0.3 MB, packed, and 3.2 MB, unpacked, of which 1.6 MB are logs; an
 # hour of one on six machines 25 MB of readings more. A hundred machines that are only looked at

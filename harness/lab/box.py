@@ -9,27 +9,18 @@ checksum. BOX_URL= brings another (`harness.lab.brought_box`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.lab import box_lock
-from harness.lab import box_package
-from harness.lab import brought_box
-from harness.lab import disk
-from harness.lab import rootfs
-from harness.lab.box_build import Build
-from harness.lab.box_build import Wanted
-from harness.lab.box_cache import folder_of
-from harness.lab.box_cache import forget_old
+from harness.lab import box_lock, box_package, brought_box, disk, rootfs
+from harness.lab.box_build import Build, Wanted
+from harness.lab.box_cache import folder_of, forget_old
 from harness.lab.box_lock import PackageLock
 from harness.lab.box_package import Box
-from harness.lab.seed import UNPACK_SECONDS
-from harness.lab.seed import Seed
+from harness.lab.seed import UNPACK_SECONDS, Seed
 from harness.process import Runner
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 from harness.wait import Clock
 
 # The unseeded libvirt box as the project's own build of this lock had it, committed.

@@ -6,32 +6,20 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.artifacts.hashing import sha256_of
 from harness.errors import HostLacksError
-from harness.lab import box_cache
-from harness.lab import box_lock
-from harness.lab import box_package
-from harness.lab import disk
-from harness.lab import removal
-from harness.lab import rootfs
-from harness.lab.box_cache import boxes_dir
-from harness.lab.box_cache import folder_of
-from harness.lab.box_cache import move
+from harness.lab import box_cache, box_lock, box_package, disk, removal, rootfs
+from harness.lab.box_cache import boxes_dir, folder_of, move
 from harness.lab.box_lock import PackageLock
 from harness.lab.box_package import Box
-from harness.lab.rootfs import Archive
-from harness.lab.rootfs import Recipe
-from harness.lab.seed import Seed
-from harness.lab.seed import make_tree
+from harness.lab.rootfs import Archive, Recipe
+from harness.lab.seed import Seed, make_tree
 from harness.process import Runner
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 
 CODENAME = "bookworm"
 RECIPE = Recipe(rootfs.BOXES / "vm")

@@ -14,11 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.lab import box_package
-from harness.lab import removal
+from harness.lab import box_package, removal
 from harness.lab.box_package import Box
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 
 # A k0s developer gets a seeded box a build, of half a gigabyte; these stay for going back.
 KEPT = 3

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from harness.artifacts.commands import wanted
 from harness.artifacts.model import ArtifactKind
 from harness.artifacts.store import Store
 from harness.errors import UsageError
-from harness.lab import box
-from harness.lab import box_cache
-from harness.lab import box_lock
+from harness.lab import box, box_cache, box_lock
 from harness.lab.leftovers import IMAGE_LOCK
 from harness.lab.locks import host_lock
-from harness.lab.seed import cannot_unpack
-from harness.lab.seed import seed_for
+from harness.lab.seed import cannot_unpack, seed_for
 from harness.process import Runner
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 from harness.wait import Clock
 
 Say = Callable[[str], None]

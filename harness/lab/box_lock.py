@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import HostLacksError
-from harness.errors import InfrastructureError
+from harness.errors import HostLacksError, InfrastructureError
 from harness.lab.rootfs import BOXES
 
 LOCK = BOXES / "debian12-amd64.lock"

@@ -14,11 +14,7 @@ from harness.lab import disk
 from harness.lab.rootfs import BOXES
 from harness.process import Runner
 from harness.settings import ProviderName
-from harness.untrusted import MIB
-from harness.untrusted import Limits
-from harness.untrusted import json_value
-from harness.untrusted import read_text
-from harness.untrusted import require_size
+from harness.untrusted import MIB, Limits, json_value, read_text, require_size
 
 NAME = "k0s-harness/debian12"
 CATALOGUE = "catalog.json"

@@ -14,30 +14,21 @@ import tarfile
 import urllib.parse
 import urllib.request
 import zlib
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifacts.download import HttpDownloader
 from harness.artifacts.hashing import sha256_of
 from harness.errors import UsageError
-from harness.lab import box_package
-from harness.lab import disk
-from harness.lab import removal
-from harness.lab import rootfs
-from harness.lab.box_cache import PARTIAL
-from harness.lab.box_cache import boxes_dir
-from harness.lab.box_cache import folder_of
-from harness.lab.box_cache import move
+from harness.lab import box_package, disk, removal, rootfs
+from harness.lab.box_cache import PARTIAL, boxes_dir, folder_of, move
 from harness.lab.box_package import Box
 from harness.lab.disk import SECTOR
 from harness.lab.rootfs import Recipe
 from harness.process import Runner
-from harness.settings import ProviderName
-from harness.settings import Settings
-from harness.untrusted import RefusedError
-from harness.untrusted import json_value
+from harness.settings import ProviderName, Settings
+from harness.untrusted import RefusedError, json_value
 from harness.wait import Clock
 
 NAME = "k0s-harness/brought"

@@ -3,42 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.lab import isolation
-from harness.lab import nat_picture
-from harness.lab import pace
-from harness.lab import ssh_files
+from harness.lab import isolation, nat_picture, pace, ssh_files
 from harness.lab.isolation import IsolationReport
-from harness.lab.leftovers import LOCK_SECONDS
-from harness.lab.leftovers import MACHINES_LOCK
-from harness.lab.leftovers import Narrate
+from harness.lab.leftovers import LOCK_SECONDS, MACHINES_LOCK, Narrate
 from harness.lab.locks import host_lock
-from harness.lab.machine import Machine
-from harness.lab.machine import prepare
+from harness.lab.machine import Machine, prepare
 from harness.lab.records import LabRecord
 from harness.lab.remote import Remote
 from harness.lab.seed import Seed
 from harness.lab.ssh import ParamikoRemote
 from harness.lab.ssh_files import SshEndpoint
-from harness.lab.substrate import Say
-from harness.lab.substrate import Substrate
-from harness.lab.topology import MachineSpec
-from harness.lab.topology import topology
-from harness.lab.vagrant import BOOT_SECONDS
-from harness.lab.vagrant import Vagrant
-from harness.lab.vagrant import topology_path
-from harness.lab.vagrant import up_seconds
-from harness.process import Completed
-from harness.process import Runner
+from harness.lab.substrate import Say, Substrate
+from harness.lab.topology import MachineSpec, topology
+from harness.lab.vagrant import BOOT_SECONDS, Vagrant, topology_path, up_seconds
+from harness.process import Completed, Runner
 from harness.settings import ProviderName
 from harness.wait import Clock
 

@@ -13,13 +13,10 @@ from __future__ import annotations
 import re
 import shutil
 import struct
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from harness.lab.rootfs import as_root
-from harness.lab.rootfs import tool_path
+from harness.lab.rootfs import as_root, tool_path
 from harness.process import Runner
 
 SECTOR = 512

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Network
@@ -12,11 +11,8 @@ from typing import Any
 
 from harness.errors import InfrastructureError
 from harness.lab.run_id import RunId
-from harness.process import Completed
-from harness.process import Runner
-from harness.untrusted import MIB
-from harness.untrusted import Limits
-from harness.untrusted import json_value
+from harness.process import Completed, Runner
+from harness.untrusted import MIB, Limits, json_value
 
 LABEL_RUN = "io.k0s-harness.run"
 LABEL_USER = "io.k0s-harness.user"

@@ -11,20 +11,14 @@ from __future__ import annotations
 
 import shlex
 import socket
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
-from urllib.parse import parse_qs
-from urllib.parse import unquote
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from harness.errors import HostLacksError
-from harness.errors import InfrastructureError
+from harness.errors import HostLacksError, InfrastructureError
 from harness.lab import subnets
-from harness.process import CommandFailedError
-from harness.process import Completed
-from harness.process import Runner
+from harness.process import CommandFailedError, Completed, Runner
 
 # The control socket's name in the lab's folder of sockets; no machine is called that.
 SOCKET = "libvirt-host"

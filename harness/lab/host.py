@@ -12,25 +12,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import HostLacksError
-from harness.lab.host_commands import Tool
-from harness.lab.host_commands import install_command
-from harness.lab.host_commands import missing_tools
-from harness.lab.host_commands import upstream_command
+from harness.lab.host_commands import Tool, install_command, missing_tools, upstream_command
 from harness.lab.host_facts import HostFacts
-from harness.lab.host_needs import CACHE_MIB
-from harness.lab.host_needs import HOST_MEMORY_MIB
-from harness.lab.host_needs import IMAGE_MIB
-from harness.lab.host_needs import SMALL_MIB
-from harness.lab.host_needs import LabNeeds
-from harness.lab.host_needs import Problem
-from harness.lab.host_services import DOCKER
-from harness.lab.host_services import Service
-from harness.lab.host_services import start_command
+from harness.lab.host_needs import (
+    CACHE_MIB,
+    HOST_MEMORY_MIB,
+    IMAGE_MIB,
+    SMALL_MIB,
+    LabNeeds,
+    Problem,
+)
+from harness.lab.host_services import DOCKER, Service, start_command
 from harness.lab.host_vm_facts import Kvm
-from harness.lab.host_vm_problems import libvirt_problems
-from harness.lab.host_vm_problems import processors
-from harness.lab.host_vm_problems import virtualbox_problems
-from harness.lab.host_vm_problems import vm_memory_mib
+from harness.lab.host_vm_problems import (
+    libvirt_problems,
+    processors,
+    virtualbox_problems,
+    vm_memory_mib,
+)
 from harness.settings import ProviderName
 
 # What the layers above use of a host's needs is found here.

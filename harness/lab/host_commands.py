@@ -7,8 +7,7 @@ Pure: `HostFacts` in, an argument list or a line for people to type out. The too
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.lab.host_facts import HostFacts

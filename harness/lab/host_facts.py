@@ -15,8 +15,7 @@ import shlex
 import shutil
 import stat
 import sys
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -24,33 +23,34 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.lab import host_inotify
 from harness.lab import host_vm_facts as vms
-from harness.lab.host_raw import ANSWER_SECONDS
-from harness.lab.host_raw import ARCHIVE_COMMAND
-from harness.lab.host_raw import ARCHIVED
-from harness.lab.host_raw import ENGINE_COMMAND
-from harness.lab.host_raw import FILES
-from harness.lab.host_raw import PROGRAMS
-from harness.lab.host_raw import SBIN
-from harness.lab.host_raw import SUDO_COMMAND
-from harness.lab.host_raw import VAGRANT_COMMAND
-from harness.lab.host_raw import VM_ARCHIVE_COMMAND
-from harness.lab.host_raw import VM_ARCHIVED
-from harness.lab.host_raw import RawHost
-from harness.lab.host_raw import vagrant_home
-from harness.lab.host_texts import Answer
-from harness.lab.host_texts import Engine
-from harness.lab.host_texts import absent_packages
-from harness.lab.host_texts import engine_from
-from harness.lab.host_texts import missing_capabilities
-from harness.lab.host_texts import parse_meminfo
-from harness.lab.host_texts import parse_os_release
-from harness.lab.host_texts import parse_version
-from harness.lab.host_vm_facts import Kvm
-from harness.lab.host_vm_facts import Libvirt
+from harness.lab.host_raw import (
+    ANSWER_SECONDS,
+    ARCHIVE_COMMAND,
+    ARCHIVED,
+    ENGINE_COMMAND,
+    FILES,
+    PROGRAMS,
+    SBIN,
+    SUDO_COMMAND,
+    VAGRANT_COMMAND,
+    VM_ARCHIVE_COMMAND,
+    VM_ARCHIVED,
+    RawHost,
+    vagrant_home,
+)
+from harness.lab.host_texts import (
+    Answer,
+    Engine,
+    absent_packages,
+    engine_from,
+    missing_capabilities,
+    parse_meminfo,
+    parse_os_release,
+    parse_version,
+)
+from harness.lab.host_vm_facts import Kvm, Libvirt
 from harness.process import Runner
-from harness.settings import Driver
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import Driver, ProviderName, Settings
 
 
 @dataclass(frozen=True)

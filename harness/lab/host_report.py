@@ -8,25 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.lab.host import LabNeeds
-from harness.lab.host import Problem
-from harness.lab.host import ProviderChoice
-from harness.lab.host import choose_provider
-from harness.lab.host import problems
-from harness.lab.host_facts import HostFacts
-from harness.lab.host_facts import facts_from
-from harness.lab.host_facts import read_host
-from harness.lab.host_vm_facts import Kvm
-from harness.lab.host_vm_facts import Libvirt
-from harness.lab.host_vm_facts import uri_problem
+from harness.lab.host import LabNeeds, Problem, ProviderChoice, choose_provider, problems
+from harness.lab.host_facts import HostFacts, facts_from, read_host
+from harness.lab.host_vm_facts import Kvm, Libvirt, uri_problem
 from harness.lab.host_vm_problems import slow_definitions
 from harness.process import Runner
-from harness.settings import Driver
-from harness.settings import Settings
+from harness.settings import Driver, Settings
 
 RECORD_NAME = "host.jsonl"
 # The words of a report's left column are padded to the longest of them.

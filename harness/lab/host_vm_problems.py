@@ -8,13 +8,9 @@ from collections.abc import Sequence
 from harness.lab import host_vm_facts as vms
 from harness.lab.host_commands import sudo_for
 from harness.lab.host_facts import HostFacts
-from harness.lab.host_needs import VM_MEMORY_MIB
-from harness.lab.host_needs import LabNeeds
-from harness.lab.host_needs import Problem
-from harness.lab.host_services import LIBVIRT
-from harness.lab.host_services import start_command
-from harness.lab.host_vm_facts import Kvm
-from harness.lab.host_vm_facts import Libvirt
+from harness.lab.host_needs import VM_MEMORY_MIB, LabNeeds, Problem
+from harness.lab.host_services import LIBVIRT, start_command
+from harness.lab.host_vm_facts import Kvm, Libvirt
 from harness.lab.pace import EMULATED
 from harness.settings import Driver
 

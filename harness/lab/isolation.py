@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from uuid import UUID
 
-from harness.errors import HostLacksError
-from harness.errors import InfrastructureError
+from harness.errors import HostLacksError, InfrastructureError
 from harness.lab.remote import Remote
 from harness.lab.run_id import RunId
 from harness.lab.topology import Networks
-from harness.process import CommandFailedError
-from harness.process import Runner
+from harness.process import CommandFailedError, Runner
 from harness.settings import ProviderName
 
 MACHINE_TABLE = "k0s_harness_lab"

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from harness.errors import InfrastructureError
-from harness.errors import UsageError
-from harness.lab import listing
-from harness.lab import machine
-from harness.lab import ssh_files
-from harness.lab.creation import API_PORT
-from harness.lab.creation import SSH_PORT
+from harness.errors import InfrastructureError, UsageError
+from harness.lab import listing, machine, ssh_files
+from harness.lab.creation import API_PORT, SSH_PORT
 from harness.lab.forwards import Forwards
-from harness.lab.lab import Lab
-from harness.lab.lab import substrate
+from harness.lab.lab import Lab, substrate
 from harness.lab.listing import LabState
 from harness.lab.machine import Machine
 from harness.lab.records import LabRecord
 from harness.lab.reservation import Host
 from harness.lab.ssh import ParamikoRemote
-from harness.lab.vagrant import Vagrant
-from harness.lab.vagrant import mark
+from harness.lab.vagrant import Vagrant, mark
 
 # A machine on this host answers in a millisecond, an emulated one in its own time.
 ANSWER_SECONDS = 2.0

@@ -6,25 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from harness.lab import machine
-from harness.lab import nat_picture
-from harness.lab import records
+from harness.lab import machine, nat_picture, records
 from harness.lab.containers import Containers
-from harness.lab.creation import Creation
-from harness.lab.creation import LabRequest
+from harness.lab.creation import Creation, LabRequest
 from harness.lab.isolation import IsolationReport
 from harness.lab.machine import Machine
 from harness.lab.records import LabRecord
 from harness.lab.remote import Remote
-from harness.lab.reservation import Reservation
-from harness.lab.reservation import files_written
-from harness.lab.reservation import removing
+from harness.lab.reservation import Reservation, files_written, removing
 from harness.lab.run_id import RunId
 from harness.lab.seed import Seed
 from harness.lab.ssh import ParamikoRemote

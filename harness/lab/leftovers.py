@@ -10,46 +10,26 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.errors import HarnessError
-from harness.lab import box_volumes
-from harness.lab import isolation
-from harness.lab import rootfs
-from harness.lab import ssh_files
-from harness.lab import sweeps
-from harness.lab import sysctls
+from harness.lab import box_volumes, isolation, rootfs, ssh_files, sweeps, sysctls
 from harness.lab.docker import Docker
 from harness.lab.libvirt import Libvirt
-from harness.lab.listing import LabEntry
-from harness.lab.listing import LabState
-from harness.lab.listing import list_labs
-from harness.lab.listing import own_labs
-from harness.lab.locks import FileLock
-from harness.lab.locks import host_lock
-from harness.lab.locks import lock_path
+from harness.lab.listing import LabEntry, LabState, list_labs, own_labs
+from harness.lab.locks import FileLock, host_lock, lock_path
 from harness.lab.orphans import end_orphans
-from harness.lab.own_files import close_to_others
-from harness.lab.own_files import folder_problem
-from harness.lab.owner import Owner
-from harness.lab.owner import current_user
-from harness.lab.records import LOCK
-from harness.lab.records import LabRecord
-from harness.lab.removal import NotOursError
-from harness.lab.removal import remove_folder
-from harness.lab.removal import remove_lab
+from harness.lab.own_files import close_to_others, folder_problem
+from harness.lab.owner import Owner, current_user
+from harness.lab.records import LOCK, LabRecord
+from harness.lab.removal import NotOursError, remove_folder, remove_lab
 from harness.lab.run_id import RunId
 from harness.lab.ssh_files import is_socket_dir_of
-from harness.lab.sweeps import each
-from harness.lab.sweeps import sweep_docker
-from harness.lab.sweeps import sweep_libvirt
-from harness.lab.sweeps import sweep_virtualbox
+from harness.lab.sweeps import each, sweep_docker, sweep_libvirt, sweep_virtualbox
 from harness.lab.virtualbox import VirtualBox
 from harness.process import Runner
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 from harness.wait import Clock
 
 SSH_EXIT_SECONDS = 10.0

@@ -13,8 +13,7 @@ import hashlib
 import os
 import re
 import uuid
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn
 from uuid import UUID
@@ -24,18 +23,18 @@ from harness.lab import removal
 from harness.lab.host_vm_facts import remote_host
 from harness.lab.removal import NotOursError
 from harness.lab.topology import Network
-from harness.lab.virsh_output import Domain
-from harness.lab.virsh_output import LibvirtNetwork
-from harness.lab.virsh_output import Volume
-from harness.lab.virsh_output import parse_console
-from harness.lab.virsh_output import parse_disks
-from harness.lab.virsh_output import parse_domains
-from harness.lab.virsh_output import parse_network
-from harness.lab.virsh_output import parse_physical
-from harness.lab.virsh_output import parse_volumes
-from harness.process import CommandFailedError
-from harness.process import Completed
-from harness.process import Runner
+from harness.lab.virsh_output import (
+    Domain,
+    LibvirtNetwork,
+    Volume,
+    parse_console,
+    parse_disks,
+    parse_domains,
+    parse_network,
+    parse_physical,
+    parse_volumes,
+)
+from harness.process import CommandFailedError, Completed, Runner
 
 URI_VARIABLE = "LIBVIRT_DEFAULT_URI"
 DEFAULT_URI = "qemu:///system"

@@ -8,31 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
-from collections.abc import Iterator
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from uuid import UUID
 
-from harness.errors import HarnessError
-from harness.errors import InfrastructureError
-from harness.lab import owner
-from harness.lab import records
-from harness.lab.docker import Docker
-from harness.lab.docker import Labelled
-from harness.lab.docker import ObjectKind
+from harness.errors import HarnessError, InfrastructureError
+from harness.lab import owner, records
+from harness.lab.docker import Docker, Labelled, ObjectKind
 from harness.lab.libvirt import Libvirt
 from harness.lab.locks import is_held
 from harness.lab.own_files import folder_problem
-from harness.lab.owner import Owner
-from harness.lab.owner import is_named_after
+from harness.lab.owner import Owner, is_named_after
 from harness.lab.record_fields import moment
-from harness.lab.records import LOCK
-from harness.lab.records import RECORD
-from harness.lab.records import LabRecord
+from harness.lab.records import LOCK, RECORD, LabRecord
 from harness.lab.run_id import RunId
 from harness.process import Runner
 from harness.settings import ProviderName

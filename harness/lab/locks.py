@@ -7,13 +7,11 @@ import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.errors import InfrastructureError
-from harness.wait import Clock
-from harness.wait import wait_until
+from harness.wait import Clock, wait_until
 
 # How often a waiting run looks whether the lock is free: a creation takes about 20 s.
 LOOK_EVERY = 0.5

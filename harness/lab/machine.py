@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import asdict
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from harness import untrusted
 from harness.errors import InfrastructureError
 from harness.lab import isolation
 from harness.lab.isolation import IsolationReport
 from harness.lab.remote import Remote
-from harness.lab.seed import SEED_FILE
-from harness.lab.seed import Seed
+from harness.lab.seed import SEED_FILE, Seed
 from harness.lab.ssh_files import SshEndpoint
 from harness.lab.topology import MachineSpec
 from harness.scenario.words import Role

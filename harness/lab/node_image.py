@@ -9,20 +9,14 @@ changes. A seeded image has the seed's key in its tag as well.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.lab import rootfs
-from harness.lab.docker import LABEL_RECIPE
-from harness.lab.docker import Docker
-from harness.lab.rootfs import Archive
-from harness.lab.rootfs import Recipe
-from harness.lab.seed import PLACES
-from harness.lab.seed import UNPACK_SECONDS
-from harness.lab.seed import Seed
-from harness.lab.seed import make_tree
+from harness.lab.docker import LABEL_RECIPE, Docker
+from harness.lab.rootfs import Archive, Recipe
+from harness.lab.seed import PLACES, UNPACK_SECONDS, Seed, make_tree
 from harness.process import Runner
 
 REPOSITORY = "k0s-harness/node"

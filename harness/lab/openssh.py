@@ -12,14 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import InfrastructureError
-from harness.lab.remote import Dial
-from harness.lab.remote import DialResult
-from harness.lab.remote import outcome_of_words
-from harness.lab.ssh_arguments import CONNECT_SECONDS
-from harness.lab.ssh_arguments import SETTINGS
-from harness.process import CommandFailedError
-from harness.process import Completed
-from harness.process import Runner
+from harness.lab.remote import Dial, DialResult, outcome_of_words
+from harness.lab.ssh_arguments import CONNECT_SECONDS, SETTINGS
+from harness.process import CommandFailedError, Completed, Runner
 
 # ssh's own status for everything that is not the remote command's.
 _SSH_FAILED = 255

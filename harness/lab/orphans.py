@@ -9,9 +9,7 @@ from pathlib import Path
 
 from harness.errors import InfrastructureError
 from harness.lab.vagrant import mark
-from harness.wait import Clock
-from harness.wait import WaitTimeoutError
-from harness.wait import wait_until
+from harness.wait import Clock, WaitTimeoutError, wait_until
 
 # Orphans of a killed run get this long to end after each signal.
 ORPHAN_SECONDS = 5.0

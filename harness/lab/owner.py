@@ -15,11 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from harness.lab.docker import LABEL_RUN
-from harness.lab.docker import LABEL_STATE
-from harness.lab.docker import LABEL_USER
-from harness.lab.docker import Labelled
-from harness.lab.docker import ObjectKind
+from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER, Labelled, ObjectKind
 from harness.lab.libvirt import owner_mark
 from harness.lab.run_id import RunId
 

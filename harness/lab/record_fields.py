@@ -6,23 +6,22 @@ Whether what it says is so, of the lab whose folder it lies in, is for `harness.
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from ipaddress import IPv4Network
-from typing import Annotated
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator
-from pydantic import BaseModel
-from pydantic import ConfigDict
-from pydantic import Field
-from pydantic import StringConstraints
-from pydantic import ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from harness.lab.host_vm_facts import uri_problem
 from harness.lab.run_id import is_machine_name
-from harness.untrusted import Limits
-from harness.untrusted import RefusedError
+from harness.untrusted import Limits, RefusedError
 
 FORMAT = 1
 LIMITS = Limits("the record of a lab", most_bytes=64 * 1024, most_levels=8, most_values=1000)

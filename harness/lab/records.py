@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import asdict
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -21,23 +18,15 @@ from uuid import UUID
 
 from harness import untrusted
 from harness.errors import InfrastructureError
-from harness.lab import isolation
-from harness.lab import owner
-from harness.lab import record_fields
-from harness.lab import ssh_files
+from harness.lab import isolation, owner, record_fields, ssh_files
 from harness.lab.host_vm_facts import remote_host
 from harness.lab.libvirt import effective_uri
 from harness.lab.locks import FileLock
-from harness.lab.own_files import folder_problem
-from harness.lab.own_files import make_private
-from harness.lab.own_files import write_own
-from harness.lab.owner import Owner
-from harness.lab.owner import network_names
+from harness.lab.own_files import folder_problem, make_private, write_own
+from harness.lab.owner import Owner, network_names
 from harness.lab.record_fields import RecordFields
 from harness.lab.run_id import RunId
-from harness.lab.topology import Network
-from harness.lab.topology import Networks
-from harness.lab.topology import container_name
+from harness.lab.topology import Network, Networks, container_name
 from harness.settings import ProviderName
 from harness.untrusted import RefusedError
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Network
@@ -18,27 +17,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from harness.errors import HarnessError
-from harness.errors import InfrastructureError
-from harness.lab import leftovers
-from harness.lab import listing
-from harness.lab import records
-from harness.lab import subnets
-from harness.lab import sysctls
+from harness.errors import HarnessError, InfrastructureError
+from harness.lab import leftovers, listing, records, subnets, sysctls
 from harness.lab.creation import STEP_NETWORKS
 from harness.lab.docker import Docker
 from harness.lab.forwards import networks_of
-from harness.lab.leftovers import LOCK_SECONDS
-from harness.lab.leftovers import NAMES_LOCK
-from harness.lab.leftovers import Tools
+from harness.lab.leftovers import LOCK_SECONDS, NAMES_LOCK, Tools
 from harness.lab.libvirt import Libvirt
-from harness.lab.locks import FileLock
-from harness.lab.locks import host_lock
+from harness.lab.locks import FileLock, host_lock
 from harness.lab.records import LabRecord
 from harness.lab.run_id import RunId
 from harness.process import Runner
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 from harness.wait import Clock
 
 Narrate = leftovers.Narrate

@@ -11,16 +11,11 @@ import hashlib
 import os
 import platform
 import tempfile
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.errors import HarnessError
-from harness.errors import HostLacksError
-from harness.errors import InfrastructureError
+from harness.errors import HarnessError, HostLacksError, InfrastructureError
 from harness.lab.host_raw import SBIN
 from harness.lab.own_files import folder_problem
 from harness.lab.removal import NotOursError

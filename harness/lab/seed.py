@@ -10,20 +10,16 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.artifacts.model import Artifact
-from harness.artifacts.model import ArtifactKind
+from harness.artifacts.model import Artifact, ArtifactKind
 from harness.errors import HostLacksError
 from harness.lab import embedded
-from harness.lab.rootfs import BOXES
-from harness.lab.rootfs import tool_path
+from harness.lab.rootfs import BOXES, tool_path
 from harness.process import Runner
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 
 # Where a seeded machine says what it was made with.
 SEED_FILE = "/etc/k0s-harness/seed.json"

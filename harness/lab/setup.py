@@ -10,46 +10,32 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from harness.errors import ExitCode
-from harness.errors import HarnessError
-from harness.errors import HostLacksError
+from harness.errors import ExitCode, HarnessError, HostLacksError
 from harness.lab import host_commands as commands
 from harness.lab import host_services as services
-from harness.lab.host import choose_provider
-from harness.lab.host import service_problem
-from harness.lab.host_commands import Tool
-from harness.lab.host_commands import missing_tools
-from harness.lab.host_facts import HostFacts
-from harness.lab.host_facts import facts_from
-from harness.lab.host_facts import read_host
-from harness.lab.host_report import describe
-from harness.lab.host_report import inspect_host
+from harness.lab.host import choose_provider, service_problem
+from harness.lab.host_commands import Tool, missing_tools
+from harness.lab.host_facts import HostFacts, facts_from, read_host
+from harness.lab.host_report import describe, inspect_host
 from harness.lab.host_services import Service
 from harness.lab.host_vm_facts import uri_problem
-from harness.lab.host_vm_problems import POOL_PATH
-from harness.lab.host_vm_problems import pool_steps
-from harness.lab.host_vm_problems import typed
-from harness.lab.setup_services import ROOT_SECONDS
-from harness.lab.setup_services import Means
-from harness.lab.setup_services import is_member
-from harness.lab.setup_services import join_argv
-from harness.lab.setup_services import open_service
-from harness.lab.setup_services import stop_started
+from harness.lab.host_vm_problems import POOL_PATH, pool_steps, typed
+from harness.lab.setup_services import (
+    ROOT_SECONDS,
+    Means,
+    is_member,
+    join_argv,
+    open_service,
+    stop_started,
+)
 from harness.printable import printable_line
-from harness.printing import ArgumentParser
-from harness.printing import ask
-from harness.printing import say
-from harness.printing import show
-from harness.printing import show_tracebacks
+from harness.printing import ArgumentParser, ask, say, show, show_tracebacks
 from harness.process import LocalRunner
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 from harness.wait import SystemClock
 
 # Another apt (unattended-upgrades after boot) may hold the lock for minutes.

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import grp
 import shlex
-from collections.abc import Callable
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import HostLacksError
@@ -20,19 +18,12 @@ from harness.lab import host_vm_facts as vms
 from harness.lab import host_vm_problems as vm_problems
 from harness.lab.host_commands import sudo_for
 from harness.lab.host_facts import HostFacts
-from harness.lab.host_report import SetupRecord
-from harness.lab.host_report import append_record
-from harness.lab.host_report import read_records
-from harness.lab.host_services import Daemon
-from harness.lab.host_services import Service
+from harness.lab.host_report import SetupRecord, append_record, read_records
+from harness.lab.host_services import Daemon, Service
 from harness.lab.host_texts import Answer
-from harness.process import CommandFailedError
-from harness.process import Completed
-from harness.process import Runner
+from harness.process import CommandFailedError, Completed, Runner
 from harness.settings import Settings
-from harness.wait import Clock
-from harness.wait import WaitTimeoutError
-from harness.wait import wait_until
+from harness.wait import Clock, WaitTimeoutError, wait_until
 
 # apt is the slowest: 109 MB and 128 packages on a clean Debian 12 take a minute; a slow mirror ten
 # times that.

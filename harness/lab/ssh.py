@@ -12,8 +12,7 @@ import shlex
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,11 @@ import paramiko
 
 from harness.errors import InfrastructureError
 from harness.lab.fair_semaphore import FairSemaphore
-from harness.lab.remote import Dial
-from harness.lab.remote import DialResult
-from harness.lab.remote import outcome_of_words
+from harness.lab.remote import Dial, DialResult, outcome_of_words
 from harness.lab.ssh_exchange import exchange
 from harness.lab.ssh_files import SshEndpoint
 from harness.output import Kept
-from harness.process import CommandFailedError
-from harness.process import Completed
+from harness.process import CommandFailedError, Completed
 
 # A lab machine answers in milliseconds; a host that swaps may need seconds.
 CONNECT_SECONDS = 15.0

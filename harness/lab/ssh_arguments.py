@@ -12,16 +12,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 
 from harness.errors import UsageError
-from harness.lab.ssh_options import OURS
-from harness.lab.ssh_options import Kind
-from harness.lab.ssh_options import kind_of
+from harness.lab.ssh_options import OURS, Kind, kind_of
 from harness.scenario.nearest import quoted
 
 # Longer than the dial of a machine on another continent, shorter than patience.

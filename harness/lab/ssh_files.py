@@ -6,8 +6,7 @@ from the machines at their creation and never from the network.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +15,7 @@ from harness.errors import InfrastructureError
 from harness.lab.own_files import folder_problem
 from harness.lab.run_id import RunId
 from harness.process import Runner
-from harness.untrusted import Limits
-from harness.untrusted import RefusedError
+from harness.untrusted import Limits, RefusedError
 
 USER = "vagrant"
 # Where folders of sockets are, each closed to others: a name in it is by chance, so that nobody can

@@ -7,8 +7,7 @@ way to this machine, as far as is known here.
 
 from __future__ import annotations
 
-from enum import Enum
-from enum import auto
+from enum import Enum, auto
 
 # The harness's own values come first, and of an option that is given twice ssh takes the first.
 OURS = frozenset(

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from collections.abc import Iterator
-from ipaddress import IPv4Address
-from ipaddress import IPv4Interface
-from ipaddress import IPv4Network
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from harness.errors import HostLacksError
 from harness.process import Runner

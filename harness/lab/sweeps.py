@@ -9,29 +9,22 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from harness.errors import HarnessError
-from harness.errors import InfrastructureError
-from harness.lab.docker import Docker
-from harness.lab.docker import ObjectKind
-from harness.lab.libvirt import Libvirt
-from harness.lab.libvirt import remove_remains
-from harness.lab.owner import Owner
-from harness.lab.owner import network_names
+from harness.errors import HarnessError, InfrastructureError
+from harness.lab.docker import Docker, ObjectKind
+from harness.lab.libvirt import Libvirt, remove_remains
+from harness.lab.owner import Owner, network_names
 from harness.lab.records import bridge_names
 from harness.lab.run_id import RunId
 from harness.lab.topology import container_name
 from harness.lab.virtualbox import VirtualBox
 from harness.process import Runner
-from harness.wait import Clock
-from harness.wait import WaitTimeoutError
-from harness.wait import wait_until
+from harness.wait import Clock, WaitTimeoutError, wait_until
 
 # A killed client's last request is carried out by the daemon all the same, and what it was sending
 # is let go of: within a tenth of a second, more on a host where emulated machines compete.

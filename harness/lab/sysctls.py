@@ -18,8 +18,7 @@ from harness.errors import InfrastructureError
 from harness.lab.node_image import REPOSITORY
 from harness.lab.own_files import write_own
 from harness.process import Runner
-from harness.untrusted import Limits
-from harness.untrusted import RefusedError
+from harness.untrusted import Limits, RefusedError
 
 # What the kubelet (protect-kernel-defaults' list) and k0s set: k0s-facts of 1.32.
 NAMES = (

@@ -11,19 +11,13 @@ import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
-from typing import Any
+from typing import IO, Any
 
 from harness.errors import InfrastructureError
 from harness.lab.host_raw import vagrant_home
-from harness.process import CommandFailedError
-from harness.process import Completed
-from harness.process import Runner
+from harness.process import CommandFailedError, Completed, Runner
 from harness.settings import ProviderName
 
 # Where the one Vagrantfile is.

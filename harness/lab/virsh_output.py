@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
-from ipaddress import IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 from uuid import UUID
 from xml.etree import ElementTree as ET
 

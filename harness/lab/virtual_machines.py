@@ -6,32 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.lab import box
-from harness.lab import box_volumes
-from harness.lab import isolation
-from harness.lab import libvirt
-from harness.lab import ssh_files
-from harness.lab.forwards import LISTEN
-from harness.lab.forwards import Forwards
+from harness.lab import box, box_volumes, isolation, libvirt, ssh_files
+from harness.lab.forwards import LISTEN, Forwards
 from harness.lab.leftovers import IMAGE_LOCK
 from harness.lab.libvirt import Libvirt
 from harness.lab.locks import host_lock
 from harness.lab.records import LabRecord
 from harness.lab.seed import Seed
 from harness.lab.substrate import Say
-from harness.lab.topology import HOST_KEY_MARKER
-from harness.lab.topology import MachineSpec
-from harness.lab.topology import container_name
-from harness.lab.topology import nat_address
-from harness.lab.vagrant import STATE_FOLDER
-from harness.lab.vagrant import Vagrant
-from harness.lab.vagrant import machine_lines
-from harness.lab.vagrant import mark
-from harness.lab.vagrant import share_home
-from harness.process import Completed
-from harness.process import Runner
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.lab.topology import HOST_KEY_MARKER, MachineSpec, container_name, nat_address
+from harness.lab.vagrant import STATE_FOLDER, Vagrant, machine_lines, mark, share_home
+from harness.process import Completed, Runner
+from harness.settings import ProviderName, Settings
 from harness.wait import Clock
 
 # What Vagrant calls the system of our own box.

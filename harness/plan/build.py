@@ -9,21 +9,12 @@ from ipaddress import IPv4Network
 
 from harness.artifacts.pins import Pins
 from harness.plan.deployment import deployments
-from harness.plan.model import MachinePlan
-from harness.plan.model import PhasePlan
-from harness.plan.model import Plan
-from harness.plan.model import PlannedExpectation
+from harness.plan.model import MachinePlan, PhasePlan, Plan, PlannedExpectation
 from harness.scenario.load import LoadedScenario
-from harness.scenario.machines import CONTROLLER
-from harness.scenario.machines import worker_names
-from harness.scenario.mistakes import Mistake
-from harness.scenario.mistakes import ScenarioError
-from harness.scenario.model import BlackholeRoute
-from harness.scenario.model import ClusterSpec
-from harness.scenario.model import Phase
-from harness.scenario.model import Route
-from harness.scenario.version import Gate
-from harness.scenario.version import K0sVersion
+from harness.scenario.machines import CONTROLLER, worker_names
+from harness.scenario.mistakes import Mistake, ScenarioError
+from harness.scenario.model import BlackholeRoute, ClusterSpec, Phase, Route
+from harness.scenario.version import Gate, K0sVersion
 from harness.scenario.words import Role
 from harness.settings import ProviderName
 

@@ -7,8 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from harness.plan.deployment import merged
-from harness.plan.model import Deployment
-from harness.plan.model import Plan
+from harness.plan.model import Deployment, Plan
 from harness.scenario.reserved import RESERVED
 
 _PULL_POLICY = ("spec", "images", "default_pull_policy")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
@@ -16,8 +13,7 @@ from harness.scenario.document import Path
 from harness.scenario.load import LoadedScenario
 from harness.scenario.mistakes import Mistake
 from harness.scenario.model import K0sConfig
-from harness.scenario.plain import ABSENT
-from harness.scenario.plain import at
+from harness.scenario.plain import ABSENT, at
 from harness.scenario.reserved import RESERVED
 
 # k0s's own, where the file says nothing (pkg/apis/k0s/v1beta1/network.go, konnectivity.go, api.go).

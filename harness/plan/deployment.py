@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from harness.plan.model import Deployment
-from harness.scenario.machines import named
-from harness.scenario.machines import worker_names
-from harness.scenario.model import Change
-from harness.scenario.model import DisableComponent
-from harness.scenario.model import EnableComponent
-from harness.scenario.model import Environment
-from harness.scenario.model import K0sConfig
-from harness.scenario.model import NodeIp
-from harness.scenario.model import Scenario
-from harness.scenario.model import UndoPhase
+from harness.scenario.machines import named, worker_names
+from harness.scenario.model import (
+    Change,
+    DisableComponent,
+    EnableComponent,
+    Environment,
+    K0sConfig,
+    NodeIp,
+    Scenario,
+    UndoPhase,
+)
 
 
 @dataclass(frozen=True)

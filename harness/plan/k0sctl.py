@@ -6,15 +6,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-from typing import Protocol
+from typing import Any, Protocol
 
 import yaml
 
 from harness.plan.config import cluster_config
-from harness.plan.model import Deployment
-from harness.plan.model import MachinePlan
-from harness.plan.model import Plan
+from harness.plan.model import Deployment, MachinePlan, Plan
 from harness.scenario.words import Role
 
 # Where k0s imports image bundles from when a worker starts (k0s docs/airgap-install.md).

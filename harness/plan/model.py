@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from harness.artifacts.model import ArtifactRef
-from harness.scenario.model import Change
-from harness.scenario.model import Expectation
-from harness.scenario.model import Scenario
-from harness.scenario.reserved import ConfigLeaf
-from harness.scenario.reserved import leaves
+from harness.scenario.model import Change, Expectation, Scenario
+from harness.scenario.reserved import ConfigLeaf, leaves
 from harness.scenario.version import K0sVersion
-from harness.scenario.words import Component
-from harness.scenario.words import Role
+from harness.scenario.words import Component, Role
 from harness.settings import ProviderName
 
 

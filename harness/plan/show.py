@@ -3,49 +3,44 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.plan.deployment import k0sctl_steps
 from harness.plan.k0sctl import render
-from harness.plan.model import Deployment
-from harness.plan.model import MachinePlan
-from harness.plan.model import PhasePlan
-from harness.plan.model import Plan
-from harness.plan.model import PlannedExpectation
+from harness.plan.model import Deployment, MachinePlan, PhasePlan, Plan, PlannedExpectation
 from harness.scenario.fields import duration_text
-from harness.scenario.model import Apiservice
-from harness.scenario.model import Apply
-from harness.scenario.model import BlackholeRoute
-from harness.scenario.model import Change
-from harness.scenario.model import ClockStep
-from harness.scenario.model import Diagnosis
-from harness.scenario.model import DisableComponent
-from harness.scenario.model import EnableComponent
-from harness.scenario.model import Environment
-from harness.scenario.model import Expectation
-from harness.scenario.model import Firewall
-from harness.scenario.model import Flows
-from harness.scenario.model import K0sConfig
-from harness.scenario.model import LoadModule
-from harness.scenario.model import Manifest
-from harness.scenario.model import Mtu
-from harness.scenario.model import NicDown
-from harness.scenario.model import NodeIp
-from harness.scenario.model import Pods
-from harness.scenario.model import Reachability
-from harness.scenario.model import RemoveImage
-from harness.scenario.model import RestartPods
-from harness.scenario.model import Route
-from harness.scenario.model import Scale
-from harness.scenario.model import TopNodes
-from harness.scenario.model import UndoPhase
-from harness.scenario.reserved import PRIVATE_INTERFACE
-from harness.scenario.reserved import leaves
+from harness.scenario.model import (
+    Apiservice,
+    Apply,
+    BlackholeRoute,
+    Change,
+    ClockStep,
+    Diagnosis,
+    DisableComponent,
+    EnableComponent,
+    Environment,
+    Expectation,
+    Firewall,
+    Flows,
+    K0sConfig,
+    LoadModule,
+    Manifest,
+    Mtu,
+    NicDown,
+    NodeIp,
+    Pods,
+    Reachability,
+    RemoveImage,
+    RestartPods,
+    Route,
+    Scale,
+    TopNodes,
+    UndoPhase,
+)
+from harness.scenario.reserved import PRIVATE_INTERFACE, leaves
 from harness.scenario.words import Answer
 from harness.settings import ProviderName
 

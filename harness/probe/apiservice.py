@@ -10,10 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import not_found
-from harness.probe.core import raw_probe
-from harness.probe.core import require_json
+from harness.probe.core import Probe, not_found, raw_probe, require_json
 
 METRICS_API = "v1beta1.metrics.k8s.io"
 

@@ -13,11 +13,7 @@ from typing import Any
 
 from harness.cluster.existing import DATA_DIR
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import UnreadableError
-from harness.probe.core import require_ended
-from harness.probe.core import require_json
-from harness.probe.core import require_success
+from harness.probe.core import Probe, UnreadableError, require_ended, require_json, require_success
 
 AGENT_PORT = 8132
 HEALTH_PORT = 8092

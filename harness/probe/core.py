@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-from typing import Generic
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from harness.evidence.reading import Reading
 from harness.probe.shape import fits_declared
-from harness.untrusted import RefusedError
-from harness.untrusted import plain_json
+from harness.untrusted import RefusedError, plain_json
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -10,10 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from harness.evidence.reading import Reading
-from harness.probe.core import DIAL
-from harness.probe.core import Probe
-from harness.probe.core import UnreadableError
-from harness.probe.core import require_success
+from harness.probe.core import DIAL, Probe, UnreadableError, require_success
 
 # A dial that would need longer is as good as lost: the aggregator itself gives up after 5 s.
 DIAL_SECONDS = 5.0

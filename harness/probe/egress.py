@@ -12,11 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.evidence.reading import Reading
-from harness.probe.core import API
-from harness.probe.core import PIPE
-from harness.probe.core import Probe
-from harness.probe.core import UnreadableError
-from harness.probe.core import require_success
+from harness.probe.core import API, PIPE, Probe, UnreadableError, require_success
 
 _KEPT = (
     "^(apiserver_egress_dialer_dial_(start_total|failure_count)"

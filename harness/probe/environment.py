@@ -10,15 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
-from ipaddress import IPv6Address
-from ipaddress import ip_address
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import UnreadableError
-from harness.probe.core import require_success
+from harness.probe.core import Probe, UnreadableError, require_success
 
 # Of an environment only these are read: the rest may hold anything. A proxy's user and password
 # stay on the machine.

@@ -6,18 +6,13 @@ commands are anybody's business here. A missing field is empty, a pod that is Pe
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from harness.evidence.reading import Reading
 from harness.probe import workloads
-from harness.probe.core import API
-from harness.probe.core import Probe
-from harness.probe.core import observe
-from harness.probe.core import require_success
+from harness.probe.core import API, Probe, observe, require_success
 from harness.scenario.words import Role
 
 METRICS_SERVER = "metrics-server"

@@ -14,11 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from harness.evidence.reading import Reading
-from harness.probe.core import API
-from harness.probe.core import Probe
-from harness.probe.core import UnreadableError
-from harness.probe.core import require_ended
-from harness.probe.core import require_success
+from harness.probe.core import API, Probe, UnreadableError, require_ended, require_success
 from harness.probe.flow_cells import FlowCell
 
 PROBE = "flows"

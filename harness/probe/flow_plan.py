@@ -7,24 +7,15 @@ server (6443) and the konnectivity server (8132). Pods on their machine's networ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from harness.probe.controlplane import AGENT_PORT
 from harness.probe.core import API
-from harness.probe.flow_cells import FlowCell
-from harness.probe.flow_cells import Payload
-from harness.probe.flow_facts import DNS
-from harness.probe.flow_facts import METRICS_SERVER
-from harness.probe.flow_facts import FlowFacts
-from harness.probe.flow_facts import MachineEnd
-from harness.probe.flow_facts import PodEnd
-from harness.probe.flow_facts import ServiceEnd
+from harness.probe.flow_cells import FlowCell, Payload
+from harness.probe.flow_facts import DNS, METRICS_SERVER, FlowFacts, MachineEnd, PodEnd, ServiceEnd
 from harness.probe.workloads import Node
-from harness.scenario.words import Flow
-from harness.scenario.words import Role
+from harness.scenario.words import Flow, Role
 
 KUBELET_PORT = 10250
 METRICS_SERVER_PORT = 10250

@@ -8,29 +8,18 @@ proves the flow, `401 Unauthorized` as well. What nothing in the cluster can try
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.evidence.reading import Reading
 from harness.probe import apiservice
-from harness.probe.core import API
-from harness.probe.core import observe
-from harness.probe.flow_cells import FlowCell
-from harness.probe.flow_cells import Payload
-from harness.probe.flow_facts import facts_from
-from harness.probe.flow_facts import first_probes
-from harness.probe.flow_look import AT_ONCE
-from harness.probe.flow_look import PROBE
-from harness.probe.flow_look import parse_lines
-from harness.probe.flow_look import parse_request
-from harness.probe.flow_look import probes
+from harness.probe.core import API, observe
+from harness.probe.flow_cells import FlowCell, Payload
+from harness.probe.flow_facts import facts_from, first_probes
+from harness.probe.flow_look import AT_ONCE, PROBE, parse_lines, parse_request, probes
 from harness.probe.flow_plan import plan
 from harness.probe.prober import Prober
-from harness.scenario.words import Flow
-from harness.scenario.words import FlowOutcome
-from harness.scenario.words import Role
+from harness.scenario.words import Flow, FlowOutcome, Role
 
 # curl's exit statuses (man curl, EXIT CODES).
 _DONE = 0

@@ -12,9 +12,7 @@ import re
 from dataclasses import dataclass
 
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import UnreadableError
-from harness.probe.core import require_ended
+from harness.probe.core import Probe, UnreadableError, require_ended
 
 # As long as the aggregator waits.
 SECONDS = 5

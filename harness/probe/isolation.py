@@ -10,8 +10,7 @@ from collections.abc import Mapping
 
 from harness.evidence.reading import Reading
 from harness.lab.isolation import MACHINE_TABLE
-from harness.probe.core import Probe
-from harness.probe.core import require_json
+from harness.probe.core import Probe, require_json
 
 
 def probe(machine: str) -> Probe[Mapping[str, int]]:

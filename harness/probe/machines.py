@@ -9,10 +9,7 @@ from datetime import datetime
 from ipaddress import IPv4Network
 
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import UnreadableError
-from harness.probe.core import require_json
-from harness.probe.core import require_success
+from harness.probe.core import Probe, UnreadableError, require_json, require_success
 
 # Interfaces that k0s and its network providers make: their addresses are the cluster's own
 # (internal/pkg/iface/iface.go at v1.32.3+k0s.0, and Calico's tunnels).

@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import UnreadableError
-from harness.probe.core import raw_probe
-from harness.probe.core import require_ended
-from harness.probe.core import require_json
+from harness.probe.core import Probe, UnreadableError, raw_probe, require_ended, require_json
 
 _PATH = "/apis/metrics.k8s.io/v1beta1/nodes"
 # What kubectl says where the API server took the request and passed no answer on.

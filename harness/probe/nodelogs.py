@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import UnreadableError
-from harness.probe.core import require_ended
+from harness.probe.core import Probe, UnreadableError, require_ended
 
 # metrics-server logs a line for each scrape that fails (one a node every 15 s) and for each failed
 # readiness probe; the last minutes fit in this.

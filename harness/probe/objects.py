@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import not_found
-from harness.probe.core import raw_probe
-from harness.probe.core import require_json
+from harness.probe.core import Probe, not_found, raw_probe, require_json
 from harness.probe.metrics_data import seconds_of
 
 _SERVING = "kubernetes.io/kubelet-serving"

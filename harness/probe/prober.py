@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
-from typing import Protocol
+from typing import Any, Protocol
 
 from harness.errors import HarnessError
 from harness.evidence.reading import Reading
 from harness.lab.pace import is_slow
-from harness.lab.remote import Dial
-from harness.lab.remote import DialResult
-from harness.lab.remote import RemoteReader
+from harness.lab.remote import Dial, DialResult, RemoteReader
 from harness.probe import dials
-from harness.probe.core import API
-from harness.probe.core import DIAL
-from harness.probe.core import PIPE
-from harness.probe.core import Probe
-from harness.process import CommandFailedError
-from harness.process import Completed
+from harness.probe.core import API, DIAL, PIPE, Probe
+from harness.process import CommandFailedError, Completed
 from harness.wait import Clock
 
 # sshd lets one connection have ten sessions (MaxSessions), and on people's clusters kubectl runs on

@@ -6,8 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe
-from harness.probe.core import require_json
+from harness.probe.core import Probe, require_json
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from typing import Any
 

@@ -10,10 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.evidence.reading import Reading
-from harness.probe.core import API
-from harness.probe.core import Probe
-from harness.probe.core import UnreadableError
-from harness.probe.core import require_ended
+from harness.probe.core import API, Probe, UnreadableError, require_ended
 from harness.scenario.words import TopOutcome
 
 _FAILURES = (

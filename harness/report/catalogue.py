@@ -10,12 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import asdict
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,15 +22,10 @@ from harness.engine.replay import A_REPLAY
 from harness.errors import UsageError
 from harness.evidence.recorder import reason_of
 from harness.probe.shape import fits
-from harness.report.markdown import cell
-from harness.report.markdown import code_cell
+from harness.report.markdown import cell, code_cell
 from harness.report.words import duration
-from harness.scenario.load import FOR_VMS
-from harness.scenario.load import LoadedScenario
-from harness.untrusted import MIB
-from harness.untrusted import Limits
-from harness.untrusted import json_value
-from harness.untrusted import read_text
+from harness.scenario.load import FOR_VMS, LoadedScenario
+from harness.untrusted import MIB, Limits, json_value, read_text
 
 # The bar for a scenario is three runs in a row, on each kind of machine; two more show what was
 # before them.

@@ -6,8 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
-from harness.diagnose.model import Diagnosis
-from harness.diagnose.model import HopState
+from harness.diagnose.model import Diagnosis, HopState
 from harness.evidence.recorder import redacted_value
 from harness.evidence.redaction import redact
 from harness.report.schemas import schema_of

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from harness.engine.events import ScenarioResult
 from harness.errors import InfrastructureError
-from harness.evidence.recorder import reason_of
-from harness.evidence.recorder import write_whole
-from harness.report import json_report
-from harness.report import junit
-from harness.report import summary
+from harness.evidence.recorder import reason_of, write_whole
+from harness.report import json_report, junit, summary
 from harness.report.html import page
 
 REPORTS: Mapping[str, Callable[[ScenarioResult], str]] = {

@@ -9,13 +9,10 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from harness.probe.flows import FlowMatrix
-from harness.probe.flows import FlowResult
-from harness.report.markdown import cell
-from harness.report.markdown import prose
+from harness.probe.flows import FlowMatrix, FlowResult
+from harness.report.markdown import cell, prose
 from harness.report.words import one_line
-from harness.scenario.words import Flow
-from harness.scenario.words import FlowOutcome
+from harness.scenario.words import Flow, FlowOutcome
 
 FORMAT = "k0s-harness-flows/1"
 _WIDTH = 100

@@ -6,12 +6,9 @@ import json
 from typing import Any
 
 from harness.diagnose.model import Diagnosis
-from harness.engine.events import Outcome
-from harness.engine.events import PhaseResult
-from harness.engine.events import ScenarioResult
+from harness.engine.events import Outcome, PhaseResult, ScenarioResult
 from harness.evidence.recorder import redacted_value
-from harness.report.diagnosis import DERIVED
-from harness.report.diagnosis import derived
+from harness.report.diagnosis import DERIVED, derived
 from harness.report.schemas import schema_of
 
 FORMAT = "k0s-harness-report/1"

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree as ET
 
 from harness.check.model import Verdict
-from harness.engine.events import ExpectationResult
-from harness.engine.events import PhaseResult
-from harness.engine.events import ScenarioResult
+from harness.engine.events import ExpectationResult, PhaseResult, ScenarioResult
 from harness.evidence.redaction import redact
 from harness.printable import printable
-from harness.report.words import one_line
-from harness.report.words import origin_line
+from harness.report.words import one_line, origin_line
 
 
 def verdict_line(result: ExpectationResult) -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.check.model import Verdict
 from harness.engine.events import ScenarioResult
 from harness.report import summary
-from harness.report.markdown import cell
-from harness.report.markdown import folded
+from harness.report.markdown import cell, folded
 from harness.report.words import origin_line
 
 # GitHub shows a step's summary up to 1024 kB and drops it whole above that.

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from harness.check.model import Verdict
-from harness.diagnose.model import Diagnosis
-from harness.diagnose.model import Hop
-from harness.diagnose.model import HopState
-from harness.engine.events import ExpectationResult
-from harness.engine.events import PhaseResult
-from harness.engine.events import ScenarioResult
+from harness.diagnose.model import Diagnosis, Hop, HopState
+from harness.engine.events import ExpectationResult, PhaseResult, ScenarioResult
 from harness.evidence.redaction import redact
 from harness.printable import pasted
-from harness.report.markdown import block
-from harness.report.markdown import cell
-from harness.report.markdown import code
-from harness.report.markdown import code_cell
-from harness.report.markdown import folded
-from harness.report.markdown import link
-from harness.report.markdown import prose
-from harness.report.words import duration
-from harness.report.words import origin_line
+from harness.report.markdown import block, cell, code, code_cell, folded, link, prose
+from harness.report.words import duration, origin_line
 
 _ERROR_LINES = 8
 # The settings that decide what is run; the others say where it leaves what it saw.

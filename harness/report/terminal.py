@@ -12,20 +12,19 @@ import threading
 from typing import TextIO
 
 from harness.check.model import Verdict
-from harness.engine.events import Event
-from harness.engine.events import PhaseEntered
-from harness.engine.events import StepEnded
-from harness.engine.events import StepProgress
-from harness.engine.events import StepStarted
-from harness.engine.events import TransitionSeen
-from harness.engine.events import VerdictReached
+from harness.engine.events import (
+    Event,
+    PhaseEntered,
+    StepEnded,
+    StepProgress,
+    StepStarted,
+    TransitionSeen,
+    VerdictReached,
+)
 from harness.evidence.redaction import redact
 from harness.printable import printable_line
-from harness.printing import Code
-from harness.printing import put
-from harness.printing import stderr
-from harness.report.words import duration
-from harness.report.words import one_line
+from harness.printing import Code, put, stderr
+from harness.report.words import duration, one_line
 
 _COLOURS = {
     Verdict.MET: Code.GREEN,

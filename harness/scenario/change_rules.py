@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
 from harness.scenario.document import Path
 from harness.scenario.fields import PLACE_LITERAL
-from harness.scenario.machines import CONTROLLER
-from harness.scenario.machines import PODS_ON
-from harness.scenario.machines import WORKERS
-from harness.scenario.machines import named
-from harness.scenario.nearest import nearest
-from harness.scenario.nearest import quoted
-from harness.scenario.plain import ABSENT
-from harness.scenario.plain import at
-from harness.scenario.plain import mapping
-from harness.scenario.plain import sequence
-from harness.scenario.plain import word
-from harness.scenario.reserved import PRIVATE_INTERFACE
-from harness.scenario.reserved import collisions
-from harness.scenario.words import Answer
-from harness.scenario.words import Protocol
+from harness.scenario.machines import CONTROLLER, PODS_ON, WORKERS, named
+from harness.scenario.nearest import nearest, quoted
+from harness.scenario.plain import ABSENT, at, mapping, sequence, word
+from harness.scenario.reserved import PRIVATE_INTERFACE, collisions
+from harness.scenario.words import Answer, Protocol
 
 Found = Iterator[tuple[Path, str]]
 

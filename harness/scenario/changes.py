@@ -7,32 +7,24 @@ not used by another scenario.
 
 from __future__ import annotations
 
-from typing import Annotated
-from typing import Any
-from typing import ClassVar
-from typing import Literal
-from typing import TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel
-from pydantic import ConfigDict
-from pydantic import Field
-from pydantic import RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from harness.scenario.fields import ImageName
-from harness.scenario.fields import Interface
-from harness.scenario.fields import KernelModule
-from harness.scenario.fields import MachineName
-from harness.scenario.fields import Name
-from harness.scenario.fields import OneKey
-from harness.scenario.fields import Place
-from harness.scenario.fields import Selector
-from harness.scenario.fields import Within
-from harness.scenario.fields import Word
-from harness.scenario.fields import Workload
-from harness.scenario.words import Answer
-from harness.scenario.words import Component
-from harness.scenario.words import Hook
-from harness.scenario.words import Protocol
+from harness.scenario.fields import (
+    ImageName,
+    Interface,
+    KernelModule,
+    MachineName,
+    Name,
+    OneKey,
+    Place,
+    Selector,
+    Within,
+    Word,
+    Workload,
+)
+from harness.scenario.words import Answer, Component, Hook, Protocol
 
 Undo = Literal["exact", "none"]
 # Ethernet's least that IPv4 allows, and what no NIC of a lab goes beyond.

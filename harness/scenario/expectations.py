@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel
-from pydantic import ConfigDict
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from harness.scenario.fields import Hold
-from harness.scenario.fields import Name
-from harness.scenario.fields import ObjectName
-from harness.scenario.fields import OneKey
-from harness.scenario.fields import Selector
-from harness.scenario.fields import When
-from harness.scenario.fields import Within
-from harness.scenario.fields import Word
-from harness.scenario.words import ApiserviceReason
-from harness.scenario.words import ApplyOutcome
-from harness.scenario.words import Cause
-from harness.scenario.words import Flow
-from harness.scenario.words import FlowOutcome
-from harness.scenario.words import MessageClass
-from harness.scenario.words import TopOutcome
+from harness.scenario.fields import Hold, Name, ObjectName, OneKey, Selector, When, Within, Word
+from harness.scenario.words import (
+    ApiserviceReason,
+    ApplyOutcome,
+    Cause,
+    Flow,
+    FlowOutcome,
+    MessageClass,
+    TopOutcome,
+)
 
 # A condition comes within 35 s of its cause (30 s resync, 5 s probe); the rest is for slow pods.
 WITHIN_SECONDS = 120.0

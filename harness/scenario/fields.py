@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import re
-from abc import ABC
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
-from typing import Any
-from typing import get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import GetCoreSchemaHandler
-from pydantic import GetJsonSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
-from pydantic_core import PydanticCustomError
-from pydantic_core import core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from harness.scenario.machines import CONTROLLER
-from harness.scenario.machines import POD_NETWORK
-from harness.scenario.machines import PODS_ON
-from harness.scenario.machines import SERVICE_NETWORK
-from harness.scenario.nearest import nearest
-from harness.scenario.nearest import quoted
-from harness.scenario.version import Gate
-from harness.scenario.version import K0sVersion
+from harness.scenario.machines import CONTROLLER, POD_NETWORK, PODS_ON, SERVICE_NETWORK
+from harness.scenario.nearest import nearest, quoted
+from harness.scenario.version import Gate, K0sVersion
 
 # The type of every error whose message is already a sentence of ours.
 OURS = "k0s-harness"

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import GetCoreSchemaHandler
-from pydantic import GetJsonSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
-from pydantic_core import core_schema
+from pydantic_core import CoreSchema, core_schema
 
-from harness.scenario.fields import Shape
-from harness.scenario.fields import mistake
+from harness.scenario.fields import Shape, mistake
 from harness.scenario.nearest import quoted
 
 # How an input of a matrix is called; used, it stands in braces: `${cni}`.

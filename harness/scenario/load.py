@@ -12,15 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import UsageError
-from harness.scenario.document import TOP
-from harness.scenario.document import NotYamlError
-from harness.scenario.document import Position
-from harness.scenario.document import SourceMap
-from harness.scenario.document import position_in
-from harness.scenario.document import read
+from harness.scenario.document import TOP, NotYamlError, Position, SourceMap, position_in, read
 from harness.scenario.matrix import expand
-from harness.scenario.mistakes import Mistake
-from harness.scenario.mistakes import ScenarioError
+from harness.scenario.mistakes import Mistake, ScenarioError
 from harness.scenario.model import Scenario
 from harness.scenario.nearest import quoted
 from harness.scenario.rules import broken_rules

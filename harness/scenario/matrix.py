@@ -5,17 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.scenario.document import Path
-from harness.scenario.document import Scalar
-from harness.scenario.inputs import INPUT_PATTERN
-from harness.scenario.inputs import is_input_value
-from harness.scenario.nearest import nearest
-from harness.scenario.nearest import quoted
+from harness.scenario.document import Path, Scalar
+from harness.scenario.inputs import INPUT_PATTERN, is_input_value
+from harness.scenario.nearest import nearest, quoted
 from harness.scenario.plain import mapping
 
 # Each has machines of its own, which take a minute to come up; a day has no room for more.

@@ -2,52 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-from typing import Any
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
-from pydantic import ConfigDict
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from harness.scenario.changes import BlackholeRoute
-from harness.scenario.changes import Change
-from harness.scenario.changes import ClockStep
-from harness.scenario.changes import DeploymentChange
-from harness.scenario.changes import DisableComponent
-from harness.scenario.changes import EnableComponent
-from harness.scenario.changes import Environment
-from harness.scenario.changes import Firewall
-from harness.scenario.changes import K0sConfig
-from harness.scenario.changes import LoadModule
-from harness.scenario.changes import Manifest
-from harness.scenario.changes import Mtu
-from harness.scenario.changes import NicDown
-from harness.scenario.changes import NodeIp
-from harness.scenario.changes import RemoveImage
-from harness.scenario.changes import RestartPods
-from harness.scenario.changes import Route
-from harness.scenario.changes import Scale
-from harness.scenario.changes import UndoPhase
-from harness.scenario.expectations import Apiservice
-from harness.scenario.expectations import Apply
-from harness.scenario.expectations import Diagnosis
-from harness.scenario.expectations import Expectation
-from harness.scenario.expectations import Flows
-from harness.scenario.expectations import Pods
-from harness.scenario.expectations import Reachability
-from harness.scenario.expectations import TopNodes
-from harness.scenario.fields import ConfigPath
-from harness.scenario.fields import Name
-from harness.scenario.fields import Reference
-from harness.scenario.fields import Release
-from harness.scenario.fields import Title
-from harness.scenario.fields import Word
-from harness.scenario.inputs import InputName
-from harness.scenario.inputs import InputValue
+from harness.scenario.changes import (
+    BlackholeRoute,
+    Change,
+    ClockStep,
+    DeploymentChange,
+    DisableComponent,
+    EnableComponent,
+    Environment,
+    Firewall,
+    K0sConfig,
+    LoadModule,
+    Manifest,
+    Mtu,
+    NicDown,
+    NodeIp,
+    RemoveImage,
+    RestartPods,
+    Route,
+    Scale,
+    UndoPhase,
+)
+from harness.scenario.expectations import (
+    Apiservice,
+    Apply,
+    Diagnosis,
+    Expectation,
+    Flows,
+    Pods,
+    Reachability,
+    TopNodes,
+)
+from harness.scenario.fields import ConfigPath, Name, Reference, Release, Title, Word
+from harness.scenario.inputs import InputName, InputValue
 from harness.scenario.version import K0sVersion
-from harness.scenario.words import Component
-from harness.scenario.words import Role
+from harness.scenario.words import Component, Role
 
 __all__ = [
     "Apiservice",

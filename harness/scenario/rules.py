@@ -9,30 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness.scenario.change_rules import Machines
-from harness.scenario.change_rules import broken_change_rules
-from harness.scenario.document import Path
-from harness.scenario.document import SourceMap
-from harness.scenario.machines import CONTROLLER
-from harness.scenario.machines import worker_names
-from harness.scenario.model import DEFAULT_WORKERS
-from harness.scenario.model import MOST_WORKERS
-from harness.scenario.nearest import nearest
-from harness.scenario.nearest import quoted
-from harness.scenario.plain import ABSENT
-from harness.scenario.plain import at
-from harness.scenario.plain import mapping
-from harness.scenario.plain import sequence
-from harness.scenario.plain import word
-from harness.scenario.reserved import RESERVED
-from harness.scenario.reserved import collisions
+from harness.scenario.change_rules import Machines, broken_change_rules
+from harness.scenario.document import Path, SourceMap
+from harness.scenario.machines import CONTROLLER, worker_names
+from harness.scenario.model import DEFAULT_WORKERS, MOST_WORKERS
+from harness.scenario.nearest import nearest, quoted
+from harness.scenario.plain import ABSENT, at, mapping, sequence, word
+from harness.scenario.reserved import RESERVED, collisions
 from harness.scenario.undo_rules import broken_undo_rules
-from harness.scenario.words import ApiserviceReason
-from harness.scenario.words import ApplyOutcome
-from harness.scenario.words import Cause
-from harness.scenario.words import Component
-from harness.scenario.words import Role
-from harness.scenario.words import TopOutcome
+from harness.scenario.words import (
+    ApiserviceReason,
+    ApplyOutcome,
+    Cause,
+    Component,
+    Role,
+    TopOutcome,
+)
 
 Found = Iterator[tuple[Path, str]]
 _FRAGMENT: Path = ("cluster", "k0s")

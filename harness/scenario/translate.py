@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from typing import Any
-from typing import get_args
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, get_args
 
-from pydantic import BaseModel
-from pydantic import RootModel
+from pydantic import BaseModel, RootModel
 from pydantic_core import ErrorDetails
 
 from harness.scenario.changes import Change
-from harness.scenario.document import Path
-from harness.scenario.document import Position
-from harness.scenario.document import SourceMap
+from harness.scenario.document import Path, Position, SourceMap
 from harness.scenario.expectations import Expectation
-from harness.scenario.fields import OURS
-from harness.scenario.fields import SEVERAL_KINDS
-from harness.scenario.model import FORMAT
-from harness.scenario.model import ClusterSpec
-from harness.scenario.model import Phase
-from harness.scenario.model import Scenario
-from harness.scenario.nearest import nearest
-from harness.scenario.nearest import quoted
+from harness.scenario.fields import OURS, SEVERAL_KINDS
+from harness.scenario.model import FORMAT, ClusterSpec, Phase, Scenario
+from harness.scenario.nearest import nearest, quoted
 
 # What YAML 1.1 reads as booleans and people still write.
 _TRUE_WORDS = {"on", "yes", "y"}

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from collections.abc import Iterator
-from typing import Any
-from typing import get_args
+from collections.abc import Collection, Iterator
+from typing import Any, get_args
 
-from harness.scenario.changes import Change
-from harness.scenario.changes import DeploymentChange
-from harness.scenario.changes import UndoPhase
-from harness.scenario.document import Path
-from harness.scenario.document import SourceMap
-from harness.scenario.nearest import nearest
-from harness.scenario.nearest import quoted
-from harness.scenario.plain import mapping
-from harness.scenario.plain import sequence
+from harness.scenario.changes import Change, DeploymentChange, UndoPhase
+from harness.scenario.document import Path, SourceMap
+from harness.scenario.nearest import nearest, quoted
+from harness.scenario.plain import mapping, sequence
 
 Found = Iterator[tuple[Path, str]]
 

@@ -9,8 +9,7 @@ import dataclasses
 
 import pytest
 
-from harness.change import actions
-from harness.change import footprint
+from harness.change import actions, footprint
 from harness.change.changer import Changer
 from harness.errors import InconclusiveError
 from harness.probe.prober import Prober

@@ -9,11 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from collections.abc import Iterator
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -22,20 +19,16 @@ from harness.lab import leftovers
 from harness.lab.creation import LabRequest
 from harness.lab.docker import LABEL_RUN
 from harness.lab.host import choose_provider
-from harness.lab.host_facts import facts_from
-from harness.lab.host_facts import read_host
-from harness.lab.lab import Lab
-from harness.lab.lab import bring_up
+from harness.lab.host_facts import facts_from, read_host
+from harness.lab.lab import Lab, bring_up
 from harness.lab.leftovers import Removal
 from harness.lab.libvirt import effective_uri
-from harness.lab.reservation import Host
-from harness.lab.reservation import reserve
+from harness.lab.reservation import Host, reserve
 from harness.lab.sysctls import NAMES
 from harness.lab.topology import MachineSpec
 from harness.process import LocalRunner
 from harness.scenario.words import Role
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 from harness.wait import SystemClock
 
 # The first lab on a host makes the node image, which takes minutes.

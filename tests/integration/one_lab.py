@@ -15,13 +15,11 @@ from pathlib import Path
 
 from harness.lab.creation import LabRequest
 from harness.lab.lab import bring_up
-from harness.lab.reservation import Host
-from harness.lab.reservation import reserve
+from harness.lab.reservation import Host, reserve
 from harness.lab.topology import MachineSpec
 from harness.process import LocalRunner
 from harness.scenario.words import Role
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 from harness.wait import SystemClock
 
 

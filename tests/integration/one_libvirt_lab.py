@@ -16,12 +16,10 @@ from pathlib import Path
 from harness.lab import libvirt
 from harness.lab.isolation import install_on_host
 from harness.lab.libvirt import Libvirt
-from harness.lab.reservation import Host
-from harness.lab.reservation import reserve
+from harness.lab.reservation import Host, reserve
 from harness.lab.vagrant import mark
 from harness.process import LocalRunner
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 from harness.wait import SystemClock
 
 DOMAIN = """

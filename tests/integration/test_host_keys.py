@@ -4,8 +4,7 @@ import subprocess
 
 import pytest
 
-from harness.lab.ssh import HostKeyError
-from harness.lab.ssh import ParamikoRemote
+from harness.lab.ssh import HostKeyError, ParamikoRemote
 
 pytestmark = pytest.mark.machines
 

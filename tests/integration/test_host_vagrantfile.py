@@ -5,13 +5,8 @@ import shutil
 import pytest
 
 from harness.lab.run_id import RunId
-from harness.lab.topology import ALWAYS_DROPPED
-from harness.lab.topology import MachineSpec
-from harness.lab.topology import Network
-from harness.lab.topology import Networks
-from harness.lab.topology import topology
-from harness.lab.vagrant import environment
-from harness.lab.vagrant import topology_path
+from harness.lab.topology import ALWAYS_DROPPED, MachineSpec, Network, Networks, topology
+from harness.lab.vagrant import environment, topology_path
 from harness.process import LocalRunner
 from harness.scenario.words import Role
 from harness.settings import ProviderName

@@ -11,21 +11,17 @@ import pytest
 
 from harness.lab import listing
 from harness.lab.creation import LabRequest
-from harness.lab.docker import LABEL_USER
-from harness.lab.docker import Docker
-from harness.lab.docker import ObjectKind
+from harness.lab.docker import LABEL_USER, Docker, ObjectKind
 from harness.lab.isolation import install_on_host
 from harness.lab.kept import attach
 from harness.lab.lab import bring_up
 from harness.lab.listing import LabState
-from harness.lab.reservation import Host
-from harness.lab.reservation import reserve
+from harness.lab.reservation import Host, reserve
 from harness.lab.ssh_files import make_socket_dir
 from harness.lab.topology import MachineSpec
 from harness.process import LocalRunner
 from harness.scenario.words import Role
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 from harness.wait import SystemClock
 
 pytestmark = pytest.mark.machines

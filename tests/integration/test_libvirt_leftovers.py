@@ -12,17 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.lab import libvirt
-from harness.lab import listing
+from harness.lab import libvirt, listing
 from harness.lab.libvirt import Libvirt
 from harness.lab.listing import LabState
-from harness.lab.reservation import Host
-from harness.lab.reservation import reserve
+from harness.lab.reservation import Host, reserve
 from harness.lab.run_id import RunId
 from harness.lab.topology import Network
 from harness.process import LocalRunner
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 from harness.wait import SystemClock
 
 pytestmark = pytest.mark.machines("libvirt")

@@ -11,8 +11,7 @@ import testinfra
 from harness.lab.kept import attach
 from harness.lab.remote import Dial
 from harness.lab.vagrant import Vagrant
-from harness.process import CommandFailedError
-from harness.process import LocalRunner
+from harness.process import CommandFailedError, LocalRunner
 from harness.settings import ProviderName
 
 pytestmark = pytest.mark.machines

@@ -15,9 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HostLacksError
-from harness.lab import forwards
-from harness.lab import machine
-from harness.lab import subnets
+from harness.lab import forwards, machine, subnets
 from harness.lab.forwards import Forwards
 from harness.lab.libvirt import Libvirt
 from harness.lab.remote import Dial

@@ -23,9 +23,7 @@ from typing import Any
 
 import pytest
 
-from harness.engine.events import ArtifactUsed
-from harness.engine.events import Outcome
-from harness.engine.events import ScenarioResult
+from harness.engine.events import ArtifactUsed, Outcome, ScenarioResult
 from harness.report.html.page import page
 from harness.report.html.run_folder import read
 from harness.report.summary import repeat_command

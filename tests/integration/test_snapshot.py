@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.lab.vagrant import PROJECT
-from harness.lab.vagrant import environment
+from harness.lab.vagrant import PROJECT, environment
 from harness.process import LocalRunner
 from harness.settings import ProviderName
 

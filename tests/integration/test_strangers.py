@@ -19,9 +19,7 @@ import pytest
 
 from harness import cli
 from harness.lab import listing
-from harness.lab.docker import LABEL_RUN
-from harness.lab.docker import LABEL_STATE
-from harness.lab.docker import LABEL_USER
+from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER
 from harness.lab.listing import LabState
 from harness.lab.owner import current_user
 from harness.lab.run_id import RunId

@@ -5,8 +5,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest

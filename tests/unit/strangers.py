@@ -10,38 +10,31 @@ import contextlib
 import json
 import os
 import stat
-from collections.abc import Iterator
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
-from datetime import UTC
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from ipaddress import IPv4Network
 from pathlib import Path
-from uuid import UUID
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
-from harness.lab import isolation
-from harness.lab import leftovers
-from harness.lab import libvirt
-from harness.lab import locks
-from harness.lab import orphans
-from harness.lab import records
-from harness.lab import ssh_files
-from harness.lab import sweeps
-from harness.lab import sysctls
-from harness.lab.docker import LABEL_RUN
-from harness.lab.docker import LABEL_STATE
-from harness.lab.docker import LABEL_USER
-from harness.lab.owner import Owner
-from harness.lab.owner import current_user
+from harness.lab import (
+    isolation,
+    leftovers,
+    libvirt,
+    locks,
+    orphans,
+    records,
+    ssh_files,
+    sweeps,
+    sysctls,
+)
+from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER
+from harness.lab.owner import Owner, current_user
 from harness.lab.run_id import RunId
-from harness.process import CommandFailedError
-from harness.process import Completed
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.process import CommandFailedError, Completed
+from harness.settings import ProviderName, Settings
 from harness.wait import SystemClock
 
 NOW = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)

@@ -11,16 +11,15 @@ import pytest
 
 from harness.artifacts import commands
 from harness.artifacts.importing import import_folder
-from harness.artifacts.model import ArtifactKind
-from harness.artifacts.model import Origin
-from harness.artifacts.model import host_arch
+from harness.artifacts.model import ArtifactKind, Origin, host_arch
 from harness.artifacts.pins import load_pins
-from harness.artifacts.problems import DamagedEntryError
-from harness.artifacts.problems import MissingArtifactsError
-from harness.artifacts.problems import SourceUnavailableError
+from harness.artifacts.problems import (
+    DamagedEntryError,
+    MissingArtifactsError,
+    SourceUnavailableError,
+)
 from harness.artifacts.store import Store
-from harness.errors import ExitCode
-from harness.errors import HostLacksError
+from harness.errors import ExitCode, HostLacksError
 from harness.settings import Settings
 
 ARCH = host_arch()

@@ -12,19 +12,11 @@ import urllib.parse
 
 import pytest
 
-from harness.artifacts import download
-from harness.artifacts import transport
-from harness.artifacts.download import HttpDownloader
-from harness.artifacts.download import proxy_for
-from harness.artifacts.download import shown
-from harness.artifacts.model import ArtifactKind
-from harness.artifacts.model import Origin
-from harness.artifacts.model import Progress
-from harness.artifacts.model import host_arch
+from harness.artifacts import download, transport
+from harness.artifacts.download import HttpDownloader, proxy_for, shown
+from harness.artifacts.model import ArtifactKind, Origin, Progress, host_arch
 from harness.artifacts.pins import load_pins
-from harness.artifacts.problems import DiskFullError
-from harness.artifacts.problems import SourceUnavailableError
-from harness.artifacts.problems import WrongChecksumError
+from harness.artifacts.problems import DiskFullError, SourceUnavailableError, WrongChecksumError
 from harness.artifacts.store import Store
 from harness.errors import HostLacksError
 from harness.settings import Settings

@@ -10,18 +10,14 @@ import threading
 import time
 
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.artifacts import download
-from harness.artifacts import transport
+from harness.artifacts import download, transport
 from harness.artifacts.download import HttpDownloader
 from harness.artifacts.problems import SourceUnavailableError
 from harness.artifacts.transport import RefusedAnswerError
-from harness.errors import ExitCode
-from harness.errors import HarnessError
+from harness.errors import ExitCode, HarnessError
 from harness.wait import SystemClock
 
 MOST = 300_000

@@ -12,15 +12,11 @@ import pytest
 
 from harness.artifacts import commands
 from harness.artifacts.importing import import_folder
-from harness.artifacts.model import ArtifactKind
-from harness.artifacts.model import Origin
-from harness.artifacts.model import host_arch
+from harness.artifacts.model import ArtifactKind, Origin, host_arch
 from harness.artifacts.pins import load_pins
 from harness.artifacts.problems import SourceUnavailableError
 from harness.artifacts.store import Store
-from harness.errors import ExitCode
-from harness.errors import HostLacksError
-from harness.errors import UsageError
+from harness.errors import ExitCode, HostLacksError, UsageError
 from harness.process import Completed
 from harness.settings import Settings
 

@@ -7,16 +7,10 @@ from importlib.resources import files
 import pytest
 import yaml
 
-from harness.artifacts.checksums import ChecksumFileError
-from harness.artifacts.checksums import parse_checksums
-from harness.artifacts.checksums import render_checksums
-from harness.artifacts.model import ArtifactKind
-from harness.artifacts.model import host_arch
-from harness.artifacts.pins import load_pins
-from harness.artifacts.pins import parse_pins
-from harness.errors import ExitCode
-from harness.errors import HostLacksError
-from harness.errors import UsageError
+from harness.artifacts.checksums import ChecksumFileError, parse_checksums, render_checksums
+from harness.artifacts.model import ArtifactKind, host_arch
+from harness.artifacts.pins import load_pins, parse_pins
+from harness.errors import ExitCode, HostLacksError, UsageError
 
 A = "a" * 64
 B = "B" * 64

@@ -7,19 +7,17 @@ import os
 import pytest
 
 from harness.artifacts import commands
-from harness.artifacts.model import ArtifactKind
-from harness.artifacts.model import Origin
-from harness.artifacts.model import host_arch
+from harness.artifacts.model import ArtifactKind, Origin, host_arch
 from harness.artifacts.pins import load_pins
-from harness.artifacts.problems import DiskFullError
-from harness.artifacts.problems import MissingArtifactsError
-from harness.artifacts.problems import OwnBuildGoneError
-from harness.artifacts.problems import SourceUnavailableError
-from harness.artifacts.problems import WrongChecksumError
+from harness.artifacts.problems import (
+    DiskFullError,
+    MissingArtifactsError,
+    OwnBuildGoneError,
+    SourceUnavailableError,
+    WrongChecksumError,
+)
 from harness.artifacts.store import Store
-from harness.errors import ExitCode
-from harness.errors import HostLacksError
-from harness.errors import UsageError
+from harness.errors import ExitCode, HostLacksError, UsageError
 from harness.settings import Settings
 
 ARCH = host_arch()

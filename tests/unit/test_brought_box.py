@@ -11,13 +11,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.lab import box
-from harness.lab import box_cache
-from harness.lab import rootfs
-from harness.process import Completed
-from harness.process import LocalRunner
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.lab import box, box_cache, rootfs
+from harness.process import Completed, LocalRunner
+from harness.settings import ProviderName, Settings
 from harness.wait import SystemClock
 
 LIBVIRT = ProviderName.LIBVIRT

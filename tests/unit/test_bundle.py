@@ -11,12 +11,9 @@ import tarfile
 
 import pytest
 
-from harness.errors import ExitCode
-from harness.errors import InfrastructureError
-from harness.errors import UsageError
+from harness.errors import ExitCode, InfrastructureError, UsageError
 from harness.evidence import bundle as bundles
-from harness.evidence.bundle import read_bundle
-from harness.evidence.bundle import write_bundle
+from harness.evidence.bundle import read_bundle, write_bundle
 from harness.evidence.manifest import Kind
 from harness.evidence.recorder import Recorder
 

@@ -12,14 +12,9 @@ import pytest
 from harness.commands import bundles
 from harness.commands.bundles import collect_evidence
 from harness.engine.collect import collect
-from harness.engine.pieces import OF_API
-from harness.engine.pieces import of_machine
-from harness.engine.place import Place
-from harness.engine.place import existing_cluster
-from harness.engine.place import place
-from harness.errors import ExitCode
-from harness.errors import InfrastructureError
-from harness.errors import UsageError
+from harness.engine.pieces import OF_API, of_machine
+from harness.engine.place import Place, existing_cluster, place
+from harness.errors import ExitCode, InfrastructureError, UsageError
 from harness.evidence.bundle import read_bundle
 from harness.evidence.manifest import Kind
 from harness.lab.reservation import Host

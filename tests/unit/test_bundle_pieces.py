@@ -12,14 +12,10 @@ from pathlib import Path
 import pytest
 
 from harness.engine.collect import collect
-from harness.engine.pieces import MANIFESTS
-from harness.engine.pieces import OF_API
-from harness.engine.pieces import of_machine
-from harness.engine.pieces import only_way_out
+from harness.engine.pieces import MANIFESTS, OF_API, of_machine, only_way_out
 from harness.errors import InfrastructureError
 from harness.evidence.recorder import Recorder
-from harness.process import CommandFailedError
-from harness.process import Completed
+from harness.process import CommandFailedError, Completed
 
 ROLES = ("controller", "worker", "controller+worker", "single")
 EVERY = [

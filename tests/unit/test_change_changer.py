@@ -1,8 +1,7 @@
 """Making changes: nothing counts as made that was not seen, and it is taken back in turn."""
 
 from dataclasses import replace
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
 import pytest
@@ -10,8 +9,7 @@ import pytest
 from harness.change import actions
 from harness.change import clock as clocks
 from harness.change.addresses import Addresses
-from harness.change.changer import COMMAND
-from harness.change.changer import Changer
+from harness.change.changer import COMMAND, Changer
 from harness.change.model import Before
 from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading

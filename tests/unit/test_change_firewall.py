@@ -1,21 +1,17 @@
 """A firewall change: its table, what it spares, and the connections it cuts."""
 
 import itertools
-from ipaddress import IPv4Address
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from harness.change import connections
-from harness.change import firewall
-from harness.change.addresses import Addresses
-from harness.change.addresses import SshWay
+from harness.change import connections, firewall
+from harness.change.addresses import Addresses, SshWay
 from harness.change.model import Command
 from harness.change.stop import stop_of
 from harness.errors import InconclusiveError
 from harness.scenario import changes
-from harness.scenario.words import Answer
-from harness.scenario.words import Hook
+from harness.scenario.words import Answer, Hook
 
 WAY = SshWay(IPv4Address("192.168.57.1"), IPv4Address("192.168.57.11"), 22)
 CLUSTER = Addresses(

@@ -6,11 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.change import manifest
-from harness.change import objects
-from harness.change import workloads
-from harness.change.model import Before
-from harness.change.model import Command
+from harness.change import manifest, objects, workloads
+from harness.change.model import Before, Command
 from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.scenario import changes

@@ -1,16 +1,12 @@
 """Routes and blackholes: which prefixes, and what the kernel then does with a packet."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from harness.change import addresses
-from harness.change import links
-from harness.change import routes
-from harness.change.addresses import Addresses
-from harness.change.addresses import SshWay
+from harness.change import addresses, links, routes
+from harness.change.addresses import Addresses, SshWay
 from harness.change.model import Before
 from harness.errors import InconclusiveError
 from harness.scenario import changes

@@ -4,25 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from harness.check.expectations import SETTLE_SECONDS
-from harness.check.expectations import presumes_metrics_server
-from harness.check.expectations import probe_for
-from harness.check.expectations import sample
-from harness.check.expectations import sample_diagnosis
-from harness.check.expectations import settle_seconds
+from harness.check.expectations import (
+    SETTLE_SECONDS,
+    presumes_metrics_server,
+    probe_for,
+    sample,
+    sample_diagnosis,
+    settle_seconds,
+)
 from harness.check.model import Match
 from harness.diagnose.judge import diagnose
 from harness.probe.core import observe
-from harness.scenario.expectations import Apiservice
-from harness.scenario.expectations import Apply
-from harness.scenario.expectations import Diagnosis
-from harness.scenario.expectations import Pods
-from harness.scenario.expectations import TopNodes
-from harness.scenario.words import ApiserviceReason
-from harness.scenario.words import ApplyOutcome
-from harness.scenario.words import Cause
-from harness.scenario.words import MessageClass
-from harness.scenario.words import TopOutcome
+from harness.scenario.expectations import Apiservice, Apply, Diagnosis, Pods, TopNodes
+from harness.scenario.words import ApiserviceReason, ApplyOutcome, Cause, MessageClass, TopOutcome
 
 METRICS = "v1beta1.metrics.k8s.io"
 WORKERS = ("worker0", "worker1")

@@ -2,12 +2,8 @@
 
 import pytest
 
-from harness.check.hold import LONGEST_GAP_SECONDS
-from harness.check.hold import Course
-from harness.check.model import Match
-from harness.check.model import Sample
-from harness.check.model import Verdict
-from harness.check.model import Window
+from harness.check.hold import LONGEST_GAP_SECONDS, Course
+from harness.check.model import Match, Sample, Verdict, Window
 
 WINDOW = Window(opened=100.0, earliest=100.0, within=120.0, hold=45.0)
 

@@ -4,14 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.check.model import Judgement
-from harness.check.model import Verdict
-from harness.check.reachability import CONNECTIONS
-from harness.check.reachability import combine
-from harness.check.reachability import expected
-from harness.check.reachability import judge
-from harness.probe import controlplane
-from harness.probe import dials
+from harness.check.model import Judgement, Verdict
+from harness.check.reachability import CONNECTIONS, combine, expected, judge
+from harness.probe import controlplane, dials
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from harness import cli
 from harness.engine.events import ScenarioResult
 from harness.engine.outcome import outcome_of
 from harness.engine.session import RunSession
-from harness.errors import HostLacksError
-from harness.errors import InfrastructureError
+from harness.errors import HostLacksError, InfrastructureError
 from harness.scenario.load import files_in
 
 ROOT = Path(__file__).parents[2]

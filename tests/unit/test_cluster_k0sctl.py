@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.k0sctl import ApplyFailedError
-from harness.cluster.k0sctl import K0sctl
-from harness.cluster.k0sctl import phase_title
-from harness.cluster.k0sctl import reason_of
+from harness.cluster.k0sctl import ApplyFailedError, K0sctl, phase_title, reason_of
 from harness.scenario.words import ApplyOutcome
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "k0sctl"

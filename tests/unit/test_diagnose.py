@@ -5,23 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from harness.diagnose import ladder
-from harness.diagnose import subject
+from harness.diagnose import ladder, subject
 from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose
 from harness.diagnose.messages import classify
-from harness.diagnose.model import HOP_NAMES
-from harness.diagnose.model import Confidence
-from harness.diagnose.model import HopId
-from harness.diagnose.model import HopState
-from harness.errors import ExitCode
-from harness.errors import InfrastructureError
-from harness.errors import UsageError
-from harness.probe import apiservice
-from harness.probe import https
+from harness.diagnose.model import HOP_NAMES, Confidence, HopId, HopState
+from harness.errors import ExitCode, InfrastructureError, UsageError
+from harness.probe import apiservice, https
 from harness.probe.core import API
-from harness.scenario.words import Cause
-from harness.scenario.words import MessageClass
+from harness.scenario.words import Cause, MessageClass
 
 
 def test_without_konnectivity_the_missing_route_is_named_with_its_proof(recording):

@@ -15,8 +15,7 @@ import pytest
 from harness.diagnose import facts
 from harness.diagnose.causes import KINDS
 from harness.diagnose.judge import diagnose
-from harness.diagnose.model import Confidence
-from harness.diagnose.model import HopId
+from harness.diagnose.model import Confidence, HopId
 from harness.evidence.reading import Reading
 from harness.evidence.redaction import redact
 from harness.report import diagnosis as report

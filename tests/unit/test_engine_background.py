@@ -4,9 +4,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from harness.engine.background import DIAGNOSE_EVERY_SECONDS
-from harness.engine.background import Stage
-from harness.engine.background import diagnoses
+from harness.engine.background import DIAGNOSE_EVERY_SECONDS, Stage, diagnoses
 from harness.scenario.words import Cause
 
 

@@ -5,10 +5,8 @@ import types
 import pytest
 
 from harness.change.footprint import Footprint
-from harness.change.model import Action
-from harness.change.model import Check
-from harness.engine.changes import RESTORED_SECONDS
-from harness.engine.changes import Changes
+from harness.change.model import Action, Check
+from harness.engine.changes import RESTORED_SECONDS, Changes
 from harness.engine.recorded import RecordedClock
 from harness.errors import InconclusiveError
 

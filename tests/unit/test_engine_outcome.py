@@ -6,14 +6,15 @@ import pytest
 
 from harness.check.model import Verdict
 from harness.engine.events import Outcome
-from harness.engine.outcome import outcome_of
-from harness.engine.outcome import worst
-from harness.errors import HarnessError
-from harness.errors import HostLacksError
-from harness.errors import InconclusiveError
-from harness.errors import InfrastructureError
-from harness.errors import InterruptedRunError
-from harness.errors import UsageError
+from harness.engine.outcome import outcome_of, worst
+from harness.errors import (
+    HarnessError,
+    HostLacksError,
+    InconclusiveError,
+    InfrastructureError,
+    InterruptedRunError,
+    UsageError,
+)
 
 MET, NOT_MET, INCONCLUSIVE = Verdict.MET, Verdict.NOT_MET, Verdict.INCONCLUSIVE
 

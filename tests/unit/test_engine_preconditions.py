@@ -6,13 +6,15 @@ from ipaddress import IPv4Network
 import pytest
 
 from harness.artifacts.pins import load_pins
-from harness.engine.preconditions import Presumed
-from harness.engine.preconditions import comparable
-from harness.engine.preconditions import endpoint_is_ready
-from harness.engine.preconditions import judge
-from harness.engine.preconditions import presumed_by
-from harness.engine.preconditions import probes
-from harness.engine.preconditions import settled
+from harness.engine.preconditions import (
+    Presumed,
+    comparable,
+    endpoint_is_ready,
+    judge,
+    presumed_by,
+    probes,
+    settled,
+)
 from harness.plan.build import build
 from harness.probe.controlplane import CONFIG
 from harness.scenario.load import load_text

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import re
 import types
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -18,35 +16,29 @@ import pytest
 
 from harness.artifacts.pins import load_pins
 from harness.check.model import Verdict
-from harness.cluster.k0sctl import ApplyFailedError
-from harness.cluster.k0sctl import reason_of
+from harness.cluster.k0sctl import ApplyFailedError, reason_of
 from harness.diagnose import ladder
 from harness.engine.background import Stage
 from harness.engine.changes import Changes
-from harness.engine.events import PhaseEntered
-from harness.engine.events import StepEnded
-from harness.engine.events import StepId
-from harness.engine.events import StepProgress
-from harness.engine.events import Sums
-from harness.engine.events import TransitionSeen
-from harness.engine.events import VerdictReached
+from harness.engine.events import (
+    PhaseEntered,
+    StepEnded,
+    StepId,
+    StepProgress,
+    Sums,
+    TransitionSeen,
+    VerdictReached,
+)
 from harness.engine.live import LiveCluster
 from harness.engine.phases import Phases
-from harness.engine.recorded import BesideExecutor
-from harness.engine.recorded import RecordedClock
-from harness.engine.recorded import RecordedProber
-from harness.engine.recorded import _key
-from harness.engine.settling import PRECONDITIONS_SECONDS
-from harness.engine.settling import PreconditionsUnmetError
-from harness.engine.settling import Settling
+from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProber, _key
+from harness.engine.settling import PRECONDITIONS_SECONDS, PreconditionsUnmetError, Settling
 from harness.engine.steps import Steps
 from harness.engine.watch import PhaseWatch
-from harness.errors import ExitCode
-from harness.errors import InfrastructureError
+from harness.errors import ExitCode, InfrastructureError
 from harness.plan.build import build
 from harness.probe import controlplane
-from harness.scenario.load import load
-from harness.scenario.load import load_text
+from harness.scenario.load import load, load_text
 from harness.scenario.words import Cause
 from harness.settings import ProviderName
 

@@ -14,8 +14,7 @@ from harness.lab.host import Problem
 from harness.lab.listing import LabState
 from harness.plan.build import build
 from harness.scenario.load import load
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "konnectivity-on.yaml"
 SHORT = Problem("4000 MiB of memory are available, this lab needs 6656", "end it", passes=True)

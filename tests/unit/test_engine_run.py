@@ -11,24 +11,22 @@ import pytest
 from harness.artifacts.pins import load_pins
 from harness.check.model import Verdict
 from harness.engine import run as engine_run
-from harness.engine.events import ExpectationResult
-from harness.engine.events import Outcome
-from harness.engine.events import PhaseResult
-from harness.engine.events import Precondition
-from harness.engine.events import PreconditionId
-from harness.engine.run import RunRequest
-from harness.engine.run import ScenarioRun
+from harness.engine.events import (
+    ExpectationResult,
+    Outcome,
+    PhaseResult,
+    Precondition,
+    PreconditionId,
+)
+from harness.engine.run import RunRequest, ScenarioRun
 from harness.engine.settling import PreconditionsUnmetError
-from harness.engine.standing import Standing
-from harness.engine.standing import start_state
-from harness.errors import InconclusiveError
-from harness.errors import InfrastructureError
+from harness.engine.standing import Standing, start_state
+from harness.errors import InconclusiveError, InfrastructureError
 from harness.lab.host import ProviderChoice
 from harness.plan.build import build
 from harness.process import LocalRunner
 from harness.scenario.load import load
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 from harness.wait import SystemClock
 
 SCENARIO = Path(__file__).parents[2] / "scenarios/konnectivity-off.yaml"

@@ -9,18 +9,12 @@ from pathlib import Path
 import pytest
 
 from harness.engine import session as sessions
-from harness.engine.events import Outcome
-from harness.engine.events import PhaseResult
-from harness.engine.events import ScenarioResult
-from harness.engine.events import StepEnded
-from harness.engine.session import RunSession
-from harness.engine.session import Which
-from harness.engine.standing import Standing
-from harness.engine.standing import start_state
+from harness.engine.events import Outcome, PhaseResult, ScenarioResult, StepEnded
+from harness.engine.session import RunSession, Which
+from harness.engine.standing import Standing, start_state
 from harness.errors import InfrastructureError
 from harness.lab.host import ProviderChoice
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 
 EXACT = "{route: {machine: controller0, to: service-network, via: worker0}}"
 LEAVES = "{disable_component: konnectivity-server}"

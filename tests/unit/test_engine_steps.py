@@ -2,10 +2,7 @@
 
 import pytest
 
-from harness.engine.events import StepEnded
-from harness.engine.events import StepId
-from harness.engine.events import StepProgress
-from harness.engine.events import StepStarted
+from harness.engine.events import StepEnded, StepId, StepProgress, StepStarted
 from harness.engine.steps import Steps
 from harness.errors import InfrastructureError
 

@@ -3,15 +3,11 @@
 import pytest
 
 from harness.check.model import Verdict
-from harness.engine.events import ExpectationResult
-from harness.engine.events import Sums
+from harness.engine.events import ExpectationResult, Sums
 from harness.engine.recorded import RecordedClock
 from harness.engine.timing import Timing
-from harness.plan.model import Deployment
-from harness.plan.model import PhasePlan
-from harness.plan.model import PlannedExpectation
-from harness.scenario.expectations import Apiservice
-from harness.scenario.expectations import Diagnosis
+from harness.plan.model import Deployment, PhasePlan, PlannedExpectation
+from harness.scenario.expectations import Apiservice, Diagnosis
 from harness.scenario.words import Cause
 
 

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ExitCode
-from harness.errors import HarnessError
-from harness.errors import HostLacksError
-from harness.errors import InconclusiveError
-from harness.errors import InfrastructureError
-from harness.errors import InterruptedRunError
-from harness.errors import UsageError
+from harness.errors import (
+    ExitCode,
+    HarnessError,
+    HostLacksError,
+    InconclusiveError,
+    InfrastructureError,
+    InterruptedRunError,
+    UsageError,
+)
 
 
 def test_an_error_says_what_was_done_what_happened_what_to_do_and_where_the_rest_is():

@@ -14,13 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InfrastructureError
-from harness.errors import UsageError
+from harness.errors import InfrastructureError, UsageError
 from harness.evidence import recorder as module
 from harness.evidence.reading import Reading
-from harness.evidence.recorder import TIMELINE
-from harness.evidence.recorder import Recorder
-from harness.evidence.recorder import load_readings
+from harness.evidence.recorder import TIMELINE, Recorder, load_readings
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.existing import K0sKubectl
-from harness.cluster.existing import read_hosts
+from harness.cluster.existing import K0sKubectl, read_hosts
 from harness.engine.place import existing_cluster
 from harness.errors import UsageError
-from harness.lab.ssh_arguments import SETTINGS
-from harness.lab.ssh_arguments import refuse
+from harness.lab.ssh_arguments import SETTINGS, refuse
 from harness.process import Completed
 
 HEAD = "apiVersion: k0sctl.k0sproject.io/v1beta1\nkind: Cluster\nspec:\n  hosts:\n"

@@ -10,23 +10,16 @@ import pytest
 
 from harness.check.flows import sample_flows
 from harness.check.model import Match
-from harness.commands.flows import exit_code
-from harness.commands.flows import show_flows
-from harness.errors import ExitCode
-from harness.errors import UsageError
+from harness.commands.flows import exit_code, show_flows
+from harness.errors import ExitCode, UsageError
 from harness.evidence.reading import Reading
 from harness.probe import flows
-from harness.probe.flow_cells import FlowCell
-from harness.probe.flow_cells import Payload
-from harness.probe.flow_look import PROGRAM
-from harness.probe.flow_look import parse_lines
-from harness.probe.flows import FlowMatrix
-from harness.probe.flows import FlowResult
+from harness.probe.flow_cells import FlowCell, Payload
+from harness.probe.flow_look import PROGRAM, parse_lines
+from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report import flows as report
 from harness.scenario.model import Flows
-from harness.scenario.words import Flow
-from harness.scenario.words import FlowOutcome
-from harness.scenario.words import Role
+from harness.scenario.words import Flow, FlowOutcome, Role
 from harness.settings import Settings
 
 TEXTS = Path(__file__).parent / "recordings" / "flows"

@@ -8,18 +8,18 @@ import pytest
 
 from harness.evidence.reading import Reading
 from harness.probe.flow_cells import Payload
-from harness.probe.flow_facts import FlowFacts
-from harness.probe.flow_facts import MachineEnd
-from harness.probe.flow_facts import PodEnd
-from harness.probe.flow_facts import ServiceEnd
-from harness.probe.flow_facts import facts_from
-from harness.probe.flow_facts import first_probes
-from harness.probe.flow_look import AT_ONCE
-from harness.probe.flow_look import probes
+from harness.probe.flow_facts import (
+    FlowFacts,
+    MachineEnd,
+    PodEnd,
+    ServiceEnd,
+    facts_from,
+    first_probes,
+)
+from harness.probe.flow_look import AT_ONCE, probes
 from harness.probe.flow_plan import plan
 from harness.probe.workloads import Node
-from harness.scenario.words import Flow
-from harness.scenario.words import Role
+from harness.scenario.words import Flow, Role
 
 TEXTS = Path(__file__).parent / "recordings" / "flows"
 TOOLS = frozenset({"curl", "nsenter"})

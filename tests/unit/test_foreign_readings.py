@@ -21,10 +21,8 @@ from harness.commands.diagnose import show_diagnosis
 from harness.diagnose import subject
 from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose_facts
-from harness.errors import ExitCode
-from harness.errors import HarnessError
-from harness.evidence.lines import READINGS
-from harness.evidence.lines import whole_lines
+from harness.errors import ExitCode, HarnessError
+from harness.evidence.lines import READINGS, whole_lines
 from harness.probe import flows
 from harness.report import diagnosis as report
 from harness.settings import Settings

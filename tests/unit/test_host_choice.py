@@ -6,24 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ExitCode
-from harness.errors import HostLacksError
-from harness.lab.host import LabNeeds
-from harness.lab.host import missing_tools
-from harness.lab.host import problems
-from harness.lab.host import refuse
-from harness.lab.host_commands import COMMON
-from harness.lab.host_commands import SUPPORTED
-from harness.lab.host_commands import TOOLS
-from harness.lab.host_commands import install_command
-from harness.lab.host_commands import packages_for
+from harness.errors import ExitCode, HostLacksError
+from harness.lab.host import LabNeeds, missing_tools, problems, refuse
+from harness.lab.host_commands import COMMON, SUPPORTED, TOOLS, install_command, packages_for
 from harness.lab.host_facts import facts_from
 from harness.lab.host_raw import RawHost
-from harness.lab.host_services import SERVICES
-from harness.lab.host_services import start_argv
-from harness.lab.host_services import start_unit_argv
-from harness.lab.host_services import stop_argv
-from harness.lab.host_services import stop_unit_argv
+from harness.lab.host_services import (
+    SERVICES,
+    start_argv,
+    start_unit_argv,
+    stop_argv,
+    stop_unit_argv,
+)
 from harness.lab.host_texts import Engine
 from harness.settings import ProviderName
 

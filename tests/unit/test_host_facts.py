@@ -14,20 +14,18 @@ from pathlib import Path
 import pytest
 
 from harness.lab import host_inotify
-from harness.lab.host_facts import facts_from
-from harness.lab.host_facts import read_host
-from harness.lab.host_raw import ARCHIVE_COMMAND
-from harness.lab.host_raw import ENGINE_COMMAND
-from harness.lab.host_raw import PACKAGES
-from harness.lab.host_raw import SUDO_COMMAND
-from harness.lab.host_raw import VAGRANT_COMMAND
-from harness.lab.host_raw import RawHost
-from harness.lab.host_texts import Answer
-from harness.lab.host_texts import absent_packages
-from harness.lab.host_texts import parse_os_release
+from harness.lab.host_facts import facts_from, read_host
+from harness.lab.host_raw import (
+    ARCHIVE_COMMAND,
+    ENGINE_COMMAND,
+    PACKAGES,
+    SUDO_COMMAND,
+    VAGRANT_COMMAND,
+    RawHost,
+)
+from harness.lab.host_texts import Answer, absent_packages, parse_os_release
 from harness.lab.host_vm_facts import version_command
-from harness.process import CommandFailedError
-from harness.process import Completed
+from harness.process import CommandFailedError, Completed
 from harness.settings import Settings
 
 RECORDINGS = Path(__file__).parent / "recordings"

@@ -2,36 +2,24 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from harness.errors import HostLacksError
 from harness.lab import setup_services
-from harness.lab.host import LabNeeds
-from harness.lab.host import ProviderChoice
-from harness.lab.host import problems
+from harness.lab.host import LabNeeds, ProviderChoice, problems
 from harness.lab.host_facts import facts_from
 from harness.lab.host_raw import RawHost
-from harness.lab.host_report import HostReport
-from harness.lab.host_report import SetupRecord
-from harness.lab.host_report import append_record
-from harness.lab.host_report import describe
-from harness.lab.host_report import read_records
+from harness.lab.host_report import HostReport, SetupRecord, append_record, describe, read_records
 from harness.lab.host_services import LIBVIRT_CONFIG
 from harness.lab.host_texts import Engine
 from harness.lab.host_vm_facts import Libvirt
-from harness.lab.setup import Consent
-from harness.lab.setup import SetUp
-from harness.lab.setup import consent_of
-from harness.lab.setup_services import Means
-from harness.lab.setup_services import stop_started
-from harness.process import CommandFailedError
-from harness.process import Completed
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.lab.setup import Consent, SetUp, consent_of
+from harness.lab.setup_services import Means, stop_started
+from harness.process import CommandFailedError, Completed
+from harness.settings import ProviderName, Settings
 
 LIBVIRT = ProviderName.LIBVIRT
 RECORDINGS = Path(__file__).parent / "recordings"

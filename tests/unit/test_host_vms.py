@@ -14,26 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ExitCode
-from harness.errors import HostLacksError
+from harness.errors import ExitCode, HostLacksError
 from harness.lab import host_vm_facts as vms
-from harness.lab.host import LabNeeds
-from harness.lab.host import choose_provider
-from harness.lab.host import missing_tools
-from harness.lab.host import problems
-from harness.lab.host import refuse
-from harness.lab.host_facts import facts_from
-from harness.lab.host_facts import read_host
+from harness.lab.host import LabNeeds, choose_provider, missing_tools, problems, refuse
+from harness.lab.host_facts import facts_from, read_host
 from harness.lab.host_raw import RawHost
-from harness.lab.host_report import HostReport
-from harness.lab.host_report import describe
+from harness.lab.host_report import HostReport, describe
 from harness.lab.host_texts import Answer
 from harness.lab.host_vm_facts import Kvm
 from harness.lab.host_vm_problems import kvm_remedy
 from harness.process import Completed
-from harness.settings import Driver
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import Driver, ProviderName, Settings
 
 RECORDINGS = Path(__file__).parent / "recordings"
 RAW = RawHost.from_json((RECORDINGS / "host-libvirt.json").read_text())

@@ -12,24 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.artifacts.pins import load_pins
-from harness.cluster.existing import CONTROLS
-from harness.cluster.existing import WORKS
-from harness.cluster.existing import ExistingHost
-from harness.cluster.existing import read_hosts
+from harness.cluster.existing import CONTROLS, WORKS, ExistingHost, read_hosts
 from harness.errors import UsageError
 from harness.plan.build import build
 from harness.plan.conflicts import conflicts
 from harness.plan.show import describe
 from harness.scenario.document import read
-from harness.scenario.load import LoadedScenario
-from harness.scenario.load import files_in
-from harness.scenario.load import load_all_text
+from harness.scenario.load import LoadedScenario, files_in, load_all_text
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.schema import schema_text
 from harness.settings import ProviderName

@@ -15,36 +15,29 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import cli
 from harness.check.model import Verdict
 from harness.commands import flows as verb_flows
 from harness.engine import events
-from harness.errors import HarnessError
-from harness.errors import HostLacksError
-from harness.errors import InconclusiveError
-from harness.errors import InfrastructureError
-from harness.errors import InterruptedRunError
-from harness.errors import UsageError
+from harness.errors import (
+    HarnessError,
+    HostLacksError,
+    InconclusiveError,
+    InfrastructureError,
+    InterruptedRunError,
+    UsageError,
+)
 from harness.evidence.bundle import write_bundle
 from harness.evidence.recorder import Recorder
-from harness.probe.flows import FlowMatrix
-from harness.probe.flows import FlowResult
+from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report.terminal import Narrator
-from harness.scenario.words import Flow
-from harness.scenario.words import FlowOutcome
+from harness.scenario.words import Flow, FlowOutcome
 from tests.unit.fuzz import examples
-from tests.unit.hostile import HOSTILE
-from tests.unit.hostile import hostile_text
-from tests.unit.hostile import obeyed
-from tests.unit.test_replay import META
-from tests.unit.test_replay import SCENARIO
-from tests.unit.test_replay import events_of
-from tests.unit.test_replay import readings_of
+from tests.unit.hostile import HOSTILE, hostile_text, obeyed
+from tests.unit.test_replay import META, SCENARIO, events_of, readings_of
 
 ROOT = Path(__file__).parents[2]
 # What can be an argument, the name of a file, or the output of a program: no NUL, no surrogate.

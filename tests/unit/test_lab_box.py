@@ -12,26 +12,15 @@ import pytest
 
 from harness import cli
 from harness.artifacts.hashing import sha256_of
-from harness.artifacts.model import Artifact
-from harness.artifacts.model import ArtifactKind
-from harness.artifacts.model import ArtifactRef
-from harness.artifacts.model import Origin
-from harness.errors import HostLacksError
-from harness.errors import InfrastructureError
-from harness.errors import UsageError
-from harness.lab import box
-from harness.lab import box_build
-from harness.lab import box_cache
-from harness.lab import box_lock
-from harness.lab import box_package
-from harness.lab.box_build import Build
-from harness.lab.box_build import Wanted
+from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin
+from harness.errors import HostLacksError, InfrastructureError, UsageError
+from harness.lab import box, box_build, box_cache, box_lock, box_package
+from harness.lab.box_build import Build, Wanted
 from harness.lab.box_lock import PackageLock
 from harness.lab.box_package import Box
 from harness.lab.seed import Seed
 from harness.process import LocalRunner
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 from harness.wait import SystemClock
 
 RECORDINGS = Path(__file__).parent / "recordings" / "box"

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.lab import brought_box
-from harness.lab import disk
+from harness.lab import brought_box, disk
 
 RECORDINGS = Path(__file__).parent / "recordings" / "box"
 GIB = 1024**3

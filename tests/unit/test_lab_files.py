@@ -9,18 +9,12 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InfrastructureError
-from harness.lab import isolation
-from harness.lab import machine
-from harness.lab import ssh_files
-from harness.lab import sysctls
-from harness.lab import topology
+from harness.lab import isolation, machine, ssh_files, sysctls, topology
 from harness.lab.isolation import IsolationReport
 from harness.lab.lab import substrate
 from harness.lab.machine import Machine
 from harness.lab.ssh_files import SshEndpoint
-from harness.lab.topology import MachineSpec
-from harness.lab.topology import Network
-from harness.lab.topology import Networks
+from harness.lab.topology import MachineSpec, Network, Networks
 from harness.scenario.words import Role
 from harness.settings import ProviderName
 

@@ -6,22 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HostLacksError
-from harness.errors import InfrastructureError
-from harness.lab import forwards
-from harness.lab import isolation
-from harness.lab import records
+from harness.errors import HostLacksError, InfrastructureError
+from harness.lab import forwards, isolation, records
 from harness.lab.forwards import Forwards
 from harness.lab.lab import substrate
 from harness.lab.run_id import RunId
 from harness.lab.ssh_files import SshEndpoint
 from harness.lab.topology import MachineSpec
 from harness.lab.virtual_machines import VirtualMachines
-from harness.process import CommandFailedError
-from harness.process import Completed
+from harness.process import CommandFailedError, Completed
 from harness.scenario.words import Role
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 from harness.wait import SystemClock
 
 RECORDED = Path(__file__).parent / "recordings" / "lab"

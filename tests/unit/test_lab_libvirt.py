@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from ipaddress import IPv4Network
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -10,33 +9,24 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from harness.errors import HostLacksError
-from harness.lab import box_volumes
-from harness.lab import leftovers
-from harness.lab import libvirt
-from harness.lab import listing
-from harness.lab import owner
-from harness.lab import records
-from harness.lab.libvirt import Libvirt
-from harness.lab.libvirt import LibvirtError
-from harness.lab.libvirt import mac_of
-from harness.lab.libvirt import owner_mark
+from harness.lab import box_volumes, leftovers, libvirt, listing, owner, records
+from harness.lab.libvirt import Libvirt, LibvirtError, mac_of, owner_mark
 from harness.lab.listing import LabState
 from harness.lab.owner import Owner
 from harness.lab.run_id import RunId
-from harness.lab.sweeps import RELEASE_SECONDS
-from harness.lab.sweeps import sweep_libvirt
+from harness.lab.sweeps import RELEASE_SECONDS, sweep_libvirt
 from harness.lab.topology import Network
-from harness.lab.virsh_output import Volume
-from harness.lab.virsh_output import parse_console
-from harness.lab.virsh_output import parse_disks
-from harness.lab.virsh_output import parse_domains
-from harness.lab.virsh_output import parse_network
-from harness.lab.virsh_output import parse_physical
-from harness.lab.virsh_output import parse_volumes
-from harness.process import CommandFailedError
-from harness.process import Completed
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.lab.virsh_output import (
+    Volume,
+    parse_console,
+    parse_disks,
+    parse_domains,
+    parse_network,
+    parse_physical,
+    parse_volumes,
+)
+from harness.process import CommandFailedError, Completed
+from harness.settings import ProviderName, Settings
 from harness.wait import SystemClock
 
 RECORDED = Path(__file__).parent / "recordings" / "libvirt"

@@ -7,11 +7,8 @@ import pytest
 
 from harness.errors import InfrastructureError
 from harness.lab import locks
-from harness.lab.locks import FileLock
-from harness.lab.locks import host_lock
-from harness.lab.locks import is_held
-from harness.wait import SystemClock
-from harness.wait import WaitTimeoutError
+from harness.lab.locks import FileLock, host_lock, is_held
+from harness.wait import SystemClock, WaitTimeoutError
 
 
 @pytest.fixture

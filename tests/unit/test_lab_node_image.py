@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from harness.artifacts.model import Artifact
-from harness.artifacts.model import ArtifactKind
-from harness.artifacts.model import ArtifactRef
-from harness.artifacts.model import Origin
-from harness.lab import containers
-from harness.lab import node_image
-from harness.lab import records
+from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin
+from harness.lab import containers, node_image, records
 from harness.lab.containers import Containers
 from harness.lab.run_id import RunId
 from harness.lab.seed import Seed

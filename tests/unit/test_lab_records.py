@@ -5,23 +5,17 @@ import os
 import re
 import subprocess
 import sys
-from datetime import UTC
-from datetime import datetime
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 
 import pytest
 
-from harness.errors import HostLacksError
-from harness.errors import InfrastructureError
-from harness.lab import leftovers
-from harness.lab import listing
-from harness.lab import records
+from harness.errors import HostLacksError, InfrastructureError
+from harness.lab import leftovers, listing, records
 from harness.lab.listing import LabState
 from harness.lab.run_id import RunId
 from harness.process import Completed
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.settings import ProviderName, Settings
 from harness.wait import SystemClock
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)

@@ -13,27 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import HostLacksError
-from harness.errors import InfrastructureError
-from harness.lab import box_cache
-from harness.lab import isolation
-from harness.lab import orphans
-from harness.lab import removal
-from harness.lab import rootfs
-from harness.lab import ssh_files
-from harness.lab.docker import Docker
-from harness.lab.docker import Labelled
-from harness.lab.docker import ObjectKind
+from harness.errors import HostLacksError, InfrastructureError
+from harness.lab import box_cache, isolation, orphans, removal, rootfs, ssh_files
+from harness.lab.docker import Docker, Labelled, ObjectKind
 from harness.lab.host_vm_facts import uri_problem
 from harness.lab.libvirt import owner_mark
-from harness.lab.removal import NotOursError
-from harness.lab.removal import remove_folder
-from harness.lab.run_id import NotARunIdError
-from harness.lab.run_id import RunId
-from harness.lab.topology import Network
-from harness.lab.topology import Networks
-from harness.lab.topology import container_name
-from harness.lab.topology import volume_labels
+from harness.lab.removal import NotOursError, remove_folder
+from harness.lab.run_id import NotARunIdError, RunId
+from harness.lab.topology import Network, Networks, container_name, volume_labels
 from harness.lab.vagrant import mark
 from harness.process import Completed
 from harness.settings import Settings

@@ -9,11 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InfrastructureError
-from harness.lab import box_build
-from harness.lab import node_image
-from harness.lab import rootfs
-from harness.lab.rootfs import Distribution
-from harness.lab.rootfs import Recipe
+from harness.lab import box_build, node_image, rootfs
+from harness.lab.rootfs import Distribution, Recipe
 from harness.process import Completed
 
 RECORDINGS = Path(__file__).parent / "recordings"

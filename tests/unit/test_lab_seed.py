@@ -9,17 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.artifacts.model import Artifact
-from harness.artifacts.model import ArtifactKind
-from harness.artifacts.model import ArtifactRef
-from harness.artifacts.model import Origin
-from harness.errors import HostLacksError
-from harness.errors import UsageError
+from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin
+from harness.errors import HostLacksError, UsageError
 from harness.lab import seed as seeds
-from harness.lab.seed import Seed
-from harness.lab.seed import seed_for
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.lab.seed import Seed, seed_for
+from harness.settings import ProviderName, Settings
 
 HOME = {"HOME": "/home/somebody"}
 

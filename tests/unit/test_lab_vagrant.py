@@ -5,15 +5,16 @@ from pathlib import Path
 import pytest
 
 from harness.lab.topology import HOST_KEY_MARKER
-from harness.lab.vagrant import Vagrant
-from harness.lab.vagrant import VagrantError
-from harness.lab.vagrant import environment
-from harness.lab.vagrant import last_warning
-from harness.lab.vagrant import machine_lines
-from harness.lab.vagrant import reason
-from harness.lab.vagrant import share_home
-from harness.process import CommandFailedError
-from harness.process import Completed
+from harness.lab.vagrant import (
+    Vagrant,
+    VagrantError,
+    environment,
+    last_warning,
+    machine_lines,
+    reason,
+    share_home,
+)
+from harness.process import CommandFailedError, Completed
 from harness.settings import ProviderName
 
 RECORDED = Path(__file__).parent / "recordings" / "lab"

@@ -8,41 +8,29 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from harness.check.model import Verdict
-from harness.diagnose.model import Confidence
-from harness.diagnose.model import Diagnosis
-from harness.diagnose.model import Hop
-from harness.diagnose.model import HopId
-from harness.diagnose.model import HopState
-from harness.engine.events import AppliedChange
-from harness.engine.events import ArtifactUsed
-from harness.engine.events import ExpectationResult
-from harness.engine.events import Outcome
-from harness.engine.events import PhaseResult
-from harness.engine.events import Precondition
-from harness.engine.events import PreconditionId
-from harness.engine.events import ScenarioResult
-from harness.engine.events import SettingUsed
-from harness.probe.flows import FlowMatrix
-from harness.probe.flows import FlowResult
-from harness.report import catalogue
-from harness.report import flows
-from harness.report import markdown
-from harness.report import nightly
-from harness.report import summary
+from harness.diagnose.model import Confidence, Diagnosis, Hop, HopId, HopState
+from harness.engine.events import (
+    AppliedChange,
+    ArtifactUsed,
+    ExpectationResult,
+    Outcome,
+    PhaseResult,
+    Precondition,
+    PreconditionId,
+    ScenarioResult,
+    SettingUsed,
+)
+from harness.probe.flows import FlowMatrix, FlowResult
+from harness.report import catalogue, flows, markdown, nightly, summary
 from harness.scenario.load import load_all
-from harness.scenario.words import Cause
-from harness.scenario.words import Flow
-from harness.scenario.words import FlowOutcome
+from harness.scenario.words import Cause, Flow, FlowOutcome
 from tests.unit.fuzz import examples
-from tests.unit.hostile import HOSTILE
-from tests.unit.hostile import hostile_text
-from tests.unit.hostile import obeyed
+from tests.unit.hostile import HOSTILE, hostile_text, obeyed
 
 ROOT = Path(__file__).parents[2]
 # GitHub's tables and strikethrough; HTML passes as it does there.

@@ -13,9 +13,7 @@ import pytest
 from harness.errors import InfrastructureError
 from harness.lab.openssh import OpenSSHRemote
 from harness.lab.remote import Dial
-from harness.process import CommandFailedError
-from harness.process import Completed
-from harness.process import LocalRunner
+from harness.process import CommandFailedError, Completed, LocalRunner
 
 # `ssh -W` through a lab's controller, 2026-11-23: OpenSSH_9.2p1 on both ends.
 REFUSED = (

@@ -11,12 +11,10 @@ from harness.artifacts.pins import load_pins
 from harness.errors import ExitCode
 from harness.plan.build import build
 from harness.plan.model import Plan
-from harness.scenario.load import load
-from harness.scenario.load import load_text
+from harness.scenario.load import load, load_text
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.version import K0sVersion
-from harness.scenario.words import Component
-from harness.scenario.words import Role
+from harness.scenario.words import Component, Role
 from harness.settings import ProviderName
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"

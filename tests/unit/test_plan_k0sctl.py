@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ import yaml
 
 from harness.artifacts.pins import load_pins
 from harness.plan.build import build
-from harness.plan.k0sctl import CONTAINERD_DROP_IN
-from harness.plan.k0sctl import render
+from harness.plan.k0sctl import CONTAINERD_DROP_IN, render
 from harness.plan.model import Plan
 from harness.scenario.load import load_text
 from harness.scenario.words import Component

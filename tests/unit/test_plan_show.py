@@ -11,14 +11,9 @@ import pytest
 from harness.artifacts.pins import load_pins
 from harness.plan import show
 from harness.plan.build import build
-from harness.plan.show import describe
-from harness.plan.show import describe_change
-from harness.plan.show import describe_expectation
-from harness.plan.show import describe_times
-from harness.scenario.load import load
-from harness.scenario.load import load_text
-from harness.scenario.model import Change
-from harness.scenario.model import Expectation
+from harness.plan.show import describe, describe_change, describe_expectation, describe_times
+from harness.scenario.load import load, load_text
+from harness.scenario.model import Change, Expectation
 from harness.settings import ProviderName
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"

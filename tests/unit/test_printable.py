@@ -6,17 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.printable import pasted
-from harness.printable import printable
-from harness.printable import printable_line
+from harness.printable import pasted, printable, printable_line
 from tests.unit.fuzz import examples
-from tests.unit.hostile import KINDS
-from tests.unit.hostile import hostile_text
-from tests.unit.hostile import obeyed
+from tests.unit.hostile import KINDS, hostile_text, obeyed
 
 # All but the letters and marks that show nothing.
 VISIBLE = st.characters(

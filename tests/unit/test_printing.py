@@ -12,16 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 
-from harness.printing import Code
-from harness.printing import put
-from harness.printing import show_json
+from harness.printing import Code, put, show_json
 from tests.unit.fuzz import examples
-from tests.unit.hostile import HOSTILE
-from tests.unit.hostile import hostile_text
-from tests.unit.hostile import obeyed
+from tests.unit.hostile import HOSTILE, hostile_text, obeyed
 
 HARNESS = Path(__file__).parents[2] / "harness"
 WRITERS = {"stdout", "stderr", "__stdout__", "__stderr__"}

@@ -8,8 +8,7 @@ import pytest
 
 from harness.evidence.reading import Reading
 from harness.probe.core import UnreadableError
-from harness.probe.environment import ProxySettings
-from harness.probe.environment import parse
+from harness.probe.environment import ProxySettings, parse
 
 WALK = Path(__file__).parents[1] / "recordings/diagnosis/proxy-in-environment/1.jsonl"
 

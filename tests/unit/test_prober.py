@@ -2,23 +2,16 @@
 
 import threading
 import time
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
 from harness.errors import InfrastructureError
-from harness.lab.remote import Dial
-from harness.lab.remote import DialResult
-from harness.probe import apiservice
-from harness.probe import controlplane
-from harness.probe import dials
-from harness.probe import egress
-from harness.probe import machines
+from harness.lab.remote import Dial, DialResult
+from harness.probe import apiservice, controlplane, dials, egress, machines
 from harness.probe.dials import DIAL_SECONDS
 from harness.probe.prober import Prober
-from harness.process import CommandFailedError
-from harness.process import Completed
+from harness.process import CommandFailedError, Completed
 
 
 class Clock:

@@ -6,18 +6,19 @@ from pathlib import Path
 import pytest
 
 from harness.evidence.reading import Reading
-from harness.probe import apiservice
-from harness.probe import controlplane
-from harness.probe import dials
-from harness.probe import https
-from harness.probe import isolation
-from harness.probe import metrics_data
-from harness.probe import nodelogs
-from harness.probe import routing
-from harness.probe import top_nodes
-from harness.probe import workloads
-from harness.probe.core import UnreadableError
-from harness.probe.core import observe
+from harness.probe import (
+    apiservice,
+    controlplane,
+    dials,
+    https,
+    isolation,
+    metrics_data,
+    nodelogs,
+    routing,
+    top_nodes,
+    workloads,
+)
+from harness.probe.core import UnreadableError, observe
 from harness.scenario.words import TopOutcome
 
 

@@ -11,10 +11,8 @@ import time
 import pytest
 
 from harness import process
-from harness.errors import ExitCode
-from harness.errors import HostLacksError
-from harness.process import CommandFailedError
-from harness.process import LocalRunner
+from harness.errors import ExitCode, HostLacksError
+from harness.process import CommandFailedError, LocalRunner
 
 RUN = LocalRunner().run
 # A deadline that a shell on a busy machine meets with its first line, and nothing else does.

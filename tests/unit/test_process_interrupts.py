@@ -12,11 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import interrupts
-from harness import output
-from harness import process
-from harness.process import CommandFailedError
-from harness.process import LocalRunner
+from harness import interrupts, output, process
+from harness.process import CommandFailedError, LocalRunner
 
 # What was sent SIGKILL is gone after milliseconds on a quiet machine.
 PATIENCE_SECONDS = 5.0

@@ -11,19 +11,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import output
-from harness import process
+from harness import output, process
 from harness.engine.collect import _kept
 from harness.engine.pieces import Wanted
-from harness.output import Kept
-from harness.output import Log
-from harness.output import Output
-from harness.probe.core import Probe
-from harness.probe.core import require_success
+from harness.output import Kept, Log, Output
+from harness.probe.core import Probe, require_success
 from harness.probe.prober import Prober
-from harness.process import CommandFailedError
-from harness.process import Completed
-from harness.process import LocalRunner
+from harness.process import CommandFailedError, Completed, LocalRunner
 from harness.wait import SystemClock
 
 MIB = 1024 * 1024

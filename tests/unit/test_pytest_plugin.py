@@ -12,14 +12,10 @@ from pathlib import Path
 import pytest
 
 from harness.check.model import Verdict
-from harness.engine.events import ExpectationResult
-from harness.engine.events import PhaseResult
-from harness.engine.events import ScenarioResult
+from harness.engine.events import ExpectationResult, PhaseResult, ScenarioResult
 from harness.engine.outcome import outcome_of
-from harness.engine.session import RunSession
-from harness.engine.session import plan_of
-from harness.errors import HostLacksError
-from harness.errors import InfrastructureError
+from harness.engine.session import RunSession, plan_of
+from harness.errors import HostLacksError, InfrastructureError
 from harness.scenario.load import load
 
 pytest_plugins = ["pytester"]

@@ -9,9 +9,7 @@ import pytest
 from harness.evidence.recorder import redacted_value
 from harness.evidence.redaction import redact
 from harness.evidence.redaction.names import meaning_of
-from harness.evidence.redaction.values import is_harmless
-from harness.evidence.redaction.values import is_prose
-from harness.evidence.redaction.values import looks_random
+from harness.evidence.redaction.values import is_harmless, is_prose, looks_random
 
 HEADS = {
     "password": "password Passwd PGPASSWORD passphrase dbpassword DB_PASS authPass rootpw pwd psk"

@@ -19,37 +19,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.artifacts.commands import verify_lines
 from harness.artifacts.store import Store
 from harness.commands import labs as verb
-from harness.errors import HarnessError
-from harness.errors import UsageError
-from harness.lab import records
-from harness.lab import sysctls
-from harness.lab.docker import LABEL_RUN
-from harness.lab.docker import LABEL_STATE
-from harness.lab.docker import LABEL_USER
+from harness.errors import HarnessError, UsageError
+from harness.lab import records, sysctls
+from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER
 from harness.lab.libvirt import owner_mark
 from harness.lab.listing import own_labs
-from harness.lab.reservation import Host
-from harness.lab.reservation import reserve
+from harness.lab.reservation import Host, reserve
 from harness.lab.run_id import RunId
 from harness.settings import ProviderName
 from tests.unit.fuzz import examples
-from tests.unit.strangers import DEAD
-from tests.unit.strangers import ELSEWHERE
-from tests.unit.strangers import KEPT
-from tests.unit.strangers import ME
-from tests.unit.strangers import SECRET
-from tests.unit.strangers import SOMEBODY
-from tests.unit.strangers import THEIRS
-from tests.unit.strangers import Thing
-from tests.unit.strangers import World
+from tests.unit.strangers import DEAD, ELSEWHERE, KEPT, ME, SECRET, SOMEBODY, THEIRS, Thing, World
 
 # Where files cost nothing, on a host that has such a place.
 MEMORY = next((place for place in ("/dev/shm",) if os.access(place, os.W_OK)), None)

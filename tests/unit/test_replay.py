@@ -13,22 +13,15 @@ import pytest
 
 from harness.check.model import Verdict
 from harness.cli import main
-from harness.commands.bundles import REPLAY
-from harness.commands.bundles import replay_bundle
+from harness.commands.bundles import REPLAY, replay_bundle
 from harness.diagnose.judge import diagnose
 from harness.engine.events import Outcome
-from harness.engine.recorded import BesideExecutor
-from harness.engine.recorded import RecordedClock
-from harness.engine.recorded import RecordedProber
-from harness.engine.replay import diagnose_again
-from harness.engine.replay import replay
+from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProber
+from harness.engine.replay import diagnose_again, replay
 from harness.engine.timeline import RUN_SECONDS
-from harness.errors import ExitCode
-from harness.errors import UsageError
-from harness.evidence.bundle import read_bundle
-from harness.evidence.bundle import write_bundle
-from harness.evidence.recorder import Recorder
-from harness.evidence.recorder import redacted_reading
+from harness.errors import ExitCode, UsageError
+from harness.evidence.bundle import read_bundle, write_bundle
+from harness.evidence.recorder import Recorder, redacted_reading
 from harness.probe import apiservice
 from harness.report import json_report
 from harness.scenario.words import Cause

@@ -17,28 +17,23 @@ import jsonschema
 import pytest
 
 from harness.check.model import Verdict
-from harness.diagnose.model import Confidence
-from harness.diagnose.model import Diagnosis
-from harness.diagnose.model import Hop
-from harness.diagnose.model import HopId
-from harness.diagnose.model import HopState
+from harness.diagnose.model import Confidence, Diagnosis, Hop, HopId, HopState
 from harness.engine import events
-from harness.engine.events import AppliedChange
-from harness.engine.events import ArtifactUsed
-from harness.engine.events import ExpectationResult
-from harness.engine.events import Outcome
-from harness.engine.events import PhaseResult
-from harness.engine.events import Precondition
-from harness.engine.events import PreconditionId
-from harness.engine.events import ScenarioResult
-from harness.engine.events import SettingUsed
-from harness.engine.events import Transition
+from harness.engine.events import (
+    AppliedChange,
+    ArtifactUsed,
+    ExpectationResult,
+    Outcome,
+    PhaseResult,
+    Precondition,
+    PreconditionId,
+    ScenarioResult,
+    SettingUsed,
+    Transition,
+)
 from harness.engine.result import settings_used
 from harness.errors import InfrastructureError
-from harness.report import json_report
-from harness.report import junit
-from harness.report import nightly
-from harness.report import summary
+from harness.report import json_report, junit, nightly, summary
 from harness.report.files import write_reports
 from harness.report.html import page
 from harness.report.terminal import Narrator

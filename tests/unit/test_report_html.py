@@ -18,10 +18,7 @@ from typing import Any
 import pytest
 
 from harness.evidence.old_format import report_with_ids
-from harness.report.html.elements import element
-from harness.report.html.elements import file_link
-from harness.report.html.elements import outward_link
-from harness.report.html.elements import text
+from harness.report.html.elements import element, file_link, outward_link, text
 from harness.report.html.page import page
 from harness.report.html.run_folder import read
 

@@ -9,24 +9,16 @@ from typing import Any
 import pytest
 
 from harness.diagnose.judge import diagnose
-from harness.diagnose.model import HOP_NAMES
-from harness.diagnose.model import HopId
-from harness.diagnose.model import HopState
+from harness.diagnose.model import HOP_NAMES, HopId, HopState
 from harness.evidence.old_format import report_with_ids
 from harness.evidence.reading import Reading
 from harness.report.html import layout
 from harness.report.html.compare import last_readings
 from harness.report.html.drawing import draw
 from harness.report.html.layout import Layout
-from harness.report.html.run_folder import Machine
-from harness.report.html.run_folder import RunFolder
-from harness.report.html.run_folder import read
+from harness.report.html.run_folder import Machine, RunFolder, read
 from harness.report.html.timeline import observed_seconds
-from harness.report.html.way import PLACES
-from harness.report.html.way import WAY
-from harness.report.html.way import Place
-from harness.report.html.way import Way
-from harness.report.html.way import way_of
+from harness.report.html.way import PLACES, WAY, Place, Way, way_of
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 RUN = RECORDINGS / "run-konnectivity-off"

@@ -16,12 +16,10 @@ import pytest
 
 from harness.diagnose import model as diagnosis_model
 from harness.diagnose.judge import diagnose
-from harness.diagnose.model import Diagnosis
-from harness.diagnose.model import HopId
+from harness.diagnose.model import Diagnosis, HopId
 from harness.engine import events as engine_events
 from harness.engine.replay import replay
-from harness.evidence.bundle import Bundle
-from harness.evidence.bundle import read_bundle
+from harness.evidence.bundle import Bundle, read_bundle
 from harness.evidence.old_format import report_with_ids
 from harness.evidence.reading import Reading
 from harness.report.html.compare import last_readings

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.scenario.load import LoadedScenario
-from harness.scenario.load import load_text
+from harness.scenario.load import LoadedScenario, load_text
 from harness.scenario.mistakes import ScenarioError
 
 VALID = Path(__file__).parents[2].joinpath("scenarios/konnectivity-off.yaml").read_text("utf-8")

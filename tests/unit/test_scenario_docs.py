@@ -8,21 +8,22 @@ from typing import get_args
 
 import pytest
 
-from harness.scenario.expectations import HOLD_SECONDS
-from harness.scenario.expectations import WITHIN_SECONDS
+from harness.scenario.expectations import HOLD_SECONDS, WITHIN_SECONDS
 from harness.scenario.fields import duration_text
 from harness.scenario.load import load_all_text
 from harness.scenario.model import Change
 from harness.scenario.reserved import RESERVED
 from harness.scenario.schema import json_schema
-from harness.scenario.words import Answer
-from harness.scenario.words import Cause
-from harness.scenario.words import Flow
-from harness.scenario.words import FlowOutcome
-from harness.scenario.words import Hook
-from harness.scenario.words import MessageClass
-from harness.scenario.words import Protocol
-from harness.scenario.words import TopOutcome
+from harness.scenario.words import (
+    Answer,
+    Cause,
+    Flow,
+    FlowOutcome,
+    Hook,
+    MessageClass,
+    Protocol,
+    TopOutcome,
+)
 
 TEXT = (Path(__file__).parents[2] / "docs/writing-scenarios.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)

@@ -8,22 +8,19 @@ from textwrap import dedent
 import pytest
 
 from harness.errors import ExitCode
-from harness.scenario.load import MOST_BYTES
-from harness.scenario.load import ScenarioNotFoundError
-from harness.scenario.load import files_in
-from harness.scenario.load import find
-from harness.scenario.load import is_scenario
-from harness.scenario.load import load
-from harness.scenario.load import load_all
-from harness.scenario.load import load_text
-from harness.scenario.mistakes import MOST_SHOWN
-from harness.scenario.mistakes import ScenarioError
-from harness.scenario.model import Apiservice
-from harness.scenario.model import EnableComponent
-from harness.scenario.model import TopNodes
-from harness.scenario.words import ApiserviceReason
-from harness.scenario.words import Component
-from harness.scenario.words import TopOutcome
+from harness.scenario.load import (
+    MOST_BYTES,
+    ScenarioNotFoundError,
+    files_in,
+    find,
+    is_scenario,
+    load,
+    load_all,
+    load_text,
+)
+from harness.scenario.mistakes import MOST_SHOWN, ScenarioError
+from harness.scenario.model import Apiservice, EnableComponent, TopNodes
+from harness.scenario.words import ApiserviceReason, Component, TopOutcome
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 

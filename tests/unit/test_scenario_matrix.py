@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.scenario.load import ScenarioNotFoundError
-from harness.scenario.load import load_all_text
-from harness.scenario.load import load_text
+from harness.scenario.load import ScenarioNotFoundError, load_all_text, load_text
 from harness.scenario.matrix import MOST_VARIANTS
 from harness.scenario.mistakes import ScenarioError
 

@@ -9,11 +9,9 @@ import jsonschema
 import pytest
 import yaml
 
-from harness.scenario.load import files_in
-from harness.scenario.load import load_all_text
+from harness.scenario.load import files_in, load_all_text
 from harness.scenario.mistakes import ScenarioError
-from harness.scenario.schema import json_schema
-from harness.scenario.schema import schema_text
+from harness.scenario.schema import json_schema, schema_text
 from harness.scenario.words import Component
 
 ROOT = Path(__file__).parents[2]

@@ -4,12 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ExitCode
-from harness.errors import UsageError
-from harness.settings import Driver
-from harness.settings import Keep
-from harness.settings import ProviderName
-from harness.settings import Settings
+from harness.errors import ExitCode, UsageError
+from harness.settings import Driver, Keep, ProviderName, Settings
 
 HOME = {"HOME": "/home/ann"}
 

@@ -9,8 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.cluster.existing import read_hosts
@@ -18,12 +17,7 @@ from harness.commands.consent import consent
 from harness.engine.place import existing_cluster
 from harness.errors import UsageError
 from harness.lab.openssh import OpenSSHRemote
-from harness.lab.ssh_arguments import MOST_COMMAND
-from harness.lab.ssh_arguments import SETTINGS
-from harness.lab.ssh_arguments import Risk
-from harness.lab.ssh_arguments import Way
-from harness.lab.ssh_arguments import Word
-from harness.lab.ssh_arguments import arguments_of
+from harness.lab.ssh_arguments import MOST_COMMAND, SETTINGS, Risk, Way, Word, arguments_of
 from harness.process import Completed
 
 HEAD = "apiVersion: k0sctl.k0sproject.io/v1beta1\nkind: Cluster\nspec:\n  hosts:\n"

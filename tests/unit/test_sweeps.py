@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from harness.lab.sweeps import each
-from harness.process import CommandFailedError
-from harness.process import Completed
+from harness.process import CommandFailedError, Completed
 
 # Of docker 28.2.2 with its engine stopped, 2026-11-23.
 DOWN = (

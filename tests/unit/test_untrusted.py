@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import example
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from harness.untrusted import Limits
-from harness.untrusted import RefusedError
-from harness.untrusted import json_value
-from harness.untrusted import read_bytes
-from harness.untrusted import read_text
-from harness.untrusted import require_yaml_within
+from harness.untrusted import (
+    Limits,
+    RefusedError,
+    json_value,
+    read_bytes,
+    read_text,
+    require_yaml_within,
+)
 
 LIMITS = Limits("a test's file", most_bytes=64 * 1024, most_levels=32, most_values=5000)
 

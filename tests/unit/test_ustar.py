@@ -7,13 +7,10 @@ import tarfile
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.evidence.ustar import NotUstarError
-from harness.evidence.ustar import is_name
-from harness.evidence.ustar import members
+from harness.evidence.ustar import NotUstarError, is_name, members
 
 PART = st.text("abcXYZ019_.-", min_size=1, max_size=60)
 NAME = st.lists(PART, min_size=1, max_size=4).map("/".join).filter(is_name)

@@ -1,15 +1,11 @@
 """Waiting: every look is kept, the bound is kept, and a slow look hides nothing."""
 
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
 from harness.errors import ExitCode
-from harness.wait import Attempt
-from harness.wait import SystemClock
-from harness.wait import WaitTimeoutError
-from harness.wait import wait_until
+from harness.wait import Attempt, SystemClock, WaitTimeoutError, wait_until
 
 
 class FakeClock:

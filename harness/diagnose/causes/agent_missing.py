@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from harness.diagnose import agent_findings
-from harness.diagnose import findings
-from harness.diagnose import passing
+from harness.diagnose import agent_findings, findings, passing
 from harness.diagnose.causes import agents_cannot_connect
-from harness.diagnose.causes.kind import K0S_ISSUES
-from harness.diagnose.causes.kind import SANE_NODES
-from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
-from harness.diagnose.model import is_broken
+from harness.diagnose.model import HopId, Hops, is_broken
 from harness.scenario.words import Cause
 
 

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from harness.diagnose import agent_findings
-from harness.diagnose import findings
-from harness.diagnose import passing
-from harness.diagnose import places
-from harness.diagnose.causes.kind import K0S_ISSUES
-from harness.diagnose.causes.kind import SANE_NODES
-from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose import agent_findings, findings, passing, places
+from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
+from harness.diagnose.model import HopId, Hops
 from harness.probe import controlplane
 from harness.scenario.words import Cause
 

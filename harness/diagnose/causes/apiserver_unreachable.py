@@ -5,8 +5,7 @@ from __future__ import annotations
 from harness.diagnose import hops_inside
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
+from harness.diagnose.model import HopId, Hops
 from harness.scenario.words import Cause
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from harness.diagnose import places
-from harness.diagnose.causes.kind import K0S_ISSUES
-from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.causes.kind import K0S_ISSUES, CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
+from harness.diagnose.model import HopId, Hops
 from harness.scenario.words import Cause
 
 

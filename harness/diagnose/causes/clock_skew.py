@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from harness.diagnose import node_findings
-from harness.diagnose.causes.kind import BACKEND
-from harness.diagnose.causes.kind import NETWORK
-from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.causes.kind import BACKEND, NETWORK, CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
+from harness.diagnose.model import HopId, Hops
 from harness.scenario.words import Cause
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 from harness.diagnose import findings
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
-from harness.diagnose.model import HopState
-from harness.diagnose.model import does_hold
-from harness.diagnose.model import state_of
+from harness.diagnose.model import HopId, Hops, HopState, does_hold, state_of
 from harness.scenario.words import Cause
 
 

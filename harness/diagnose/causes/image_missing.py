@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings
-from harness.diagnose import passing
-from harness.diagnose import places
-from harness.diagnose.causes.kind import BACKEND
-from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose import findings, passing, places
+from harness.diagnose.causes.kind import BACKEND, CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
+from harness.diagnose.model import HopId, Hops
 from harness.scenario.words import Cause
 
 

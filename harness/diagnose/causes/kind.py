@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
+from harness.diagnose.model import HopId, Hops
 from harness.scenario.words import Cause
 
 K0S_ISSUES = "https://github.com/k0sproject/k0s/issues/"

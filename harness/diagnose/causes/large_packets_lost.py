@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from harness.diagnose.causes.kind import K0S_ISSUES
-from harness.diagnose.causes.kind import SANE_NODES
-from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
-from harness.diagnose.model import HopState
-from harness.diagnose.model import is_broken
-from harness.diagnose.model import state_of
+from harness.diagnose.model import HopId, Hops, HopState, is_broken, state_of
 from harness.scenario.words import Cause
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from harness.diagnose import passing
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
-from harness.diagnose.model import does_hold
+from harness.diagnose.model import HopId, Hops, does_hold
 from harness.scenario.words import Cause
 
 

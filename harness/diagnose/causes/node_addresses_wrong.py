@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings
-from harness.diagnose import node_findings
-from harness.diagnose import places
-from harness.diagnose.causes.kind import BACKEND
-from harness.diagnose.causes.kind import K0S_ISSUES
-from harness.diagnose.causes.kind import NETWORK
-from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose import findings, node_findings, places
+from harness.diagnose.causes.kind import BACKEND, K0S_ISSUES, NETWORK, CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
+from harness.diagnose.model import HopId, Hops
 from harness.scenario.words import Cause
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from harness.diagnose import hops_way
-from harness.diagnose.causes.kind import SANE_NODES
-from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
-from harness.diagnose.model import is_broken
+from harness.diagnose.model import HopId, Hops, is_broken
 from harness.scenario.words import Cause
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from harness.diagnose import hops_way
-from harness.diagnose import node_findings
-from harness.diagnose import passing
+from harness.diagnose import hops_way, node_findings, passing
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
-from harness.diagnose.model import HopState
+from harness.diagnose.model import HopId, Hops, HopState
 from harness.scenario.words import Cause
 
 _AFTER_THE_WAY = frozenset({HopId.CONDITION, HopId.DATA})

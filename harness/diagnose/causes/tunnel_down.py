@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings
-from harness.diagnose import passing
-from harness.diagnose.causes.kind import K0S_ISSUES
-from harness.diagnose.causes.kind import SANE_NODES
-from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose import findings, passing
+from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
-from harness.scenario.words import Cause
-from harness.scenario.words import MessageClass
+from harness.diagnose.model import HopId, Hops
+from harness.scenario.words import Cause, MessageClass
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:

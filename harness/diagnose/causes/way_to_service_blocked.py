@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings
-from harness.diagnose import hops_way
-from harness.diagnose import places
-from harness.diagnose.causes.kind import SANE_NODES
-from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose import findings, hops_way, places
+from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId
-from harness.diagnose.model import Hops
-from harness.diagnose.model import HopState
-from harness.diagnose.model import does_hold
-from harness.diagnose.model import is_broken
-from harness.diagnose.model import state_of
+from harness.diagnose.model import HopId, Hops, HopState, does_hold, is_broken, state_of
 from harness.scenario.words import Cause
 
 

@@ -8,19 +8,12 @@ parted by commas, or items of a list.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from harness.evidence.redaction.addresses import MARK
-from harness.evidence.redaction.syntax import LOG_PREFIX
-from harness.evidence.redaction.syntax import Span
-from harness.evidence.redaction.syntax import bare_span
-from harness.evidence.redaction.syntax import quoted_span
-from harness.evidence.redaction.values import is_harmless
-from harness.evidence.redaction.values import looks_random
+from harness.evidence.redaction.syntax import LOG_PREFIX, Span, bare_span, quoted_span
+from harness.evidence.redaction.values import is_harmless, looks_random
 from harness.evidence.redaction.vocabulary import any_of
 
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from harness.evidence.redaction.syntax import LOG_PREFIX
-from harness.evidence.redaction.syntax import LOOK_BACK
-from harness.evidence.redaction.syntax import Span
-from harness.evidence.redaction.syntax import quoted_span
+from harness.evidence.redaction.syntax import LOG_PREFIX, LOOK_BACK, Span, quoted_span
 
 # Behind the colon: nothing, or what says how the lines below are to be joined.
 _HEAD = re.compile(

@@ -7,12 +7,8 @@ from collections.abc import Iterator
 
 from harness.evidence.redaction.named import Named
 from harness.evidence.redaction.names import Test
-from harness.evidence.redaction.syntax import Span
-from harness.evidence.redaction.syntax import line_start
-from harness.evidence.redaction.syntax import quoted_span
-from harness.evidence.redaction.values import is_prose
-from harness.evidence.redaction.values import looks_random
-from harness.evidence.redaction.values import stands_out
+from harness.evidence.redaction.syntax import Span, line_start, quoted_span
+from harness.evidence.redaction.values import is_prose, looks_random, stands_out
 from harness.evidence.redaction.vocabulary import words
 
 _OPTION = re.compile(r"(?:(?<![\w-])|(?<=\\[nrt]))(?:--?|/)\Z")

@@ -6,8 +6,7 @@ import base64
 import binascii
 import re
 
-from harness.evidence.redaction.values import is_prose
-from harness.evidence.redaction.values import looks_random
+from harness.evidence.redaction.values import is_prose, looks_random
 
 _SCHEMES = (
     r"bearer|basic|token|negotiate|digest|ntlm|apikey|api-key|key|bot|aws4-hmac-sha256|oauth|hawk"

@@ -12,25 +12,18 @@ from collections.abc import Iterator
 
 from harness.evidence.redaction.blocks import block_values
 from harness.evidence.redaction.following import values_behind
-from harness.evidence.redaction.named import UNBOUNDED
-from harness.evidence.redaction.named import Named
-from harness.evidence.redaction.named import end_of_name
-from harness.evidence.redaction.named import named_at
-from harness.evidence.redaction.named import start_of_name
-from harness.evidence.redaction.names import Test
-from harness.evidence.redaction.names import meaning_of
-from harness.evidence.redaction.syntax import LOG_PREFIX
-from harness.evidence.redaction.syntax import Span
-from harness.evidence.redaction.syntax import after_quote
-from harness.evidence.redaction.syntax import line_start
-from harness.evidence.redaction.syntax import quoted_span
-from harness.evidence.redaction.syntax import rest_of_line
-from harness.evidence.redaction.values import LONGEST_HARMLESS
-from harness.evidence.redaction.values import is_prose
-from harness.evidence.redaction.values import is_secret
-from harness.evidence.redaction.values import stands_out
-from harness.evidence.redaction.vocabulary import any_of
-from harness.evidence.redaction.vocabulary import words
+from harness.evidence.redaction.named import UNBOUNDED, Named, end_of_name, named_at, start_of_name
+from harness.evidence.redaction.names import Test, meaning_of
+from harness.evidence.redaction.syntax import (
+    LOG_PREFIX,
+    Span,
+    after_quote,
+    line_start,
+    quoted_span,
+    rest_of_line,
+)
+from harness.evidence.redaction.values import LONGEST_HARMLESS, is_prose, is_secret, stands_out
+from harness.evidence.redaction.vocabulary import any_of, words
 
 # Every name that means a secret has one of these in it, in lower case.
 _STEM = re.compile(

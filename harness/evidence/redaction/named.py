@@ -5,14 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.evidence.redaction.names import Meaning
-from harness.evidence.redaction.names import Test
-from harness.evidence.redaction.names import meaning_of
-from harness.evidence.redaction.syntax import LOG_PREFIX
-from harness.evidence.redaction.syntax import Span
-from harness.evidence.redaction.syntax import bare_span
-from harness.evidence.redaction.values import LONGEST_HARMLESS
-from harness.evidence.redaction.values import is_secret
+from harness.evidence.redaction.names import Meaning, Test, meaning_of
+from harness.evidence.redaction.syntax import LOG_PREFIX, Span, bare_span
+from harness.evidence.redaction.values import LONGEST_HARMLESS, is_secret
 from harness.evidence.redaction.vocabulary import words
 
 _IN_NAMES = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."

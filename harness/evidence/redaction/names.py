@@ -12,8 +12,7 @@ import enum
 import functools
 import re
 import unicodedata
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.evidence.redaction.vocabulary import words

@@ -10,9 +10,7 @@ import functools
 import re
 from dataclasses import dataclass
 
-from harness.evidence.redaction.values import is_harmless
-from harness.evidence.redaction.values import is_prose
-from harness.evidence.redaction.values import looks_random
+from harness.evidence.redaction.values import is_harmless, is_prose, looks_random
 
 _READER = (
     r"(?:--pass(?:word|phrase)-(?:stdin|fd)|--stdin\b|chpasswd|smbpasswd|vncpasswd|\bpasswd\b|cryptsetup"

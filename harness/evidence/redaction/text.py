@@ -8,15 +8,13 @@ import re
 from harness.evidence.redaction.addresses import redact_addresses
 from harness.evidence.redaction.arguments import redact_arguments
 from harness.evidence.redaction.headers import redact_headers
-from harness.evidence.redaction.json_text import is_json
-from harness.evidence.redaction.json_text import redact_json
+from harness.evidence.redaction.json_text import is_json, redact_json
 from harness.evidence.redaction.keyed import redact_keyed_values
 from harness.evidence.redaction.objects import redact_objects
 from harness.evidence.redaction.pem import redact_private_keys
 from harness.evidence.redaction.shapes import redact_shapes
 from harness.evidence.redaction.statements import redact_statements
-from harness.evidence.redaction.wrapped import redact_cut_keys
-from harness.evidence.redaction.wrapped import redact_wrapped
+from harness.evidence.redaction.wrapped import redact_cut_keys, redact_wrapped
 
 # Escaped letters may hide what the rules for plain text look for.
 _ESCAPED_LETTER = re.compile(r"\\(?:u[0-9a-fA-F]{4}|/)")

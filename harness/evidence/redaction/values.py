@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.evidence.redaction.names import Meaning
-from harness.evidence.redaction.names import Test
+from harness.evidence.redaction.names import Meaning, Test
 from harness.evidence.redaction.vocabulary import words
 
 # No placeholder, path or word of prose is longer; so what looks at one takes a bounded time.

@@ -8,8 +8,7 @@ import functools
 import re
 from collections.abc import Callable
 
-from harness.evidence.redaction.cut_keys import is_middle_of_key
-from harness.evidence.redaction.cut_keys import lines_of_keys
+from harness.evidence.redaction.cut_keys import is_middle_of_key, lines_of_keys
 from harness.evidence.redaction.shapes import redact_run
 
 # Wrapped as `base64` does (76) or as PEM does (64), over lines or escaped newlines; or one run.

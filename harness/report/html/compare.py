@@ -5,19 +5,12 @@ Only what differs stands here: what is the same in both cannot be what makes the
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.engine.timeline import end_of
-from harness.engine.timeline import segments_of
+from harness.engine.timeline import end_of, segments_of
 from harness.evidence.reading import Reading
-from harness.report.html.elements import Markup
-from harness.report.html.elements import element
-from harness.report.html.elements import table
+from harness.report.html.elements import Markup, element, table
 from harness.report.html.run_folder import RunFolder
 from harness.report.html.top import first_broken
 from harness.report.words import one_line

@@ -10,16 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.diagnose.model import HopState
-from harness.report.html import layout
-from harness.report.html import shapes
-from harness.report.html.elements import Markup
-from harness.report.html.elements import element
-from harness.report.html.elements import scroller
-from harness.report.html.layout import Box
-from harness.report.html.layout import Layout
+from harness.report.html import layout, shapes
+from harness.report.html.elements import Markup, element, scroller
+from harness.report.html.layout import Box, Layout
 from harness.report.html.run_folder import Machine
-from harness.report.html.way import Place
-from harness.report.html.way import Way
+from harness.report.html.way import Place, Way
 from harness.report.words import one_line
 
 _TITLE = "The lab and the way of the request"

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.probe.flows import FlowMatrix
-from harness.probe.flows import FlowResult
-from harness.report.html.elements import Markup
-from harness.report.html.elements import element
-from harness.report.html.elements import fold
-from harness.report.html.elements import table
+from harness.probe.flows import FlowMatrix, FlowResult
+from harness.report.html.elements import Markup, element, fold, table
 from harness.report.html.marks import flow_word
-from harness.scenario.words import Flow
-from harness.scenario.words import FlowOutcome
+from harness.scenario.words import Flow, FlowOutcome
 
 
 def matrix(ways: Sequence[Mapping[str, Any]]) -> Markup | None:

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.report.html.elements import Markup
-from harness.report.html.elements import code
-from harness.report.html.elements import element
-from harness.report.html.elements import file_link
-from harness.report.html.elements import fold
-from harness.report.html.elements import table
+from harness.report.html.elements import Markup, code, element, file_link, fold, table
 from harness.report.html.run_folder import RunFolder
 from harness.report.words import duration
 

@@ -6,15 +6,12 @@ run: the request, and beside it what metrics-server scrapes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from harness.diagnose.model import HopState
 from harness.report.html.run_folder import Machine
-from harness.report.html.way import Place
-from harness.report.html.way import Way
+from harness.report.html.way import Place, Way
 
 LEFT = 8
 COLUMN = 320

@@ -5,8 +5,7 @@ from __future__ import annotations
 from harness.check.model import Verdict
 from harness.diagnose.model import HopState
 from harness.engine.events import Outcome
-from harness.report.html.elements import Markup
-from harness.report.html.elements import element
+from harness.report.html.elements import Markup, element
 from harness.scenario.words import FlowOutcome
 
 _VERDICTS = {Verdict.MET: "good", Verdict.NOT_MET: "bad", Verdict.INCONCLUSIVE: "unsure"}

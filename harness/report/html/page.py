@@ -11,20 +11,10 @@ from typing import Any
 from harness.engine.events import ScenarioResult
 from harness.evidence.redaction import redact
 from harness.report import json_report
-from harness.report.html import compare
-from harness.report.html import drawing
-from harness.report.html import kept
-from harness.report.html import phases
-from harness.report.html import timeline
-from harness.report.html import top
-from harness.report.html.elements import Markup
-from harness.report.html.elements import element
-from harness.report.html.elements import fold
-from harness.report.html.elements import join
-from harness.report.html.run_folder import RunFolder
-from harness.report.html.run_folder import read
-from harness.report.html.way import Way
-from harness.report.html.way import way_of
+from harness.report.html import compare, drawing, kept, phases, timeline, top
+from harness.report.html.elements import Markup, element, fold, join
+from harness.report.html.run_folder import RunFolder, read
+from harness.report.html.way import Way, way_of
 from harness.report.summary import repeat_command
 from harness.report.words import origin_line
 

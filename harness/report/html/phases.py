@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.report.html import flows
-from harness.report.html.elements import Markup
-from harness.report.html.elements import code
-from harness.report.html.elements import element
-from harness.report.html.elements import fold
-from harness.report.html.elements import table
-from harness.report.html.marks import holds_word
-from harness.report.html.marks import hop_word
-from harness.report.html.marks import verdict_word
+from harness.report.html.elements import Markup, code, element, fold, table
+from harness.report.html.marks import holds_word, hop_word, verdict_word
 from harness.report.html.top import first_broken
 from harness.report.words import duration
 

@@ -8,30 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 from pathlib import Path
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 
-from harness.evidence.lines import EVENTS
-from harness.evidence.lines import READINGS
-from harness.evidence.lines import Recorded
-from harness.evidence.lines import lines_of
+from harness.evidence.lines import EVENTS, READINGS, Recorded, lines_of
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import MISSING
 from harness.evidence.redaction import redact
-from harness.untrusted import Limits
-from harness.untrusted import RefusedError
-from harness.untrusted import json_value
-from harness.untrusted import read_bytes
-from harness.untrusted import require_yaml_within
+from harness.untrusted import Limits, RefusedError, json_value, read_bytes, require_yaml_within
 
 T = TypeVar("T")
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.diagnose.model import HopState
-from harness.report.html.elements import Markup
-from harness.report.html.elements import element
+from harness.report.html.elements import Markup, element
 from harness.report.html.layout import Point
 
 _CSS = {HopState.HOLDS: "good", HopState.BROKEN: "bad"}

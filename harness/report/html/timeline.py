@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.report.html.elements import Markup
-from harness.report.html.elements import element
-from harness.report.html.elements import fold
-from harness.report.html.elements import scroller
-from harness.report.html.elements import table
-from harness.report.html.marks import verdict_css
-from harness.report.html.marks import verdict_mark
-from harness.report.words import duration
-from harness.report.words import one_line
+from harness.report.html.elements import Markup, element, fold, scroller, table
+from harness.report.html.marks import verdict_css, verdict_mark
+from harness.report.words import duration, one_line
 
 _NAMES = 150
 _WIDTH = 860

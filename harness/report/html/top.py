@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from harness.check.model import Verdict
 from harness.diagnose.model import HopState
 from harness.engine.events import Outcome
-from harness.report.html.elements import Child
-from harness.report.html.elements import Markup
-from harness.report.html.elements import code
-from harness.report.html.elements import element
-from harness.report.html.elements import fold
-from harness.report.html.elements import outward_link
-from harness.report.html.elements import text
+from harness.report.html.elements import Child, Markup, code, element, fold, outward_link, text
 from harness.report.html.marks import outcome_css
 from harness.report.words import duration
 from harness.scenario.words import Cause

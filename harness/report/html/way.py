@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from harness.diagnose.model import HopId
-from harness.diagnose.model import HopState
+from harness.diagnose.model import HopId, HopState
 from harness.engine.events import PreconditionId
 from harness.evidence.reading import Reading
 from harness.probe import top_nodes
 from harness.probe.core import observe
 from harness.scenario.words import TopOutcome
-from harness.untrusted import RefusedError
-from harness.untrusted import plain_json
+from harness.untrusted import RefusedError, plain_json
 
 
 class Place(StrEnum):
