@@ -97,10 +97,13 @@ def test_a_large_text_takes_time_in_proportion_to_its_size() -> None:
     times = []
     for lines in (20_000, 80_000):
         text = "[\n" + "1,\n" * lines + "[[]]]" + "[" * 33
-        began = time.process_time()
-        with pytest.raises(RefusedError, match="deeper than 32 levels in line"):
-            json_value(text, wide)
-        times.append(time.process_time() - began)
+        tries = []
+        for _ in range(2):
+            began = time.process_time()
+            with pytest.raises(RefusedError, match="deeper than 32 levels in line"):
+                json_value(text, wide)
+            tries.append(time.process_time() - began)
+        times.append(min(tries))
     # Four times the text; a square would be sixteen times the time.
     assert times[1] < 9 * times[0]
 
