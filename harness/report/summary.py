@@ -123,12 +123,12 @@ def _causes(phases: Sequence[PhaseResult]) -> Iterator[str]:
         if phase.diagnosis is None:
             continue
         met = all(each.verdict is Verdict.MET for each in phase.verdicts)
-        if first_broken(phase.diagnosis) is not None or not met:
+        if phase.diagnosis.broken is not None or not met:
             yield from _diagnosis(phase.name, phase.diagnosis)
 
 
 def _diagnosis(phase: str, diagnosis: Diagnosis) -> Iterator[str]:
-    broken = first_broken(diagnosis)
+    broken = diagnosis.broken
     also = f", and also {', '.join(diagnosis.also)}" if diagnosis.also else ""
     yield ""
     cause = f"**{diagnosis.cause}** ({diagnosis.confidence} confidence){also}"
@@ -158,11 +158,6 @@ def _remedy(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"- settling, look again {prose(diagnosis.look_again)}"
     if diagnosis.link is not None:
         yield f"- {link(diagnosis.link)}"
-
-
-def first_broken(diagnosis: Diagnosis) -> Hop | None:
-    """Return the first hop that is broken, None where none is."""
-    return next((hop for hop in diagnosis.hops if hop.state is HopState.BROKEN), None)
 
 
 def _hops(diagnosis: Diagnosis) -> Iterator[str]:
