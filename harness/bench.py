@@ -15,22 +15,22 @@ from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.artifacts.store import Store
+from harness.base.errors import InfrastructureError
+from harness.base.process import LocalRunner, Runner
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import Clock, SystemClock
 from harness.engine.events import Event, StepId, TransitionSeen, title_of
 from harness.engine.machines import machine_specs
 from harness.engine.session import RunSession, Which, plan_of
-from harness.errors import InfrastructureError
 from harness.lab.creation import LabRequest
 from harness.lab.lab import lay_out
 from harness.lab.reservation import Host, reserve
-from harness.lab.ssh_files import USER, SshEndpoint
 from harness.lab.vagrant import PROJECT
 from harness.plan import k0sctl as k0sctl_yaml
 from harness.plan.build import readdressed
 from harness.probe.apiservice import METRICS_API
-from harness.process import LocalRunner, Runner
 from harness.scenario.load import load
-from harness.settings import ProviderName, Settings
-from harness.wait import Clock, SystemClock
+from harness.ssh.files import USER, SshEndpoint
 
 # What `k0s-harness run` may take in these steps, with room for a busy host.
 STEP_SECONDS = 900.0

@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import ExitCode, HarnessError
-from harness.printable import printable_line
-from harness.printing import ArgumentParser, say, show, show_tracebacks
-from harness.process import interrupt_on_sigterm
+from harness.base.errors import ExitCode, HarnessError
+from harness.base.printable import printable_line
+from harness.base.printing import ArgumentParser, say, show, show_tracebacks
+from harness.base.process import interrupt_on_sigterm
 
 if TYPE_CHECKING:
-    from harness.settings import Settings
+    from harness.base.settings import Settings
 
 SCENARIOS = Path("scenarios")
 
@@ -208,9 +208,9 @@ def _run(options: argparse.Namespace) -> ExitCode:
 
 
 def _nightly(options: argparse.Namespace) -> ExitCode:
+    from harness.base.settings import ProviderName
     from harness.commands.run import nightly
     from harness.scenario.load import files_in
-    from harness.settings import ProviderName
 
     settings = _settings(options)
     vms = settings.provider in {ProviderName.LIBVIRT, ProviderName.VIRTUALBOX}
@@ -258,8 +258,8 @@ def _schema(_options: argparse.Namespace) -> ExitCode:
 def _doctor(options: argparse.Namespace) -> ExitCode:
     from harness.artifacts.commands import list_lines
     from harness.artifacts.store import Store
-    from harness.lab.host_report import describe, inspect_host
-    from harness.process import LocalRunner
+    from harness.base.process import LocalRunner
+    from harness.host.report import describe, inspect_host
 
     settings = _settings(options)
     report = inspect_host(LocalRunner(), settings, os.environ)
@@ -380,7 +380,7 @@ def _box_lock(options: argparse.Namespace) -> ExitCode:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    from harness.settings import Settings
+    from harness.base.settings import Settings
 
     names = ("provider", "keep", "runs_dir", "fresh", "allow_unpinned")
     overrides = {name: getattr(options, name, None) for name in names}

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from harness.base.errors import HarnessError, UsageError
+from harness.base.printable import printable
+from harness.base.process import interrupt_on_sigterm
+from harness.base.settings import Settings
 from harness.check.model import Verdict
 from harness.engine.session import RunSession, Which
-from harness.errors import HarnessError, UsageError
-from harness.printable import printable
-from harness.process import interrupt_on_sigterm
 from harness.report.files import write_reports
 from harness.report.terminal import Narrator
 from harness.scenario.load import LoadedScenario, find, is_scenario, load, load_all
-from harness.settings import Settings
 
 if TYPE_CHECKING:
     # testinfra costs 50 ms and paramiko 150; a session without clusters pays for neither.

@@ -28,9 +28,9 @@ from harness.artifacts.hashing import sha256_of
 from harness.artifacts.index import SHA256, Entry, file_name, place, read_entry, write_entry
 from harness.artifacts.model import ArtifactRef, Origin
 from harness.artifacts.problems import DamagedEntryError, DiskFullError, is_no_room
-from harness.errors import HostLacksError
-from harness.untrusted import RefusedError
-from harness.wait import Clock
+from harness.base.errors import HostLacksError
+from harness.base.untrusted import RefusedError
+from harness.base.wait import Clock
 
 _ELSEWHERE = "set K0S_HARNESS_CACHE to a folder that you alone may write to"
 _FOLDERS = ("sha256", "index", "partial")

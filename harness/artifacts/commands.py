@@ -13,9 +13,9 @@ from harness.artifacts.model import ORIGIN_WORDS, Artifact, ArtifactRef, Origin,
 from harness.artifacts.problems import DiskFullError, SourceUnavailableError, WrongChecksumError
 from harness.artifacts.sources import CHECKSUM_FILE, OWN_BUILDS_FILE, copy_file
 from harness.artifacts.store import Store
-from harness.errors import HarnessError, HostLacksError
-from harness.process import Runner
-from harness.untrusted import RefusedError, read_text
+from harness.base.errors import HarnessError, HostLacksError
+from harness.base.process import Runner
+from harness.base.untrusted import RefusedError, read_text
 
 
 def wanted(store: Store, k0s_version: str | None = None) -> tuple[ArtifactRef, ...]:

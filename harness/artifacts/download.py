@@ -29,8 +29,8 @@ from harness.artifacts.transport import (
     status_words,
     without_userinfo,
 )
-from harness.errors import HostLacksError
-from harness.wait import Clock
+from harness.base.errors import HostLacksError
+from harness.base.wait import Clock
 
 # A download that breaks off is resumed this many times in a row without getting on.
 TRIES = 3

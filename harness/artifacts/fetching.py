@@ -17,7 +17,7 @@ from harness.artifacts.problems import (
 )
 from harness.artifacts.sources import OWN_BUILDS_FILE, Place, Source, listed_sums
 from harness.artifacts.transport import is_plain
-from harness.errors import HarnessError
+from harness.base.errors import HarnessError
 
 PINNED = "committed in the harness's pins"
 

@@ -19,9 +19,9 @@ from harness.artifacts.pins import Pins, kubernetes_version
 from harness.artifacts.problems import SourceUnavailableError, WrongChecksumError
 from harness.artifacts.sources import CHECKSUM_FILE, OWN_BUILDS_FILE, copy_file
 from harness.artifacts.store import Store
-from harness.errors import HarnessError, HostLacksError, UsageError
-from harness.process import Runner
-from harness.untrusted import RefusedError, read_text
+from harness.base.errors import HarnessError, HostLacksError, UsageError
+from harness.base.process import Runner
+from harness.base.untrusted import RefusedError, read_text
 
 # What an exported mirror is deep: kubectl/v1.32.3/bin/linux/amd64/kubectl.
 DEPTH = 5

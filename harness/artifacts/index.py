@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.artifacts.model import ArtifactKind, ArtifactRef, Origin
-from harness.untrusted import Limits, RefusedError, json_value, read_text
+from harness.base.untrusted import Limits, RefusedError, json_value, read_text
 
 _LIMITS = Limits("an entry of the cache's index", most_bytes=64 * 1024, most_levels=2)
 SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)

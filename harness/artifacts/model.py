@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from harness.errors import HostLacksError
+from harness.base.errors import HostLacksError
 
 
 class ArtifactKind(StrEnum):

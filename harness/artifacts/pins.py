@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from harness.artifacts.model import ArtifactKind, ArtifactRef
-from harness.errors import UsageError
+from harness.base.errors import UsageError
 
 FORMAT = "k0s-harness-pins/1"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifacts.model import ArtifactKind, ArtifactRef
-from harness.errors import HostLacksError
+from harness.base.errors import HostLacksError
 
 # What a full disk, a full quota and a file size limit are called by the kernel.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

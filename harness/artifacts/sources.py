@@ -15,8 +15,8 @@ from harness.artifacts.download import Downloader, shown
 from harness.artifacts.model import ArtifactRef, OnProgress, Progress
 from harness.artifacts.pins import Pins
 from harness.artifacts.problems import DiskFullError, SourceUnavailableError, is_no_room
-from harness.errors import UsageError
-from harness.untrusted import MIB, Limits, RefusedError, read_text
+from harness.base.errors import UsageError
+from harness.base.untrusted import MIB, Limits, RefusedError, read_text
 
 # Beside the checksum file of an exported folder: the files in it that nobody released.
 OWN_BUILDS_FILE = "own-builds.txt"

@@ -25,9 +25,9 @@ from harness.artifacts.problems import (
     WrongChecksumError,
 )
 from harness.artifacts.sources import Source, Upstream, mirror_source
-from harness.errors import HarnessError, UsageError
-from harness.settings import Settings
-from harness.wait import Clock, SystemClock
+from harness.base.errors import HarnessError, UsageError
+from harness.base.settings import Settings
+from harness.base.wait import Clock, SystemClock
 
 
 class Store:

@@ -21,7 +21,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
-from harness.wait import Clock
+from harness.base.wait import Clock
 
 # A server that sends nothing for this long is given up; release hosts answer in under a second.
 SILENCE_SECONDS = 20.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from harness.errors import InconclusiveError
+from harness.base.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.plan.model import Plan
 from harness.probe import controlplane, workloads

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from harness.base.errors import HarnessError, InconclusiveError
+from harness.base.process import Completed
+from harness.base.wait import Attempt, Clock, WaitTimeoutError, wait_until
 from harness.change import actions, addresses, footprint
 from harness.change.actions import Doable
 from harness.change.addresses import Addresses
 from harness.change.footprint import Footprint
 from harness.change.model import Action, Before, Check, Command, Step
-from harness.errors import HarnessError, InconclusiveError
 from harness.evidence.reading import Reading
-from harness.lab.pace import between_looks
-from harness.lab.remote import Remote
 from harness.plan.model import Plan
 from harness.probe.core import API, Observation, observe
 from harness.probe.prober import Prober
-from harness.process import Completed
-from harness.wait import Attempt, Clock, WaitTimeoutError, wait_until
+from harness.ssh.pace import between_looks
+from harness.ssh.remote import Remote
 
 # A check that is not met at once is mostly waiting for pods, which take seconds.
 LOOK_EVERY_SECONDS = 1.0

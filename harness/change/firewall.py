@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.base.errors import InconclusiveError
 from harness.change import connections
 from harness.change.addresses import Addresses, SshWay, machines
 from harness.change.model import Action, Check, Command, Step
 from harness.change.stop import Stop, names, stop_of
-from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe, require_json
 from harness.scenario import changes

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from harness.base.errors import InconclusiveError
 from harness.change.objects import Object, essence, object_name
-from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.plan.model import Plan
 from harness.probe.core import API, Probe, observe, require_json, require_success

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.base.errors import InconclusiveError
 from harness.change.addresses import Addresses, machines
 from harness.change.model import Action, Before, Check, Command
-from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe, require_success
 from harness.scenario import changes

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.base.errors import InconclusiveError
 from harness.change.addresses import Addresses, SshWay, machines
 from harness.change.model import Action, Before, Check, Command, Step
-from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe, require_json
 from harness.scenario import changes

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from harness.errors import InconclusiveError
+from harness.base.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe, observe
 

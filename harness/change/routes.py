@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, TypeAlias
 
+from harness.base.errors import InconclusiveError
 from harness.change.addresses import Addresses, address, machines, resolve, spare_ssh
 from harness.change.model import Action, Before, Check, Command
-from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe, UnreadableError, require_ended, require_json
 from harness.scenario import changes

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from harness.base.errors import InconclusiveError
 from harness.change.addresses import Addresses, resolve
-from harness.errors import InconclusiveError
 from harness.scenario import changes
 from harness.scenario.words import Answer, Hook, Protocol
 

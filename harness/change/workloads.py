@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.base.errors import InconclusiveError
 from harness.change.model import Action, Before, Check, Command
-from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.probe.core import API, Probe, UnreadableError, not_found, require_json
 from harness.scenario import changes

@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.base.errors import UsageError
+from harness.base.process import Completed
+from harness.base.untrusted import Limits
 from harness.cluster.marked_yaml import Marked, read_marked
-from harness.errors import UsageError
-from harness.lab.remote import RemoteReader
-from harness.lab.ssh_arguments import (
+from harness.scenario.nearest import quoted
+from harness.ssh.arguments import (
     MOST_BASTIONS,
     Agree,
     Arguments,
@@ -24,9 +26,7 @@ from harness.lab.ssh_arguments import (
     refuse,
     remote_path,
 )
-from harness.process import Completed
-from harness.scenario.nearest import quoted
-from harness.untrusted import Limits
+from harness.ssh.remote import RemoteReader
 
 KIND = "Cluster"
 # In front of the version, `v1beta1`; k0sctl takes no file without it.

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from harness.errors import InfrastructureError
-from harness.lab.pace import between_looks, is_slow
-from harness.process import CommandFailedError, Runner
+from harness.base.errors import InfrastructureError
+from harness.base.process import CommandFailedError, Runner
 from harness.scenario.words import ApplyOutcome
+from harness.ssh.pace import between_looks, is_slow
 
 # k0sctl's own waits, for a node to be Ready among them, are two minutes each, which a busy host
 # overruns: five times that, and two minutes times the pace of machines that are slower still.

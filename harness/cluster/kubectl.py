@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.process import Completed, Runner
+from harness.base.process import Completed, Runner
 
 # The API server answers a get within a second even on a starved machine; five seconds tell a
 # hanging one apart without costing a hold its looks.

@@ -18,11 +18,11 @@ from yaml.error import MarkedYAMLError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
-from harness.errors import UsageError
-from harness.lab.ssh_arguments import Word
+from harness.base.errors import UsageError
+from harness.base.untrusted import Limits, RefusedError, read_text, require_yaml_within
 from harness.scenario.document import position_in
 from harness.scenario.nearest import quoted
-from harness.untrusted import Limits, RefusedError, read_text, require_yaml_within
+from harness.ssh.arguments import Word
 
 _TAG = "tag:yaml.org,2002:"
 _NULL = f"{_TAG}null"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.artifacts.store import Store
-from harness.errors import ExitCode
-from harness.lab import box_commands
-from harness.printing import say, show
-from harness.process import LocalRunner
-from harness.settings import Settings
-from harness.wait import SystemClock
+from harness.base.errors import ExitCode
+from harness.base.printing import say, show
+from harness.base.process import LocalRunner
+from harness.base.settings import Settings
+from harness.base.wait import SystemClock
+from harness.images import box_commands
 
 
 def build_box(settings: Settings) -> ExitCode:

@@ -9,25 +9,25 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.base.errors import ExitCode, UsageError
+from harness.base.printing import say, show
+from harness.base.process import LocalRunner
+from harness.base.settings import Settings
+from harness.base.wait import SystemClock
 from harness.commands.consent import consent
 from harness.commands.diagnose import exit_code
 from harness.diagnose.judge import diagnose
 from harness.engine.collect import collect
 from harness.engine.place import Place, place, walk
 from harness.engine.replay import Replayed, diagnose_again, replay, replay_of
-from harness.errors import ExitCode, UsageError
 from harness.evidence.bundle import META, Bundle, read_bundle, write_bundle
 from harness.evidence.recorder import Recorder, reason_of, write_whole
 from harness.lab.reservation import Host
-from harness.printing import say, show
-from harness.process import LocalRunner
 from harness.report import diagnosis as diagnosis_report
 from harness.report import summary
 from harness.report.files import REPORTS, write_reports
 from harness.report.terminal import Narrator
 from harness.report.words import duration
-from harness.settings import Settings
-from harness.wait import SystemClock
 
 # In a folder that a replay has written: what it is a replay of, and whether it came out the same.
 REPLAY = "replay.json"

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ExitCode, UsageError
+from harness.base.errors import ExitCode, UsageError
+from harness.base.printing import say
+from harness.base.untrusted import json_value, read_text
 from harness.evidence.bundle import DOCUMENT
-from harness.printing import say
 from harness.report import catalogue
 from harness.scenario.load import load_all
-from harness.untrusted import json_value, read_text
 
 RUNS = Path("scenarios/runs.json")
 PAGE = Path("docs/scenarios.md")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from harness.lab.ssh_arguments import Agree, Risk, refuse
-from harness.printing import ask, say, stderr
+from harness.base.printing import ask, say, stderr
+from harness.ssh.arguments import Agree, Risk, refuse
 
 
 def consent(*, given: bool) -> Agree:

@@ -7,6 +7,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.base.errors import ExitCode, HostLacksError, UsageError
+from harness.base.printing import say, show, show_json
+from harness.base.process import LocalRunner
+from harness.base.settings import Settings
+from harness.base.untrusted import MIB, Limits, RefusedError, read_text, require_yaml_within
+from harness.base.wait import SystemClock
 from harness.cluster.kubectl import Kubectl
 from harness.commands.consent import consent
 from harness.diagnose import ladder, subject
@@ -14,18 +20,12 @@ from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose_facts
 from harness.diagnose.model import Diagnosis
 from harness.engine.place import Place, place, walk
-from harness.errors import ExitCode, HostLacksError, UsageError
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import reason_of, redacted_reading
 from harness.lab.reservation import Host
-from harness.printing import say, show, show_json
 from harness.probe.prober import Prober
-from harness.process import LocalRunner
 from harness.report import diagnosis as report
 from harness.scenario.words import Cause
-from harness.settings import Settings
-from harness.untrusted import MIB, Limits, RefusedError, read_text, require_yaml_within
-from harness.wait import SystemClock
 
 _DOING = "Diagnosing"
 # One of many clusters, with the certificates in it.

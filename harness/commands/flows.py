@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.base.errors import ExitCode
+from harness.base.printing import say, show, show_json
+from harness.base.process import LocalRunner
+from harness.base.settings import Settings
+from harness.base.wait import SystemClock
 from harness.commands.consent import consent
 from harness.engine.place import place
-from harness.errors import ExitCode
 from harness.evidence.recorder import redacted_value
 from harness.evidence.redaction import redact
 from harness.lab.reservation import Host
-from harness.printing import say, show, show_json
 from harness.probe import flows
 from harness.probe.flows import FlowMatrix
-from harness.process import LocalRunner
 from harness.report import flows as report
 from harness.scenario.words import FlowOutcome, Role
-from harness.settings import Settings
-from harness.wait import SystemClock
 
 
 def show_flows(

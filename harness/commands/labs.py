@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.errors import ExitCode, InfrastructureError, UsageError
+from harness.base.errors import ExitCode, InfrastructureError, UsageError
+from harness.base.printable import printable_line
+from harness.base.printing import say, show
+from harness.base.process import LocalRunner
+from harness.base.run_id import NotARunIdError, RunId
+from harness.base.settings import Settings
+from harness.base.wait import SystemClock
 from harness.lab import leftovers, listing
-from harness.lab.run_id import NotARunIdError, RunId
-from harness.printable import printable_line
-from harness.printing import say, show
-from harness.process import LocalRunner
-from harness.settings import Settings
-from harness.wait import SystemClock
 
 
 def show_labs(settings: Settings) -> ExitCode:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from harness.artifacts import commands as lines_of
 from harness.artifacts.store import Store
-from harness.errors import ExitCode
-from harness.printing import say, show
-from harness.process import LocalRunner
-from harness.settings import Settings
+from harness.base.errors import ExitCode
+from harness.base.printing import say, show
+from harness.base.process import LocalRunner
+from harness.base.settings import Settings
 
 
 def list_files(settings: Settings, k0s_version: str | None, *, check: bool) -> ExitCode:

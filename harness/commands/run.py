@@ -10,23 +10,23 @@ from pathlib import Path
 import pytest
 
 from harness import pytest_plugin
-from harness.engine.outcome import outcome_of, worst
-from harness.engine.session import RunSession
-from harness.errors import (
+from harness.base.errors import (
     ExitCode,
     HarnessError,
     InfrastructureError,
     InterruptedRunError,
     UsageError,
 )
+from harness.base.printable import printable_line
+from harness.base.printing import say, show
+from harness.base.settings import Settings
+from harness.engine.outcome import outcome_of, worst
+from harness.engine.session import RunSession
 from harness.evidence.recorder import write_whole
-from harness.printable import printable_line
-from harness.printing import say, show
 from harness.pytest_plugin import SESSION
 from harness.report import junit, summary
 from harness.report import nightly as nightly_report
 from harness.scenario.load import load_all
-from harness.settings import Settings
 
 
 def run_scenarios(

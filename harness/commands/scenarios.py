@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.base.errors import ExitCode, HarnessError
+from harness.base.printing import say, show
+from harness.base.process import LocalRunner
+from harness.base.settings import Settings
 from harness.engine.session import plan_of
-from harness.errors import ExitCode, HarnessError
-from harness.lab.subnets import NAT_RANGES, PRIVATE_RANGE, host_networks
+from harness.host.subnets import NAT_RANGES, PRIVATE_RANGE, host_networks
 from harness.plan.conflicts import conflicts
 from harness.plan.show import describe
-from harness.printing import say, show
-from harness.process import LocalRunner
 from harness.scenario.load import LoadedScenario, find, load_all
 from harness.scenario.mistakes import Mistake, ScenarioError
-from harness.settings import Settings
 
 
 def scenario_files(names: Sequence[str], folder: Path) -> list[Path]:

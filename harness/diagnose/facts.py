@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from harness.base.printable import pasted
 from harness.diagnose.parsers import BY_MACHINE, BY_TARGET, PARSERS, SINGLE
 from harness.evidence.reading import Reading
-from harness.printable import pasted
 from harness.probe import (
     apiservice,
     controlplane,

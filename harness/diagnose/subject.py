@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from harness.base.errors import HarnessError, InfrastructureError, UsageError
 from harness.diagnose.facts import Facts
 from harness.diagnose.hops_inside import answers
-from harness.errors import HarnessError, InfrastructureError, UsageError
 from harness.probe.core import API, refused_by_sudo
 
 _DOING = "Diagnosing"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from harness.base.errors import InconclusiveError
+from harness.base.wait import Clock, WaitTimeoutError, wait_until
 from harness.change.actions import Doable
 from harness.change.changer import Changer
 from harness.change.footprint import Footprint, differences
 from harness.change.model import Action
-from harness.errors import InconclusiveError
-from harness.wait import Clock, WaitTimeoutError, wait_until
 
 # What was changed comes back by itself where Kubernetes has a hand in it: a restarted controller
 # applies its manifests again within 30 s, a Deployment makes its pod again in 5-30 s.

@@ -12,13 +12,13 @@ from itertools import chain, zip_longest
 from types import MappingProxyType
 from typing import TypeAlias
 
+from harness.base.errors import HarnessError
+from harness.base.process import CommandFailedError, Completed
 from harness.cluster.existing import DATA_DIR
 from harness.engine.pieces import OF_API, Wanted, of_machine
-from harness.errors import HarnessError
 from harness.evidence.recorder import Recorder
-from harness.lab.remote import RemoteReader
 from harness.probe.prober import ApiClient
-from harness.process import CommandFailedError, Completed
+from harness.ssh.remote import RemoteReader
 
 # Where a piece goes in the run's folder, and what takes it.
 _Task: TypeAlias = tuple[str, Callable[[], str]]

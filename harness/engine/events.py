@@ -14,9 +14,9 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from harness.base.errors import ExitCode
 from harness.check.model import Verdict
 from harness.diagnose.model import Diagnosis
-from harness.errors import ExitCode
 from harness.probe.flows import FlowResult
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.base.errors import HarnessError, InconclusiveError
+from harness.base.wait import Clock, wait_until
 from harness.change.actions import Doable
 from harness.cluster.cluster import Cluster
 from harness.cluster.k0sctl import ApplyFailedError, apply_seconds
@@ -15,13 +17,11 @@ from harness.engine.phases import judged_ends
 from harness.engine.settling import PRECONDITIONS_EVERY_SECONDS, Settling
 from harness.engine.steps import Steps
 from harness.engine.timing import Timing
-from harness.errors import HarnessError, InconclusiveError
-from harness.lab.pace import between_looks
 from harness.plan.model import Deployment, PhasePlan, Plan
 from harness.plan.show import describe_change
 from harness.scenario import model as scenario
 from harness.scenario.words import ApplyOutcome
-from harness.wait import Clock, wait_until
+from harness.ssh.pace import between_looks
 
 # As long as k0s itself gives its API server.
 API_SECONDS = 120.0

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind
+from harness.base.settings import Settings
+from harness.host.choice import ProviderChoice
+from harness.images.seed import seed_for
 from harness.lab.creation import LabRequest
-from harness.lab.host import ProviderChoice
-from harness.lab.seed import seed_for
 from harness.lab.topology import MachineSpec
 from harness.plan.model import Plan
-from harness.settings import Settings
 
 
 def machine_specs(plan: Plan) -> tuple[MachineSpec, ...]:

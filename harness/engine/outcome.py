@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from harness.base.errors import ExitCode, HarnessError, InconclusiveError
 from harness.check.model import Verdict
 from harness.engine.events import Outcome
-from harness.errors import ExitCode, HarnessError, InconclusiveError
 
 
 def outcome_of(verdicts: Iterable[Verdict], error: BaseException | None) -> Outcome:

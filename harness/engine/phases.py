@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.base.wait import Clock
 from harness.check.model import Verdict
 from harness.cluster.k0sctl import ApplyFailedError
 from harness.engine.background import Stage
@@ -32,7 +33,6 @@ from harness.plan.show import describe_change, describe_expectation
 from harness.probe.prober import Prober
 from harness.scenario import model as scenario
 from harness.scenario.words import ApplyOutcome
-from harness.wait import Clock
 
 
 class Brings(Protocol):

@@ -10,19 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.base.errors import InfrastructureError, UsageError
+from harness.base.process import Runner
+from harness.base.wait import Clock
 from harness.cluster import existing
 from harness.diagnose import ladder
-from harness.errors import InfrastructureError, UsageError
 from harness.evidence.reading import Reading
 from harness.lab import kept
-from harness.lab.openssh import OpenSSHRemote
-from harness.lab.remote import RemoteReader
 from harness.lab.reservation import Host
-from harness.lab.ssh_arguments import Agree, refuse
 from harness.probe.prober import ApiClient, Prober
-from harness.process import Runner
 from harness.scenario.words import Role
-from harness.wait import Clock
+from harness.ssh.arguments import Agree, refuse
+from harness.ssh.openssh import OpenSSHRemote
+from harness.ssh.remote import RemoteReader
 
 # A connection through a bastion on a slow line; ssh's own bound on connecting is below this.
 REACH_SECONDS = 30.0

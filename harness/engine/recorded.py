@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
+from harness.base.errors import UsageError
+from harness.base.untrusted import MIB
 from harness.check.hold import LONGEST_GAP_SECONDS, LOOK_EVERY_SECONDS
-from harness.errors import UsageError
 from harness.evidence.reading import Reading
 from harness.probe.core import DIAL, Probe
 from harness.probe.prober import Prober
-from harness.untrusted import MIB
 
 P = ParamSpec("P")
 T = TypeVar("T")

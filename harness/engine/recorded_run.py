@@ -11,15 +11,15 @@ from ipaddress import IPv4Network
 
 from harness.artifacts.model import host_arch
 from harness.artifacts.pins import load_pins
+from harness.base.errors import UsageError
+from harness.base.printable import pasted
+from harness.base.settings import ProviderName
 from harness.engine.events import Outcome, ScenarioResult
-from harness.errors import UsageError
 from harness.evidence.bundle import SCENARIO, Bundle
 from harness.plan.build import build
 from harness.plan.model import Plan
-from harness.printable import pasted
 from harness.scenario.load import LoadedScenario, load_all_text
 from harness.scenario.version import K0sVersion
-from harness.settings import ProviderName
 
 # Labs are given 256 addresses, of which the machines take the eleventh and those after it.
 _SMALLEST_SUBNET = 256

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.base.errors import UsageError
+from harness.base.untrusted import MIB
 from harness.cluster.k0sctl import ApplyFailedError
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis
@@ -24,11 +26,9 @@ from harness.engine.settling import PreconditionsUnmetError, Settling
 from harness.engine.steps import Steps
 from harness.engine.timeline import Segment, end_of, seconds_of, segments_of
 from harness.engine.timing import Timing
-from harness.errors import UsageError
 from harness.evidence.bundle import Bundle
 from harness.evidence.reading import Reading
 from harness.plan.model import PhasePlan, Plan
-from harness.untrusted import MIB
 
 # What every report of a replay begins with where a run says what it ran on.
 A_REPLAY = "a replay, with nothing started, of "

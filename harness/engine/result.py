@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 
 from harness.artifacts.model import Artifact
+from harness.base.errors import HarnessError, InfrastructureError
+from harness.base.settings import Settings
 from harness.engine.events import ArtifactUsed, SettingUsed
-from harness.errors import HarnessError, InfrastructureError
 from harness.plan.model import Plan
-from harness.settings import Settings
 
 
 def artifact_used(artifact: Artifact) -> ArtifactUsed:

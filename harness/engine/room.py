@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from harness.lab import host, listing
-from harness.lab.host_facts import facts_from, read_host
+from harness.base.process import Runner
+from harness.base.settings import Settings
+from harness.base.wait import Clock, WaitTimeoutError, wait_until
+from harness.host import choice as host
+from harness.host.facts import facts_from, read_host
+from harness.lab import listing
 from harness.lab.listing import LabState
 from harness.plan.model import Plan
-from harness.process import Runner
-from harness.settings import Settings
-from harness.wait import Clock, WaitTimeoutError, wait_until
 
 # Four runs of the longest scenario there is, one after another, on a busy host.
 ROOM_SECONDS = 2400.0

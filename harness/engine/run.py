@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.artifacts.store import Store
+from harness.base.process import Runner
+from harness.base.settings import Keep, Settings
+from harness.base.wait import Clock
 from harness.change.changer import Changer
 from harness.cluster.cluster import Cluster
 from harness.engine import ending
@@ -26,8 +29,8 @@ from harness.engine.timeline import RUN_SECONDS
 from harness.evidence.bundle import SCENARIO
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import Recorder
+from harness.host.choice import ProviderChoice
 from harness.lab.creation import LabRequest, bounds
-from harness.lab.host import ProviderChoice
 from harness.lab.lab import Lab, bring_up
 from harness.lab.leftovers import uninterrupted
 from harness.lab.reservation import Host, reserve
@@ -35,9 +38,6 @@ from harness.plan.build import readdressed
 from harness.plan.model import PhasePlan, Plan
 from harness.plan.show import describe
 from harness.probe.prober import Prober
-from harness.process import Runner
-from harness.settings import Keep, Settings
-from harness.wait import Clock
 
 
 @dataclass(frozen=True)

@@ -9,23 +9,23 @@ from pathlib import Path
 
 from harness.artifacts.model import host_arch
 from harness.artifacts.pins import load_pins
+from harness.base.errors import HarnessError, UsageError
+from harness.base.process import LocalRunner, Runner
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import Clock, SystemClock
 from harness.engine import ending
 from harness.engine.events import Event, Outcome, PhaseResult, ScenarioResult, StepId
 from harness.engine.room import make_room
 from harness.engine.run import RunRequest, ScenarioRun
 from harness.engine.standing import Standing, StartState, start_state
 from harness.engine.steps import Steps
-from harness.errors import HarnessError, UsageError
 from harness.evidence.bundle import write_bundle
-from harness.lab.host import ProviderChoice
+from harness.host.choice import ProviderChoice
+from harness.host.subnets import PRIVATE_RANGE
 from harness.lab.leftovers import uninterrupted
-from harness.lab.subnets import PRIVATE_RANGE
 from harness.plan.build import build
 from harness.plan.model import Plan, PlannedExpectation
-from harness.process import LocalRunner, Runner
 from harness.scenario.load import LoadedScenario, load
-from harness.settings import ProviderName, Settings
-from harness.wait import Clock, SystemClock
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from harness.base.errors import InconclusiveError
+from harness.base.wait import Clock, WaitTimeoutError, wait_until
 from harness.engine import preconditions
 from harness.engine.events import Precondition, StepId
 from harness.engine.steps import Steps
-from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
-from harness.lab.pace import between_looks
 from harness.probe.prober import Prober
-from harness.wait import Clock, WaitTimeoutError, wait_until
+from harness.ssh.pace import between_looks
 
 # metrics-server became Ready 29-33 s after a cold apply (readiness delay 20 s and two scrapes).
 # Five times that is well below what a broken one would need to look like a slow one.

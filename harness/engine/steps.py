@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
+from harness.base.errors import HarnessError
+from harness.base.wait import Clock
 from harness.engine.events import Event, StepEnded, StepId, StepProgress, StepStarted, title_of
-from harness.errors import HarnessError
-from harness.wait import Clock
 
 
 class Steps:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.base.wait import Clock
 from harness.engine.events import ExpectationResult, Sums
 from harness.plan.model import PhasePlan
-from harness.wait import Clock
 
 
 class Timing:

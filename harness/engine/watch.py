@@ -7,6 +7,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.base.wait import Clock
 from harness.check import expectations, hold, reachability
 from harness.check.flows import sample_flows
 from harness.check.model import Judgement, Match, Sample, Verdict, Window
@@ -15,14 +16,13 @@ from harness.engine.background import Connections, Stage, diagnoses, flow_matric
 from harness.engine.events import Event, ExpectationResult, TransitionSeen, VerdictReached
 from harness.engine.watched import Watched, window_of
 from harness.evidence.reading import Reading
-from harness.lab import pace
 from harness.plan.model import PlannedExpectation
 from harness.plan.show import describe_expectation
 from harness.probe.core import observe
 from harness.probe.flows import FlowResult
 from harness.probe.prober import Prober
 from harness.scenario import model as scenario
-from harness.wait import Clock
+from harness.ssh import pace
 
 # A state that was not reached by then may never be, and why is wanted while it is judged. A walk
 # up the ladder takes up to 15 s (kubectl's 10 and the dials' 5) and is seen at the next look.

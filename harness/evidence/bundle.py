@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from harness.errors import InfrastructureError, UsageError
+from harness.base.errors import InfrastructureError, UsageError
+from harness.base.untrusted import MIB, Limits, RefusedError, json_value, require_size
 from harness.evidence import manifest as manifests
 from harness.evidence.lines import EVENTS, READINGS, whole_lines
 from harness.evidence.manifest import MANIFEST, Kind, Manifest, ManifestError, Piece, is_piece_path
@@ -32,7 +33,6 @@ from harness.evidence.recorder import MISSING, OBSERVATIONS, PIECE_LIMIT, TIMELI
 from harness.evidence.redaction import redact
 from harness.evidence.unpack import MOST_UNPACKED, NotABundleError, unpack
 from harness.evidence.ustar import BLOCK, is_name
-from harness.untrusted import MIB, Limits, RefusedError, json_value, require_size
 
 BUNDLE = "bundle.tar.gz"
 META = "meta.json"

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from harness.base.untrusted import MIB, Limits, RefusedError, json_value, require_size
 from harness.evidence.old_format import event_with_ids
 from harness.evidence.reading import Reading
-from harness.untrusted import MIB, Limits, RefusedError, json_value, require_size
 
 T = TypeVar("T")
 

@@ -16,12 +16,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from harness.errors import InfrastructureError, UsageError
+from harness.base.errors import InfrastructureError, UsageError
+from harness.base.untrusted import RefusedError, read_bytes
 from harness.evidence.lines import EVENTS, READINGS, lines_of
 from harness.evidence.reading import Reading
 from harness.evidence.redaction import redact
 from harness.evidence.redaction.json_text import redact_value
-from harness.untrusted import RefusedError, read_bytes
 
 OBSERVATIONS = READINGS.file
 TIMELINE = EVENTS.file

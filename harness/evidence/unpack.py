@@ -10,9 +10,9 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.base.untrusted import MIB, Limits, RefusedError, read_bytes
 from harness.evidence.manifest import LONGEST_PATH, is_piece_path
 from harness.evidence.ustar import NotUstarError, members
-from harness.untrusted import MIB, Limits, RefusedError, read_bytes
 
 # A run on three machines has 0.3 MB, packed, and 3.2 MB, unpacked, of which 1.6 MB are logs; an
 # hour of one on six machines 25 MB of readings more. A hundred machines that are only looked at

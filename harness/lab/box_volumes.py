@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.lab.host_raw import vagrant_home
+from harness.host.raw import vagrant_home
 from harness.lab.libvirt import Libvirt
 
 # The harness's own boxes only: of others, somebody's `vagrant up` may be sending one right now.

@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.lab import isolation, node_image, ssh_files
+from harness.base.process import Completed, Runner
+from harness.base.wait import Clock
+from harness.images import node_image
+from harness.images.seed import Seed
+from harness.lab import isolation
 from harness.lab.docker import Docker
 from harness.lab.leftovers import IMAGE_LOCK
 from harness.lab.locks import host_lock
 from harness.lab.records import LabRecord
-from harness.lab.seed import Seed
 from harness.lab.substrate import Say
 from harness.lab.topology import MachineSpec, container_name, dropped_capabilities
 from harness.lab.vagrant import mark
-from harness.process import Completed, Runner
-from harness.wait import Clock
+from harness.ssh import files as ssh_files
 
 # What a container printed at its boot is a few lines.
 LOG_LINES = 200

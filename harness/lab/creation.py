@@ -10,23 +10,25 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError
-from harness.lab import isolation, nat_picture, pace, ssh_files
+from harness.base.errors import HarnessError
+from harness.base.process import Completed, Runner
+from harness.base.settings import ProviderName
+from harness.base.wait import Clock
+from harness.images.seed import Seed
+from harness.lab import isolation, nat_picture
 from harness.lab.isolation import IsolationReport
 from harness.lab.leftovers import LOCK_SECONDS, MACHINES_LOCK, Narrate
 from harness.lab.locks import host_lock
 from harness.lab.machine import Machine, prepare
 from harness.lab.records import LabRecord
-from harness.lab.remote import Remote
-from harness.lab.seed import Seed
-from harness.lab.ssh import ParamikoRemote
-from harness.lab.ssh_files import SshEndpoint
 from harness.lab.substrate import Say, Substrate
 from harness.lab.topology import MachineSpec, topology
 from harness.lab.vagrant import BOOT_SECONDS, Vagrant, topology_path, up_seconds
-from harness.process import Completed, Runner
-from harness.settings import ProviderName
-from harness.wait import Clock
+from harness.ssh import files as ssh_files
+from harness.ssh import pace
+from harness.ssh.client import ParamikoRemote
+from harness.ssh.files import SshEndpoint
+from harness.ssh.remote import Remote
 
 STEP_IMAGE = "image"
 STEP_NETWORKS = "networks and isolation of the host"

@@ -9,10 +9,10 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Any
 
-from harness.errors import InfrastructureError
-from harness.lab.run_id import RunId
-from harness.process import Completed, Runner
-from harness.untrusted import MIB, Limits, json_value
+from harness.base.errors import InfrastructureError
+from harness.base.process import Completed, Runner
+from harness.base.run_id import RunId
+from harness.base.untrusted import MIB, Limits, json_value
 
 LABEL_RUN = "io.k0s-harness.run"
 LABEL_USER = "io.k0s-harness.user"

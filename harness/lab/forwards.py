@@ -16,9 +16,9 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from harness.errors import HostLacksError, InfrastructureError
-from harness.lab import subnets
-from harness.process import CommandFailedError, Completed, Runner
+from harness.base.errors import HostLacksError, InfrastructureError
+from harness.base.process import CommandFailedError, Completed, Runner
+from harness.host import subnets
 
 # The control socket's name in the lab's folder of sockets; no machine is called that.
 SOCKET = "libvirt-host"

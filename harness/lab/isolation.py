@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from uuid import UUID
 
-from harness.errors import HostLacksError, InfrastructureError
-from harness.lab.remote import Remote
-from harness.lab.run_id import RunId
+from harness.base.errors import HostLacksError, InfrastructureError
+from harness.base.process import CommandFailedError, Runner
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName
 from harness.lab.topology import Networks
-from harness.process import CommandFailedError, Runner
-from harness.settings import ProviderName
+from harness.ssh.remote import Remote
 
 MACHINE_TABLE = "k0s_harness_lab"
 # The machine table's counters, by where the dropped packets were going.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Collection, Mapping
 
-from harness.errors import InfrastructureError, UsageError
-from harness.lab import listing, machine, ssh_files
+from harness.base.errors import InfrastructureError, UsageError
+from harness.lab import listing, machine
 from harness.lab.creation import API_PORT, SSH_PORT
 from harness.lab.forwards import Forwards
 from harness.lab.lab import Lab, substrate
@@ -14,8 +14,9 @@ from harness.lab.listing import LabState
 from harness.lab.machine import Machine
 from harness.lab.records import LabRecord
 from harness.lab.reservation import Host
-from harness.lab.ssh import ParamikoRemote
 from harness.lab.vagrant import Vagrant, mark
+from harness.ssh import files as ssh_files
+from harness.ssh.client import ParamikoRemote
 
 # A machine on this host answers in a millisecond, an emulated one in its own time.
 ANSWER_SECONDS = 2.0

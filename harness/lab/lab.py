@@ -11,21 +11,21 @@ from datetime import datetime
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName
+from harness.images.seed import Seed
 from harness.lab import machine, nat_picture, records
 from harness.lab.containers import Containers
 from harness.lab.creation import Creation, LabRequest
 from harness.lab.isolation import IsolationReport
 from harness.lab.machine import Machine
 from harness.lab.records import LabRecord
-from harness.lab.remote import Remote
 from harness.lab.reservation import Reservation, files_written, removing
-from harness.lab.run_id import RunId
-from harness.lab.seed import Seed
-from harness.lab.ssh import ParamikoRemote
 from harness.lab.substrate import Substrate
 from harness.lab.vagrant import environment
 from harness.lab.virtual_machines import VirtualMachines
-from harness.settings import ProviderName
+from harness.ssh.client import ParamikoRemote
+from harness.ssh.remote import Remote
 
 
 @dataclass(frozen=True)

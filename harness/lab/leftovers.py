@@ -13,24 +13,26 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.errors import HarnessError
-from harness.lab import box_volumes, isolation, rootfs, ssh_files, sweeps, sysctls
+from harness.base.errors import HarnessError
+from harness.base.own_files import close_to_others, folder_problem
+from harness.base.process import Runner
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import Clock
+from harness.images import rootfs
+from harness.lab import box_volumes, isolation, sweeps, sysctls
 from harness.lab.docker import Docker
 from harness.lab.libvirt import Libvirt
 from harness.lab.listing import LabEntry, LabState, list_labs, own_labs
 from harness.lab.locks import FileLock, host_lock, lock_path
 from harness.lab.orphans import end_orphans
-from harness.lab.own_files import close_to_others, folder_problem
 from harness.lab.owner import Owner, current_user
 from harness.lab.records import LOCK, LabRecord
 from harness.lab.removal import NotOursError, remove_folder, remove_lab
-from harness.lab.run_id import RunId
-from harness.lab.ssh_files import is_socket_dir_of
 from harness.lab.sweeps import each, sweep_docker, sweep_libvirt, sweep_virtualbox
 from harness.lab.virtualbox import VirtualBox
-from harness.process import Runner
-from harness.settings import ProviderName, Settings
-from harness.wait import Clock
+from harness.ssh import files as ssh_files
+from harness.ssh.files import is_socket_dir_of
 
 SSH_EXIT_SECONDS = 10.0
 # Another run creates three machines in about 20 s; behind several of them this is long enough.

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import NoReturn
 from uuid import UUID
 
-from harness.errors import InfrastructureError
+from harness.base.errors import InfrastructureError
+from harness.base.process import CommandFailedError, Completed, Runner
+from harness.host.vm_facts import remote_host
 from harness.lab import removal
-from harness.lab.host_vm_facts import remote_host
 from harness.lab.removal import NotOursError
 from harness.lab.topology import Network
 from harness.lab.virsh_output import (
@@ -34,7 +35,6 @@ from harness.lab.virsh_output import (
     parse_physical,
     parse_volumes,
 )
-from harness.process import CommandFailedError, Completed, Runner
 
 URI_VARIABLE = "LIBVIRT_DEFAULT_URI"
 DEFAULT_URI = "qemu:///system"

@@ -15,18 +15,18 @@ from enum import StrEnum
 from pathlib import Path
 from uuid import UUID
 
-from harness.errors import HarnessError, InfrastructureError
+from harness.base.errors import HarnessError, InfrastructureError
+from harness.base.own_files import folder_problem
+from harness.base.process import Runner
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName
 from harness.lab import owner, records
 from harness.lab.docker import Docker, Labelled, ObjectKind
 from harness.lab.libvirt import Libvirt
 from harness.lab.locks import is_held
-from harness.lab.own_files import folder_problem
 from harness.lab.owner import Owner, is_named_after
 from harness.lab.record_fields import moment
 from harness.lab.records import LOCK, RECORD, LabRecord
-from harness.lab.run_id import RunId
-from harness.process import Runner
-from harness.settings import ProviderName
 
 WITHOUT_RECORD = "without a record"
 # What a claim that was killed before it had its record leaves in the folder.

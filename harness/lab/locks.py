@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness.errors import InfrastructureError
-from harness.wait import Clock, wait_until
+from harness.base.errors import InfrastructureError
+from harness.base.wait import Clock, wait_until
 
 # How often a waiting run looks whether the lock is free: a creation takes about 20 s.
 LOOK_EVERY = 0.5

@@ -11,16 +11,16 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness import untrusted
-from harness.errors import InfrastructureError
+from harness.base import untrusted
+from harness.base.errors import InfrastructureError
+from harness.base.untrusted import Limits
+from harness.images.seed import SEED_FILE, Seed
 from harness.lab import isolation
 from harness.lab.isolation import IsolationReport
-from harness.lab.remote import Remote
-from harness.lab.seed import SEED_FILE, Seed
-from harness.lab.ssh_files import SshEndpoint
 from harness.lab.topology import MachineSpec
 from harness.scenario.words import Role
-from harness.untrusted import Limits
+from harness.ssh.files import SshEndpoint
+from harness.ssh.remote import Remote
 
 # A few files and two programs on a machine that has just booted.
 COMMAND_SECONDS = 30.0

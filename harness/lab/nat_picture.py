@@ -9,7 +9,7 @@ network and stays.
 
 from __future__ import annotations
 
-from harness.lab.remote import Remote
+from harness.ssh.remote import Remote
 
 # VirtualBox's (manual, section "Configuring the address of a NAT network interface").
 ADDRESS = "10.0.2.15"

@@ -19,9 +19,9 @@ from pydantic import (
     ValidationError,
 )
 
-from harness.lab.host_vm_facts import uri_problem
-from harness.lab.run_id import is_machine_name
-from harness.untrusted import Limits, RefusedError
+from harness.base.run_id import is_machine_name
+from harness.base.untrusted import Limits, RefusedError
+from harness.host.vm_facts import uri_problem
 
 FORMAT = 1
 LIMITS = Limits("the record of a lab", most_bytes=64 * 1024, most_levels=8, most_values=1000)
@@ -29,7 +29,7 @@ LIMITS = Limits("the record of a lab", most_bytes=64 * 1024, most_levels=8, most
 _MOST_MACHINES = 50
 # How much of what a record says is quoted.
 _QUOTED = 100
-# What a lab's subnets are chosen as (harness.lab.subnets).
+# What a lab's subnets are chosen as (harness.host.subnets).
 _PREFIX = 24
 
 

@@ -16,19 +16,20 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from harness import untrusted
-from harness.errors import InfrastructureError
-from harness.lab import isolation, owner, record_fields, ssh_files
-from harness.lab.host_vm_facts import remote_host
+from harness.base import untrusted
+from harness.base.errors import InfrastructureError
+from harness.base.own_files import folder_problem, make_private, write_own
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName
+from harness.base.untrusted import RefusedError
+from harness.host.vm_facts import remote_host
+from harness.lab import isolation, owner, record_fields
 from harness.lab.libvirt import effective_uri
 from harness.lab.locks import FileLock
-from harness.lab.own_files import folder_problem, make_private, write_own
 from harness.lab.owner import Owner, network_names
 from harness.lab.record_fields import RecordFields
-from harness.lab.run_id import RunId
 from harness.lab.topology import Network, Networks, container_name
-from harness.settings import ProviderName
-from harness.untrusted import RefusedError
+from harness.ssh import files as ssh_files
 
 RECORD = "record.json"
 LOCK = "lock"

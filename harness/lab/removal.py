@@ -11,9 +11,9 @@ import os
 import shutil
 from pathlib import Path
 
-from harness.errors import InfrastructureError
-from harness.lab.own_files import folder_problem
-from harness.lab.run_id import RunId
+from harness.base.errors import InfrastructureError
+from harness.base.own_files import folder_problem
+from harness.base.run_id import RunId
 
 _MOUNTS = Path("/proc/self/mountinfo")
 # The field of a line in it that has the place (proc(5)), counted from 0.

@@ -17,8 +17,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from harness.errors import HarnessError, InfrastructureError
-from harness.lab import leftovers, listing, records, subnets, sysctls
+from harness.base.errors import HarnessError, InfrastructureError
+from harness.base.process import Runner
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import Clock
+from harness.host import subnets
+from harness.lab import leftovers, listing, records, sysctls
 from harness.lab.creation import STEP_NETWORKS
 from harness.lab.docker import Docker
 from harness.lab.forwards import networks_of
@@ -26,10 +31,6 @@ from harness.lab.leftovers import LOCK_SECONDS, NAMES_LOCK, Tools
 from harness.lab.libvirt import Libvirt
 from harness.lab.locks import FileLock, host_lock
 from harness.lab.records import LabRecord
-from harness.lab.run_id import RunId
-from harness.process import Runner
-from harness.settings import ProviderName, Settings
-from harness.wait import Clock
 
 Narrate = leftovers.Narrate
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.base.process import Completed
 from harness.lab.topology import MachineSpec
-from harness.process import Completed
 
 Say = Callable[[str], None]
 

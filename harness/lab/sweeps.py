@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from harness.errors import HarnessError, InfrastructureError
+from harness.base.errors import HarnessError, InfrastructureError
+from harness.base.process import Runner
+from harness.base.run_id import RunId
+from harness.base.wait import Clock, WaitTimeoutError, wait_until
 from harness.lab.docker import Docker, ObjectKind
 from harness.lab.libvirt import Libvirt, remove_remains
 from harness.lab.owner import Owner, network_names
 from harness.lab.records import bridge_names
-from harness.lab.run_id import RunId
 from harness.lab.topology import container_name
 from harness.lab.virtualbox import VirtualBox
-from harness.process import Runner
-from harness.wait import Clock, WaitTimeoutError, wait_until
 
 # A killed client's last request is carried out by the daemon all the same, and what it was sending
 # is let go of: within a tenth of a second, more on a host where emulated machines compete.

@@ -13,12 +13,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness import untrusted
-from harness.errors import InfrastructureError
-from harness.lab.node_image import REPOSITORY
-from harness.lab.own_files import write_own
-from harness.process import Runner
-from harness.untrusted import Limits, RefusedError
+from harness.base import untrusted
+from harness.base.errors import InfrastructureError
+from harness.base.own_files import write_own
+from harness.base.process import Runner
+from harness.base.untrusted import Limits, RefusedError
+from harness.images.node_image import REPOSITORY
 
 # What the kubelet (protect-kernel-defaults' list) and k0s set: k0s-facts of 1.32.
 NAMES = (

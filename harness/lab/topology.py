@@ -12,10 +12,10 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
-from harness.lab.run_id import RunId
-from harness.lab.subnets import gateway
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName
+from harness.host.subnets import gateway
 from harness.scenario.words import Role
-from harness.settings import ProviderName
 
 # Container machines never get these: a clock set, a module loaded, a port written in a container is
 # the host's.

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from harness.errors import InfrastructureError
-from harness.lab.host_raw import vagrant_home
-from harness.process import CommandFailedError, Completed, Runner
-from harness.settings import ProviderName
+from harness.base.errors import InfrastructureError
+from harness.base.process import CommandFailedError, Completed, Runner
+from harness.base.settings import ProviderName
+from harness.host.raw import vagrant_home
 
 # Where the one Vagrantfile is.
 PROJECT = Path(__file__).resolve().parents[2]

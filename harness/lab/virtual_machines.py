@@ -6,19 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.lab import box, box_volumes, isolation, libvirt, ssh_files
+from harness.base.process import Completed, Runner
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import Clock
+from harness.images import box
+from harness.images.seed import Seed
+from harness.lab import box_volumes, isolation, libvirt
 from harness.lab.forwards import LISTEN, Forwards
 from harness.lab.leftovers import IMAGE_LOCK
 from harness.lab.libvirt import Libvirt
 from harness.lab.locks import host_lock
 from harness.lab.records import LabRecord
-from harness.lab.seed import Seed
 from harness.lab.substrate import Say
 from harness.lab.topology import HOST_KEY_MARKER, MachineSpec, container_name, nat_address
 from harness.lab.vagrant import STATE_FOLDER, Vagrant, machine_lines, mark, share_home
-from harness.process import Completed, Runner
-from harness.settings import ProviderName, Settings
-from harness.wait import Clock
+from harness.ssh import files as ssh_files
 
 # What Vagrant calls the system of our own box.
 GUEST = "debian"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network
 
-from harness.lab.run_id import RunId
-from harness.lab.subnets import gateway
-from harness.process import Runner
+from harness.base.process import Runner
+from harness.base.run_id import RunId
+from harness.host.subnets import gateway
 
 ASK_SECONDS = 30.0
 CHANGE_SECONDS = 120.0

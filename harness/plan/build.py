@@ -8,6 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 from harness.artifacts.pins import Pins
+from harness.base.settings import ProviderName
 from harness.plan.deployment import deployments
 from harness.plan.model import MachinePlan, PhasePlan, Plan, PlannedExpectation
 from harness.scenario.load import LoadedScenario
@@ -16,7 +17,6 @@ from harness.scenario.mistakes import Mistake, ScenarioError
 from harness.scenario.model import BlackholeRoute, ClusterSpec, Phase, Route
 from harness.scenario.version import Gate, K0sVersion
 from harness.scenario.words import Role
-from harness.settings import ProviderName
 
 # The addresses below are the provider's: gateway, DHCP, the host itself.
 FIRST_ADDRESS = 10

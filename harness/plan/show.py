@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.base.settings import ProviderName
 from harness.plan.deployment import k0sctl_steps
 from harness.plan.k0sctl import render
 from harness.plan.model import Deployment, MachinePlan, PhasePlan, Plan, PlannedExpectation
@@ -42,7 +43,6 @@ from harness.scenario.model import (
 )
 from harness.scenario.reserved import PRIVATE_INTERFACE, leaves
 from harness.scenario.words import Answer
-from harness.settings import ProviderName
 
 _SUBSTRATE = {
     ProviderName.DOCKER: "containers sharing this host's kernel, each with systemd and its own SSH",

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from harness.base.untrusted import RefusedError, plain_json
 from harness.evidence.reading import Reading
 from harness.probe.shape import fits_declared
-from harness.untrusted import RefusedError, plain_json
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Protocol
 
-from harness.errors import HarnessError
+from harness.base.errors import HarnessError
+from harness.base.process import CommandFailedError, Completed
+from harness.base.wait import Clock
 from harness.evidence.reading import Reading
-from harness.lab.pace import is_slow
-from harness.lab.remote import Dial, DialResult, RemoteReader
 from harness.probe import dials
 from harness.probe.core import API, DIAL, PIPE, Probe
-from harness.process import CommandFailedError, Completed
-from harness.wait import Clock
+from harness.ssh.pace import is_slow
+from harness.ssh.remote import Dial, DialResult, RemoteReader
 
 # sshd lets one connection have ten sessions (MaxSessions), and on people's clusters kubectl runs on
 # the controller as well: half of them for each.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree as ET
 
+from harness.base.printable import printable
 from harness.check.model import Verdict
 from harness.engine.events import ExpectationResult, PhaseResult, ScenarioResult
 from harness.evidence.redaction import redact
-from harness.printable import printable
 from harness.report.words import one_line, origin_line
 
 

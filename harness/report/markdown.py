@@ -15,8 +15,8 @@ import re
 from html import escape
 from urllib.parse import urlsplit
 
+from harness.base.printable import printable, printable_line
 from harness.evidence.redaction import redact
-from harness.printable import printable, printable_line
 from harness.report.words import one_line
 
 # A condition's message is about 200 characters; the whole text is in report.json.

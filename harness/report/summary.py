@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from harness.base.printable import pasted
 from harness.check.model import Verdict
 from harness.diagnose.model import Diagnosis, Hop, HopState
 from harness.engine.events import ExpectationResult, PhaseResult, ScenarioResult
 from harness.evidence.redaction import redact
-from harness.printable import pasted
 from harness.report.markdown import block, cell, code, code_cell, folded, link, prose
 from harness.report.words import duration, origin_line
 

@@ -11,6 +11,8 @@ import shutil
 import threading
 from typing import TextIO
 
+from harness.base.printable import printable_line
+from harness.base.printing import Code, put, stderr
 from harness.check.model import Verdict
 from harness.engine.events import (
     Event,
@@ -22,8 +24,6 @@ from harness.engine.events import (
     VerdictReached,
 )
 from harness.evidence.redaction import redact
-from harness.printable import printable_line
-from harness.printing import Code, put, stderr
 from harness.report.words import duration, one_line
 
 _COLOURS = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.errors import UsageError
+from harness.base.errors import UsageError
 from harness.scenario.document import TOP, NotYamlError, Position, SourceMap, position_in, read
 from harness.scenario.matrix import expand
 from harness.scenario.mistakes import Mistake, ScenarioError

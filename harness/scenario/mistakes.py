@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.errors import UsageError
-from harness.printable import printable_line
+from harness.base.errors import UsageError
+from harness.base.printable import printable_line
 
 # More than anyone reads at once; a file with as many is no scenario.
 MOST_SHOWN = 100

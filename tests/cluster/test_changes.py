@@ -9,12 +9,12 @@ import dataclasses
 
 import pytest
 
+from harness.base.errors import InconclusiveError
+from harness.base.wait import SystemClock
 from harness.change import actions, footprint
 from harness.change.changer import Changer
-from harness.errors import InconclusiveError
 from harness.probe.prober import Prober
 from harness.scenario.load import load_text
-from harness.wait import SystemClock
 
 pytestmark = pytest.mark.k0s(scenario="konnectivity-on")
 

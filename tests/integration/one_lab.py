@@ -13,14 +13,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from harness.base.process import LocalRunner
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import SystemClock
 from harness.lab.creation import LabRequest
 from harness.lab.lab import bring_up
 from harness.lab.reservation import Host, reserve
 from harness.lab.topology import MachineSpec
-from harness.process import LocalRunner
 from harness.scenario.words import Role
-from harness.settings import ProviderName, Settings
-from harness.wait import SystemClock
 
 
 def say(**values: object) -> None:

@@ -13,14 +13,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from harness.base.process import LocalRunner
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import SystemClock
 from harness.lab import libvirt
 from harness.lab.isolation import install_on_host
 from harness.lab.libvirt import Libvirt
 from harness.lab.reservation import Host, reserve
 from harness.lab.vagrant import mark
-from harness.process import LocalRunner
-from harness.settings import ProviderName, Settings
-from harness.wait import SystemClock
 
 DOMAIN = """
 <domain type="qemu">

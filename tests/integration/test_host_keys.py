@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from harness.lab.ssh import HostKeyError, ParamikoRemote
+from harness.ssh.client import HostKeyError, ParamikoRemote
 
 pytestmark = pytest.mark.machines
 

@@ -4,12 +4,12 @@ import shutil
 
 import pytest
 
-from harness.lab.run_id import RunId
+from harness.base.process import LocalRunner
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName
 from harness.lab.topology import ALWAYS_DROPPED, MachineSpec, Network, Networks, topology
 from harness.lab.vagrant import environment, topology_path
-from harness.process import LocalRunner
 from harness.scenario.words import Role
-from harness.settings import ProviderName
 
 BOX = {"box": "k0s-harness/none", "box_version": "0.1", "box_url": "file:///none/catalog.json"}
 DOMAIN = {

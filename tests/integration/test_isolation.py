@@ -8,10 +8,10 @@ import threading
 
 import pytest
 
+from harness.base.process import LocalRunner
+from harness.base.settings import ProviderName
 from harness.lab import isolation
-from harness.lab.remote import Dial
-from harness.process import LocalRunner
-from harness.settings import ProviderName
+from harness.ssh.remote import Dial
 
 pytestmark = pytest.mark.machines
 

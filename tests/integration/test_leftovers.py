@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.process import LocalRunner
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import SystemClock
 from harness.lab import listing
 from harness.lab.creation import LabRequest
 from harness.lab.docker import LABEL_USER, Docker, ObjectKind
@@ -17,12 +20,9 @@ from harness.lab.kept import attach
 from harness.lab.lab import bring_up
 from harness.lab.listing import LabState
 from harness.lab.reservation import Host, reserve
-from harness.lab.ssh_files import make_socket_dir
 from harness.lab.topology import MachineSpec
-from harness.process import LocalRunner
 from harness.scenario.words import Role
-from harness.settings import ProviderName, Settings
-from harness.wait import SystemClock
+from harness.ssh.files import make_socket_dir
 
 pytestmark = pytest.mark.machines
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.process import LocalRunner
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import SystemClock
 from harness.lab import libvirt, listing
 from harness.lab.libvirt import Libvirt
 from harness.lab.listing import LabState
 from harness.lab.reservation import Host, reserve
-from harness.lab.run_id import RunId
 from harness.lab.topology import Network
-from harness.process import LocalRunner
-from harness.settings import ProviderName, Settings
-from harness.wait import SystemClock
 
 pytestmark = pytest.mark.machines("libvirt")
 

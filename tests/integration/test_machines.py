@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import testinfra
 
+from harness.base.process import CommandFailedError, LocalRunner
+from harness.base.settings import ProviderName
 from harness.lab.kept import attach
-from harness.lab.remote import Dial
 from harness.lab.vagrant import Vagrant
-from harness.process import CommandFailedError, LocalRunner
-from harness.settings import ProviderName
+from harness.ssh.remote import Dial
 
 pytestmark = pytest.mark.machines
 

@@ -7,10 +7,10 @@ import pytest
 from harness.lab import nat_picture
 from harness.lab.creation import LabRequest
 from harness.lab.lab import bring_up
-from harness.lab.remote import Dial
 from harness.lab.reservation import reserve
 from harness.lab.topology import MachineSpec
 from harness.scenario.words import Role
+from harness.ssh.remote import Dial
 
 pytestmark = pytest.mark.machines
 

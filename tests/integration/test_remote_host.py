@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HostLacksError
-from harness.lab import forwards, machine, subnets
+from harness.base.errors import HostLacksError
+from harness.base.process import LocalRunner
+from harness.host import subnets
+from harness.lab import forwards, machine
 from harness.lab.forwards import Forwards
 from harness.lab.libvirt import Libvirt
-from harness.lab.remote import Dial
-from harness.lab.ssh import ParamikoRemote
-from harness.process import LocalRunner
+from harness.ssh.client import ParamikoRemote
+from harness.ssh.remote import Dial
 
 # Not on every user's PATH.
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")

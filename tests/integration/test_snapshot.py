@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from harness.base.process import LocalRunner
+from harness.base.settings import ProviderName
 from harness.lab.vagrant import PROJECT, environment
-from harness.process import LocalRunner
-from harness.settings import ProviderName
 
 pytestmark = pytest.mark.machines
 

@@ -18,14 +18,14 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from harness.base.process import LocalRunner
+from harness.base.run_id import RunId
+from harness.base.settings import Settings
+from harness.base.wait import SystemClock
 from harness.lab import listing
 from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER
 from harness.lab.listing import LabState
 from harness.lab.owner import current_user
-from harness.lab.run_id import RunId
-from harness.process import LocalRunner
-from harness.settings import Settings
-from harness.wait import SystemClock
 
 pytestmark = pytest.mark.machines("docker")
 

@@ -19,23 +19,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from harness.lab import (
-    isolation,
-    leftovers,
-    libvirt,
-    locks,
-    orphans,
-    records,
-    ssh_files,
-    sweeps,
-    sysctls,
-)
+from harness.base.process import CommandFailedError, Completed
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import SystemClock
+from harness.lab import isolation, leftovers, libvirt, locks, orphans, records, sweeps, sysctls
 from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER
 from harness.lab.owner import Owner, current_user
-from harness.lab.run_id import RunId
-from harness.process import CommandFailedError, Completed
-from harness.settings import ProviderName, Settings
-from harness.wait import SystemClock
+from harness.ssh import files as ssh_files
 
 NOW = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
 ME = current_user()

@@ -19,8 +19,8 @@ from harness.artifacts.problems import (
     SourceUnavailableError,
 )
 from harness.artifacts.store import Store
-from harness.errors import ExitCode, HostLacksError
-from harness.settings import Settings
+from harness.base.errors import ExitCode, HostLacksError
+from harness.base.settings import Settings
 
 ARCH = host_arch()
 # An ELF file of this processor begins like this; kubectl's name does not tell which it is for.

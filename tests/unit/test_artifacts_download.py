@@ -18,9 +18,9 @@ from harness.artifacts.model import ArtifactKind, Origin, Progress, host_arch
 from harness.artifacts.pins import load_pins
 from harness.artifacts.problems import DiskFullError, SourceUnavailableError, WrongChecksumError
 from harness.artifacts.store import Store
-from harness.errors import HostLacksError
-from harness.settings import Settings
-from harness.wait import SystemClock
+from harness.base.errors import HostLacksError
+from harness.base.settings import Settings
+from harness.base.wait import SystemClock
 
 CONTENT = bytes(range(256)) * 4096 * 5
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -324,8 +324,8 @@ import sys
 from pathlib import Path
 from harness.artifacts.model import ArtifactKind, host_arch
 from harness.artifacts.store import Store
-from harness.errors import HostLacksError
-from harness.settings import Settings
+from harness.base.errors import HostLacksError
+from harness.base.settings import Settings
 base = Path(sys.argv[1])
 settings = Settings(base / "s", base / "cache", base / "r", mirror=sys.argv[2], allow_unpinned=True)
 store = Store(settings, say=lambda line: print(line, flush=True))

@@ -17,8 +17,8 @@ from harness.artifacts import download, transport
 from harness.artifacts.download import HttpDownloader
 from harness.artifacts.problems import SourceUnavailableError
 from harness.artifacts.transport import RefusedAnswerError
-from harness.errors import ExitCode, HarnessError
-from harness.wait import SystemClock
+from harness.base.errors import ExitCode, HarnessError
+from harness.base.wait import SystemClock
 
 MOST = 300_000
 OK = b"HTTP/1.1 200 OK\r\n"

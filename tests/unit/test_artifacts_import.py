@@ -16,9 +16,9 @@ from harness.artifacts.model import ArtifactKind, Origin, host_arch
 from harness.artifacts.pins import load_pins
 from harness.artifacts.problems import SourceUnavailableError
 from harness.artifacts.store import Store
-from harness.errors import ExitCode, HostLacksError, UsageError
-from harness.process import Completed
-from harness.settings import Settings
+from harness.base.errors import ExitCode, HostLacksError, UsageError
+from harness.base.process import Completed
+from harness.base.settings import Settings
 
 ARCH = host_arch()
 # kubectl's name does not tell its architecture; its first bytes do. These are a real program's.
@@ -232,8 +232,8 @@ import resource, sys
 from pathlib import Path
 from harness.artifacts.commands import import_lines
 from harness.artifacts.store import Store
-from harness.errors import HarnessError
-from harness.settings import Settings
+from harness.base.errors import HarnessError
+from harness.base.settings import Settings
 # The kernel refuses to let any file of this process grow further, as on a full disk.
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 base = Path(sys.argv[1])

@@ -10,7 +10,7 @@ import yaml
 from harness.artifacts.checksums import ChecksumFileError, parse_checksums, render_checksums
 from harness.artifacts.model import ArtifactKind, host_arch
 from harness.artifacts.pins import load_pins, parse_pins
-from harness.errors import ExitCode, HostLacksError, UsageError
+from harness.base.errors import ExitCode, HostLacksError, UsageError
 
 A = "a" * 64
 B = "B" * 64

@@ -17,8 +17,8 @@ from harness.artifacts.problems import (
     WrongChecksumError,
 )
 from harness.artifacts.store import Store
-from harness.errors import ExitCode, HostLacksError, UsageError
-from harness.settings import Settings
+from harness.base.errors import ExitCode, HostLacksError, UsageError
+from harness.base.settings import Settings
 
 ARCH = host_arch()
 CONTENT = {kind: f"the released {kind}\n".encode() * 100 for kind in ArtifactKind}

@@ -13,7 +13,12 @@ PROJECT = Path(__file__).parents[2]
 TOOLS = "sh cat cksum date dirname env flock grep id mkdir mktemp rm sed tail touch tr chmod cp"
 HOSTILE = (
     *("venv.py", "ensurepip.py", "sys.py", "runpy.py", "pip.py", "argparse.py", "sitecustomize.py"),
-    *("usercustomize.py", "harness/__init__.py", "harness/lab/__init__.py", "harness/lab/setup.py"),
+    *(
+        "usercustomize.py",
+        "harness/__init__.py",
+        "harness/host/__init__.py",
+        "harness/host/setup.py",
+    ),
 )
 
 

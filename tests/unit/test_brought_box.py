@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
-from harness.lab import box, box_cache, rootfs
-from harness.process import Completed, LocalRunner
-from harness.settings import ProviderName, Settings
-from harness.wait import SystemClock
+from harness.base.errors import UsageError
+from harness.base.process import Completed, LocalRunner
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import SystemClock
+from harness.images import box, box_cache, rootfs
 
 LIBVIRT = ProviderName.LIBVIRT
 # qemu-img takes what it does not know for a raw disk.

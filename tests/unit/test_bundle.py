@@ -11,7 +11,7 @@ import tarfile
 
 import pytest
 
-from harness.errors import ExitCode, InfrastructureError, UsageError
+from harness.base.errors import ExitCode, InfrastructureError, UsageError
 from harness.evidence import bundle as bundles
 from harness.evidence.bundle import read_bundle, write_bundle
 from harness.evidence.manifest import Kind

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.errors import ExitCode, InfrastructureError, UsageError
+from harness.base.process import Completed
+from harness.base.settings import Settings
+from harness.base.wait import SystemClock
 from harness.commands import bundles
 from harness.commands.bundles import collect_evidence
 from harness.engine.collect import collect
 from harness.engine.pieces import OF_API, of_machine
 from harness.engine.place import Place, existing_cluster, place
-from harness.errors import ExitCode, InfrastructureError, UsageError
 from harness.evidence.bundle import read_bundle
 from harness.evidence.manifest import Kind
 from harness.lab.reservation import Host
-from harness.process import Completed
-from harness.settings import Settings
-from harness.wait import SystemClock
 
 DOCS = Path(__file__).parents[2] / "docs/bundles.md"
 

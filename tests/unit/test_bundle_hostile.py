@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.errors import ExitCode, UsageError
+from harness.base.errors import ExitCode, UsageError
 from harness.evidence import unpack
 from harness.evidence.bundle import read_bundle
 

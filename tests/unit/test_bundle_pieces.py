@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.errors import InfrastructureError
+from harness.base.process import CommandFailedError, Completed
 from harness.engine.collect import collect
 from harness.engine.pieces import MANIFESTS, OF_API, of_machine, only_way_out
-from harness.errors import InfrastructureError
 from harness.evidence.recorder import Recorder
-from harness.process import CommandFailedError, Completed
 
 ROLES = ("controller", "worker", "controller+worker", "single")
 EVERY = [

@@ -6,15 +6,15 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from harness.base.errors import InconclusiveError
+from harness.base.process import Completed
 from harness.change import actions
 from harness.change import clock as clocks
 from harness.change.addresses import Addresses
 from harness.change.changer import COMMAND, Changer
 from harness.change.model import Before
-from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.probe.prober import Prober
-from harness.process import Completed
 from harness.scenario import changes
 from harness.scenario.words import Role
 

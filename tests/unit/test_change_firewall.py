@@ -5,11 +5,11 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from harness.base.errors import InconclusiveError
 from harness.change import connections, firewall
 from harness.change.addresses import Addresses, SshWay
 from harness.change.model import Command
 from harness.change.stop import stop_of
-from harness.errors import InconclusiveError
 from harness.scenario import changes
 from harness.scenario.words import Answer, Hook
 

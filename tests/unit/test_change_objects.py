@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.errors import InconclusiveError
 from harness.change import manifest, objects, workloads
 from harness.change.model import Before, Command
-from harness.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.scenario import changes
 

@@ -5,10 +5,10 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from harness.base.errors import InconclusiveError
 from harness.change import addresses, links, routes
 from harness.change.addresses import Addresses, SshWay
 from harness.change.model import Before
-from harness.errors import InconclusiveError
 from harness.scenario import changes
 
 CLUSTER = Addresses(

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from harness.base.errors import HostLacksError, InfrastructureError
 from harness.engine.events import ScenarioResult
 from harness.engine.outcome import outcome_of
 from harness.engine.session import RunSession
-from harness.errors import HostLacksError, InfrastructureError
 from harness.scenario.load import files_in
 
 ROOT = Path(__file__).parents[2]

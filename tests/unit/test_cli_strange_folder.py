@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.settings import Settings
 from harness.commands.run import run_scenarios
-from harness.settings import Settings
 
 SCENARIO = """\
 format: k0s-harness/1

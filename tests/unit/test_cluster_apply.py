@@ -9,10 +9,10 @@ import yaml
 
 from harness.artifacts.model import ArtifactKind
 from harness.artifacts.pins import load_pins
+from harness.base.settings import ProviderName
 from harness.cluster.cluster import Cluster
 from harness.plan.build import build
 from harness.scenario.load import load_text
-from harness.settings import ProviderName
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "konnectivity-off.yaml"
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from harness.base.errors import ExitCode, InfrastructureError, UsageError
 from harness.diagnose import ladder, subject
 from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose
 from harness.diagnose.messages import classify
 from harness.diagnose.model import HOP_NAMES, Confidence, HopId, HopState
-from harness.errors import ExitCode, InfrastructureError, UsageError
 from harness.probe import apiservice, https
 from harness.probe.core import API
 from harness.scenario.words import Cause, MessageClass

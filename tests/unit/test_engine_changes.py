@@ -4,11 +4,11 @@ import types
 
 import pytest
 
+from harness.base.errors import InconclusiveError
 from harness.change.footprint import Footprint
 from harness.change.model import Action, Check
 from harness.engine.changes import RESTORED_SECONDS, Changes
 from harness.engine.recorded import RecordedClock
-from harness.errors import InconclusiveError
 
 
 class Machine:

@@ -4,10 +4,7 @@ import itertools
 
 import pytest
 
-from harness.check.model import Verdict
-from harness.engine.events import Outcome
-from harness.engine.outcome import outcome_of, worst
-from harness.errors import (
+from harness.base.errors import (
     HarnessError,
     HostLacksError,
     InconclusiveError,
@@ -15,6 +12,9 @@ from harness.errors import (
     InterruptedRunError,
     UsageError,
 )
+from harness.check.model import Verdict
+from harness.engine.events import Outcome
+from harness.engine.outcome import outcome_of, worst
 
 MET, NOT_MET, INCONCLUSIVE = Verdict.MET, Verdict.NOT_MET, Verdict.INCONCLUSIVE
 

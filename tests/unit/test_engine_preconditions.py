@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from harness.artifacts.pins import load_pins
+from harness.base.settings import ProviderName
 from harness.engine.preconditions import (
     Presumed,
     comparable,
@@ -19,7 +20,6 @@ from harness.plan.build import build
 from harness.probe.controlplane import CONFIG
 from harness.scenario.load import load_text
 from harness.scenario.reserved import ConfigLeaf
-from harness.settings import ProviderName
 
 NODES = "nodes are Ready"
 ADDRESSES = "node addresses are distinct and on the private network"

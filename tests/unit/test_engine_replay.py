@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from harness.artifacts.pins import load_pins
+from harness.base.errors import ExitCode, InfrastructureError
+from harness.base.settings import ProviderName
 from harness.check.model import Verdict
 from harness.cluster.k0sctl import ApplyFailedError, reason_of
 from harness.diagnose import ladder
@@ -35,12 +37,10 @@ from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProbe
 from harness.engine.settling import PRECONDITIONS_SECONDS, PreconditionsUnmetError, Settling
 from harness.engine.steps import Steps
 from harness.engine.watch import PhaseWatch
-from harness.errors import ExitCode, InfrastructureError
 from harness.plan.build import build
 from harness.probe import controlplane
 from harness.scenario.load import load, load_text
 from harness.scenario.words import Cause
-from harness.settings import ProviderName
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 WORKERS = ("worker0", "worker1")

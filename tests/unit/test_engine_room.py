@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import pytest
 
 from harness.artifacts.pins import load_pins
+from harness.base.errors import HostLacksError
+from harness.base.settings import ProviderName, Settings
 from harness.engine import room
-from harness.errors import HostLacksError
-from harness.lab.host import Problem
+from harness.host.choice import Problem
 from harness.lab.listing import LabState
 from harness.plan.build import build
 from harness.scenario.load import load
-from harness.settings import ProviderName, Settings
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "konnectivity-on.yaml"
 SHORT = Problem("4000 MiB of memory are available, this lab needs 6656", "end it", passes=True)

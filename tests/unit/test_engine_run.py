@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from harness.artifacts.pins import load_pins
+from harness.base.errors import InconclusiveError, InfrastructureError
+from harness.base.process import LocalRunner
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import SystemClock
 from harness.check.model import Verdict
 from harness.engine import run as engine_run
 from harness.engine.events import (
@@ -21,13 +25,9 @@ from harness.engine.events import (
 from harness.engine.run import RunRequest, ScenarioRun
 from harness.engine.settling import PreconditionsUnmetError
 from harness.engine.standing import Standing, start_state
-from harness.errors import InconclusiveError, InfrastructureError
-from harness.lab.host import ProviderChoice
+from harness.host.choice import ProviderChoice
 from harness.plan.build import build
-from harness.process import LocalRunner
 from harness.scenario.load import load
-from harness.settings import ProviderName, Settings
-from harness.wait import SystemClock
 
 SCENARIO = Path(__file__).parents[2] / "scenarios/konnectivity-off.yaml"
 

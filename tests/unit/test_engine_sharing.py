@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.errors import InfrastructureError
+from harness.base.settings import ProviderName, Settings
 from harness.engine import session as sessions
 from harness.engine.events import Outcome, PhaseResult, ScenarioResult, StepEnded
 from harness.engine.session import RunSession, Which
 from harness.engine.standing import Standing, start_state
-from harness.errors import InfrastructureError
-from harness.lab.host import ProviderChoice
-from harness.settings import ProviderName, Settings
+from harness.host.choice import ProviderChoice
 
 EXACT = "{route: {machine: controller0, to: service-network, via: worker0}}"
 LEAVES = "{disable_component: konnectivity-server}"

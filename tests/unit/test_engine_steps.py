@@ -2,9 +2,9 @@
 
 import pytest
 
+from harness.base.errors import InfrastructureError
 from harness.engine.events import StepEnded, StepId, StepProgress, StepStarted
 from harness.engine.steps import Steps
-from harness.errors import InfrastructureError
 
 
 class Clock:

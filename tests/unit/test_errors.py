@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import (
+from harness.base.errors import (
     ExitCode,
     HarnessError,
     HostLacksError,

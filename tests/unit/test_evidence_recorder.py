@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InfrastructureError, UsageError
+from harness.base.errors import InfrastructureError, UsageError
 from harness.evidence import recorder as module
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import TIMELINE, Recorder, load_readings

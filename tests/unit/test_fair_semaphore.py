@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from harness.lab.fair_semaphore import FairSemaphore
+from harness.ssh.fair_semaphore import FairSemaphore
 
 
 def waits(semaphore, how_many):

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.errors import ExitCode, UsageError
+from harness.base.settings import Settings
 from harness.check.flows import sample_flows
 from harness.check.model import Match
 from harness.commands.flows import exit_code, show_flows
-from harness.errors import ExitCode, UsageError
 from harness.evidence.reading import Reading
 from harness.probe import flows
 from harness.probe.flow_cells import FlowCell, Payload
@@ -20,7 +21,6 @@ from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report import flows as report
 from harness.scenario.model import Flows
 from harness.scenario.words import Flow, FlowOutcome, Role
-from harness.settings import Settings
 
 TEXTS = Path(__file__).parent / "recordings" / "flows"
 WORKS, REFUSED, TIMED_OUT, UNREACHABLE, FAILED, PARTIAL, NOT_MEASURED = (

@@ -16,17 +16,17 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from harness.base.errors import ExitCode, HarnessError
+from harness.base.settings import Settings
+from harness.base.untrusted import RefusedError
 from harness.commands.bundles import replay_bundle
 from harness.commands.diagnose import show_diagnosis
 from harness.diagnose import subject
 from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose_facts
-from harness.errors import ExitCode, HarnessError
 from harness.evidence.lines import READINGS, whole_lines
 from harness.probe import flows
 from harness.report import diagnosis as report
-from harness.settings import Settings
-from harness.untrusted import RefusedError
 from tests.unit.fuzz import examples
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"

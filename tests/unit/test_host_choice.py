@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ExitCode, HostLacksError
-from harness.lab.host import LabNeeds, missing_tools, problems, refuse
-from harness.lab.host_commands import COMMON, SUPPORTED, TOOLS, install_command, packages_for
-from harness.lab.host_facts import facts_from
-from harness.lab.host_raw import RawHost
-from harness.lab.host_services import (
+from harness.base.errors import ExitCode, HostLacksError
+from harness.base.settings import ProviderName
+from harness.host.choice import LabNeeds, missing_tools, problems, refuse
+from harness.host.commands import COMMON, SUPPORTED, TOOLS, install_command, packages_for
+from harness.host.facts import facts_from
+from harness.host.raw import RawHost
+from harness.host.services import (
     SERVICES,
     start_argv,
     start_unit_argv,
     stop_argv,
     stop_unit_argv,
 )
-from harness.lab.host_texts import Engine
-from harness.settings import ProviderName
+from harness.host.texts import Engine
 
 RECORDINGS = Path(__file__).parent / "recordings"
 DEBIAN_12 = facts_from(RawHost.from_json((RECORDINGS / "host-debian-12.json").read_text()))

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.lab import host_inotify
-from harness.lab.host_facts import facts_from, read_host
-from harness.lab.host_raw import (
+from harness.base.process import CommandFailedError, Completed
+from harness.base.settings import Settings
+from harness.host import inotify as host_inotify
+from harness.host.facts import facts_from, read_host
+from harness.host.raw import (
     ARCHIVE_COMMAND,
     ENGINE_COMMAND,
     PACKAGES,
@@ -23,10 +25,8 @@ from harness.lab.host_raw import (
     VAGRANT_COMMAND,
     RawHost,
 )
-from harness.lab.host_texts import Answer, absent_packages, parse_os_release
-from harness.lab.host_vm_facts import version_command
-from harness.process import CommandFailedError, Completed
-from harness.settings import Settings
+from harness.host.texts import Answer, absent_packages, parse_os_release
+from harness.host.vm_facts import version_command
 
 RECORDINGS = Path(__file__).parent / "recordings"
 

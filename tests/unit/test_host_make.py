@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.process import LocalRunner
+from harness.base.process import LocalRunner
 
 PROJECT = Path(__file__).parents[2]
 NEEDS_MAKE = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HostLacksError
-from harness.lab import setup_services
-from harness.lab.host import LabNeeds, ProviderChoice, problems
-from harness.lab.host_facts import facts_from
-from harness.lab.host_raw import RawHost
-from harness.lab.host_report import HostReport, SetupRecord, append_record, describe, read_records
-from harness.lab.host_services import LIBVIRT_CONFIG
-from harness.lab.host_texts import Engine
-from harness.lab.host_vm_facts import Libvirt
-from harness.lab.setup import Consent, SetUp, consent_of
-from harness.lab.setup_services import Means, stop_started
-from harness.process import CommandFailedError, Completed
-from harness.settings import ProviderName, Settings
+from harness.base.errors import HostLacksError
+from harness.base.process import CommandFailedError, Completed
+from harness.base.settings import ProviderName, Settings
+from harness.host import setup_services
+from harness.host.choice import LabNeeds, ProviderChoice, problems
+from harness.host.facts import facts_from
+from harness.host.raw import RawHost
+from harness.host.report import HostReport, SetupRecord, append_record, describe, read_records
+from harness.host.services import LIBVIRT_CONFIG
+from harness.host.setup import Consent, SetUp, consent_of
+from harness.host.setup_services import Means, stop_started
+from harness.host.texts import Engine
+from harness.host.vm_facts import Libvirt
 
 LIBVIRT = ProviderName.LIBVIRT
 RECORDINGS = Path(__file__).parent / "recordings"

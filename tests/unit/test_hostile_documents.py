@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.artifacts.pins import load_pins
+from harness.base.errors import UsageError
+from harness.base.settings import ProviderName
 from harness.cluster.existing import CONTROLS, WORKS, ExistingHost, read_hosts
-from harness.errors import UsageError
 from harness.plan.build import build
 from harness.plan.conflicts import conflicts
 from harness.plan.show import describe
@@ -25,7 +26,6 @@ from harness.scenario.document import read
 from harness.scenario.load import LoadedScenario, files_in, load_all_text
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.schema import schema_text
-from harness.settings import ProviderName
 from tests.unit.fuzz import examples
 
 ROOT = Path(__file__).parents[2]

@@ -188,7 +188,7 @@ def test_bombs_of_every_kind_are_refused_in_two_seconds_and_300_mb(tmp_path):
     script = (
         "import pathlib, re, sys, time\n"
         "from harness.cluster.existing import read_hosts\n"
-        "from harness.errors import UsageError\n"
+        "from harness.base.errors import UsageError\n"
         "for name in sys.argv[1:]:\n"
         "    began = time.process_time()\n"
         "    try:\n"

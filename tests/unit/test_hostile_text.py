@@ -19,10 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import cli
-from harness.check.model import Verdict
-from harness.commands import flows as verb_flows
-from harness.engine import events
-from harness.errors import (
+from harness.base.errors import (
     HarnessError,
     HostLacksError,
     InconclusiveError,
@@ -30,6 +27,9 @@ from harness.errors import (
     InterruptedRunError,
     UsageError,
 )
+from harness.check.model import Verdict
+from harness.commands import flows as verb_flows
+from harness.engine import events
 from harness.evidence.bundle import write_bundle
 from harness.evidence.recorder import Recorder
 from harness.probe.flows import FlowMatrix, FlowResult

@@ -13,15 +13,15 @@ import pytest
 from harness import cli
 from harness.artifacts.hashing import sha256_of
 from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin
-from harness.errors import HostLacksError, InfrastructureError, UsageError
-from harness.lab import box, box_build, box_cache, box_lock, box_package
-from harness.lab.box_build import Build, Wanted
-from harness.lab.box_lock import PackageLock
-from harness.lab.box_package import Box
-from harness.lab.seed import Seed
-from harness.process import LocalRunner
-from harness.settings import ProviderName, Settings
-from harness.wait import SystemClock
+from harness.base.errors import HostLacksError, InfrastructureError, UsageError
+from harness.base.process import LocalRunner
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import SystemClock
+from harness.images import box, box_build, box_cache, box_lock, box_package
+from harness.images.box_build import Build, Wanted
+from harness.images.box_lock import PackageLock
+from harness.images.box_package import Box
+from harness.images.seed import Seed
 
 RECORDINGS = Path(__file__).parent / "recordings" / "box"
 LIBVIRT, VIRTUALBOX = ProviderName.LIBVIRT, ProviderName.VIRTUALBOX
@@ -225,16 +225,16 @@ def test_the_command_lists_and_removes_them(settings, monkeypatch, capsys):
 
 def test_a_provider_without_boxes_is_refused_before_anything_is_made(settings, monkeypatch, capsys):
     monkeypatch.setenv("K0S_HARNESS_CACHE", str(settings.cache_dir))
-    monkeypatch.setattr("harness.lab.box.Build", None)
+    monkeypatch.setattr("harness.images.box.Build", None)
     assert cli.main(["box", "build", "--provider", "docker"]) == 2
     assert "made of the node image, not of a box" in capsys.readouterr().err
     assert not box_cache.boxes_dir(settings).exists()
 
 
 def test_everything_a_build_lacks_is_said_at_once_with_the_command(ensure, monkeypatch, tmp_path):
-    monkeypatch.setattr("harness.lab.rootfs.SBIN", (str(tmp_path),))
+    monkeypatch.setattr("harness.images.rootfs.SBIN", (str(tmp_path),))
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("harness.lab.disk.GRUB", tmp_path)
+    monkeypatch.setattr("harness.images.disk.GRUB", tmp_path)
     with pytest.raises(HostLacksError) as lacking:
         ensure(seed=seed())
     for package in ("mmdebstrap", "e2fsprogs", "grub-pc-bin", "qemu-utils", "containerd"):
@@ -243,7 +243,7 @@ def test_everything_a_build_lacks_is_said_at_once_with_the_command(ensure, monke
 
 
 def test_an_ordinary_user_needs_what_makes_them_root_of_a_namespace(monkeypatch, tmp_path):
-    monkeypatch.setattr("harness.lab.rootfs.SBIN", (str(tmp_path),))
+    monkeypatch.setattr("harness.images.rootfs.SBIN", (str(tmp_path),))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(os, "getuid", lambda: 0)
     assert "uidmap" not in box_build.missing_packages(seeded=False)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
-from harness.lab import brought_box, disk
+from harness.base.errors import UsageError
+from harness.images import brought_box, disk
 
 RECORDINGS = Path(__file__).parent / "recordings" / "box"
 GIB = 1024**3

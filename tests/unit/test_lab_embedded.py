@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from harness.lab import embedded
+from harness.images import embedded
 
 # Whole seconds, as k0s's own file in a machine.
 MADE_AT = 1_700_000_000

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InfrastructureError
-from harness.lab import isolation, machine, ssh_files, sysctls, topology
+from harness.base.errors import InfrastructureError
+from harness.base.settings import ProviderName
+from harness.lab import isolation, machine, sysctls, topology
 from harness.lab.isolation import IsolationReport
 from harness.lab.lab import substrate
 from harness.lab.machine import Machine
-from harness.lab.ssh_files import SshEndpoint
 from harness.lab.topology import MachineSpec, Network, Networks
 from harness.scenario.words import Role
-from harness.settings import ProviderName
+from harness.ssh import files as ssh_files
+from harness.ssh.files import SshEndpoint
 
 RECORDED = Path(__file__).parent / "recordings" / "lab"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMrMVdGHwFsVRHTLitZTy19ERfaxvq+t+nQwGUppX+vo"

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HostLacksError, InfrastructureError
+from harness.base.errors import HostLacksError, InfrastructureError
+from harness.base.process import CommandFailedError, Completed
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import SystemClock
 from harness.lab import forwards, isolation, records
 from harness.lab.forwards import Forwards
 from harness.lab.lab import substrate
-from harness.lab.run_id import RunId
-from harness.lab.ssh_files import SshEndpoint
 from harness.lab.topology import MachineSpec
 from harness.lab.virtual_machines import VirtualMachines
-from harness.process import CommandFailedError, Completed
 from harness.scenario.words import Role
-from harness.settings import ProviderName, Settings
-from harness.wait import SystemClock
+from harness.ssh.files import SshEndpoint
 
 RECORDED = Path(__file__).parent / "recordings" / "lab"
 URI = "qemu+ssh://ann@big:2222/system?keyfile=/home/ann/key"

@@ -8,12 +8,15 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from harness.errors import HostLacksError
+from harness.base.errors import HostLacksError
+from harness.base.process import CommandFailedError, Completed
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import SystemClock
 from harness.lab import box_volumes, leftovers, libvirt, listing, owner, records
 from harness.lab.libvirt import Libvirt, LibvirtError, mac_of, owner_mark
 from harness.lab.listing import LabState
 from harness.lab.owner import Owner
-from harness.lab.run_id import RunId
 from harness.lab.sweeps import RELEASE_SECONDS, sweep_libvirt
 from harness.lab.topology import Network
 from harness.lab.virsh_output import (
@@ -25,9 +28,6 @@ from harness.lab.virsh_output import (
     parse_physical,
     parse_volumes,
 )
-from harness.process import CommandFailedError, Completed
-from harness.settings import ProviderName, Settings
-from harness.wait import SystemClock
 
 RECORDED = Path(__file__).parent / "recordings" / "libvirt"
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)

@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
-from harness.errors import InfrastructureError
+from harness.base.errors import InfrastructureError
+from harness.base.wait import SystemClock, WaitTimeoutError
 from harness.lab import locks
 from harness.lab.locks import FileLock, host_lock, is_held
-from harness.wait import SystemClock, WaitTimeoutError
 
 
 @pytest.fixture

@@ -8,13 +8,14 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin
-from harness.lab import containers, node_image, records
+from harness.base.process import Completed
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName
+from harness.base.wait import SystemClock
+from harness.images import node_image
+from harness.images.seed import Seed
+from harness.lab import containers, records
 from harness.lab.containers import Containers
-from harness.lab.run_id import RunId
-from harness.lab.seed import Seed
-from harness.process import Completed
-from harness.settings import ProviderName
-from harness.wait import SystemClock
 
 IMAGE_ID = "sha256:44c95f4628c79130eec649ac137eb122a665526a03ade4805faec80914cc07f9"
 

@@ -10,13 +10,13 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from harness.errors import HostLacksError, InfrastructureError
+from harness.base.errors import HostLacksError, InfrastructureError
+from harness.base.process import Completed
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import SystemClock
 from harness.lab import leftovers, listing, records
 from harness.lab.listing import LabState
-from harness.lab.run_id import RunId
-from harness.process import Completed
-from harness.settings import ProviderName, Settings
-from harness.wait import SystemClock
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 

@@ -13,18 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import HostLacksError, InfrastructureError
-from harness.lab import box_cache, isolation, orphans, removal, rootfs, ssh_files
+from harness.base.errors import HostLacksError, InfrastructureError
+from harness.base.process import Completed
+from harness.base.run_id import NotARunIdError, RunId
+from harness.base.settings import Settings
+from harness.base.wait import SystemClock
+from harness.host.vm_facts import uri_problem
+from harness.images import box_cache, rootfs
+from harness.lab import isolation, orphans, removal
 from harness.lab.docker import Docker, Labelled, ObjectKind
-from harness.lab.host_vm_facts import uri_problem
 from harness.lab.libvirt import owner_mark
 from harness.lab.removal import NotOursError, remove_folder
-from harness.lab.run_id import NotARunIdError, RunId
 from harness.lab.topology import Network, Networks, container_name, volume_labels
 from harness.lab.vagrant import mark
-from harness.process import Completed
-from harness.settings import Settings
-from harness.wait import SystemClock
+from harness.ssh import files as ssh_files
 
 RUN = RunId("k5-abc123")
 NO_IDS = [

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InfrastructureError
-from harness.lab import box_build, node_image, rootfs
-from harness.lab.rootfs import Distribution, Recipe
-from harness.process import Completed
+from harness.base.errors import InfrastructureError
+from harness.base.process import Completed
+from harness.images import box_build, node_image, rootfs
+from harness.images.rootfs import Distribution, Recipe
 
 RECORDINGS = Path(__file__).parent / "recordings"
 INDEX_TARGETS = (RECORDINGS / "lab" / "apt-indextargets.txt").read_text()

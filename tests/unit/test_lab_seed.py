@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin
-from harness.errors import HostLacksError, UsageError
-from harness.lab import seed as seeds
-from harness.lab.seed import Seed, seed_for
-from harness.settings import ProviderName, Settings
+from harness.base.errors import HostLacksError, UsageError
+from harness.base.settings import ProviderName, Settings
+from harness.images import seed as seeds
+from harness.images.seed import Seed, seed_for
 
 HOME = {"HOME": "/home/somebody"}
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InfrastructureError
-from harness.lab import ssh
-from harness.lab.ssh import ParamikoRemote
-from harness.lab.ssh_files import SshEndpoint
+from harness.base.errors import InfrastructureError
+from harness.ssh import client as ssh
+from harness.ssh.client import ParamikoRemote
+from harness.ssh.files import SshEndpoint
 
 
 class Transport(ssh._Transport):

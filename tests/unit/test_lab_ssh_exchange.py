@@ -7,9 +7,9 @@ import time
 import paramiko
 import pytest
 
-from harness import output
-from harness.lab.ssh_exchange import exchange
-from harness.output import Kept
+from harness.base import output
+from harness.base.output import Kept
+from harness.ssh.exchange import exchange
 
 PATIENCE_SECONDS = 5.0
 

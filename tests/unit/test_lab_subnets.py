@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.errors import HostLacksError
-from harness.lab import subnets
-from harness.settings import ProviderName
+from harness.base.errors import HostLacksError
+from harness.base.settings import ProviderName
+from harness.host import subnets
 
 RECORDED = Path(__file__).parent / "recordings" / "lab"
 DOCKER = ProviderName.DOCKER

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.process import CommandFailedError, Completed
+from harness.base.settings import ProviderName
 from harness.lab.topology import HOST_KEY_MARKER
 from harness.lab.vagrant import (
     Vagrant,
@@ -14,8 +16,6 @@ from harness.lab.vagrant import (
     reason,
     share_home,
 )
-from harness.process import CommandFailedError, Completed
-from harness.settings import ProviderName
 
 RECORDED = Path(__file__).parent / "recordings" / "lab"
 

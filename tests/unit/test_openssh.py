@@ -10,10 +10,10 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from harness.errors import InfrastructureError
-from harness.lab.openssh import OpenSSHRemote
-from harness.lab.remote import Dial
-from harness.process import CommandFailedError, Completed, LocalRunner
+from harness.base.errors import InfrastructureError
+from harness.base.process import CommandFailedError, Completed, LocalRunner
+from harness.ssh.openssh import OpenSSHRemote
+from harness.ssh.remote import Dial
 
 # `ssh -W` through a lab's controller, 2026-11-23: OpenSSH_9.2p1 on both ends.
 REFUSED = (

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from harness.artifacts.pins import load_pins
-from harness.errors import ExitCode
+from harness.base.errors import ExitCode
+from harness.base.settings import ProviderName
 from harness.plan.build import build
 from harness.plan.model import Plan
 from harness.scenario.load import load, load_text
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.version import K0sVersion
 from harness.scenario.words import Component, Role
-from harness.settings import ProviderName
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SUBNET = IPv4Network("172.31.77.0/24")

@@ -12,12 +12,12 @@ import pytest
 import yaml
 
 from harness.artifacts.pins import load_pins
+from harness.base.settings import ProviderName
 from harness.plan.build import build
 from harness.plan.k0sctl import CONTAINERD_DROP_IN, render
 from harness.plan.model import Plan
 from harness.scenario.load import load_text
 from harness.scenario.words import Component
-from harness.settings import ProviderName
 
 BUNDLE = Path("/cache/k0s-airgap-bundle")
 

@@ -9,12 +9,12 @@ from typing import get_args
 import pytest
 
 from harness.artifacts.pins import load_pins
+from harness.base.settings import ProviderName
 from harness.plan import show
 from harness.plan.build import build
 from harness.plan.show import describe, describe_change, describe_expectation, describe_times
 from harness.scenario.load import load, load_text
 from harness.scenario.model import Change, Expectation
-from harness.settings import ProviderName
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 

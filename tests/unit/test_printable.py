@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.printable import pasted, printable, printable_line
+from harness.base.printable import pasted, printable, printable_line
 from tests.unit.fuzz import examples
 from tests.unit.hostile import KINDS, hostile_text, obeyed
 

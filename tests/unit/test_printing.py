@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from harness.printing import Code, put, show_json
+from harness.base.printing import Code, put, show_json
 from tests.unit.fuzz import examples
 from tests.unit.hostile import HOSTILE, hostile_text, obeyed
 
@@ -82,7 +82,7 @@ def test_all_that_is_put_is_printable_but_our_own_codes(text):
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_a_character_that_the_encoding_lacks_is_written_as_an_escape(encoding):
-    code = "from harness.printing import say, show; say('ż…'); show('ż…')"
+    code = "from harness.base.printing import say, show; say('ż…'); show('ż…')"
     done = python(code, PYTHONIOENCODING=f"{encoding}:strict")
     expected = "ż…\n" if encoding == "utf-8" else "\\u017c\\u2026\n"
     assert (done.returncode, done.stdout.decode(), done.stderr.decode()) == (0, expected, expected)
@@ -95,7 +95,9 @@ def test_json_stays_json_and_is_printable(capsys):
     assert not obeyed(out)
 
 
-TALK = "from harness.printing import say, show\nfor _ in range(9999): say('x'*99); show('y'*99)\n"
+TALK = (
+    "from harness.base.printing import say, show\nfor _ in range(9999): say('x'*99); show('y'*99)\n"
+)
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
@@ -119,7 +121,7 @@ def test_data_that_cannot_be_written_is_an_error_and_narration_is_not():
 
 
 def test_a_closed_stream_is_no_fault():
-    code = "from harness.printing import say, show; say('x'); show('y')"
+    code = "from harness.base.printing import say, show; say('x'); show('y')"
     line = f'exec "{sys.executable}" -c "{code}" >&- 2>&-'
     environ = {**os.environ, "PYTHONPATH": str(HARNESS.parent)}
     assert subprocess.run(["sh", "-c", line], check=False, env=environ).returncode == 0
@@ -129,7 +131,7 @@ def test_a_closed_stream_is_no_fault():
 def test_a_traceback_of_ours_is_printable(where):
     code = (
         "import sys, threading\n"
-        "from harness.printing import show_tracebacks\n"
+        "from harness.base.printing import show_tracebacks\n"
         "show_tracebacks()\n"
         "def fail(): raise ValueError(sys.argv[1])\n"
     )
@@ -144,7 +146,7 @@ def test_a_traceback_of_ours_is_printable(where):
 def test_printing_needs_nothing_but_the_standard_library():
     code = (
         f"import sys; sys.path.insert(0, {str(HARNESS.parent)!r})\n"
-        "import harness.printing\n"
+        "import harness.base.printing\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
     done = subprocess.run(

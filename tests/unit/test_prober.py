@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.errors import InfrastructureError
-from harness.lab.remote import Dial, DialResult
+from harness.base.errors import InfrastructureError
+from harness.base.process import CommandFailedError, Completed
 from harness.probe import apiservice, controlplane, dials, egress, machines
 from harness.probe.dials import DIAL_SECONDS
 from harness.probe.prober import Prober
-from harness.process import CommandFailedError, Completed
+from harness.ssh.remote import Dial, DialResult
 
 
 class Clock:

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from harness import process
-from harness.errors import ExitCode, HostLacksError
-from harness.process import CommandFailedError, LocalRunner
+from harness.base import process
+from harness.base.errors import ExitCode, HostLacksError
+from harness.base.process import CommandFailedError, LocalRunner
 
 RUN = LocalRunner().run
 # A deadline that a shell on a busy machine meets with its first line, and nothing else does.
@@ -297,7 +297,7 @@ def test_an_interrupt_while_a_program_is_ended_at_its_deadline_is_not_lost(monke
 
 def test_what_a_background_job_starts_heeds_sigint_all_the_same():
     code = (
-        "import subprocess; from harness.process import interrupt_on_sigterm;"
+        "import subprocess; from harness.base.process import interrupt_on_sigterm;"
         "interrupt_on_sigterm();"
         "print(subprocess.run(['sh', '-c', 'kill -INT $$; sleep 5']).returncode)"
     )

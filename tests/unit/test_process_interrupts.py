@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import interrupts, output, process
-from harness.process import CommandFailedError, LocalRunner
+from harness.base import interrupts, output, process
+from harness.base.process import CommandFailedError, LocalRunner
 
 # What was sent SIGKILL is gone after milliseconds on a quiet machine.
 PATIENCE_SECONDS = 5.0
@@ -205,7 +205,7 @@ def test_an_interrupt_raised_by_the_call_that_ends_a_program_leaves_none(started
 # In a process of its own: signals at any moment hit whatever runs, and pytest is not made for them.
 STORM = """
 import contextlib, itertools, os, signal, subprocess, threading
-from harness import process
+from harness.base import process
 
 process.GRACE_SECONDS = 2.0
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -11,14 +11,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import output, process
+from harness.base import output, process
+from harness.base.output import Kept, Log, Output
+from harness.base.process import CommandFailedError, Completed, LocalRunner
+from harness.base.wait import SystemClock
 from harness.engine.collect import _kept
 from harness.engine.pieces import Wanted
-from harness.output import Kept, Log, Output
 from harness.probe.core import Probe, require_success
 from harness.probe.prober import Prober
-from harness.process import CommandFailedError, Completed, LocalRunner
-from harness.wait import SystemClock
 
 MIB = 1024 * 1024
 # Far above what any of these takes, also on a busy machine; far below the minute of their programs.
@@ -200,7 +200,7 @@ def test_the_words_that_an_error_quotes_are_few_however_long_the_lines_are():
 MEASURED = r"""
 import re, sys, time
 from pathlib import Path
-from harness.process import CommandFailedError, LocalRunner
+from harness.base.process import CommandFailedError, LocalRunner
 lines = []
 try:
     LocalRunner().run(["sh", "-c", sys.argv[1]], doing="Trying", deadline=float(sys.argv[2]),

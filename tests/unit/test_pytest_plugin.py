@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.errors import HostLacksError, InfrastructureError
 from harness.check.model import Verdict
 from harness.engine.events import ExpectationResult, PhaseResult, ScenarioResult
 from harness.engine.outcome import outcome_of
 from harness.engine.session import RunSession, plan_of
-from harness.errors import HostLacksError, InfrastructureError
 from harness.scenario.load import load
 
 pytest_plugins = ["pytester"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.errors import ExitCode
 from harness.cli import main
-from harness.errors import ExitCode
 from harness.scenario.load import files_in
 
 PROJECT = Path(__file__).parents[2]

@@ -24,15 +24,15 @@ from hypothesis import strategies as st
 
 from harness.artifacts.commands import verify_lines
 from harness.artifacts.store import Store
+from harness.base.errors import HarnessError, UsageError
+from harness.base.run_id import RunId
+from harness.base.settings import ProviderName
 from harness.commands import labs as verb
-from harness.errors import HarnessError, UsageError
 from harness.lab import records, sysctls
 from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER
 from harness.lab.libvirt import owner_mark
 from harness.lab.listing import own_labs
 from harness.lab.reservation import Host, reserve
-from harness.lab.run_id import RunId
-from harness.settings import ProviderName
 from tests.unit.fuzz import examples
 from tests.unit.strangers import DEAD, ELSEWHERE, KEPT, ME, SECRET, SOMEBODY, THEIRS, Thing, World
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.errors import ExitCode, UsageError
 from harness.check.model import Verdict
 from harness.cli import main
 from harness.commands.bundles import REPLAY, replay_bundle
@@ -19,7 +20,6 @@ from harness.engine.events import Outcome
 from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProber
 from harness.engine.replay import diagnose_again, replay
 from harness.engine.timeline import RUN_SECONDS
-from harness.errors import ExitCode, UsageError
 from harness.evidence.bundle import read_bundle, write_bundle
 from harness.evidence.recorder import Recorder, redacted_reading
 from harness.probe import apiservice

@@ -16,6 +16,8 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
+from harness.base.errors import InfrastructureError
+from harness.base.settings import Settings
 from harness.check.model import Verdict
 from harness.diagnose.model import Confidence, Diagnosis, Hop, HopId, HopState
 from harness.engine import events
@@ -32,13 +34,11 @@ from harness.engine.events import (
     Transition,
 )
 from harness.engine.result import settings_used
-from harness.errors import InfrastructureError
 from harness.report import json_report, junit, nightly, summary
 from harness.report.files import write_reports
 from harness.report.html import page
 from harness.report.terminal import Narrator
 from harness.scenario.words import Cause
-from harness.settings import Settings
 
 SCHEMA = Path(__file__).parents[2] / "schema/report.schema.json"
 GOLDEN = Path(__file__).parent / "golden/summary-konnectivity-off.md"

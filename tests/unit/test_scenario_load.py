@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from harness.errors import ExitCode
+from harness.base.errors import ExitCode
 from harness.scenario.load import (
     MOST_BYTES,
     ScenarioNotFoundError,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ExitCode, UsageError
-from harness.settings import Driver, Keep, ProviderName, Settings
+from harness.base.errors import ExitCode, UsageError
+from harness.base.settings import Driver, Keep, ProviderName, Settings
 
 HOME = {"HOME": "/home/ann"}
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.base.errors import UsageError
+from harness.base.process import Completed
 from harness.cluster.existing import read_hosts
 from harness.commands.consent import consent
 from harness.engine.place import existing_cluster
-from harness.errors import UsageError
-from harness.lab.openssh import OpenSSHRemote
-from harness.lab.ssh_arguments import MOST_COMMAND, SETTINGS, Risk, Way, Word, arguments_of
-from harness.process import Completed
+from harness.ssh.arguments import MOST_COMMAND, SETTINGS, Risk, Way, Word, arguments_of
+from harness.ssh.openssh import OpenSSHRemote
 
 HEAD = "apiVersion: k0sctl.k0sproject.io/v1beta1\nkind: Cluster\nspec:\n  hosts:\n"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEhuX4Vxdp3tzGkN2O2eXvXDxo1uEcrZxIYiN6eTuSJc"

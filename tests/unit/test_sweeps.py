@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from harness.base.process import CommandFailedError, Completed
 from harness.lab.sweeps import each
-from harness.process import CommandFailedError, Completed
 
 # Of docker 28.2.2 with its engine stopped, 2026-11-23.
 DOWN = (

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from harness.untrusted import (
+from harness.base.untrusted import (
     Limits,
     RefusedError,
     json_value,

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.errors import ExitCode
-from harness.wait import Attempt, SystemClock, WaitTimeoutError, wait_until
+from harness.base.errors import ExitCode
+from harness.base.wait import Attempt, SystemClock, WaitTimeoutError, wait_until
 
 
 class FakeClock:

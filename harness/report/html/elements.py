@@ -12,7 +12,7 @@ from html import escape
 from typing import TypeAlias
 from urllib.parse import quote, urlsplit
 
-from harness.printable import printable
+from harness.base.printable import printable
 
 _VOID = frozenset({"br", "col", "hr", "meta"})
 _SCHEMES = frozenset({"http", "https"})

@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 
 import yaml
 
+from harness.base.untrusted import Limits, RefusedError, json_value, read_bytes, require_yaml_within
 from harness.evidence.lines import EVENTS, READINGS, Recorded, lines_of
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import MISSING
 from harness.evidence.redaction import redact
-from harness.untrusted import Limits, RefusedError, json_value, read_bytes, require_yaml_within
 
 T = TypeVar("T")
 

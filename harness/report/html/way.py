@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from harness.base.untrusted import RefusedError, plain_json
 from harness.diagnose.model import HopId, HopState
 from harness.engine.events import PreconditionId
 from harness.evidence.reading import Reading
 from harness.probe import top_nodes
 from harness.probe.core import observe
 from harness.scenario.words import TopOutcome
-from harness.untrusted import RefusedError, plain_json
 
 
 class Place(StrEnum):

@@ -1,0 +1,1 @@
+"""What everything stands on: errors, processes, waiting, settings, text from and to strangers."""

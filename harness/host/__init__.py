@@ -1,0 +1,1 @@
+"""This host: what it has and lacks for a lab, and its set-up. Standard library only."""

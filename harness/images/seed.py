@@ -1,0 +1,159 @@
+"""Seeds: the k0s binary, the programs in it and the pod images that machines are made with.
+
+Machines under software emulation need them: an uploaded image bundle does not unpack in time there.
+All others start faster with them, and emulated ones by minutes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.artifacts.model import Artifact, ArtifactKind
+from harness.base.errors import HostLacksError
+from harness.base.process import Runner
+from harness.base.settings import ProviderName, Settings
+from harness.images import embedded
+from harness.images.rootfs import BOXES, tool_path
+
+# Where a seeded machine says what it was made with.
+SEED_FILE = "/etc/k0s-harness/seed.json"
+# Where k0s is installed, and where its containerd keeps images (k0s: `--data-dir` plus containerd).
+K0S_PATH = "/usr/local/bin/k0s"
+STORE_PATH = "/var/lib/k0s/containerd"
+# Where k0s unpacks the programs that it carries.
+BIN_PATH = "/var/lib/k0s/bin"
+# All of a seed, in a machine without one none of these is there.
+PLACES = ("./etc/k0s-harness", f".{K0S_PATH}", "./var/lib/k0s")
+
+# 7 images of 140 MB: 9 s measured.
+UNPACK_SECONDS = 600.0
+_SCRIPT = BOXES / "unpack-images.sh"
+_DOING = "Unpacking the pod images"
+
+
+@dataclass(frozen=True)
+class Seed:
+    """What machines are made with: a k0s binary and an image bundle, both verified."""
+
+    k0s: Artifact
+    bundle: Artifact
+
+    @property
+    def key(self) -> str:
+        """12 hex digits that no other pair has, and no other way of unpacking it."""
+        digest = hashlib.sha256(f"{self.k0s.sha256} {self.bundle.sha256} ".encode())
+        for how in (_SCRIPT, Path(embedded.__file__)):
+            digest.update(how.read_bytes())
+        return digest.hexdigest()[:12]
+
+    def text(self) -> str:
+        """Return what stands in the machine's `/etc/k0s-harness/seed.json`."""
+        data = {
+            "k0s": {"version": self.k0s.ref.version, "sha256": self.k0s.sha256},
+            "images": {"sha256": self.bundle.sha256},
+        }
+        return json.dumps(data) + "\n"
+
+    def describe(self) -> str:
+        """Return it in words."""
+        return f"{self.k0s.ref} and its pod images"
+
+
+def seed_for(
+    provider: ProviderName, settings: Settings, artifacts: Mapping[ArtifactKind, Artifact]
+) -> Seed | None:
+    """Return what the machines of a run are to be made with, None for machines without.
+
+    By default VMs are seeded where the release files are at hand and containers are not, whose
+    upload takes seconds; SEED= decides otherwise. A box that somebody brings (BOX_URL=) is taken as
+    it is.
+    """
+    wanted = settings.seed if settings.seed is not None else provider is not ProviderName.DOCKER
+    if not wanted or (provider is not ProviderName.DOCKER and settings.box_url is not None):
+        return None
+    k0s = artifacts.get(ArtifactKind.K0S)
+    bundle = artifacts.get(ArtifactKind.BUNDLE)
+    if k0s is None or bundle is None:
+        return None
+    if settings.seed is None and cannot_unpack() is not None:
+        return None
+    return Seed(k0s, bundle)
+
+
+def cannot_unpack() -> str | None:
+    """Return why this host cannot unpack pod images, None where it can."""
+    if os.getuid() != 0:
+        return "only root can unpack pod images as they have to lie on a machine's disk"
+    path = tool_path()["PATH"]
+    missing = [name for name in ("containerd", "ctr") if shutil.which(name, path=path) is None]
+    if missing:
+        return f"there is no program {' or '.join(missing)}"
+    return None
+
+
+def make_tree(
+    runner: Runner,
+    seed: Seed,
+    work: Path,
+    *,
+    log: Path | None = None,
+    narrate: Callable[[str], None] = lambda _line: None,
+    mark: Mapping[str, str] | None = None,
+) -> Path:
+    """Return a folder in `work` with the files to lay over a machine's root, owned as there.
+
+    Raises `HostLacksError` where this host cannot unpack images, `CommandFailedError` when it
+    fails.
+    """
+    reason = cannot_unpack()
+    if reason is not None:
+        raise HostLacksError(
+            _DOING,
+            reason,
+            remedy="run it as root with containerd installed (sudo apt-get install containerd), or "
+            "set SEED=0 for machines that get the images when k0s is installed",
+        )
+    tree = work / "seed"
+    store = tree / STORE_PATH.lstrip("/")
+    store.mkdir(parents=True, mode=0o755)
+    narrate(f"unpacking the pod images of {seed.bundle.ref}")
+    runner.run(
+        # A namespace of its own for processes and mounts: a killed build leaves neither.
+        [
+            "unshare",
+            "--fork",
+            "--pid",
+            "--mount",
+            "--mount-proc",
+            "--kill-child",
+            str(_SCRIPT),
+            str(seed.bundle.path),
+            str(store),
+            str(work / "unpack"),
+        ],
+        doing=_DOING,
+        deadline=UNPACK_SECONDS,
+        env={**(mark or {}), **tool_path()},
+        log=log,
+        on_line=narrate,
+    )
+    note, k0s = tree / SEED_FILE.lstrip("/"), tree / K0S_PATH.lstrip("/")
+    for target in (note, k0s):
+        target.parent.mkdir(parents=True)
+    note.write_text(seed.text())
+    note.chmod(0o644)
+    shutil.copyfile(seed.k0s.path, k0s)
+    k0s.chmod(0o755)
+    # A disk keeps whole seconds, and k0s wants its programs to be as old as itself.
+    at = int(k0s.stat().st_mtime)
+    os.utime(k0s, (at, at))
+    programs = embedded.unpack(k0s, tree / BIN_PATH.lstrip("/"))
+    left = "; it unpacks them by itself" if not programs else ""
+    narrate(f"unpacked {len(programs)} programs of {seed.k0s.ref}{left}")
+    return tree

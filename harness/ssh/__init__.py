@@ -1,0 +1,1 @@
+"""The way into machines: paramiko for our own, OpenSSH for those of other people."""
