@@ -10,13 +10,7 @@ from collections.abc import Mapping
 
 from harness.evidence.reading import Reading
 from harness.lab.isolation import MACHINE_TABLE
-from harness.probe.core import Probe, require_json
-
-
-def probe(machine: str) -> Probe[Mapping[str, int]]:
-    """Return the probe of the table's named counters."""
-    argv = ("nft", "-j", "list", "counters", "table", "inet", MACHINE_TABLE)
-    return Probe("isolation", machine, argv, parse, sudo=True)
+from harness.probe.core import Asked, MachineProbe, require_json
 
 
 def parse(reading: Reading) -> Mapping[str, int]:
@@ -26,3 +20,12 @@ def parse(reading: Reading) -> Mapping[str, int]:
         for entry in require_json(reading)["nftables"]
         if "counter" in entry
     }
+
+
+PROBE = MachineProbe(
+    "isolation",
+    ("nft", "-j", "list", "counters", "table", "inet", MACHINE_TABLE),
+    parse,
+    Asked.LAB_CONTROLLERS,
+    sudo=True,
+)
