@@ -13,10 +13,10 @@ from harness.change.actions import Doable
 from harness.change.addresses import Addresses
 from harness.change.footprint import Footprint
 from harness.change.model import Action, Before, Check, Command, Step
+from harness.cluster.prober import Prober
 from harness.evidence.reading import Reading
 from harness.plan.model import Plan
 from harness.probe.core import API, Observation, observe
-from harness.probe.prober import Prober
 from harness.ssh.pace import between_looks
 from harness.ssh.remote import Remote
 

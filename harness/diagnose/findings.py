@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from harness.diagnose import messages
 from harness.diagnose.facts import Facts, moment
+from harness.k0s import AGENT_PORT, METRICS_SERVER_PORT
 from harness.probe import (
     apiservice,
     controlplane,
@@ -31,9 +32,6 @@ from harness.scenario.words import MessageClass
 
 T = TypeVar("T")
 
-# What k0s gives metrics-server (pkg/component/controller/metricserver.go, --secure-port).
-METRICS_PORT = 10250
-KUBELET_PORT = 10250
 # metrics-server scrapes every 15 s (--metric-resolution) and logs each failure: four in a minute.
 # One alone may have been chance.
 RECENT_SECONDS = 60.0
@@ -80,7 +78,7 @@ def pod_target(facts: Facts) -> tuple[str, int, str] | None:
     for endpoint in facts.one(workloads.ENDPOINTS) or ():
         return endpoint.address, endpoint.port, endpoint.node
     pod = metrics_pod(facts)
-    return (pod.address, METRICS_PORT, pod.node) if pod is not None and pod.address else None
+    return (pod.address, METRICS_SERVER_PORT, pod.node) if pod is not None and pod.address else None
 
 
 def service_target(facts: Facts) -> tuple[str, int] | None:
@@ -93,9 +91,9 @@ def server_target(facts: Facts) -> tuple[str, int] | None:
     """Return where the konnectivity agents look for their server."""
     agents = facts.one(objects.AGENTS)
     if agents is not None and agents.server_host:
-        return agents.server_host, agents.server_port or controlplane.AGENT_PORT
+        return agents.server_host, agents.server_port or AGENT_PORT
     flags = facts.of_controller(controlplane.FLAGS)
-    return (flags.advertised, controlplane.AGENT_PORT) if flags and flags.advertised else None
+    return (flags.advertised, AGENT_PORT) if flags and flags.advertised else None
 
 
 def reaches(facts: Facts, machine: str, address: str, port: int) -> bool | None:
@@ -318,7 +316,7 @@ def listens(facts: Facts) -> bool | None:
     if tunnel is not None:
         return tunnel.listening
     target = server_target(facts)
-    port = target[1] if target is not None else controlplane.AGENT_PORT
+    port = target[1] if target is not None else AGENT_PORT
     return port in listening if listening is not None else None
 
 

@@ -9,6 +9,7 @@ from harness.diagnose.evidence import broken, holds, not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.messages import classify
 from harness.diagnose.model import HOP_NAMES, Hop, HopId, HopState
+from harness.k0s import ADMIN_PORT, AGENT_PORT
 from harness.probe import (
     apiservice,
     controlplane,
@@ -96,7 +97,7 @@ def tunnel(facts: Facts) -> Hop:
     reasons += [f"agent on {name}: {each.why}" for name, each in said.items()]
     if findings.listens(facts) is False:
         probe = controlplane.TUNNEL.name if server is not None else controlplane.LISTENING.name
-        port = controlplane.ADMIN_PORT if server is not None else controlplane.AGENT_PORT
+        port = ADMIN_PORT if server is not None else AGENT_PORT
         text = f"no konnectivity server listens on port {port} of {facts.controller}"
         return broken(facts, HopId.TUNNEL, text, probe, facts.controller)
     agents = findings.connected_agents(facts)

@@ -18,9 +18,9 @@ from harness.diagnose import findings, hops_inside, hops_way
 from harness.diagnose.facts import Facts, facts_from
 from harness.diagnose.model import Hop
 from harness.evidence.reading import Reading
+from harness.k0s import KUBELET_PORT
 from harness.probe import controlplane, dials, https, objects, registry, routing, workloads
-from harness.probe.core import ApiProbe, MachineProbe, Probe
-from harness.probe.prober import Prober
+from harness.probe.core import ApiProbe, MachineProbe, Probe, ReadingSource
 
 # New connections from each worker: where every other one is lost, all of them open by chance once
 # in 256 walks. Three at a time, so that a path that drops packets costs one wait of 5 s, and sshd
@@ -31,14 +31,14 @@ SERVER_CONNECTIONS = 2
 
 
 def take(
-    prober: Prober, controllers: Sequence[str], workers: Sequence[str], *, in_lab: bool
+    source: ReadingSource, controllers: Sequence[str], workers: Sequence[str], *, in_lab: bool
 ) -> tuple[Reading, ...]:
     """Take every reading the diagnosis wants; `controllers` and `workers` are names of machines.
 
     A machine that does both is in both. `in_lab` adds the harness's own packet counters.
     """
-    first = prober.take(first_probes(controllers, workers, in_lab=in_lab))
-    return (*first, *prober.take(second_probes(controllers, workers, facts_from(first))))
+    first = source.take(first_probes(controllers, workers, in_lab=in_lab))
+    return (*first, *source.take(second_probes(controllers, workers, facts_from(first))))
 
 
 def first_probes(
@@ -107,7 +107,7 @@ def _from_worker(worker: str, targets: Sequence[tuple[str, int]], facts: Facts) 
     if pod is not None and worker in {pod[2], facts.machine_of(pod[2])}:
         found.append(https.health_look(worker, pod[0], pod[1]))
         found += [
-            https.look(https.KUBELET, worker, address, findings.KUBELET_PORT)
+            https.look(https.KUBELET, worker, address, KUBELET_PORT)
             for node in facts.one(workloads.NODES) or ()
             for address in node.addresses[:1]
         ]

@@ -11,6 +11,7 @@ from typing import Protocol
 from harness.base.wait import Clock
 from harness.check.model import Verdict
 from harness.cluster.k0sctl import ApplyFailedError
+from harness.cluster.prober import Prober
 from harness.engine.background import Stage
 from harness.engine.events import (
     AppliedChange,
@@ -30,7 +31,6 @@ from harness.engine.watch import PhaseWatch, Watch, threads
 from harness.evidence.reading import Reading
 from harness.plan.model import PhasePlan, Plan, PlannedExpectation
 from harness.plan.show import describe_change, describe_expectation
-from harness.probe.prober import Prober
 from harness.scenario import model as scenario
 from harness.scenario.words import ApplyOutcome
 

@@ -11,6 +11,7 @@ from harness.check import expectations
 from harness.diagnose.facts import Facts, facts_from
 from harness.engine.events import PRECONDITION_NAMES, Precondition, PreconditionId
 from harness.evidence.reading import Reading
+from harness.k0s import AGENT_PORT
 from harness.plan.model import Deployment, PhasePlan, Plan
 from harness.probe import controlplane, workloads
 from harness.probe.core import AnyProbe, Probe
@@ -57,7 +58,7 @@ class Presumed:
     konnectivity: bool
     metrics_server: bool
     nodes_ready: bool = True
-    agent_port: int = controlplane.AGENT_PORT
+    agent_port: int = AGENT_PORT
     config: tuple[ConfigLeaf, ...] = ()
     plugins: bool = False
 
@@ -115,7 +116,7 @@ def _agent_port(fragment: Mapping[str, Any]) -> int:
     here: Any = fragment
     for key in ("spec", "konnectivity", "agentPort"):
         here = here.get(key) if isinstance(here, Mapping) else None
-    return here if isinstance(here, int) else controlplane.AGENT_PORT
+    return here if isinstance(here, int) else AGENT_PORT
 
 
 def probes(presumed: Presumed) -> Sequence[Probe[Any]]:

@@ -11,6 +11,7 @@ from harness.base.wait import Clock
 from harness.check import expectations, hold, reachability
 from harness.check.flows import sample_flows
 from harness.check.model import Judgement, Match, Sample, Verdict, Window
+from harness.cluster.prober import Prober
 from harness.diagnose.model import Diagnosis
 from harness.engine.background import Connections, Stage, diagnoses, flow_matrices
 from harness.engine.events import Event, ExpectationResult, TransitionSeen, VerdictReached
@@ -20,7 +21,6 @@ from harness.plan.model import PlannedExpectation
 from harness.plan.show import describe_expectation
 from harness.probe.core import observe
 from harness.probe.flows import FlowResult
-from harness.probe.prober import Prober
 from harness.scenario import model as scenario
 from harness.ssh import pace
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cluster.existing import DATA_DIR
 from harness.evidence.reading import Reading
+from harness.k0s import ADMIN_PORT, DATA_DIR
 from harness.probe.core import (
     Asked,
     MachineProbe,
@@ -21,9 +21,6 @@ from harness.probe.core import (
     require_json,
     require_success,
 )
-
-AGENT_PORT = 8132
-ADMIN_PORT = 8133
 
 # Where k0s unpacks it to, below its data folder.
 _PROGRAM = "/bin/kube-apiserver"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from harness.base.untrusted import RefusedError, plain_json
 from harness.evidence.reading import Reading
@@ -131,6 +131,13 @@ class TargetProbe(Generic[T_co]):
         """Return the look from one machine at one target, which `argv` names."""
         name = self.of(target)
         return Probe(name, machine, argv, self.parse, sudo=self.sudo, deadline=self.deadline)
+
+
+class ReadingSource(Protocol):
+    """What takes readings; it is handed in, for nothing here reaches a cluster by itself."""
+
+    def take(self, probes: Iterable[Probe[Any]]) -> tuple[Reading, ...]:
+        """Return one reading a look, in their order; one that fails has an error and no text."""
 
 
 AnyProbe: TypeAlias = ApiProbe[Any] | MachineProbe[Any] | TargetProbe[Any]

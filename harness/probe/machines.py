@@ -9,6 +9,7 @@ from datetime import datetime
 from ipaddress import IPv4Network
 
 from harness.evidence.reading import Reading
+from harness.k0s import API_PORT
 from harness.probe.core import Asked, MachineProbe, UnreadableError, require_json, require_success
 
 # Interfaces that k0s and its network providers make: their addresses are the cluster's own
@@ -16,8 +17,6 @@ from harness.probe.core import Asked, MachineProbe, UnreadableError, require_jso
 _CLUSTER_INTERFACE = re.compile(
     r"lo$|kube-|kube_|cni|cali|veth|tunl|tun-|vxlan|flannel|dummyvip|nodelocaldns|wireguard\.cali"
 )
-# k0s's default; another one costs this one fact.
-API_PORT = 6443
 _VERSION = re.compile(r"^v\d++\.\d++\.\d++\S*+$", re.MULTILINE)
 
 
@@ -89,6 +88,7 @@ CLOCK = MachineProbe("clock", ("date", "+%s.%N"), parse_clock, Asked.MACHINES)
 ADDRESSES = MachineProbe(
     "addresses", ("ip", "-json", "-4", "address"), parse_addresses, Asked.MACHINES
 )
+# Another port than k0s's default costs this one fact.
 API_CONNECTIONS = MachineProbe(
     "api_connections",
     ("ss", "-Htn", "state", "established", f"( dport = :{API_PORT} )"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.evidence.reading import Reading
+from harness.k0s import ADMIN_PORT, AGENT_PORT
 from harness.probe import (
     apiservice,
     controlplane,
@@ -106,7 +107,7 @@ def test_the_agents_port_is_listened_on_only_with_konnectivity(reading):
     off = controlplane.parse_sockets(reading("broken", "listening"))
     on = controlplane.parse_sockets(reading("repaired", "listening"))
     assert 6443 in off & on
-    assert on - off >= {controlplane.AGENT_PORT, controlplane.ADMIN_PORT, 8092}
+    assert on - off >= {AGENT_PORT, ADMIN_PORT, 8092}
 
 
 def test_the_tunnels_server_counts_its_agents(reading):

@@ -6,7 +6,8 @@ from harness.diagnose import agent_findings, findings, passing, places
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.probe import controlplane, nodelogs, objects, workloads
+from harness.k0s import AGENT_PORT
+from harness.probe import nodelogs, objects, workloads
 from harness.scenario.words import Cause
 
 
@@ -47,7 +48,7 @@ def remedy(facts: Facts, only: tuple[str, ...] = ()) -> str:
             "run k0sctl apply\n"
             "and restart k0scontroller on the controller, which k0sctl does not"
         )
-    port = target[1] if target is not None else controlplane.AGENT_PORT
+    port = target[1] if target is not None else AGENT_PORT
     workers = [
         address
         for node in facts.one(workloads.NODES) or ()

@@ -6,6 +6,7 @@ from harness.diagnose import findings
 from harness.diagnose.causes.kind import BACKEND, K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
+from harness.k0s import KUBELET_PORT
 from harness.probe import controlplane, workloads
 from harness.scenario.words import Cause
 
@@ -43,7 +44,7 @@ def remedy(facts: Facts) -> str:
     ]
     also = f" and from {home[0]}, behind which other nodes see them" if home else ""
     return (
-        f"open TCP {findings.KUBELET_PORT} on {to} for {sources}{also}\n"
+        f"open TCP {KUBELET_PORT} on {to} for {sources}{also}\n"
         f"firewalld: firewall-cmd --permanent --zone=trusted --add-source={sources} "
         "&& firewall-cmd --reload"
     )

@@ -6,6 +6,7 @@ from harness.diagnose import findings, hops_way, places
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, does_hold, is_broken, state_of
+from harness.k0s import METRICS_SERVER_PORT
 from harness.probe import routing, workloads
 from harness.scenario.words import Cause
 
@@ -47,7 +48,7 @@ def _no_agent_reaches(facts: Facts) -> bool:
 def _remedy(facts: Facts) -> str:
     policies = findings.isolating_policies(facts) or ()
     pod = findings.pod_target(facts)
-    port = pod[1] if pod is not None else findings.METRICS_PORT
+    port = pod[1] if pod is not None else METRICS_SERVER_PORT
     if policies:
         names = ", ".join(each.name for each in policies)
         sources = places.controller_address(facts)
