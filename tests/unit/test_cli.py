@@ -13,6 +13,7 @@ import pytest
 
 from harness import cli
 from harness.base.errors import HostLacksError, InfrastructureError
+from harness.cli.options import settings_of
 from harness.engine.events import ScenarioResult
 from harness.engine.outcome import outcome_of
 from harness.engine.session import RunSession
@@ -69,7 +70,7 @@ def test_help_answers_at_once_and_loads_nothing_heavy():
     code = (
         "import sys, time; began = time.monotonic()\n"
         "from harness import cli\n"
-        "cli._parser().format_help()\n"
+        "cli.parser([]).format_help()\n"
         "print(time.monotonic() - began, *sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -81,7 +82,8 @@ def test_help_answers_at_once_and_loads_nothing_heavy():
 
 def test_unpinned_files_over_plain_http_are_allowed_by_the_option_or_the_variable(monkeypatch):
     def allowed(*arguments):
-        return cli._settings(cli._parser().parse_args(["artifacts", "fetch", *arguments]))
+        given = ["artifacts", "fetch", *arguments]
+        return settings_of(cli.parser(given).parse_args(given))
 
     assert not allowed().allow_unpinned
     assert allowed("--allow-unpinned").allow_unpinned
@@ -257,7 +259,7 @@ def test_every_ending_has_its_exit_code(run, monkeypatch, ending):
     def end(_options):
         raise ending("Doing this", "that happened") if ending is not KeyboardInterrupt else ending
 
-    monkeypatch.setattr(cli, "_schema", end)
+    monkeypatch.setattr("harness.cli.schema.command", end)
     code, _, err = run("schema")
     expected = {KeyboardInterrupt: 130, InfrastructureError: 4, HostLacksError: 3}[ending]
     assert code == expected

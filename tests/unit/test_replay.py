@@ -14,7 +14,7 @@ import pytest
 from harness.base.errors import ExitCode, UsageError
 from harness.check.model import Verdict
 from harness.cli import main
-from harness.commands.bundles import REPLAY, replay_bundle
+from harness.cli.replay import REPLAY, replay_bundle
 from harness.diagnose.judge import diagnose
 from harness.engine.events import Outcome
 from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProber
