@@ -148,8 +148,10 @@ class _SessionKeeper:
         folder: pytest.Dir = pytest.Dir.from_parent(parent, path=path)
         return folder
 
-    def pytest_configure(self, config: pytest.Config) -> None:
-        self.session = config.stash.get(SESSION, None)
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Take the runs, once the plugin has ended them."""
+        self.session = session.config.stash.get(SESSION, None)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Tell a Ctrl-C from a mistake in a file: pytest has one exit status for both."""

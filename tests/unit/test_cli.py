@@ -80,6 +80,22 @@ def test_help_answers_at_once_and_loads_nothing_heavy():
     assert not heavy & set(modules)
 
 
+def test_a_pytest_session_without_clusters_does_not_pay_for_them():
+    """The plugin is loaded wherever the package is installed."""
+    code = (
+        "import sys, time, pytest; had = set(sys.modules); began = time.process_time()\n"
+        "import harness.pytest_plugin\n"
+        "print(time.process_time() - began, *set(sys.modules) - had)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, *modules = done.stdout.split()
+    assert float(seconds) < 0.06
+    ours = {"harness", "harness.base", "harness.pytest_plugin"}
+    ours |= {f"harness.base.{name}" for name in ("errors", "printable", "settings")}
+    assert {each for each in modules if each.startswith("harness")} == ours
+    assert not {"paramiko", "pydantic", "yaml", "vagrant", "testinfra"} & set(modules)
+
+
 def test_unpinned_files_over_plain_http_are_allowed_by_the_option_or_the_variable(monkeypatch):
     def allowed(*arguments):
         given = ["artifacts", "fetch", *arguments]
