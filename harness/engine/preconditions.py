@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from harness.check import expectations
 from harness.diagnose.facts import Facts, facts_from
-from harness.engine.events import PRECONDITION_NAMES, Precondition, PreconditionId
+from harness.engine.results import PRECONDITION_NAMES, Precondition, PreconditionId
 from harness.evidence.reading import Reading
 from harness.plan.model import Deployment, PhasePlan, Plan
 from harness.probe import controlplane, workloads

@@ -14,8 +14,8 @@ import pytest
 from harness import cli
 from harness.base.errors import HostLacksError, InfrastructureError
 from harness.cli.options import settings_of
-from harness.engine.events import ScenarioResult
 from harness.engine.outcome import outcome_of
+from harness.engine.results import ScenarioResult
 from harness.engine.session import RunSession
 from harness.scenario.load import files_in
 

@@ -3,8 +3,8 @@
 import pytest
 
 from harness.check.model import Verdict
-from harness.engine.events import ExpectationResult, Sums
 from harness.engine.recorded import RecordedClock
+from harness.engine.results import ExpectationResult, Sums
 from harness.engine.timing import Timing
 from harness.plan.model import Deployment, PhasePlan, PlannedExpectation
 from harness.scenario.expectations import Apiservice, Diagnosis

@@ -14,11 +14,11 @@ from markdown_it import MarkdownIt
 
 from harness.check.model import Verdict
 from harness.diagnose.model import Confidence, Diagnosis, Hop, HopId, HopState
-from harness.engine.events import (
+from harness.engine.outcome import Outcome
+from harness.engine.results import (
     AppliedChange,
     ArtifactUsed,
     ExpectationResult,
-    Outcome,
     PhaseResult,
     Precondition,
     PreconditionId,

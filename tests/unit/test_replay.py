@@ -16,7 +16,7 @@ from harness.check.model import Verdict
 from harness.cli import main
 from harness.cli.replay import REPLAY, replay_bundle
 from harness.diagnose.judge import diagnose
-from harness.engine.events import Outcome
+from harness.engine.outcome import Outcome
 from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProber
 from harness.engine.replay import diagnose_again, replay
 from harness.engine.timeline import RUN_SECONDS
