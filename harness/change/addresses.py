@@ -11,7 +11,8 @@ from harness.base.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.plan.model import Plan
 from harness.probe import controlplane, workloads
-from harness.probe.core import Probe, observe, require_success
+from harness.probe.core import Asked, MachineProbe, Probe, require_success
+from harness.probe.seen import seen_in
 from harness.scenario.machines import POD_NETWORK, PODS_ON, SERVICE_NETWORK, WORKERS
 from harness.scenario.words import Role
 
@@ -53,10 +54,10 @@ def probes(plan: Plan) -> tuple[Probe[Any], ...]:
     """Return what is to be read for `from_readings`."""
     controller = plan.controller.name
     return (
-        controlplane.flags_probe(controller),
-        controlplane.cluster_cidr_probe(controller),
-        workloads.nodes_probe(),
-        *(ssh_probe(machine.name) for machine in plan.machines),
+        controlplane.FLAGS.on(controller),
+        controlplane.CLUSTER_CIDR.on(controller),
+        workloads.NODES.look(),
+        *(SSH.on(machine.name) for machine in plan.machines),
     )
 
 
@@ -65,40 +66,22 @@ def from_readings(
 ) -> Addresses:
     """Return the addresses that the readings of `probes(plan)` name.
 
-    `second` are readings of `ssh_probe` by the second way to a machine.
+    `second` are readings of `SSH` by the second way to a machine.
     """
-    values: dict[tuple[str, tuple[str, ...]], Any] = {}
-    unread: list[str] = []
-    asked = {(probe.where, probe.argv): probe for probe in probes(plan)}
-    for reading in readings:
-        key = (reading.where, reading.argv)
-        if key in asked:
-            observation = observe(asked[key].parse, reading)
-            values[key] = observation.value
-            if observation.problem is not None:
-                unread.append(observation.problem)
-
-    def value(probe: Probe[Any]) -> Any:  # noqa: ANN401  # each probe has its own type
-        return values.get((probe.where, probe.argv))
-
+    seen = seen_in(readings, (controlplane.FLAGS, controlplane.CLUSTER_CIDR, workloads.NODES, SSH))
     controller = plan.controller.name
-    flags = value(controlplane.flags_probe(controller))
-    nodes = value(workloads.nodes_probe()) or ()
+    flags = seen.on(controlplane.FLAGS).get(controller)
+    nodes = seen.one(workloads.NODES) or ()
     pods_on = {node.name: IPv4Network(node.pod_cidr) for node in nodes if _is_ipv4(node.pod_cidr)}
-    ways = {machine.name: value(ssh_probe(machine.name)) for machine in plan.machines}
     return Addresses(
         machines={machine.name: IPv4Address(machine.address) for machine in plan.machines},
         workers=tuple(each.name for each in plan.machines if each.role is Role.WORKER),
         services=_ipv4_of(flags.service_cidr) if flags is not None else None,
-        pods=_ipv4_of(value(controlplane.cluster_cidr_probe(controller)) or ""),
+        pods=_ipv4_of(seen.on(controlplane.CLUSTER_CIDR).get(controller, "")),
         pods_on=pods_on,
-        ssh={name: way for name, way in ways.items() if way is not None},
-        second_ssh={
-            reading.where: way
-            for reading in second
-            if (way := observe(parse_ssh, reading).value) is not None
-        },
-        unread=tuple(unread),
+        ssh=seen.on(SSH),
+        second_ssh=seen_in(second, (SSH,)).on(SSH),
+        unread=tuple(seen.unseen_at.values()),
     )
 
 
@@ -150,15 +133,14 @@ def spare_ssh(machine: str, networks: Iterable[IPv4Network], addresses: Addresse
             )
 
 
-def ssh_probe(machine: str) -> Probe[SshWay]:
-    """Return the probe of the harness's own connection to `machine`."""
-    return Probe("ssh_connection", machine, ("printenv", "SSH_CONNECTION"), parse_ssh)
-
-
 def parse_ssh(reading: Reading) -> SshWay:
     """Return the connection: sshd's variable names client, its port, server, its port."""
     client, _, server, port = require_success(reading).split()
     return SshWay(IPv4Address(client), IPv4Address(server), int(port))
+
+
+SSH = MachineProbe("ssh_connection", ("printenv", "SSH_CONNECTION"), parse_ssh, Asked.MACHINES)
+"""The harness's own connection to a machine."""
 
 
 def _known(value: Any, what: str, addresses: Addresses) -> Any:  # noqa: ANN401  # handed through

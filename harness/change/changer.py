@@ -13,10 +13,10 @@ from harness.change.actions import Doable
 from harness.change.addresses import Addresses
 from harness.change.footprint import Footprint
 from harness.change.model import Action, Before, Check, Command, Step
+from harness.cluster.prober import Prober
 from harness.evidence.reading import Reading
 from harness.plan.model import Plan
 from harness.probe.core import API, Observation, observe
-from harness.probe.prober import Prober
 from harness.ssh.pace import between_looks
 from harness.ssh.remote import Remote
 
@@ -79,7 +79,7 @@ class Changer:
         """Return what the words for places mean; once all was seen it is not looked for again."""
         if self._known is None or not self._known.complete:
             readings = self._take(addresses.probes(self._plan))
-            second = [addresses.ssh_probe(name) for name in self._second_ways]
+            second = [addresses.SSH.on(name) for name in self._second_ways]
             ways = self._second_prober.take(second)
             self._record(ways)
             self._known = addresses.from_readings(self._plan, readings, ways)

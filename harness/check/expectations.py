@@ -56,11 +56,11 @@ def probe_for(expectation: scenario.Expectation) -> Probe[Any] | None:
     """Return the probe whose readings the expectation is judged by; None where it is no stream."""
     match expectation:
         case scenario.Apiservice():
-            return apiservice.probe(expectation.name)
+            return apiservice.look(expectation.name)
         case scenario.TopNodes():
-            return top_nodes.probe()
+            return top_nodes.PROBE.look()
         case scenario.Pods():
-            return workloads.pods_probe(expectation.selector, expectation.namespace)
+            return workloads.pods_look(expectation.selector, expectation.namespace)
         case _:
             return None
 

@@ -27,6 +27,7 @@ from harness.cli.options import SCENARIOS, settings_of
 from harness.engine.events import Event, StepId, TransitionSeen, title_of
 from harness.engine.machines import machine_specs
 from harness.engine.session import RunSession, Which, plan_of
+from harness.k0s import API_PORT
 from harness.lab.creation import LabRequest
 from harness.lab.lab import lay_out
 from harness.lab.reservation import Host, reserve
@@ -194,7 +195,7 @@ def _commands(
                 "--kubeconfig-out",
                 str(kubeconfig),
                 "--kubeconfig-api-address",
-                f"https://{api_address}:6443",
+                f"https://{api_address}:{API_PORT}",
             ],
             # By hand nobody pins the keys of machines that live for minutes; the machines are
             # this host's own containers, and nothing else is at their addresses.

@@ -16,6 +16,7 @@ from harness.base.untrusted import MIB, Limits, RefusedError, read_text, require
 from harness.base.wait import SystemClock
 from harness.cli.options import Target, add_target, settings_of
 from harness.cluster.kubectl import Kubectl
+from harness.cluster.prober import Prober
 from harness.diagnose import ladder, subject
 from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose_facts
@@ -23,7 +24,6 @@ from harness.diagnose.model import Diagnosis
 from harness.engine.place import Place, walk
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import reason_of, redacted_reading
-from harness.probe.prober import Prober
 from harness.report import diagnosis as report
 from harness.scenario.words import Cause
 

@@ -15,7 +15,7 @@ from harness.diagnose.facts import Facts, facts_from
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis
 from harness.engine.context import RunContext
-from harness.probe import controlplane, dials, flows
+from harness.probe import controlplane, dials, flows, workloads
 from harness.probe.controlplane import TunnelServer
 from harness.probe.core import Probe, observe
 from harness.probe.dials import Dials
@@ -115,22 +115,30 @@ class Connections:
 
     def _make(self) -> _Round:
         facts = facts_from(self._context.take(ladder.way_probes(self._stage.controller)))
+        endpoints = facts.one(workloads.ENDPOINTS)
         rounds = self._context.take(_paths(self._stage, facts))
         found = [observe(dials.parse, reading) for reading in rounds]
         # A path that is not known, or a machine that did not answer, was not seen to be whole.
-        unread = [facts.unseen[name] for name in ("service", "endpoints") if name in facts.unseen]
+        unread = [
+            why
+            for probe in (workloads.SERVICE, workloads.ENDPOINTS)
+            for (name, _), why in facts.unseen_at.items()
+            if name == probe.name
+        ]
         unread += [each.problem for each in found if each.problem is not None]
         return _Round(
             tuple(each.value for each in found if each.value is not None),
             tuple(unread),
-            _counting(facts.tunnel) if self._stage.konnectivity else None,
-            backed=facts.endpoints is None or bool(facts.endpoints),
+            _counting(facts.of_controller(controlplane.TUNNEL))
+            if self._stage.konnectivity
+            else None,
+            backed=endpoints is None or bool(endpoints),
         )
 
     def _tunnel(self) -> TunnelServer | None:
         if not self._stage.konnectivity:
             return None
-        (reading,) = self._context.take([controlplane.tunnel_probe(self._stage.controller)])
+        (reading,) = self._context.take([controlplane.TUNNEL.on(self._stage.controller)])
         return _counting(observe(controlplane.parse_tunnel, reading).value)
 
 
@@ -196,15 +204,16 @@ def _paths(stage: Stage, facts: Facts) -> list[Probe[Any]]:
     With konnectivity the agents dial from the workers, so each worker must reach both the pod and
     the ClusterIP; without it the controller itself dials.
     """
-    ports = {each.address: each.port for each in facts.endpoints or ()}
-    if facts.service is not None and facts.service.exists:
-        ports[facts.service.cluster_ip] = facts.service.port
+    service = facts.one(workloads.SERVICE)
+    ports = {each.address: each.port for each in facts.one(workloads.ENDPOINTS) or ()}
+    if service is not None and service.exists:
+        ports[service.cluster_ip] = service.port
     dialled = ladder.dialled_address(facts)
     if stage.konnectivity:
         targets = [(worker, address) for worker in stage.workers for address in ports]
     else:
         targets = [(stage.controller, dialled)] if dialled in ports else []
     return [
-        dials.probe(machine, address, ports[address], times=reachability.CONNECTIONS)
+        dials.look(machine, address, ports[address], times=reachability.CONNECTIONS)
         for machine, address in targets
     ]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.base.wait import Clock
+from harness.cluster.prober import Prober
 from harness.engine.events import Event
 from harness.engine.steps import Steps
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe
-from harness.probe.prober import Prober
 
 
 def _threads() -> Executor:

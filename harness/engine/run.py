@@ -14,6 +14,7 @@ from harness.base.settings import Keep, Settings
 from harness.base.wait import Clock
 from harness.change.changer import Changer
 from harness.cluster.cluster import Cluster
+from harness.cluster.prober import Prober
 from harness.engine import ending
 from harness.engine.changes import Changes
 from harness.engine.context import RunContext
@@ -46,7 +47,6 @@ from harness.lab.reservation import Host, reserve
 from harness.plan.build import readdressed
 from harness.plan.model import PhasePlan, Plan
 from harness.plan.show import describe
-from harness.probe.prober import Prober
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from harness.base.process import Completed, Runner
 from harness.base.settings import ProviderName
 from harness.base.wait import Clock
 from harness.images.seed import Seed
+from harness.k0s import API_PORT
 from harness.lab import isolation, nat_picture
 from harness.lab.isolation import IsolationReport
 from harness.lab.leftovers import LOCK_SECONDS, MACHINES_LOCK, Narrate
@@ -36,7 +37,6 @@ STEP_MACHINES = "machines"
 STEP_ACCESS = "access and isolation of the machines"
 SSH_PORT = 22
 # Where k0s's API server listens: no scenario can ask for another port.
-API_PORT = 6443
 # Two networks and a table: 0.5 s measured, 1.5 s on a busy host.
 NETWORKS_SECONDS = 60.0
 # Host keys and four short commands a machine: 0.8 s measured, 2 s on a busy host.

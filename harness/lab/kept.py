@@ -6,8 +6,9 @@ import socket
 from collections.abc import Collection, Mapping
 
 from harness.base.errors import InfrastructureError, UsageError
+from harness.k0s import API_PORT
 from harness.lab import listing, machine
-from harness.lab.creation import API_PORT, SSH_PORT
+from harness.lab.creation import SSH_PORT
 from harness.lab.forwards import Forwards
 from harness.lab.lab import Lab, substrate
 from harness.lab.listing import LabState

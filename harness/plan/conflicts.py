@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
+from harness.k0s import ADMIN_PORT, AGENT_PORT, API_PORT, KUBELET_PORT, POD_CIDR, SERVICE_CIDR
 from harness.plan.deployment import deployments
 from harness.scenario.document import Path
 from harness.scenario.load import LoadedScenario
@@ -18,20 +19,20 @@ from harness.scenario.reserved import RESERVED
 
 # k0s's own, where the file says nothing (pkg/apis/k0s/v1beta1/network.go, konnectivity.go, api.go).
 _NETWORKS = {
-    "pod": (("spec", "network", "podCIDR"), "10.244.0.0/16"),
-    "service": (("spec", "network", "serviceCIDR"), "10.96.0.0/12"),
+    "pod": (("spec", "network", "podCIDR"), POD_CIDR),
+    "service": (("spec", "network", "serviceCIDR"), SERVICE_CIDR),
 }
 _PORTS = {
-    ("spec", "konnectivity", "agentPort"): (8132, "konnectivity's agents"),
-    ("spec", "konnectivity", "adminPort"): (8133, "konnectivity's admin server"),
-    ("spec", "api", "port"): (6443, "the API server"),
+    ("spec", "konnectivity", "agentPort"): (AGENT_PORT, "konnectivity's agents"),
+    ("spec", "konnectivity", "adminPort"): (ADMIN_PORT, "konnectivity's admin server"),
+    ("spec", "api", "port"): (API_PORT, "the API server"),
     ("spec", "api", "k0sApiPort"): (9443, "k0s's own API"),
 }
 _FIXED_PORTS = {
     2379: "etcd",
     2380: "etcd's peers",
     8092: "konnectivity's health check",
-    10250: "the kubelet",
+    KUBELET_PORT: "the kubelet",
 }
 _PROVIDER = ("spec", "network", "provider")
 # Those whose settings k0s ignores when another one is chosen.

@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from harness.probe.controlplane import AGENT_PORT
+from harness.k0s import AGENT_PORT, KUBELET_PORT, METRICS_SERVER_PORT
 from harness.probe.core import API
 from harness.probe.flow_cells import FlowCell, Payload
 from harness.probe.flow_facts import DNS, METRICS_SERVER, FlowFacts, MachineEnd, PodEnd, ServiceEnd
 from harness.probe.workloads import Node
 from harness.scenario.words import Flow, Role
 
-KUBELET_PORT = 10250
-METRICS_SERVER_PORT = 10250
 DNS_PORT = 53
 # Of a large cluster each place tries so many others, not all: a look is to stay short.
 MOST = 6

@@ -8,12 +8,11 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe, not_found, raw_probe, require_json
+from harness.probe.core import ApiProbe, Probe, not_found, raw_probe, require_json
 from harness.probe.metrics_data import seconds_of
 
 METRICS_SERVER = "k8s-app=metrics-server"
-# Name of the probe of what makes rules and routes on the machines; and the DaemonSets that do.
-PLUGINS = "plugins"
+# The DaemonSets that make rules and routes on the machines.
 _PLUGINS = frozenset({"kube-proxy", "kube-router", "calico-node"})
 # Written by calico-node: the address and prefix it found by its ipAutodetectionMethod.
 CALICO_ADDRESS = "projectcalico.org/IPv4Address"
@@ -89,25 +88,9 @@ class DaemonSet:
     ready: int
 
 
-def pods_probe(
-    selector: str = METRICS_SERVER, namespace: str = "kube-system"
-) -> Probe[tuple[Pod, ...]]:
-    """Return the probe of the pods that `selector` picks."""
-    path = f"/api/v1/namespaces/{namespace}/pods?labelSelector={quote(selector)}"
-    # Named apart from metrics-server's own pods, which the diagnosis goes by.
-    ours = (selector, namespace) == (METRICS_SERVER, "kube-system")
-    return raw_probe("pods" if ours else f"selected:{namespace}:{selector}", path, parse_pods)
-
-
 def parse_pods(reading: Reading) -> tuple[Pod, ...]:
     """Return the pods, in the API's order; an empty list is a value."""
     return tuple(_pod(item) for item in require_json(reading)["items"])
-
-
-def service_probe() -> Probe[Service]:
-    """Return the probe of metrics-server's Service."""
-    path = "/api/v1/namespaces/kube-system/services/metrics-server"
-    return raw_probe("service", path, parse_service)
 
 
 def parse_service(reading: Reading) -> Service:
@@ -117,13 +100,6 @@ def parse_service(reading: Reading) -> Service:
     spec = require_json(reading)["spec"]
     address = _address(spec["clusterIP"])
     return Service(exists=True, cluster_ip=address, port=spec["ports"][0]["port"])
-
-
-def endpoints_probe() -> Probe[tuple[Endpoint, ...]]:
-    """Return the probe of the ready endpoints of metrics-server's Service."""
-    selector = quote("kubernetes.io/service-name=metrics-server")
-    path = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices?labelSelector="
-    return raw_probe("endpoints", path + selector, parse_endpoints)
 
 
 def parse_endpoints(reading: Reading) -> tuple[Endpoint, ...]:
@@ -140,11 +116,6 @@ def parse_endpoints(reading: Reading) -> tuple[Endpoint, ...]:
     return tuple(ready)
 
 
-def plugins_probe() -> Probe[tuple[DaemonSet, ...]]:
-    """Return the probe of the DaemonSets that make rules and routes on the machines."""
-    return raw_probe(PLUGINS, "/apis/apps/v1/namespaces/kube-system/daemonsets", parse_plugins)
-
-
 def parse_plugins(reading: Reading) -> tuple[DaemonSet, ...]:
     """Return those of k0s's network providers and kube-proxy that are there, in the API's order."""
     return tuple(
@@ -156,11 +127,6 @@ def parse_plugins(reading: Reading) -> tuple[DaemonSet, ...]:
         for item in require_json(reading)["items"]
         if item["metadata"]["name"] in _PLUGINS
     )
-
-
-def nodes_probe() -> Probe[tuple[Node, ...]]:
-    """Return the probe of all Nodes."""
-    return raw_probe("nodes", "/api/v1/nodes", parse_nodes)
 
 
 def parse_nodes(reading: Reading) -> tuple[Node, ...]:
@@ -252,3 +218,33 @@ def _condition(status: dict[str, Any], name: str) -> bool:
     return any(
         each["type"] == name and each["status"] == "True" for each in status.get("conditions", [])
     )
+
+
+SERVICE = raw_probe(
+    "service", "/api/v1/namespaces/kube-system/services/metrics-server", parse_service
+)
+ENDPOINTS = raw_probe(
+    "endpoints",
+    "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices?labelSelector="
+    + quote("kubernetes.io/service-name=metrics-server"),
+    parse_endpoints,
+)
+PLUGINS = raw_probe("plugins", "/apis/apps/v1/namespaces/kube-system/daemonsets", parse_plugins)
+"""The DaemonSets that make rules and routes on the machines."""
+NODES = raw_probe("nodes", "/api/v1/nodes", parse_nodes)
+
+
+def _selected(name: str, selector: str, namespace: str) -> ApiProbe[tuple[Pod, ...]]:
+    path = f"/api/v1/namespaces/{namespace}/pods?labelSelector={quote(selector)}"
+    return raw_probe(name, path, parse_pods)
+
+
+PODS = _selected("pods", METRICS_SERVER, "kube-system")
+
+
+def pods_look(selector: str, namespace: str) -> Probe[tuple[Pod, ...]]:
+    """Return the look at the pods that `selector` picks."""
+    # Named apart from metrics-server's own pods, which the diagnosis goes by.
+    ours = (selector, namespace) == (METRICS_SERVER, "kube-system")
+    other = _selected(f"selected:{namespace}:{selector}", selector, namespace)
+    return (PODS if ours else other).look()

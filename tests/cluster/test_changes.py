@@ -13,7 +13,7 @@ from harness.base.errors import InconclusiveError
 from harness.base.wait import SystemClock
 from harness.change import actions, footprint
 from harness.change.changer import Changer
-from harness.probe.prober import Prober
+from harness.cluster.prober import Prober
 from harness.scenario.load import load_text
 
 pytestmark = pytest.mark.k0s(scenario="konnectivity-on")

@@ -13,8 +13,8 @@ from harness.change import clock as clocks
 from harness.change.addresses import Addresses
 from harness.change.changer import COMMAND, Changer
 from harness.change.model import Before
+from harness.cluster.prober import Prober
 from harness.evidence.reading import Reading
-from harness.probe.prober import Prober
 from harness.scenario import changes
 from harness.scenario.words import Role
 

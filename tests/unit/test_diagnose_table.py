@@ -12,12 +12,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from harness.diagnose import facts
 from harness.diagnose.causes import KINDS
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Confidence, HopId
 from harness.evidence.reading import Reading
 from harness.evidence.redaction import redact
+from harness.probe import seen
 from harness.report import diagnosis as report
 from harness.scenario.words import Cause
 
@@ -76,7 +76,7 @@ def recorded(path: Path) -> str:
 @pytest.fixture(autouse=True)
 def read_once(monkeypatch):
     """Read each reading once: the walks of a mutation check differ in one."""
-    observe = facts.observe
+    observe = seen.observe
     known = {}
 
     def observe_once(parse, reading):
@@ -86,7 +86,7 @@ def read_once(monkeypatch):
             known[key] = (reading, observe(parse, reading))
         return known[key][1]
 
-    monkeypatch.setattr(facts, "observe", observe_once)
+    monkeypatch.setattr(seen, "observe", observe_once)
 
 
 every_case = pytest.mark.parametrize("path", RECORDED, ids=recorded)

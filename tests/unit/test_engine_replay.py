@@ -38,8 +38,8 @@ from harness.engine.results import Sums
 from harness.engine.settling import PRECONDITIONS_SECONDS, PreconditionsUnmetError, Settling
 from harness.engine.steps import Steps
 from harness.engine.watch import PhaseWatch
+from harness.k0s import AGENT_PORT
 from harness.plan.build import build
-from harness.probe import controlplane
 from harness.scenario.load import load, load_text
 from harness.scenario.words import Cause
 
@@ -656,7 +656,7 @@ def test_konnectivity_that_did_not_come_makes_the_phase_inconclusive_and_not_unm
     with pytest.raises(PreconditionsUnmetError) as caught:
         made.enter(plan.phases[1])
     assert "konnectivity is on: the API server has no egress selector" in caught.value.text()
-    assert f"port {controlplane.AGENT_PORT} is listened on" in caught.value.text()
+    assert f"port {AGENT_PORT} is listened on" in caught.value.text()
 
 
 def test_what_is_there_already_is_not_applied_again(phases):

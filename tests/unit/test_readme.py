@@ -123,7 +123,7 @@ def test_the_layers_of_the_architecture_are_those_that_lint_checks():
     text = (PROJECT / "docs/architecture.md").read_text("utf-8")
     table = text.partition("\n## Layers\n")[2].partition("\n## ")[0]
     named = [
-        re.findall(r"`([a-z_]+)`", row.split("|")[1])
+        re.findall(r"`([a-z0-9_]+)`", row.split("|")[1])
         for row in re.findall(r"^\| `.*$", table, re.MULTILINE)
     ]
     contract = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))

@@ -6,6 +6,7 @@ from harness.diagnose import findings
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
+from harness.probe import https, workloads
 from harness.scenario.words import Cause
 
 
@@ -20,11 +21,11 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     if not any(value is False for value in away):
         return None if any(value is None for value in away) else False
     at_home = reached.get(own or "")
-    agents = {name for name, _ in facts.by_target.get("agent_payload", {})}
+    agents = {name for name, _ in facts.to(https.AGENT_PAYLOAD)}
     if at_home and agents and findings.agent_reaches(facts, own or "", *pod[:2]) is None:
         return None
     if at_home is None and own is not None:
-        health = facts.by_target.get("health", {}).get((own, pod[0]))
+        health = facts.to(https.HEALTH).get((own, pod[0]))
         at_home = health.livez > 0 if health is not None else None
     if at_home is not True:
         return at_home
@@ -45,7 +46,7 @@ def _reaches_pod(facts: Facts, worker: str, pod: tuple[str, int]) -> bool | None
 def _remedy(facts: Facts) -> str:
     networks = [
         f"{node.pod_cidr} via {node.addresses[0]}"
-        for node in facts.nodes or ()
+        for node in facts.one(workloads.NODES) or ()
         if node.pod_cidr and node.addresses
     ]
     return (

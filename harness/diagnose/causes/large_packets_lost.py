@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, is_broken, state_of
+from harness.probe import machines
 from harness.scenario.words import Cause
 
 
@@ -18,7 +19,7 @@ def _shown(_: Facts, hops: Hops) -> bool | None:
 
 def _remedy(facts: Facts) -> str:
     least: dict[str, int] = {}
-    for machine, addresses in facts.by_machine.get("addresses", {}).items():
+    for machine, addresses in facts.on(machines.ADDRESSES).items():
         least[machine] = min((each.mtu for each in addresses if each.mtu), default=0)
     seen = ", ".join(f"{machine} {mtu}" for machine, mtu in least.items() if mtu)
     return (
