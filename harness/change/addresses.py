@@ -12,8 +12,8 @@ from harness.evidence.reading import Reading
 from harness.plan.model import Plan
 from harness.probe import controlplane, workloads
 from harness.probe.core import Probe, observe, require_success
-from harness.scenario.machines import POD_NETWORK, PODS_ON, SERVICE_NETWORK, WORKERS
-from harness.scenario.words import Role
+from harness.vocabulary.machines import POD_NETWORK, PODS_ON, SERVICE_NETWORK, WORKERS
+from harness.vocabulary.words import Role
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from harness.base.errors import UsageError
 from harness.base.process import Completed
 from harness.base.untrusted import Limits
 from harness.cluster.marked_yaml import Marked, read_marked
-from harness.scenario.nearest import quoted
 from harness.ssh.arguments import (
     MOST_BASTIONS,
     Agree,
@@ -27,6 +26,7 @@ from harness.ssh.arguments import (
     remote_path,
 )
 from harness.ssh.remote import RemoteReader
+from harness.vocabulary.nearest import quoted
 
 KIND = "Cluster"
 # In front of the version, `v1beta1`; k0sctl takes no file without it.

@@ -17,7 +17,7 @@ from harness.lab.reservation import Host
 from harness.probe import flows
 from harness.probe.flows import FlowMatrix
 from harness.report import flows as report
-from harness.scenario.words import FlowOutcome, Role
+from harness.vocabulary.words import FlowOutcome, Role
 
 
 def show_flows(

@@ -10,7 +10,7 @@ from harness.diagnose.facts import Facts
 from harness.diagnose.messages import classify
 from harness.diagnose.model import HOP_NAMES, Hop, HopId, HopState
 from harness.probe import controlplane
-from harness.scenario.words import TopOutcome
+from harness.vocabulary.words import TopOutcome
 
 
 def dialled(facts: Facts) -> tuple[str, int] | None:

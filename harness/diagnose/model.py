@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 class HopState(StrEnum):

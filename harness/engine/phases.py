@@ -32,7 +32,7 @@ from harness.plan.model import PhasePlan, Plan, PlannedExpectation
 from harness.plan.show import describe_change, describe_expectation
 from harness.probe.prober import Prober
 from harness.scenario import model as scenario
-from harness.scenario.words import ApplyOutcome
+from harness.vocabulary.words import ApplyOutcome
 
 
 class Brings(Protocol):

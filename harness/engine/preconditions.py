@@ -15,8 +15,8 @@ from harness.plan.model import Deployment, PhasePlan, Plan
 from harness.probe import controlplane, workloads
 from harness.probe.core import Probe, observe
 from harness.scenario import model as scenario
-from harness.scenario.reserved import ConfigLeaf
-from harness.scenario.words import ApiserviceReason, Cause, Component
+from harness.vocabulary.cluster_config import ConfigLeaf
+from harness.vocabulary.words import ApiserviceReason, Cause, Component
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from typing import Any
 from harness.evidence.reading import Reading
 from harness.probe import workloads
 from harness.probe.core import API, Probe, observe, require_success
-from harness.scenario.words import Role
+from harness.vocabulary.words import Role
 
 METRICS_SERVER = "metrics-server"
 # The name of CoreDNS's Service and its pods' k8s-app label, which Kubernetes kept from kube-dns.

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 import pytest
 
 from harness.engine.background import DIAGNOSE_EVERY_SECONDS, Stage, diagnoses
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 class Here:

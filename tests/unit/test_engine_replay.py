@@ -40,7 +40,7 @@ from harness.engine.watch import PhaseWatch
 from harness.plan.build import build
 from harness.probe import controlplane
 from harness.scenario.load import load, load_text
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 WORKERS = ("worker0", "worker1")

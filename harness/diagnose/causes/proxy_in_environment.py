@@ -6,7 +6,7 @@ from harness.diagnose import hops_way
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, is_broken
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, hops: Hops) -> bool | None:

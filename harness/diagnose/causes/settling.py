@@ -6,7 +6,7 @@ from harness.diagnose import hops_way, node_findings, passing
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 _AFTER_THE_WAY = frozenset({HopId.CONDITION, HopId.DATA})
 

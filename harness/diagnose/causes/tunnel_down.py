@@ -6,7 +6,7 @@ from harness.diagnose import findings, passing
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause, MessageClass
+from harness.vocabulary.words import Cause, MessageClass
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
