@@ -25,7 +25,7 @@ from harness.engine.place import Place, walk
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import reason_of, redacted_reading
 from harness.report import diagnosis as report
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 _DOING = "Diagnosing"
 # One of many clusters, with the certificates in it.

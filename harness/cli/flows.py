@@ -14,7 +14,7 @@ from harness.evidence.redaction import redact
 from harness.probe import flows
 from harness.probe.flows import FlowMatrix
 from harness.report import flows as report
-from harness.scenario.words import FlowOutcome, Role
+from harness.vocabulary.words import FlowOutcome, Role
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ from harness.probe.controlplane import TunnelServer
 from harness.probe.core import Probe, observe
 from harness.probe.dials import Dials
 from harness.probe.flows import FlowMatrix
-from harness.scenario.words import Role
+from harness.vocabulary.words import Role
 
 # Between two diagnoses of one phase: the ladder's dials take up to 5 s, and what it looks at
 # changes with the aggregator's resync (30 s) at the most. Slow machines get as many times longer:

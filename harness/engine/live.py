@@ -21,8 +21,8 @@ from harness.engine.timing import Timing
 from harness.plan.model import Deployment, PhasePlan, Plan
 from harness.plan.show import describe_change
 from harness.scenario import model as scenario
-from harness.scenario.words import ApplyOutcome
 from harness.ssh.pace import between_looks
+from harness.vocabulary.words import ApplyOutcome
 
 # As long as k0s itself gives its API server.
 API_SECONDS = 120.0

@@ -20,7 +20,7 @@ from harness.engine.watch import PhaseWatch, Watch
 from harness.plan.model import PhasePlan, Plan, PlannedExpectation
 from harness.plan.show import describe_change, describe_expectation
 from harness.scenario import model as scenario
-from harness.scenario.words import ApplyOutcome
+from harness.vocabulary.words import ApplyOutcome
 
 
 class Brings(Protocol):

@@ -20,7 +20,7 @@ from harness.evidence.bundle import SCENARIO, Bundle
 from harness.plan.build import build
 from harness.plan.model import Plan
 from harness.scenario.load import LoadedScenario, load_all_text
-from harness.scenario.version import K0sVersion
+from harness.vocabulary.version import K0sVersion
 
 # Labs are given 256 addresses, of which the machines take the eleventh and those after it.
 _SMALLEST_SUBNET = 256

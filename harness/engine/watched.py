@@ -12,7 +12,7 @@ from harness.engine.background import Stage
 from harness.engine.results import Transition
 from harness.plan.model import PlannedExpectation
 from harness.probe.apiservice import APIServiceState
-from harness.scenario.words import ApiserviceReason
+from harness.vocabulary.words import ApiserviceReason
 
 # The state of a sample whose APIService has lost its backend.
 _WITHOUT_ENDPOINT = APIServiceState(

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.plan.deployment import merged
 from harness.plan.model import Deployment, Plan
-from harness.scenario.reserved import RESERVED
+from harness.vocabulary.cluster_config import RESERVED
 
 _PULL_POLICY = ("spec", "images", "default_pull_policy")
 _AUTODETECTION = ("spec", "network", "calico", "ipAutodetectionMethod")

@@ -7,7 +7,7 @@ import pytest
 
 from harness.engine.background import DIAGNOSE_EVERY_SECONDS, Stage, diagnoses
 from harness.engine.context import RunContext
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 class Here:

@@ -41,7 +41,7 @@ from harness.engine.watch import PhaseWatch
 from harness.k0s import AGENT_PORT
 from harness.plan.build import build
 from harness.scenario.load import load, load_text
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 WORKERS = ("worker0", "worker1")

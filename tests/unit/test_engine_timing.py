@@ -8,7 +8,7 @@ from harness.engine.results import ExpectationResult, Sums
 from harness.engine.timing import Timing
 from harness.plan.model import Deployment, PhasePlan, PlannedExpectation
 from harness.scenario.expectations import Apiservice, Diagnosis
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 def phase_with(*expectations):

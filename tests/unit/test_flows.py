@@ -21,7 +21,7 @@ from harness.probe.flow_look import PROGRAM, parse_lines
 from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report import flows as report
 from harness.scenario.model import Flows
-from harness.scenario.words import Flow, FlowOutcome, Role
+from harness.vocabulary.words import Flow, FlowOutcome, Role
 
 TEXTS = Path(__file__).parent / "recordings" / "flows"
 WORKS, REFUSED, TIMED_OUT, UNREACHABLE, FAILED, PARTIAL, NOT_MEASURED = (

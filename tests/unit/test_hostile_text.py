@@ -35,7 +35,7 @@ from harness.evidence.bundle import write_bundle
 from harness.evidence.recorder import Recorder
 from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report.terminal import Narrator
-from harness.scenario.words import Flow, FlowOutcome
+from harness.vocabulary.words import Flow, FlowOutcome
 from tests.unit.fuzz import examples
 from tests.unit.hostile import HOSTILE, hostile_text, obeyed
 from tests.unit.test_replay import META, SCENARIO, events_of, readings_of

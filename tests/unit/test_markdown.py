@@ -28,7 +28,7 @@ from harness.engine.results import (
 from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report import catalogue, flows, markdown, nightly, summary
 from harness.scenario.load import load_all
-from harness.scenario.words import Cause, Flow, FlowOutcome
+from harness.vocabulary.words import Cause, Flow, FlowOutcome
 from tests.unit.fuzz import examples
 from tests.unit.hostile import HOSTILE, hostile_text, obeyed
 

@@ -24,7 +24,7 @@ from harness.evidence.bundle import read_bundle, write_bundle
 from harness.evidence.recorder import Recorder, redacted_reading
 from harness.probe import apiservice
 from harness.report import json_report
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 ROOT = Path(__file__).parents[2]
 SCENARIO = (ROOT / "scenarios/konnectivity-off.yaml").read_text()

@@ -38,7 +38,7 @@ from harness.report import json_report, junit, nightly, summary
 from harness.report.files import write_reports
 from harness.report.html import page
 from harness.report.terminal import Narrator
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 SCHEMA = Path(__file__).parents[2] / "schema/report.schema.json"
 GOLDEN = Path(__file__).parent / "golden/summary-konnectivity-off.md"

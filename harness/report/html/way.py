@@ -13,7 +13,7 @@ from harness.engine.results import PreconditionId
 from harness.evidence.reading import Reading
 from harness.probe import top_nodes
 from harness.probe.core import observe
-from harness.scenario.words import TopOutcome
+from harness.vocabulary.words import TopOutcome
 
 
 class Place(StrEnum):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.scenario.nearest import quoted
+from harness.vocabulary.nearest import quoted
 
 Keys = tuple[str, ...]
 
