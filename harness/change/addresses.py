@@ -13,8 +13,8 @@ from harness.plan.model import Plan
 from harness.probe import controlplane, workloads
 from harness.probe.core import Asked, MachineProbe, Probe, require_success
 from harness.probe.seen import seen_in
-from harness.scenario.machines import POD_NETWORK, PODS_ON, SERVICE_NETWORK, WORKERS
-from harness.scenario.words import Role
+from harness.vocabulary.machines import POD_NETWORK, PODS_ON, SERVICE_NETWORK, WORKERS
+from harness.vocabulary.words import Role
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from harness.change.model import Check, Command, Step
 from harness.change.stop import Stop
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe, require_success
-from harness.scenario.words import Hook, Protocol
+from harness.vocabulary.words import Hook, Protocol
 
 # Where the kernel closes no sockets, each connection goes with its next packet: metrics-server asks
 # kubelets, and probes ask pods, every 10 to 15 s.

@@ -24,7 +24,7 @@ from harness.change.stop import Stop, names, stop_of
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe, require_json
 from harness.scenario import changes
-from harness.scenario.words import Answer, Hook, Protocol
+from harness.vocabulary.words import Answer, Hook, Protocol
 
 TABLE_PREFIX = "k0s_harness_fault_"
 COUNTER = "stopped"

@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 from harness.base.errors import InconclusiveError
 from harness.change.addresses import Addresses, resolve
 from harness.scenario import changes
-from harness.scenario.words import Answer, Hook, Protocol
+from harness.vocabulary.words import Answer, Hook, Protocol
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from harness.diagnose.model import Diagnosis
 from harness.probe import apiservice, top_nodes, workloads
 from harness.probe.core import Observation, Probe
 from harness.scenario import model as scenario
-from harness.scenario.words import Cause, TopOutcome
+from harness.vocabulary.words import Cause, TopOutcome
 
 # A healthy cluster, too, says FailedDiscoveryCheck and `Metrics API not available` in its first
 # minute; one resync of the aggregator (30 s), its probe's cap (6 s) and a little more tell apart.

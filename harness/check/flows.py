@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.check.model import Match, Sample
 from harness.probe.flows import FlowMatrix
 from harness.scenario import model as scenario
-from harness.scenario.words import Flow, FlowOutcome
+from harness.vocabulary.words import Flow, FlowOutcome
 
 
 def sample_flows(expectation: scenario.Flows, matrix: FlowMatrix, at: float) -> Sample:

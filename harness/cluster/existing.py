@@ -16,7 +16,6 @@ from harness.base.process import Completed
 from harness.base.untrusted import Limits
 from harness.cluster.marked_yaml import Marked, read_marked
 from harness.k0s import DATA_DIR
-from harness.scenario.nearest import quoted
 from harness.ssh.arguments import (
     MOST_BASTIONS,
     Agree,
@@ -28,6 +27,7 @@ from harness.ssh.arguments import (
     remote_path,
 )
 from harness.ssh.remote import RemoteReader
+from harness.vocabulary.nearest import quoted
 
 KIND = "Cluster"
 # In front of the version, `v1beta1`; k0sctl takes no file without it.

@@ -28,7 +28,7 @@ from harness.probe.https import Payload
 from harness.probe.nodelogs import Failure, MetricsServerLog
 from harness.probe.objects import Policy
 from harness.probe.workloads import Pod
-from harness.scenario.words import MessageClass
+from harness.vocabulary.words import MessageClass
 
 T = TypeVar("T")
 

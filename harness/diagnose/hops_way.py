@@ -24,7 +24,7 @@ from harness.probe import (
     top_nodes,
     workloads,
 )
-from harness.scenario.words import TopOutcome
+from harness.vocabulary.words import TopOutcome
 
 
 def dialled(facts: Facts) -> tuple[str, int] | None:

@@ -13,7 +13,7 @@ from harness.diagnose.model import Confidence, Diagnosis, Hop, HopId, HopState
 from harness.evidence.reading import Reading
 from harness.probe import apiservice, workloads
 from harness.probe.metrics_data import seconds_of
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 # The aggregator looks again every 30 s, with 5 s for its tries.
 RESYNC_SECONDS = 40

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from harness.probe import apiservice, controlplane, dials, metrics_data, routing, workloads
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 class HopState(StrEnum):

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.check import expectations
 from harness.diagnose.facts import Facts, facts_from
-from harness.engine.events import PRECONDITION_NAMES, Precondition, PreconditionId
+from harness.engine.results import PRECONDITION_NAMES, Precondition, PreconditionId
 from harness.evidence.reading import Reading
 from harness.k0s import AGENT_PORT
 from harness.plan.model import Deployment, PhasePlan, Plan
@@ -17,8 +17,8 @@ from harness.probe import controlplane, workloads
 from harness.probe.core import AnyProbe, Probe
 from harness.probe.seen import Seen, seen_in
 from harness.scenario import model as scenario
-from harness.scenario.reserved import ConfigLeaf
-from harness.scenario.words import ApiserviceReason, Cause, Component
+from harness.vocabulary.cluster_config import ConfigLeaf
+from harness.vocabulary.words import ApiserviceReason, Cause, Component
 
 # Reasons of a condition, and causes, that say that metrics-server itself is not Ready, or need not
 # be: where the nodes' network is wrong it depends on the node that it came to.

@@ -9,7 +9,7 @@ from harness.artifacts.model import Artifact, ArtifactKind
 from harness.host.choice import ProviderChoice
 from harness.lab.lab import Lab
 from harness.plan.model import Deployment, MachinePlan, Plan
-from harness.scenario.version import K0sVersion
+from harness.vocabulary.version import K0sVersion
 
 
 @dataclass(frozen=True)

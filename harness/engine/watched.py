@@ -9,10 +9,10 @@ from typing import Any
 from harness.check import expectations, hold
 from harness.check.model import Judgement, Match, Sample, Window
 from harness.engine.background import Stage
-from harness.engine.events import Transition
+from harness.engine.results import Transition
 from harness.plan.model import PlannedExpectation
 from harness.probe.apiservice import APIServiceState
-from harness.scenario.words import ApiserviceReason
+from harness.vocabulary.words import ApiserviceReason
 
 # The state of a sample whose APIService has lost its backend.
 _WITHOUT_ENDPOINT = APIServiceState(
@@ -72,13 +72,13 @@ class Watched:
         return tuple(Transition(round(each.at - opened, 1), each.text) for each in changes)
 
 
-def window_of(planned: PlannedExpectation, stage: Stage) -> Window:
-    """Return when the expectation is judged, on machines that are as slow as the stage's."""
+def window_of(planned: PlannedExpectation, stage: Stage, pace: float) -> Window:
+    """Return when the expectation is judged, on machines that are `pace` times as slow."""
     expectation = planned.expectation
     settled = stage.endpoint_ready + expectations.settle_seconds(expectation)
     return Window(
         opened=stage.opened,
         earliest=max(stage.opened, settled),
-        within=expectation.within * stage.pace,
+        within=expectation.within * pace,
         hold=expectation.hold,
     )

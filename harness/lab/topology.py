@@ -15,7 +15,7 @@ from typing import Any
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName
 from harness.host.subnets import gateway
-from harness.scenario.words import Role
+from harness.vocabulary.words import Role
 
 # Container machines never get these: a clock set, a module loaded, a port written in a container is
 # the host's.

@@ -12,11 +12,11 @@ from harness.base.settings import ProviderName
 from harness.plan.deployment import deployments
 from harness.plan.model import MachinePlan, PhasePlan, Plan, PlannedExpectation
 from harness.scenario.load import LoadedScenario
-from harness.scenario.machines import CONTROLLER, worker_names
 from harness.scenario.mistakes import Mistake, ScenarioError
 from harness.scenario.model import BlackholeRoute, ClusterSpec, Phase, Route
-from harness.scenario.version import Gate, K0sVersion
-from harness.scenario.words import Role
+from harness.vocabulary.machines import CONTROLLER, worker_names
+from harness.vocabulary.version import Gate, K0sVersion
+from harness.vocabulary.words import Role
 
 # The addresses below are the provider's: gateway, DHCP, the host itself.
 FIRST_ADDRESS = 10

@@ -8,7 +8,7 @@ from typing import Any
 from harness.cni import CNIS, of_config
 from harness.plan.deployment import merged
 from harness.plan.model import Deployment, Plan
-from harness.scenario.reserved import all_reserved
+from harness.vocabulary.cluster_config import all_reserved
 
 _PULL_POLICY = ("spec", "images", "default_pull_policy")
 

@@ -16,7 +16,7 @@ from harness.scenario.load import LoadedScenario
 from harness.scenario.mistakes import Mistake
 from harness.scenario.model import K0sConfig
 from harness.scenario.plain import ABSENT, at
-from harness.scenario.reserved import all_reserved
+from harness.vocabulary.cluster_config import all_reserved
 
 # k0s's own, where the file says nothing (pkg/apis/k0s/v1beta1/network.go, konnectivity.go, api.go).
 _NETWORKS = {

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.plan.model import Deployment
-from harness.scenario.machines import named, worker_names
 from harness.scenario.model import (
     Change,
     DisableComponent,
@@ -19,6 +18,7 @@ from harness.scenario.model import (
     Scenario,
     UndoPhase,
 )
+from harness.vocabulary.machines import named, worker_names
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import yaml
 
 from harness.plan.config import cluster_config
 from harness.plan.model import Deployment, MachinePlan, Plan
-from harness.scenario.words import Role
+from harness.vocabulary.words import Role
 
 # Where k0s imports image bundles from when a worker starts (k0s docs/airgap-install.md).
 IMAGES_DIR = "/var/lib/k0s/images/"

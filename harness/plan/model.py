@@ -11,9 +11,9 @@ from typing import Any
 from harness.artifacts.model import ArtifactRef
 from harness.base.settings import ProviderName
 from harness.scenario.model import Change, Expectation, Scenario
-from harness.scenario.reserved import ConfigLeaf, leaves
-from harness.scenario.version import K0sVersion
-from harness.scenario.words import Component, Role
+from harness.vocabulary.cluster_config import ConfigLeaf, leaves
+from harness.vocabulary.version import K0sVersion
+from harness.vocabulary.words import Component, Role
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from harness.base.settings import ProviderName
 from harness.plan.deployment import k0sctl_steps
 from harness.plan.k0sctl import render
 from harness.plan.model import Deployment, MachinePlan, PhasePlan, Plan, PlannedExpectation
-from harness.scenario.fields import duration_text
 from harness.scenario.model import (
     Apiservice,
     Apply,
@@ -41,8 +40,9 @@ from harness.scenario.model import (
     TopNodes,
     UndoPhase,
 )
-from harness.scenario.reserved import PRIVATE_INTERFACE, leaves
-from harness.scenario.words import Answer
+from harness.vocabulary.cluster_config import PRIVATE_INTERFACE, leaves
+from harness.vocabulary.fields import duration_text
+from harness.vocabulary.words import Answer
 
 _SUBSTRATE = {
     ProviderName.DOCKER: "containers sharing this host's kernel, each with systemd and its own SSH",

@@ -14,7 +14,7 @@ from harness.evidence.reading import Reading
 from harness.probe import workloads
 from harness.probe.core import ApiProbe, Probe, TargetProbe, require_success
 from harness.probe.seen import seen_in
-from harness.scenario.words import Role
+from harness.vocabulary.words import Role
 
 METRICS_SERVER = "metrics-server"
 # The name of CoreDNS's Service and its pods' k8s-app label, which Kubernetes kept from kube-dns.

@@ -16,7 +16,7 @@ from harness.probe.core import API
 from harness.probe.flow_cells import FlowCell, Payload
 from harness.probe.flow_facts import DNS, METRICS_SERVER, FlowFacts, MachineEnd, PodEnd, ServiceEnd
 from harness.probe.workloads import Node
-from harness.scenario.words import Flow, Role
+from harness.vocabulary.words import Flow, Role
 
 DNS_PORT = 53
 # Of a large cluster each place tries so many others, not all: a look is to stay short.

@@ -18,7 +18,7 @@ from harness.probe.flow_cells import FlowCell, Payload
 from harness.probe.flow_facts import facts_from, first_probes
 from harness.probe.flow_look import AT_ONCE, PROBE, parse_lines, parse_request, probes
 from harness.probe.flow_plan import plan
-from harness.scenario.words import Flow, FlowOutcome, Role
+from harness.vocabulary.words import Flow, FlowOutcome, Role
 
 # curl's exit statuses (man curl, EXIT CODES).
 _DONE = 0

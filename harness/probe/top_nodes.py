@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from harness.evidence.reading import Reading
 from harness.probe.core import ApiProbe, UnreadableError, require_ended
-from harness.scenario.words import TopOutcome
+from harness.vocabulary.words import TopOutcome
 
 _FAILURES = (
     ("Metrics API not available", TopOutcome.API_NOT_AVAILABLE),

@@ -10,12 +10,12 @@ from typing import Any
 
 from harness.cni import Cni
 from harness.scenario.document import Path
-from harness.scenario.fields import PLACE_LITERAL
-from harness.scenario.machines import CONTROLLER, PODS_ON, WORKERS, named
-from harness.scenario.nearest import nearest, quoted
 from harness.scenario.plain import ABSENT, at, mapping, sequence, word
-from harness.scenario.reserved import PRIVATE_INTERFACE, collisions
-from harness.scenario.words import Answer, Protocol
+from harness.vocabulary.cluster_config import PRIVATE_INTERFACE, collisions
+from harness.vocabulary.fields import PLACE_LITERAL
+from harness.vocabulary.machines import CONTROLLER, PODS_ON, WORKERS, named
+from harness.vocabulary.nearest import nearest, quoted
+from harness.vocabulary.words import Answer, Protocol
 
 Found = Iterator[tuple[Path, str]]
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from harness.scenario.fields import (
+from harness.vocabulary.fields import (
     ImageName,
     Interface,
     KernelModule,
@@ -24,7 +24,7 @@ from harness.scenario.fields import (
     Word,
     Workload,
 )
-from harness.scenario.words import Answer, Component, Hook, Protocol
+from harness.vocabulary.words import Answer, Component, Hook, Protocol
 
 Undo = Literal["exact", "none"]
 # Ethernet's least that IPv4 allows, and what no NIC of a lab goes beyond.

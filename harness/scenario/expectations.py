@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.scenario.fields import Hold, Name, ObjectName, OneKey, Selector, When, Within, Word
-from harness.scenario.words import (
+from harness.vocabulary.fields import Hold, Name, ObjectName, OneKey, Selector, When, Within, Word
+from harness.vocabulary.words import (
     ApiserviceReason,
     ApplyOutcome,
     Cause,

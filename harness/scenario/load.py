@@ -16,9 +16,9 @@ from harness.scenario.document import TOP, NotYamlError, Position, SourceMap, po
 from harness.scenario.matrix import expand
 from harness.scenario.mistakes import Mistake, ScenarioError
 from harness.scenario.model import Scenario
-from harness.scenario.nearest import quoted
 from harness.scenario.rules import broken_rules
 from harness.scenario.translate import translated
+from harness.vocabulary.nearest import quoted
 
 # A scenario has about 1 kB, with a whole ClusterConfig in it 10 kB; a larger file is something else
 # by mistake. Reading this much of the worst YAML takes one or two seconds.

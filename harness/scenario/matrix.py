@@ -11,8 +11,8 @@ from typing import Any
 
 from harness.scenario.document import Path, Scalar
 from harness.scenario.inputs import INPUT_PATTERN, is_input_value
-from harness.scenario.nearest import nearest, quoted
 from harness.scenario.plain import mapping
+from harness.vocabulary.nearest import nearest, quoted
 
 # Each has machines of its own, which take a minute to come up; a day has no room for more.
 MOST_VARIANTS = 24

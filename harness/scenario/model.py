@@ -37,10 +37,10 @@ from harness.scenario.expectations import (
     Reachability,
     TopNodes,
 )
-from harness.scenario.fields import ConfigPath, Name, Reference, Release, Title, Word
 from harness.scenario.inputs import InputName, InputValue
-from harness.scenario.version import K0sVersion
-from harness.scenario.words import Component, Role
+from harness.vocabulary.fields import ConfigPath, Name, Reference, Release, Title, Word
+from harness.vocabulary.version import K0sVersion
+from harness.vocabulary.words import Component, Role
 
 __all__ = [
     "Apiservice",

@@ -12,13 +12,13 @@ from typing import Any
 from harness.cni import named
 from harness.scenario.change_rules import Machines, broken_change_rules
 from harness.scenario.document import Path, SourceMap
-from harness.scenario.machines import CONTROLLER, worker_names
 from harness.scenario.model import DEFAULT_WORKERS, MOST_WORKERS
-from harness.scenario.nearest import nearest, quoted
 from harness.scenario.plain import ABSENT, at, mapping, sequence, word
-from harness.scenario.reserved import all_reserved, collisions
 from harness.scenario.undo_rules import broken_undo_rules
-from harness.scenario.words import (
+from harness.vocabulary.cluster_config import all_reserved, collisions
+from harness.vocabulary.machines import CONTROLLER, worker_names
+from harness.vocabulary.nearest import nearest, quoted
+from harness.vocabulary.words import (
     ApiserviceReason,
     ApplyOutcome,
     Cause,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness.scenario.fields import DURATION_PATTERN, duration_text
 from harness.scenario.inputs import INPUT_PATTERN
 from harness.scenario.model import FORMAT, Scenario
+from harness.vocabulary.fields import DURATION_PATTERN, duration_text
 
 # What yaml-language-server reads since 1.20; pydantic writes this dialect without saying so.
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -11,9 +11,9 @@ from pydantic_core import ErrorDetails
 from harness.scenario.changes import Change
 from harness.scenario.document import Path, Position, SourceMap
 from harness.scenario.expectations import Expectation
-from harness.scenario.fields import OURS, SEVERAL_KINDS
 from harness.scenario.model import FORMAT, ClusterSpec, Phase, Scenario
-from harness.scenario.nearest import nearest, quoted
+from harness.vocabulary.fields import OURS, SEVERAL_KINDS
+from harness.vocabulary.nearest import nearest, quoted
 
 # What YAML 1.1 reads as booleans and people still write.
 _TRUE_WORDS = {"on", "yes", "y"}

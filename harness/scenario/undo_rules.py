@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 from harness.scenario.changes import Change, DeploymentChange, UndoPhase
 from harness.scenario.document import Path, SourceMap
-from harness.scenario.nearest import nearest, quoted
 from harness.scenario.plain import mapping, sequence
+from harness.vocabulary.nearest import nearest, quoted
 
 Found = Iterator[tuple[Path, str]]
 

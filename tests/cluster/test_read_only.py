@@ -14,7 +14,7 @@ from harness.change.changer import Changer
 from harness.cluster.prober import Prober
 from harness.diagnose import ladder
 from harness.diagnose.judge import diagnose
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 pytestmark = pytest.mark.k0s(scenario="konnectivity-on")
 

@@ -29,7 +29,7 @@ from harness.lab.libvirt import effective_uri
 from harness.lab.reservation import Host, reserve
 from harness.lab.sysctls import NAMES
 from harness.lab.topology import MachineSpec
-from harness.scenario.words import Role
+from harness.vocabulary.words import Role
 
 # The first lab on a host makes the node image, which takes minutes.
 SAY_SECONDS = 1500

@@ -20,7 +20,7 @@ from harness.lab.creation import LabRequest
 from harness.lab.lab import bring_up
 from harness.lab.reservation import Host, reserve
 from harness.lab.topology import MachineSpec
-from harness.scenario.words import Role
+from harness.vocabulary.words import Role
 
 
 def say(**values: object) -> None:

@@ -21,8 +21,8 @@ from harness.lab.lab import bring_up
 from harness.lab.listing import LabState
 from harness.lab.reservation import Host, reserve
 from harness.lab.topology import MachineSpec
-from harness.scenario.words import Role
 from harness.ssh.files import make_socket_dir
+from harness.vocabulary.words import Role
 
 pytestmark = pytest.mark.machines
 

@@ -16,7 +16,7 @@ from harness.change.model import Before
 from harness.cluster.prober import Prober
 from harness.evidence.reading import Reading
 from harness.scenario import changes
-from harness.scenario.words import Role
+from harness.vocabulary.words import Role
 
 WORKER = Addresses(machines={"worker0": IPv4Address("192.168.57.11")}, workers=("worker0",))
 

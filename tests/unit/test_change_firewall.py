@@ -11,7 +11,7 @@ from harness.change.addresses import Addresses, SshWay
 from harness.change.model import Command
 from harness.change.stop import stop_of
 from harness.scenario import changes
-from harness.scenario.words import Answer, Hook
+from harness.vocabulary.words import Answer, Hook
 
 WAY = SshWay(IPv4Address("192.168.57.1"), IPv4Address("192.168.57.11"), 22)
 CLUSTER = Addresses(

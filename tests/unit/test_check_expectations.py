@@ -16,7 +16,7 @@ from harness.check.model import Match
 from harness.diagnose.judge import diagnose
 from harness.probe.core import observe
 from harness.scenario.expectations import Apiservice, Apply, Diagnosis, Pods, TopNodes
-from harness.scenario.words import ApiserviceReason, ApplyOutcome, Cause, MessageClass, TopOutcome
+from harness.vocabulary.words import ApiserviceReason, ApplyOutcome, Cause, MessageClass, TopOutcome
 
 METRICS = "v1beta1.metrics.k8s.io"
 WORKERS = ("worker0", "worker1")

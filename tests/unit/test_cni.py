@@ -19,7 +19,7 @@ from harness.plan.config import cluster_config
 from harness.plan.conflicts import conflicts
 from harness.probe import workloads
 from harness.scenario.load import load_text
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 HEAD = "format: k0s-harness/1\nname: x\ntitle: X\n"
 PODS = "expect: [{pods: {selector: a=b, ready: 1}}]"

@@ -19,7 +19,7 @@ from harness.evidence.reading import Reading
 from harness.evidence.redaction import redact
 from harness.probe import seen
 from harness.report import diagnosis as report
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 FOLDER = Path(__file__).parents[1] / "recordings/diagnosis"
 SCHEMA = Path(__file__).parents[2] / "schema/diagnosis.schema.json"

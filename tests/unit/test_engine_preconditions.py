@@ -19,7 +19,7 @@ from harness.engine.preconditions import (
 from harness.plan.build import build
 from harness.probe.controlplane import CONFIG
 from harness.scenario.load import load_text
-from harness.scenario.reserved import ConfigLeaf
+from harness.vocabulary.cluster_config import ConfigLeaf
 
 NODES = "nodes are Ready"
 ADDRESSES = "node addresses are distinct and on the private network"

@@ -3,12 +3,12 @@
 import pytest
 
 from harness.check.model import Verdict
-from harness.engine.events import ExpectationResult, Sums
 from harness.engine.recorded import RecordedClock
+from harness.engine.results import ExpectationResult, Sums
 from harness.engine.timing import Timing
 from harness.plan.model import Deployment, PhasePlan, PlannedExpectation
 from harness.scenario.expectations import Apiservice, Diagnosis
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 def phase_with(*expectations):

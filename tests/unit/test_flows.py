@@ -12,7 +12,8 @@ from harness.base.errors import ExitCode, UsageError
 from harness.base.settings import Settings
 from harness.check.flows import sample_flows
 from harness.check.model import Match
-from harness.commands.flows import exit_code, show_flows
+from harness.cli.flows import exit_code, show_flows
+from harness.cli.options import Target
 from harness.evidence.reading import Reading
 from harness.probe import flows
 from harness.probe.flow_cells import FlowCell, Payload
@@ -20,7 +21,7 @@ from harness.probe.flow_look import PROGRAM, parse_lines
 from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report import flows as report
 from harness.scenario.model import Flows
-from harness.scenario.words import Flow, FlowOutcome, Role
+from harness.vocabulary.words import Flow, FlowOutcome, Role
 
 TEXTS = Path(__file__).parent / "recordings" / "flows"
 WORKS, REFUSED, TIMED_OUT, UNREACHABLE, FAILED, PARTIAL, NOT_MEASURED = (
@@ -292,9 +293,7 @@ def test_a_matrix_is_measured_in_two_rounds_and_read_from_its_readings_alone(rec
 
 def test_a_lab_and_a_file_at_once_are_a_mistake():
     with pytest.raises(UsageError, match="not both"):
-        show_flows(
-            Settings.from_environment({}, {}), lab="k5-x", k0sctl=Path("k0sctl.yaml"), as_json=False
-        )
+        show_flows(Settings.from_environment({}, {}), Target("k5-x", Path("k0sctl.yaml")))
 
 
 # --- the table

@@ -15,9 +15,9 @@ from harness.lab.isolation import IsolationReport
 from harness.lab.lab import substrate
 from harness.lab.machine import Machine
 from harness.lab.topology import MachineSpec, Network, Networks
-from harness.scenario.words import Role
 from harness.ssh import files as ssh_files
 from harness.ssh.files import SshEndpoint
+from harness.vocabulary.words import Role
 
 RECORDED = Path(__file__).parent / "recordings" / "lab"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMrMVdGHwFsVRHTLitZTy19ERfaxvq+t+nQwGUppX+vo"

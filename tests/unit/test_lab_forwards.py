@@ -16,8 +16,8 @@ from harness.lab.forwards import Forwards
 from harness.lab.lab import substrate
 from harness.lab.topology import MachineSpec
 from harness.lab.virtual_machines import VirtualMachines
-from harness.scenario.words import Role
 from harness.ssh.files import SshEndpoint
+from harness.vocabulary.words import Role
 
 RECORDED = Path(__file__).parent / "recordings" / "lab"
 URI = "qemu+ssh://ann@big:2222/system?keyfile=/home/ann/key"

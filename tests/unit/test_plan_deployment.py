@@ -18,7 +18,7 @@ from harness.plan.k0sctl import render
 from harness.plan.model import Plan
 from harness.scenario.load import load_text
 from harness.scenario.mistakes import ScenarioError
-from harness.scenario.words import Component, Role
+from harness.vocabulary.words import Component, Role
 
 PODS = "{pods: {selector: a=b, ready: 1}}"
 

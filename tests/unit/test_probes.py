@@ -20,7 +20,7 @@ from harness.probe import (
     workloads,
 )
 from harness.probe.core import UnreadableError, observe
-from harness.scenario.words import TopOutcome
+from harness.vocabulary.words import TopOutcome
 
 
 @pytest.fixture

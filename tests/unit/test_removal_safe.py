@@ -27,7 +27,7 @@ from harness.artifacts.store import Store
 from harness.base.errors import HarnessError, UsageError
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName
-from harness.commands import labs as verb
+from harness.cli import labs as verb
 from harness.lab import records, sysctls
 from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER
 from harness.lab.libvirt import owner_mark

@@ -14,9 +14,9 @@ import pytest
 from harness.base.errors import ExitCode, UsageError
 from harness.check.model import Verdict
 from harness.cli import main
-from harness.commands.bundles import REPLAY, replay_bundle
+from harness.cli.replay import REPLAY, replay_bundle
 from harness.diagnose.judge import diagnose
-from harness.engine.events import Outcome
+from harness.engine.outcome import Outcome
 from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProber
 from harness.engine.replay import diagnose_again, replay
 from harness.engine.timeline import RUN_SECONDS
@@ -24,7 +24,7 @@ from harness.evidence.bundle import read_bundle, write_bundle
 from harness.evidence.recorder import Recorder, redacted_reading
 from harness.probe import apiservice
 from harness.report import json_report
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 ROOT = Path(__file__).parents[2]
 SCENARIO = (ROOT / "scenarios/konnectivity-off.yaml").read_text()

@@ -9,12 +9,12 @@ from typing import get_args
 import pytest
 
 from harness.scenario.expectations import HOLD_SECONDS, WITHIN_SECONDS
-from harness.scenario.fields import duration_text
 from harness.scenario.load import load_all_text
 from harness.scenario.model import Change
-from harness.scenario.reserved import all_reserved
 from harness.scenario.schema import json_schema
-from harness.scenario.words import (
+from harness.vocabulary.cluster_config import all_reserved
+from harness.vocabulary.fields import duration_text
+from harness.vocabulary.words import (
     Answer,
     Cause,
     Flow,

@@ -20,7 +20,7 @@ from harness.scenario.load import (
 )
 from harness.scenario.mistakes import MOST_SHOWN, ScenarioError
 from harness.scenario.model import Apiservice, EnableComponent, TopNodes
-from harness.scenario.words import ApiserviceReason, Component, TopOutcome
+from harness.vocabulary.words import ApiserviceReason, Component, TopOutcome
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 

@@ -8,7 +8,7 @@ from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
 from harness.k0s import KUBELET_PORT
 from harness.probe import controlplane, workloads
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:

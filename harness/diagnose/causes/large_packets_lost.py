@@ -7,7 +7,7 @@ from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, is_broken, state_of
 from harness.probe import machines
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 def _shown(_: Facts, hops: Hops) -> bool | None:

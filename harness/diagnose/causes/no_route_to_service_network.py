@@ -7,7 +7,7 @@ from harness.diagnose.causes.kind import K0S_ISSUES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, does_hold, is_broken, state_of
 from harness.probe import controlplane, isolation, routing, workloads
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, hops: Hops) -> bool | None:

@@ -7,7 +7,7 @@ from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState
 from harness.probe import apiservice, controlplane
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 _AFTER_THE_WAY = frozenset({HopId.CONDITION, HopId.DATA})
 

@@ -7,7 +7,7 @@ from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
 from harness.probe import controlplane, nodelogs, objects
-from harness.scenario.words import Cause, MessageClass
+from harness.vocabulary.words import Cause, MessageClass
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:

@@ -8,7 +8,7 @@ from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, does_hold, is_broken, state_of
 from harness.k0s import METRICS_SERVER_PORT
 from harness.probe import routing, workloads
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, hops: Hops) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 
 from harness.base.errors import ExitCode, InfrastructureError, UsageError
@@ -11,7 +12,23 @@ from harness.base.process import LocalRunner
 from harness.base.run_id import NotARunIdError, RunId
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
+from harness.cli.options import settings_of
 from harness.lab import leftovers, listing
+
+
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add what the verb is given."""
+    verb.add_argument("--clean", action="store_true", help="remove what dead runs left")
+    verb.add_argument("--all", action="store_true", help="kept labs as well")
+    verb.add_argument("names", nargs="*", metavar="ID", help="kept labs to remove")
+
+
+def command(options: argparse.Namespace) -> ExitCode:
+    """List the labs, or remove some."""
+    settings = settings_of(options)
+    if options.clean:
+        return clean_labs(settings, named=options.names, kept_too=options.all)
+    return show_labs(settings)
 
 
 def show_labs(settings: Settings) -> ExitCode:

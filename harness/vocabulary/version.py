@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import total_ordering
 
-from harness.scenario.nearest import quoted
+from harness.vocabulary.nearest import quoted
 
 # A number of more digits than this is no release and would only cost time.
 _RELEASE = re.compile(

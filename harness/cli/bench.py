@@ -1,4 +1,6 @@
-"""A cold konnectivity-on by the harness and by hand, alternately, up to the first Available=True.
+"""The verb `bench`: a cold konnectivity-on by the harness and by hand, alternately.
+
+A round ends at the first Available=True.
 
 By hand means what a person types: `vagrant up` with the same Vagrantfile, `k0sctl apply` with the
 same configuration, two times `kubectl wait`. The node image, the release files and the isolation
@@ -7,18 +9,21 @@ of this host are there beforehand for both; all else that the harness does is in
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.artifacts.store import Store
-from harness.base.errors import InfrastructureError
+from harness.base.errors import ExitCode, InfrastructureError
+from harness.base.printing import say, show
 from harness.base.process import LocalRunner, Runner
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import Clock, SystemClock
+from harness.cli.options import SCENARIOS, settings_of
 from harness.engine.events import Event, StepId, TransitionSeen, title_of
 from harness.engine.machines import machine_specs
 from harness.engine.session import RunSession, Which, plan_of
@@ -30,7 +35,7 @@ from harness.lab.vagrant import PROJECT
 from harness.plan import k0sctl as k0sctl_yaml
 from harness.plan.build import readdressed
 from harness.probe.apiservice import METRICS_API
-from harness.scenario.load import load
+from harness.scenario.load import find, load
 from harness.ssh.files import USER, SshEndpoint
 
 # What `k0s-harness run` may take in these steps, with room for a busy host.
@@ -46,7 +51,19 @@ class Timing:
     apart: Mapping[str, float]
 
 
-def bench(scenario: Path, settings: Settings, *, rounds: int, say: Callable[[str], None]) -> str:
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add what the verb is given."""
+    verb.add_argument("--rounds", type=int, default=2, help="pairs of runs (default 2)")
+
+
+def command(options: argparse.Namespace) -> ExitCode:
+    """Time both ways, and print the figures."""
+    scenario = find("konnectivity-on", SCENARIOS)
+    show(bench(scenario, settings_of(options), rounds=options.rounds))
+    return ExitCode.OK
+
+
+def bench(scenario: Path, settings: Settings, *, rounds: int) -> str:
     """Run both ways `rounds` times, alternately, and return the figures as text.
 
     Raises what a run raises; a run whose expectations are not met is no measurement.

@@ -1,7 +1,8 @@
-"""The verbs that run scenarios, as pytest tests: some of them, or every one at night."""
+"""The verb `run`: scenarios as pytest tests, in this process."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
@@ -20,13 +21,34 @@ from harness.base.errors import (
 from harness.base.printable import printable_line
 from harness.base.printing import say, show
 from harness.base.settings import Settings
+from harness.cli.options import add_provider, scenario_files, settings_of
 from harness.engine.outcome import outcome_of, worst
 from harness.engine.session import RunSession
-from harness.evidence.recorder import write_whole
 from harness.pytest_plugin import SESSION
-from harness.report import junit, summary
-from harness.report import nightly as nightly_report
-from harness.scenario.load import load_all
+from harness.report import summary
+
+
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add what the verb is given."""
+    verb.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="a file, or a name")
+    add_provider(verb)
+    verb.add_argument("--keep", help="keep the machines: never, failure or always")
+    add_runs(verb)
+    verb.add_argument(
+        "--fresh", action="store_const", const="1", help="machines of its own for each scenario"
+    )
+    verb.add_argument("-k", dest="select", metavar="WORDS", help="only matching expectations")
+
+
+def add_runs(verb: argparse.ArgumentParser) -> None:
+    """Add `--runs`."""
+    verb.add_argument("--runs", dest="runs_dir", help="folder of evidence and reports")
+
+
+def command(options: argparse.Namespace) -> ExitCode:
+    """Run the scenarios that are named."""
+    paths = scenario_files(options.scenarios)
+    return run_scenarios(paths, settings_of(options), select=options.select)
 
 
 def run_scenarios(
@@ -39,29 +61,6 @@ def run_scenarios(
     outcomes = [result.outcome for result in session.results]
     outcomes += [outcome_of((), error) for error in session.not_started.values()]
     return worst(outcomes).exit_code
-
-
-def nightly(paths: Sequence[Path], settings: Settings, job_summary: Path | None) -> ExitCode:
-    """Run every scenario, and report on all of them together.
-
-    A planned scenario without a verdict makes the whole inconclusive: a nightly that ran nothing
-    is not a good one.
-    """
-    session = through_pytest(paths, settings, None)
-    planned = [each.scenario.name for path in paths for each in load_all(path)]
-    text = nightly_report.job_summary(planned, session.results) + "\n"
-    show(text.removesuffix("\n"))
-    write_whole(session.folder, "summary.md", text)
-    write_whole(session.folder, "junit.xml", junit.render(planned, session.results))
-    if job_summary is not None:
-        with job_summary.open("a") as file:
-            file.write(text)
-    missing = nightly_report.without_verdict(planned, session.results)
-    if missing:
-        raise InfrastructureError(
-            "Running every scenario", f"no verdict on {', '.join(missing)}", where=session.folder
-        )
-    return worst(result.outcome for result in session.results).exit_code
 
 
 def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None) -> RunSession:
@@ -149,8 +148,10 @@ class _SessionKeeper:
         folder: pytest.Dir = pytest.Dir.from_parent(parent, path=path)
         return folder
 
-    def pytest_configure(self, config: pytest.Config) -> None:
-        self.session = config.stash.get(SESSION, None)
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Take the runs, once the plugin has ended them."""
+        self.session = session.config.stash.get(SESSION, None)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Tell a Ctrl-C from a mistake in a file: pytest has one exit status for both."""

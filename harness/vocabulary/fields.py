@@ -13,9 +13,9 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from harness.scenario.machines import CONTROLLER, POD_NETWORK, PODS_ON, SERVICE_NETWORK
-from harness.scenario.nearest import nearest, quoted
-from harness.scenario.version import Gate, K0sVersion
+from harness.vocabulary.machines import CONTROLLER, POD_NETWORK, PODS_ON, SERVICE_NETWORK
+from harness.vocabulary.nearest import nearest, quoted
+from harness.vocabulary.version import Gate, K0sVersion
 
 # The type of every error whose message is already a sentence of ours.
 OURS = "k0s-harness"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from collections.abc import Sequence
@@ -13,31 +14,55 @@ from harness.base.process import LocalRunner
 from harness.base.settings import Settings
 from harness.base.untrusted import MIB, Limits, RefusedError, read_text, require_yaml_within
 from harness.base.wait import SystemClock
+from harness.cli.options import Target, add_target, settings_of
 from harness.cluster.kubectl import Kubectl
 from harness.cluster.prober import Prober
-from harness.commands.consent import consent
 from harness.diagnose import ladder, subject
 from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose_facts
 from harness.diagnose.model import Diagnosis
-from harness.engine.place import Place, place, walk
+from harness.engine.place import Place, walk
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import reason_of, redacted_reading
-from harness.lab.reservation import Host
 from harness.report import diagnosis as report
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 _DOING = "Diagnosing"
 # One of many clusters, with the certificates in it.
 _KUBECONFIG = Limits("a kubeconfig", most_bytes=2 * MIB)
 
 
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add what the verb is given."""
+    add_target(verb)
+    verb.add_argument(
+        "--kubeconfig", type=Path, metavar="FILE", help="of any cluster: its API alone is looked at"
+    )
+    verb.add_argument("--bundle", type=Path, metavar="FILE", help="recorded evidence, offline")
+    verb.add_argument("--phase", metavar="NAME", help="of the recorded run; default: its last")
+    verb.add_argument(
+        "--save", type=Path, metavar="FILE", help="write what was read, redacted, a reading a line"
+    )
+    verb.add_argument("--output", choices=("text", "json"), default="text")
+
+
+def command(options: argparse.Namespace) -> ExitCode:
+    """Print the diagnosis of what the options name."""
+    return show_diagnosis(
+        settings_of(options),
+        Target.of(options),
+        kubeconfig=options.kubeconfig,
+        bundle=options.bundle,
+        phase=options.phase,
+        save=options.save,
+        as_json=options.output == "json",
+    )
+
+
 def show_diagnosis(
     settings: Settings,
+    target: Target,
     *,
-    lab: str | None = None,
-    k0sctl: Path | None = None,
-    trust_ssh_options: bool = False,
     kubeconfig: Path | None = None,
     bundle: Path | None = None,
     phase: str | None = None,
@@ -47,11 +72,10 @@ def show_diagnosis(
     """Print the cause and what proves it; nothing is changed, and nothing is created.
 
     Returns `OK` for a healthy cluster, `NOT_MET` for a broken hop, `INFRASTRUCTURE` when not enough
-    was seen. `trust_ssh_options` is the person's word for what the k0sctl.yaml would have ssh run
-    or load here. `phase` is of a recorded run, its last where none is named. `save` gets all that
-    was read, redacted, one reading a line.
+    was seen. `phase` is of a recorded run, its last where none is named. `save` gets all that was
+    read, redacted, one reading a line.
     """
-    named = [each for each in (lab, k0sctl, kubeconfig, bundle) if each is not None]
+    named = [each for each in (target.lab, target.k0sctl, kubeconfig, bundle) if each is not None]
     if len(named) > 1:
         raise UsageError(
             _DOING, "name one: a kept lab, --k0sctl FILE, --kubeconfig FILE or --bundle FILE"
@@ -67,9 +91,7 @@ def show_diagnosis(
     elif kubeconfig is not None:
         readings = _from_api(kubeconfig)
     else:
-        host = Host(LocalRunner(), SystemClock(), settings)
-        agree = consent(given=trust_ssh_options)
-        with place(host, lab, k0sctl, doing=_DOING, say=say, agree=agree) as found:
+        with target.reach(settings, doing=_DOING) as found:
             readings = _from_place(found)
     if save is not None:
         _save(readings, save)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.cni import CNIS
-from harness.scenario.nearest import quoted
+from harness.vocabulary.nearest import quoted
 
 Keys = tuple[str, ...]
 

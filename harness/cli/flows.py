@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import argparse
 
 from harness.base.errors import ExitCode
 from harness.base.printing import say, show, show_json
-from harness.base.process import LocalRunner
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.commands.consent import consent
-from harness.engine.place import place
+from harness.cli.options import Target, add_target, settings_of
 from harness.evidence.recorder import redacted_value
 from harness.evidence.redaction import redact
-from harness.lab.reservation import Host
 from harness.probe import flows
 from harness.probe.flows import FlowMatrix
 from harness.report import flows as report
-from harness.scenario.words import FlowOutcome, Role
+from harness.vocabulary.words import FlowOutcome, Role
 
 
-def show_flows(
-    settings: Settings,
-    *,
-    lab: str | None,
-    k0sctl: Path | None,
-    trust_ssh_options: bool = False,
-    as_json: bool,
-) -> ExitCode:
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add what the verb is given."""
+    add_target(verb)
+    verb.add_argument("--output", choices=("text", "json"), default="text")
+
+
+def command(options: argparse.Namespace) -> ExitCode:
+    """Print the matrix of the cluster that the options name."""
+    return show_flows(settings_of(options), Target.of(options), as_json=options.output == "json")
+
+
+def show_flows(settings: Settings, target: Target, *, as_json: bool = False) -> ExitCode:
     """Print the matrix of one cluster; nothing is changed, and nothing is created.
 
-    `trust_ssh_options` is the person's word for what the file would have ssh run or load here.
     Returns `NOT_MET` when a way does not work, `INFRASTRUCTURE` when not all that should could be
     measured.
     """
     clock = SystemClock()
-    host = Host(LocalRunner(), clock, settings)
-    agree = consent(given=trust_ssh_options)
-    with place(host, lab, k0sctl, doing="Measuring the flows", say=say, agree=agree) as found:
+    with target.reach(settings, doing="Measuring the flows") as found:
         say(f"looking from {', '.join(found.remotes)} and from the API server")
         roles = {name: _role(word) for name, word in found.roles.items()}
         began = clock.monotonic()

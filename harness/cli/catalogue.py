@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,24 @@ from typing import Any
 from harness.base.errors import ExitCode, UsageError
 from harness.base.printing import say
 from harness.base.untrusted import json_value, read_text
+from harness.cli.options import SCENARIOS
 from harness.evidence.bundle import DOCUMENT
 from harness.report import catalogue
-from harness.scenario.load import load_all
+from harness.scenario.load import files_in, load_all
 
 RUNS = Path("scenarios/runs.json")
 PAGE = Path("docs/scenarios.md")
+
+
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add what the verb is given."""
+    verb.add_argument("reports", nargs="*", type=Path, metavar="REPORT", help="report.json")
+    verb.add_argument("--check", action="store_true", help="exit 1 if the page is out of date")
+
+
+def command(options: argparse.Namespace) -> ExitCode:
+    """Write the page of the scenarios that every provider can run, or check it."""
+    return refresh(files_in(SCENARIOS), options.reports, check=options.check)
 
 
 def refresh(paths: Sequence[Path], reports: Sequence[Path], *, check: bool) -> ExitCode:
