@@ -38,7 +38,7 @@ def settle_seconds(expectation: scenario.Expectation) -> float:
             outcome=TopOutcome.API_NOT_AVAILABLE | TopOutcome.SERVICE_UNAVAILABLE
         ):
             return SETTLE_SECONDS
-        case scenario.Diagnosis() if expectation.cause is not Cause.HEALTHY:
+        case scenario.Diagnosis() if expectation.cause != Cause.HEALTHY:
             return SETTLE_SECONDS
         case _:
             return 0.0

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.vocabulary.fields import Hold, Name, ObjectName, OneKey, Selector, When, Within, Word
 from harness.vocabulary.words import (
+    CAUSES,
     ApiserviceReason,
     ApplyOutcome,
-    Cause,
     Flow,
     FlowOutcome,
     MessageClass,
@@ -98,11 +98,11 @@ class Diagnosis(_Watched):
     kind: ClassVar[str] = "diagnosis"
     hold: ClassVar[float] = 0.0
 
-    cause: Annotated[Cause, Word(Cause, "cause")]
+    cause: Annotated[str, Word(CAUSES, "cause")]
     """The cause."""
 
     also: Annotated[
-        tuple[Annotated[Cause, Word(Cause, "cause")], ...], Field(strict=False, min_length=1)
+        tuple[Annotated[str, Word(CAUSES, "cause")], ...], Field(strict=False, min_length=1)
     ] = ()
     """Second causes that it must name, too."""
 

@@ -41,6 +41,7 @@ KIND = CauseKind(
     (HopId.BACKEND, HopId.SCRAPING),
     explains=(*BACKEND, Cause.NODE_NOT_SCRAPED, Cause.KUBELET_UNREACHABLE_FROM_PODS),
     passes=True,
+    backend_down=True,
     remedy=_remedy,
     link="https://github.com/kubernetes-sigs/metrics-server/issues/146",
 )

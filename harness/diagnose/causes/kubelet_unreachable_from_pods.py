@@ -58,6 +58,7 @@ KIND = CauseKind(
     explains=(*BACKEND, Cause.NODE_NOT_SCRAPED),
     passes=True,
     by_the_log=True,
+    backend_down=True,
     remedy=remedy,
     link=f"{K0S_ISSUES}4016",
 )

@@ -51,6 +51,7 @@ KIND = CauseKind(
     _shown,
     (HopId.NODES,),
     explains=(*NETWORK, *BACKEND, Cause.NODE_NOT_READY),
+    backend_down=True,
     remedy=_remedy,
     link=f"{K0S_ISSUES}1669",
 )
