@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from harness.diagnose import findings, ladder, node_findings, passing
+from harness.diagnose import findings, ladder, node_findings, passing, scrapes
 from harness.diagnose.causes import KINDS
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts, facts_from
@@ -122,8 +122,8 @@ def _only_logged(facts: Facts, kind: CauseKind | None) -> tuple[str, ...]:
     """
     if kind is None or not kind.by_the_log:
         return ()
-    asked = findings.kubelets(facts)
-    return tuple(node for node in findings.failing_scrapes(facts) or () if node not in asked)
+    asked = scrapes.kubelets(facts)
+    return tuple(node for node in scrapes.failing_scrapes(facts) or () if node not in asked)
 
 
 def _unavailable_for_long(facts: Facts) -> list[str]:
