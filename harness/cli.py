@@ -259,7 +259,7 @@ def _doctor(options: argparse.Namespace) -> ExitCode:
     from harness.artifacts.commands import list_lines
     from harness.artifacts.store import Store
     from harness.base.process import LocalRunner
-    from harness.host.report import describe, inspect_host
+    from harness.preflight.report import describe, inspect_host
 
     settings = _settings(options)
     report = inspect_host(LocalRunner(), settings, os.environ)

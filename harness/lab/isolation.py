@@ -19,7 +19,7 @@ from harness.base.errors import HostLacksError, InfrastructureError
 from harness.base.process import CommandFailedError, Runner
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName
-from harness.lab.topology import Networks
+from harness.providers.topology import Networks
 from harness.ssh.remote import Remote
 
 MACHINE_TABLE = "k0s_harness_lab"
