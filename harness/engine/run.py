@@ -39,7 +39,6 @@ from harness.engine.timeline import RUN_SECONDS
 from harness.evidence.bundle import SCENARIO
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import Recorder
-from harness.host.choice import ProviderChoice
 from harness.lab.creation import LabRequest, bounds
 from harness.lab.lab import Lab, bring_up
 from harness.lab.leftovers import uninterrupted
@@ -47,6 +46,7 @@ from harness.lab.reservation import Host, reserve
 from harness.plan.build import readdressed
 from harness.plan.model import PhasePlan, Plan
 from harness.plan.show import describe
+from harness.preflight.choice import ProviderChoice
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.host.raw import vagrant_home
-from harness.lab.libvirt import Libvirt
+from harness.providers.libvirt.virsh import Libvirt
 
 # The harness's own boxes only: of others, somebody's `vagrant up` may be sending one right now.
 OWN_BOXES = "k0s-harness-VAGRANTSLASH-"

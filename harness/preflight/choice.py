@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from harness.base.errors import HostLacksError
 from harness.base.settings import ProviderName
-from harness.host.commands import Tool, install_command, missing_tools, upstream_command
 from harness.host.facts import HostFacts
 from harness.host.needs import (
     CACHE_MIB,
@@ -24,8 +23,9 @@ from harness.host.needs import (
     Problem,
 )
 from harness.host.services import DOCKER, Service, start_command
+from harness.host.tools import Tool, install_command, missing_tools, upstream_command
 from harness.host.vm_facts import Kvm
-from harness.host.vm_problems import (
+from harness.providers.libvirt.problems import (
     libvirt_problems,
     processors,
     virtualbox_problems,

@@ -14,13 +14,14 @@ from harness.artifacts.hashing import sha256_of
 from harness.base.errors import HostLacksError
 from harness.base.process import Runner
 from harness.base.settings import ProviderName, Settings
-from harness.images import box_cache, box_lock, box_package, disk, rootfs
-from harness.images.box_cache import boxes_dir, folder_of, move
-from harness.images.box_lock import PackageLock
-from harness.images.box_package import Box
+from harness.images import disk, rootfs
+from harness.images.box import cache, lockfile, package
+from harness.images.box.cache import boxes_dir, folder_of, move
+from harness.images.box.lockfile import PackageLock
+from harness.images.box.package import Box
 from harness.images.rootfs import Archive, Recipe
 from harness.images.seed import Seed, make_tree
-from harness.lab import removal
+from harness.state import removal
 
 CODENAME = "bookworm"
 RECIPE = Recipe(rootfs.BOXES / "vm")
@@ -79,7 +80,7 @@ class Build:
     def make(self, wanted: Wanted) -> Box:
         """Make the box, and keep it and its root file system in the cache."""
         self.check_host(seeded=wanted.seed is not None)
-        self.narrate(f"making the box {box_package.NAME} {wanted.version} for {wanted.provider}")
+        self.narrate(f"making the box {package.NAME} {wanted.version} for {wanted.provider}")
         with rootfs.work_folder(self.runner) as work:
             return self.package(wanted, self._kept_root(wanted.lock, work), work)
 
@@ -99,17 +100,17 @@ class Build:
                 remedy=f"sudo apt-get install --no-install-recommends {' '.join(packages)}",
             )
         rootfs.remove_build_folder(self.runner)
-        cache = boxes_dir(self.settings)
-        cache.mkdir(parents=True, exist_ok=True)
-        for folder, need, variable in (
+        folder = boxes_dir(self.settings)
+        folder.mkdir(parents=True, exist_ok=True)
+        for place, need, variable in (
             (rootfs.build_folder().parent, WORK_MIB, "TMPDIR"),
-            (cache, CACHE_MIB, "K0S_HARNESS_CACHE"),
+            (folder, CACHE_MIB, "K0S_HARNESS_CACHE"),
         ):
-            free = shutil.disk_usage(folder).free // disk.MIB
+            free = shutil.disk_usage(place).free // disk.MIB
             if free < need:
                 raise HostLacksError(
                     _DOING,
-                    f"it needs {need} MiB in {folder}, and {free} are free",
+                    f"it needs {need} MiB in {place}, and {free} are free",
                     remedy=f"make room there, or name a folder on a larger disk in {variable}",
                 )
 
@@ -121,7 +122,7 @@ class Build:
         archive.update()
         pinned: list[str] = []
         if lock.versions:
-            box_lock.check_available(lock, archive.versions(sorted(lock.versions)))
+            lockfile.check_available(lock, archive.versions(sorted(lock.versions)))
             preferences = work / "k0s-harness-lock"
             preferences.write_text(lock.preferences())
             pinned = [f"--setup-hook=copy-in {preferences} /etc/apt/preferences.d"]
@@ -152,12 +153,12 @@ class Build:
         image = disk.make_disk(self.runner, root, work, epoch=epoch, seed=tree)
         self.narrate("packing the box")
         packed = work / _FILE
-        box_package.pack(self.runner, wanted.provider, image, packed, epoch=epoch)
+        package.pack(self.runner, wanted.provider, image, packed, epoch=epoch)
         folder = folder_of(self.settings, wanted.provider, wanted.version)
         removal.remove_folder(folder.parent, folder.name)
         folder.mkdir(parents=True)
         box = Box(
-            name=box_package.NAME,
+            name=package.NAME,
             version=wanted.version,
             provider=wanted.provider,
             folder=folder,
@@ -166,7 +167,7 @@ class Build:
             seed=json.loads(wanted.seed.text()) if wanted.seed is not None else None,
         )
         move(packed, box.path)
-        box_package.record(box)
+        package.record(box)
         return box
 
     def installed_in(self, root: Path) -> Mapping[str, str]:
@@ -176,19 +177,19 @@ class Build:
             doing="Reading what was installed",
             deadline=READ_SECONDS,
         )
-        return box_lock.parse_status(done.stdout)
+        return lockfile.parse_status(done.stdout)
 
     def _kept_root(self, lock: PackageLock, work: Path) -> Path:
         """Return the root file system of the lock, made now if the cache does not have it.
 
         It stays there: another seed or another provider is then a matter of seconds.
         """
-        cache = boxes_dir(self.settings)
-        kept = cache / f"root.{RECIPE.digest(CODENAME, lock.text())}.tar"
+        folder = boxes_dir(self.settings)
+        kept = folder / f"root.{RECIPE.digest(CODENAME, lock.text())}.tar"
         if not kept.is_file():
             made = self.root(lock, work)
-            box_lock.check_installed(lock, self.installed_in(made), self.log)
-            box_cache.remove_roots(self.settings)
+            lockfile.check_installed(lock, self.installed_in(made), self.log)
+            cache.remove_roots(self.settings)
             move(made, kept)
         return kept
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.base.process import Completed
-from harness.lab.topology import MachineSpec
+from harness.providers.topology import MachineSpec
 
 Say = Callable[[str], None]
 

@@ -21,10 +21,7 @@ from uuid import UUID
 from harness.base.errors import InfrastructureError
 from harness.base.process import CommandFailedError, Completed, Runner
 from harness.host.vm_facts import remote_host
-from harness.lab import removal
-from harness.lab.removal import NotOursError
-from harness.lab.topology import Network
-from harness.lab.virsh_output import (
+from harness.providers.libvirt.virsh_output import (
     Domain,
     LibvirtNetwork,
     Volume,
@@ -35,6 +32,9 @@ from harness.lab.virsh_output import (
     parse_physical,
     parse_volumes,
 )
+from harness.providers.topology import Network
+from harness.state import removal
+from harness.state.removal import NotOursError
 
 URI_VARIABLE = "LIBVIRT_DEFAULT_URI"
 DEFAULT_URI = "qemu:///system"

@@ -25,12 +25,13 @@ from harness.base.process import Runner
 from harness.base.settings import ProviderName, Settings
 from harness.base.untrusted import RefusedError, json_value
 from harness.base.wait import Clock
-from harness.images import box_package, disk, rootfs
-from harness.images.box_cache import PARTIAL, boxes_dir, folder_of, move
-from harness.images.box_package import Box
+from harness.images import disk, rootfs
+from harness.images.box import package
+from harness.images.box.cache import PARTIAL, boxes_dir, folder_of, move
+from harness.images.box.package import Box
 from harness.images.disk import SECTOR
 from harness.images.rootfs import Recipe
-from harness.lab import removal
+from harness.state import removal
 
 NAME = "k0s-harness/brought"
 CONVERT_SECONDS = 900.0
@@ -60,7 +61,7 @@ def ensure(
     expected = _expected(settings)
     version = f"0.{expected[:12]}.{Recipe(_CLOUD).digest()}"
     folder = folder_of(settings, provider, version)
-    present = box_package.load(folder)
+    present = package.load(folder)
     if present is not None and present.brought == url:
         return present
     file = _fetch(url, expected, settings, clock=clock, narrate=narrate)
@@ -83,7 +84,7 @@ def ensure(
         sha256=sha256_of(path),
         brought=url,
     )
-    box_package.record(box)
+    package.record(box)
     return box
 
 
@@ -142,8 +143,8 @@ def _fetch(url: str, expected: str, settings: Settings, *, clock: Clock, narrate
 
 def _check_provider(file: Path, provider: ProviderName) -> None:
     try:
-        text = box_package.read_member(file, "metadata.json") or b""
-        data = json_value(text.decode(errors="replace"), box_package.METADATA)
+        text = package.read_member(file, "metadata.json") or b""
+        data = json_value(text.decode(errors="replace"), package.METADATA)
     except RefusedError:
         data = None
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
@@ -174,7 +175,7 @@ def _from_image(
         _let_vagrant_in(runner, raw, work)
         narrate("packing the box")
         packed = work / _FILE
-        box_package.pack(runner, provider, raw, packed, epoch=_EPOCH)
+        package.pack(runner, provider, raw, packed, epoch=_EPOCH)
         move(packed, box)
 
 

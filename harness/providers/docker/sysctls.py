@@ -18,7 +18,7 @@ from harness.base.errors import InfrastructureError
 from harness.base.own_files import write_own
 from harness.base.process import Runner
 from harness.base.untrusted import Limits, RefusedError
-from harness.images.node_image import REPOSITORY
+from harness.providers.docker.node_image import REPOSITORY
 
 # What the kubelet (protect-kernel-defaults' list) and k0s set: k0s-facts of 1.32.
 NAMES = (

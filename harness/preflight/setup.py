@@ -1,7 +1,7 @@
 """Makes this host able to run labs, with its owner's consent, and writes down what it did.
 
-`bootstrap.sh` runs this as `python -m harness.host.setup` before there is a virtual environment, so
-it imports nothing but the standard library and the harness's own ground.
+`bootstrap.sh` runs this as `python -m harness.preflight.setup` before there is a virtual
+environment, so it imports nothing but the standard library and the harness's own ground.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from harness.base.printing import ArgumentParser, ask, say, show, show_traceback
 from harness.base.process import LocalRunner
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import SystemClock
-from harness.host import commands, services
-from harness.host.choice import choose_provider, service_problem
-from harness.host.commands import Tool, missing_tools
+from harness.host import services, tools
 from harness.host.facts import HostFacts, facts_from, read_host
-from harness.host.report import describe, inspect_host
 from harness.host.services import Service
-from harness.host.setup_services import (
+from harness.host.tools import Tool, missing_tools
+from harness.host.vm_facts import uri_problem
+from harness.preflight.choice import choose_provider, service_problem
+from harness.preflight.report import describe, inspect_host
+from harness.preflight.setup_services import (
     ROOT_SECONDS,
     Means,
     is_member,
@@ -34,8 +35,7 @@ from harness.host.setup_services import (
     open_service,
     stop_started,
 )
-from harness.host.vm_facts import uri_problem
-from harness.host.vm_problems import POOL_PATH, pool_steps, typed
+from harness.providers.libvirt.problems import POOL_PATH, pool_steps, typed
 
 # Another apt (unattended-upgrades after boot) may hold the lock for minutes.
 LOCK_SECONDS = 300
@@ -119,13 +119,13 @@ class SetUp:
         service = _service_here(facts, provider)
         if missing:
             state = f"missing: {', '.join(tool.program for tool in missing)}"
-            by_hand = commands.install_command(facts, missing)
+            by_hand = tools.install_command(facts, missing)
         else:
             assert service is not None
             state, by_hand = service_problem(facts, service), self._by_hand(facts, service)
         if self.consent is Consent.REFUSED:
             why = "NO_INSTALL is set, nothing was changed"
-        elif not commands.is_supported(facts) or provider is ProviderName.VIRTUALBOX:
+        elif not tools.is_supported(facts) or provider is ProviderName.VIRTUALBOX:
             why = f"nothing is set up for you on {facts.name} with {provider}"
         elif facts.sudo in {"none", "password"}:
             why = f"{facts.user} is not root and has no password-less sudo"
@@ -143,7 +143,7 @@ class SetUp:
     ) -> list[str]:
         steps = []
         if missing:
-            words = " ".join(commands.packages_for(facts, missing))
+            words = " ".join(tools.packages_for(facts, missing))
             steps.append(f"To be installed with apt-get: {words}")
         if service is None:
             return steps
@@ -163,24 +163,24 @@ class SetUp:
         if services.denied(facts, service):
             return f"sudo {shlex.join(join_argv(facts, service))}, then log in again"
         if services.answers(facts, service):
-            return typed(pool_steps(facts.libvirt), commands.sudo_for(facts))
+            return typed(pool_steps(facts.libvirt), tools.sudo_for(facts))
         return services.start_command(facts, service)
 
     def _install(self, facts: HostFacts, missing: Sequence[Tool]) -> None:
-        packages = commands.packages_for(facts, missing)
+        packages = tools.packages_for(facts, missing)
         words = " ".join(packages)
         self.means.say(f"==> Installing {words} with apt-get (up to {ROOT_SECONDS / 60:.0f} min)")
         began = self.means.clock.monotonic()
         self.means.root(facts, [*APT, "update"], doing="Updating the list of packages")
         # Only now the archive's lists are sure to be here, and to be of today.
         facts = self.means.look()
-        absent = commands.absent_for(facts, missing)
+        absent = tools.absent_for(facts, missing)
         if absent:
             raise HostLacksError(
                 DOING,
                 f"the archive of {facts.name} does not have {', '.join(absent)}; nothing was"
                 " installed",
-                remedy=commands.install_command(facts, missing),
+                remedy=tools.install_command(facts, missing),
             )
         # Recommended packages are left out: Vagrant's are a hypervisor, 671 packages and not 83.
         said = self.means.root(
@@ -189,7 +189,7 @@ class SetUp:
             doing=f"Installing {words}",
             log=self.means.settings.state_dir / "setup.log",
         ).stdout
-        undo = f"{commands.sudo_for(facts)}apt-get purge --autoremove {words}"
+        undo = f"{tools.sudo_for(facts)}apt-get purge --autoremove {words}"
         self.means.record("installed", packages, undo)
         number = re.search(r"(\d+) newly installed", said)
         size = re.search(r"After this operation, (\S+ \S+) of", said)
@@ -202,7 +202,7 @@ class SetUp:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run set-up as `bootstrap.sh` does; return the exit code of design's list."""
     show_tracebacks()
-    parser = ArgumentParser(prog="python -m harness.host.setup", description=__doc__)
+    parser = ArgumentParser(prog="python -m harness.preflight.setup", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--lab", action="store_true", help="a lab is to be made here")
     what.add_argument("--tests", action="store_true", help="the same, an engine is optional")

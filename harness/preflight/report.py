@@ -1,7 +1,7 @@
 """What `k0s-harness doctor` says of a host, and the record of what set-up did to it.
 
 The record is `host.jsonl` in the state folder: one JSON object a line, appended before the next
-thing is done, written by `harness.host.setup` and, for Python itself, by bootstrap.sh.
+thing is done, written by `harness.preflight.setup` and, for Python itself, by bootstrap.sh.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from harness.base.process import Runner
 from harness.base.settings import Driver, Settings
-from harness.host.choice import LabNeeds, Problem, ProviderChoice, choose_provider, problems
 from harness.host.facts import HostFacts, facts_from, read_host
 from harness.host.vm_facts import Kvm, Libvirt, uri_problem
-from harness.host.vm_problems import slow_definitions
+from harness.preflight.choice import LabNeeds, Problem, ProviderChoice, choose_provider, problems
+from harness.providers.libvirt.problems import slow_definitions
 
 RECORD_NAME = "host.jsonl"
 # The words of a report's left column are padded to the longest of them.

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from harness.base.errors import UsageError
 from harness.base.settings import ProviderName, Settings
-from harness.images import box_package
-from harness.images.box_package import Box
-from harness.lab import removal
+from harness.images.box import package
+from harness.images.box.package import Box
+from harness.state import removal
 
 # A k0s developer gets a seeded box a build, of half a gigabyte; these stay for going back.
 KEPT = 3
@@ -40,7 +40,7 @@ def folder_of(settings: Settings, provider: ProviderName, version: str) -> Path:
 def present_boxes(settings: Settings) -> tuple[Box, ...]:
     """Return the boxes in the cache, the newest first."""
     newest = sorted(_folders(settings), key=lambda path: path.stat().st_mtime, reverse=True)
-    return tuple(box for box in map(box_package.load, newest) if box is not None)
+    return tuple(box for box in map(package.load, newest) if box is not None)
 
 
 def remove(settings: Settings, versions: Sequence[str] = ()) -> tuple[Box, ...]:
@@ -88,7 +88,7 @@ def forget_old(settings: Settings, provider: ProviderName, *, keep: Box) -> None
         for box in present_boxes(settings)
         if box.provider is provider and not box.brought and box.version != keep.version
     ]
-    broken = [folder for folder in _folders(settings) if box_package.load(folder) is None]
+    broken = [folder for folder in _folders(settings) if package.load(folder) is None]
     for folder in (*(box.folder for box in others[KEPT - 1 :]), *broken):
         removal.remove_folder(folder.parent, folder.name)
 

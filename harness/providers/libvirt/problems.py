@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from harness.base.settings import Driver
 from harness.host import vm_facts as vms
-from harness.host.commands import sudo_for
 from harness.host.facts import HostFacts
 from harness.host.needs import VM_MEMORY_MIB, LabNeeds, Problem
 from harness.host.services import LIBVIRT, start_command
+from harness.host.tools import sudo_for
 from harness.host.vm_facts import Kvm, Libvirt
 from harness.ssh.pace import EMULATED
 

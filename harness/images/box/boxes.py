@@ -3,7 +3,7 @@
 Debian 12 with a kernel of its own, from `boxes/vm` and `boxes/common`, in the package versions of
 the lock. Its version is the hash of all that, and of the seed where it is seeded, so it is made
 again only when something of it changes. It lies in the cache folder with a catalogue that has its
-checksum. BOX_URL= brings another (`harness.images.brought_box`).
+checksum. BOX_URL= brings another (`harness.images.box.brought`).
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from typing import Any
 from harness.base.process import Runner
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import Clock
-from harness.images import box_lock, box_package, brought_box, disk, rootfs
-from harness.images.box_build import Build, Wanted
-from harness.images.box_cache import folder_of, forget_old
-from harness.images.box_lock import PackageLock
-from harness.images.box_package import Box
+from harness.images import disk, rootfs
+from harness.images.box import brought, lockfile, package
+from harness.images.box.build import Build, Wanted
+from harness.images.box.cache import folder_of, forget_old
+from harness.images.box.lockfile import PackageLock
+from harness.images.box.package import Box
 from harness.images.seed import UNPACK_SECONDS, Seed
 
 # The unseeded libvirt box as the project's own build of this lock had it, committed.
-CATALOGUE = rootfs.BOXES / box_package.CATALOGUE
+CATALOGUE = rootfs.BOXES / package.CATALOGUE
 
 # All of it: 100 s measured for a seeded box on two cores, 30 s where only the seed is new.
 BUILD_SECONDS = (
@@ -54,11 +55,11 @@ def ensure(
     without a good BOX_SHA256=, and `CommandFailedError` when the build fails.
     """
     if settings.box_url is not None:
-        return brought_box.ensure(runner, settings, provider, clock=clock, narrate=narrate)
+        return brought.ensure(runner, settings, provider, clock=clock, narrate=narrate)
     ready = present(settings, provider, seed=seed)
     if ready is not None:
         return ready
-    wanted = Wanted(provider, box_lock.read_lock(), seed)
+    wanted = Wanted(provider, lockfile.read_lock(), seed)
     made = Build(runner, settings, log, narrate, mark or {}).make(wanted)
     forget_old(settings, provider, keep=made)
     expected = catalogued(made)
@@ -77,8 +78,8 @@ def present(settings: Settings, provider: ProviderName, *, seed: Seed | None) ->
     """
     if settings.box_url is not None:
         return None
-    version = Wanted(provider, box_lock.read_lock(), seed).version
-    return box_package.load(folder_of(settings, provider, version))
+    version = Wanted(provider, lockfile.read_lock(), seed).version
+    return package.load(folder_of(settings, provider, version))
 
 
 def renew_lock(runner: Runner, settings: Settings, *, log: Path, clock: Clock, narrate: Say) -> Box:
@@ -94,7 +95,7 @@ def renew_lock(runner: Runner, settings: Settings, *, log: Path, clock: Clock, n
         root = build.root(PackageLock(epoch, {}), work)
         lock = PackageLock(epoch, build.installed_in(root))
         box = build.package(Wanted(ProviderName.LIBVIRT, lock), root, work)
-    box_lock.LOCK.write_text(lock.text())
+    lockfile.LOCK.write_text(lock.text())
     CATALOGUE.write_text(catalogue_text(box))
     return box
 
@@ -102,7 +103,7 @@ def renew_lock(runner: Runner, settings: Settings, *, log: Path, clock: Clock, n
 def catalogue_text(box: Box) -> str:
     """Return the committed catalogue: Vagrant's metadata, with a name in place of a location."""
     url = f"k0s-harness-debian12-{box.version}-{box.provider}.box"
-    return json.dumps(box_package.metadata(box, url), indent=2) + "\n"
+    return json.dumps(package.metadata(box, url), indent=2) + "\n"
 
 
 def catalogued(box: Box) -> str | None:

@@ -17,7 +17,7 @@ from harness.base.process import Runner
 from harness.images import rootfs
 from harness.images.rootfs import Archive, Recipe
 from harness.images.seed import PLACES, UNPACK_SECONDS, Seed, make_tree
-from harness.lab.docker import LABEL_RECIPE, Docker
+from harness.providers.docker.engine import LABEL_RECIPE, Docker
 
 REPOSITORY = "k0s-harness/node"
 RECIPE = Recipe(rootfs.BOXES / "docker")

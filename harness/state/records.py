@@ -23,13 +23,14 @@ from harness.base.run_id import RunId
 from harness.base.settings import ProviderName
 from harness.base.untrusted import RefusedError
 from harness.host.vm_facts import remote_host
-from harness.lab import isolation, owner, record_fields
-from harness.lab.libvirt import effective_uri
-from harness.lab.locks import FileLock
-from harness.lab.owner import Owner, network_names
-from harness.lab.record_fields import RecordFields
-from harness.lab.topology import Network, Networks, container_name
+from harness.lab import isolation
+from harness.providers.libvirt.virsh import effective_uri
+from harness.providers.topology import Network, Networks, container_name
 from harness.ssh import files as ssh_files
+from harness.state import owner, record_fields
+from harness.state.locks import FileLock
+from harness.state.owner import Owner, network_names
+from harness.state.record_fields import RecordFields
 
 RECORD = "record.json"
 LOCK = "lock"

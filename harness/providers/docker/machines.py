@@ -8,17 +8,17 @@ from typing import Any
 
 from harness.base.process import Completed, Runner
 from harness.base.wait import Clock
-from harness.images import node_image
 from harness.images.seed import Seed
 from harness.lab import isolation
-from harness.lab.docker import Docker
 from harness.lab.leftovers import IMAGE_LOCK
-from harness.lab.locks import host_lock
-from harness.lab.records import LabRecord
-from harness.lab.substrate import Say
-from harness.lab.topology import MachineSpec, container_name, dropped_capabilities
-from harness.lab.vagrant import mark
+from harness.providers.docker import node_image
+from harness.providers.docker.engine import Docker
+from harness.providers.substrate import Say
+from harness.providers.topology import MachineSpec, container_name, dropped_capabilities
+from harness.providers.vagrant import mark
 from harness.ssh import files as ssh_files
+from harness.state.locks import host_lock
+from harness.state.records import LabRecord
 
 # What a container printed at its boot is a few lines.
 LOG_LINES = 200

@@ -46,7 +46,7 @@ LIBVIRT_CLIENT = (
     Tool("qemu-img", "qemu-utils", "reads and makes the box's disk"),
 )
 LIBVIRTD = Tool("libvirtd", "libvirt-daemon-system", "runs the VMs")
-# What the box is made with (harness/images/box.py).
+# What the box is made with (harness/images/box/boxes.py).
 BOX_BUILD = (
     Tool("mmdebstrap", "mmdebstrap", "makes the box from Debian packages"),
     Tool("mkfs.ext4", "e2fsprogs", "makes the box's file system"),

@@ -1,6 +1,6 @@
 """What a record's file may say, before anything of it is believed: its fields, types and forms.
 
-Whether what it says is so, of the lab whose folder it lies in, is for `harness.lab.records`.
+Whether what it says is so, of the lab whose folder it lies in, is for `harness.state.records`.
 """
 
 from __future__ import annotations

@@ -9,18 +9,19 @@ from typing import Any
 from harness.base.process import Completed, Runner
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import Clock
-from harness.images import box
+from harness.images.box import boxes
 from harness.images.seed import Seed
-from harness.lab import box_volumes, isolation, libvirt
-from harness.lab.forwards import LISTEN, Forwards
+from harness.lab import isolation
 from harness.lab.leftovers import IMAGE_LOCK
-from harness.lab.libvirt import Libvirt
-from harness.lab.locks import host_lock
-from harness.lab.records import LabRecord
-from harness.lab.substrate import Say
-from harness.lab.topology import HOST_KEY_MARKER, MachineSpec, container_name, nat_address
-from harness.lab.vagrant import STATE_FOLDER, Vagrant, machine_lines, mark, share_home
+from harness.providers.libvirt import box_volumes, virsh
+from harness.providers.libvirt.forwards import LISTEN, Forwards
+from harness.providers.libvirt.virsh import Libvirt
+from harness.providers.substrate import Say
+from harness.providers.topology import HOST_KEY_MARKER, MachineSpec, container_name, nat_address
+from harness.providers.vagrant import STATE_FOLDER, Vagrant, machine_lines, mark, share_home
 from harness.ssh import files as ssh_files
+from harness.state.locks import host_lock
+from harness.state.records import LabRecord
 
 # What Vagrant calls the system of our own box.
 GUEST = "debian"
@@ -65,16 +66,16 @@ class VirtualMachines:
     def image(self, *, log_dir: Path, say: Say) -> Mapping[str, Any]:
         """Return the box's name, version, catalogue and system, made now if it is not there yet."""
         provider = self._record.provider
-        made = box.present(self._settings, provider, seed=self._seed)
+        made = boxes.present(self._settings, provider, seed=self._seed)
         if made is None:
             with host_lock(
                 IMAGE_LOCK,
                 holder=self._record.holder(),
-                bound=box.BUILD_SECONDS,
+                bound=boxes.BUILD_SECONDS,
                 clock=self._clock,
                 narrate=say,
             ):
-                made = box.ensure(
+                made = boxes.ensure(
                     self._runner,
                     self._settings,
                     provider,
@@ -101,13 +102,13 @@ class VirtualMachines:
             return
         networks = self._record.networks
         leases = {
-            libvirt.mac_of(self._record.run_id, spec.name, "nat"): nat_address(spec, networks)
+            virsh.mac_of(self._record.run_id, spec.name, "nat"): nat_address(spec, networks)
             for spec in self._machines
         }
         mark_of = self._record.mark_of
         nat, private = networks.nat, networks.private
-        self._virsh.create_network(libvirt.nat_network_xml(nat, leases, mark=mark_of(nat.name)))
-        self._virsh.create_network(libvirt.private_network_xml(private, mark=mark_of(private.name)))
+        self._virsh.create_network(virsh.nat_network_xml(nat, leases, mark=mark_of(nat.name)))
+        self._virsh.create_network(virsh.private_network_xml(private, mark=mark_of(private.name)))
         if self._elsewhere:
             self._forwards.open()
             self._forwards.check(private.ipv4)
@@ -167,8 +168,8 @@ class VirtualMachines:
         run_id = self._record.run_id
         return {
             "uuid": str(self._record.mark_of(container_name(run_id, machine))),
-            "nat_mac": libvirt.mac_of(run_id, machine, "nat"),
-            "private_mac": libvirt.mac_of(run_id, machine, "private"),
+            "nat_mac": virsh.mac_of(run_id, machine, "nat"),
+            "private_mac": virsh.mac_of(run_id, machine, "private"),
             # On another host there is no such folder, and nobody here could read the file.
             "console": None if self._elsewhere else str(self._record.folder / f"{machine}.console"),
         }

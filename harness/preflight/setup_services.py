@@ -1,6 +1,6 @@
 """Starts, opens and stops the daemons that machines live in, and writes down what it did.
 
-A part of set-up (`harness.host.setup`), so it imports nothing but the standard library and the
+A part of set-up (`harness.preflight.setup`), so it imports nothing but the standard library and the
 harness's own ground. Consent was given before anything here is called.
 """
 
@@ -16,13 +16,14 @@ from harness.base.errors import HostLacksError
 from harness.base.process import CommandFailedError, Completed, Runner
 from harness.base.settings import Settings
 from harness.base.wait import Clock, WaitTimeoutError, wait_until
-from harness.host import services, vm_problems
+from harness.host import services
 from harness.host import vm_facts as vms
-from harness.host.commands import sudo_for
 from harness.host.facts import HostFacts
-from harness.host.report import SetupRecord, append_record, read_records
 from harness.host.services import Daemon, Service
 from harness.host.texts import Answer
+from harness.host.tools import sudo_for
+from harness.preflight.report import SetupRecord, append_record, read_records
+from harness.providers.libvirt import problems
 
 # apt is the slowest: 109 MB and 128 packages on a clean Debian 12 take a minute; a slow mirror ten
 # times that.
@@ -205,13 +206,13 @@ def _make_pool(means: Means, facts: HostFacts) -> None:
         answer = Answer(said.returncode, said.stdout, said.stderr)
         pool = vms.pool_from(libvirt.pool_name, answer, None)
         libvirt = replace(libvirt, reachable=True, pool=pool)
-    steps = vm_problems.pool_steps(libvirt)
+    steps = problems.pool_steps(libvirt)
     if not steps:
         return
     name = libvirt.pool_name
-    means.say(f"==> libvirt's storage pool {name} in {vm_problems.POOL_PATH}")
+    means.say(f"==> libvirt's storage pool {name} in {problems.POOL_PATH}")
     for argv in steps:
         means.root(facts, argv, doing=doing)
     did = "made" if libvirt.pool is None else "started"
-    undo = sudo_for(facts) + vm_problems.typed(vm_problems.pool_undo(libvirt))
+    undo = sudo_for(facts) + problems.typed(problems.pool_undo(libvirt))
     means.record(did, ("pool", name), undo)

@@ -16,8 +16,8 @@ from pathlib import Path
 from uuid import UUID
 
 from harness.base.run_id import RunId
-from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER, Labelled, ObjectKind
-from harness.lab.libvirt import owner_mark
+from harness.providers.docker.engine import LABEL_RUN, LABEL_STATE, LABEL_USER, Labelled, ObjectKind
+from harness.providers.libvirt.virsh import owner_mark
 
 # A volume that was given no name, as those of machines are.
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
