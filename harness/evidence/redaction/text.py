@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 
 from harness.evidence.redaction.addresses import redact_addresses
@@ -20,6 +21,8 @@ from harness.evidence.redaction.wrapped import redact_cut_keys, redact_wrapped
 _ESCAPED_LETTER = re.compile(r"\\(?:u[0-9a-fA-F]{4}|/)")
 # A secret may stand out only once its neighbour is gone; what is left alone is left alone at once.
 _PASSES = 4
+# Names, values and words of a cluster come again with each look.
+_SHORT = 256
 
 
 def redact(text: str) -> str:
@@ -28,11 +31,18 @@ def redact(text: str) -> str:
     A password inside a URL becomes `redacted-password`, so that the URL stays one. Nothing of a
     secret is kept, not even a hash: a password's hash can be guessed.
     """
+    return _redact_short(text) if len(text) <= _SHORT else _redact_all(text)
+
+
+def _redact_all(text: str) -> str:
     for _ in range(_PASSES):
         before, text = text, _redact_once(text)
         if text == before:
             break
     return text
+
+
+_redact_short = functools.lru_cache(maxsize=8192)(_redact_all)
 
 
 def _redact_once(text: str) -> str:
