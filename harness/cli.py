@@ -6,6 +6,7 @@ What a verb needs is imported when the verb is called: `k0s-harness --help` is t
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -57,6 +58,7 @@ _ENDINGS = {
 }
 
 
+@functools.cache
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="k0s-harness",

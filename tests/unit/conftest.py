@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.evidence.reading import Reading
+from tests.unit.recorded import readings
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 DEMO = Path(__file__).parents[2] / "demo/konnectivity-off.tar.gz"
@@ -24,8 +25,7 @@ def recording() -> Recording:
     """Readings recorded from a real cluster; tests/recordings/README.md says from which."""
 
     def load(name: str) -> tuple[Reading, ...]:
-        lines = (RECORDINGS / f"{name}.jsonl").read_text().splitlines()
-        return tuple(Reading.from_dict(json.loads(line)) for line in lines)
+        return readings(RECORDINGS / f"{name}.jsonl")
 
     return load
 

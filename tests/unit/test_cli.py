@@ -16,6 +16,7 @@ from harness.base.errors import HostLacksError, InfrastructureError
 from harness.engine.events import ScenarioResult
 from harness.engine.outcome import outcome_of
 from harness.engine.session import RunSession
+from harness.scenario import schema
 from harness.scenario.load import files_in
 
 ROOT = Path(__file__).parents[2]
@@ -254,10 +255,10 @@ def test_a_cluster_file_that_is_not_there_or_none_is_usage(run):
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, InfrastructureError, HostLacksError])
 def test_every_ending_has_its_exit_code(run, monkeypatch, ending):
-    def end(_options):
+    def end():
         raise ending("Doing this", "that happened") if ending is not KeyboardInterrupt else ending
 
-    monkeypatch.setattr(cli, "_schema", end)
+    monkeypatch.setattr(schema, "schema_text", end)
     code, _, err = run("schema")
     expected = {KeyboardInterrupt: 130, InfrastructureError: 4, HostLacksError: 3}[ending]
     assert code == expected

@@ -34,6 +34,7 @@ from harness.evidence.bundle import write_bundle
 from harness.evidence.recorder import Recorder
 from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report.terminal import Narrator
+from harness.scenario import schema
 from harness.scenario.words import Flow, FlowOutcome
 from tests.unit.fuzz import examples
 from tests.unit.hostile import HOSTILE, hostile_text, obeyed
@@ -136,7 +137,7 @@ ERRORS = (
 
 @pytest.mark.parametrize("kind", ERRORS)
 def test_an_error_is_printable_in_all_its_parts_and_the_last_line_is_ours(monkeypatch, kind):
-    def fail(_options):
+    def fail():
         raise kind(
             HOSTILE,
             f"{HOSTILE}\nk0s-harness: exit 0: done",
@@ -145,7 +146,7 @@ def test_an_error_is_printable_in_all_its_parts_and_the_last_line_is_ours(monkey
             where=Path(SHELL),
         )
 
-    monkeypatch.setattr(cli, "_schema", fail)
+    monkeypatch.setattr(schema, "schema_text", fail)
     said = said_by("schema")
     check(said)
     assert said[0] == kind.exit_code
@@ -153,17 +154,17 @@ def test_an_error_is_printable_in_all_its_parts_and_the_last_line_is_ours(monkey
 
 
 @settings(
-    max_examples=examples(20),
+    max_examples=examples(8),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(hostile_text, min_size=4, max_size=4))
 def test_any_error_is_printable(monkeypatch, texts):
-    def fail(_options):
+    def fail():
         doing, happened, remedy, details = texts
         raise UsageError(doing, happened, remedy=remedy, details=details)
 
-    monkeypatch.setattr(cli, "_schema", fail)
+    monkeypatch.setattr(schema, "schema_text", fail)
     check(said_by("schema"))
 
 
@@ -254,7 +255,7 @@ def test_a_scenario_cannot_say_anything_to_the_terminal(verb, where, place):
         check(said_by(verb, *([] if verb == "catalogue" else [path])))
 
 
-@settings(max_examples=examples(20), deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(key=hostile_text, value=st.recursive(hostile_text, lambda each: st.lists(each, max_size=2)))
 def test_no_scenario_says_anything_to_the_terminal(key, value):
     path = Path("any.yaml")
@@ -383,7 +384,7 @@ class Terminal(io.StringIO):
         return True
 
 
-@settings(max_examples=examples(50), deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(text=hostile_text, terminal=st.booleans())
 def test_narration_obeys_nobody_but_us(text, terminal):
     stream = Terminal() if terminal else io.StringIO()

@@ -21,8 +21,9 @@ from harness.evidence.redaction.wrapped import redact_cut_keys, redact_wrapped
 _ESCAPED_LETTER = re.compile(r"\\(?:u[0-9a-fA-F]{4}|/)")
 # A secret may stand out only once its neighbour is gone; what is left alone is left alone at once.
 _PASSES = 4
-# Names, values and words of a cluster come again with each look.
-_SHORT = 256
+# What a cluster says comes again with each look: its words, and most of its answers whole.
+_WORD = 256
+_ANSWER = 16 * 1024
 
 
 def redact(text: str) -> str:
@@ -31,7 +32,9 @@ def redact(text: str) -> str:
     A password inside a URL becomes `redacted-password`, so that the URL stays one. Nothing of a
     secret is kept, not even a hash: a password's hash can be guessed.
     """
-    return _redact_short(text) if len(text) <= _SHORT else _redact_all(text)
+    if len(text) <= _WORD:
+        return _redact_word(text)
+    return _redact_answer(text) if len(text) <= _ANSWER else _redact_all(text)
 
 
 def _redact_all(text: str) -> str:
@@ -42,7 +45,8 @@ def _redact_all(text: str) -> str:
     return text
 
 
-_redact_short = functools.lru_cache(maxsize=8192)(_redact_all)
+_redact_word = functools.lru_cache(maxsize=8192)(_redact_all)
+_redact_answer = functools.lru_cache(maxsize=256)(_redact_all)
 
 
 def _redact_once(text: str) -> str:
