@@ -41,7 +41,7 @@ from tests.unit.strangers import DEAD, ELSEWHERE, KEPT, ME, SECRET, SOMEBODY, TH
 MEMORY = next((place for place in ("/dev/shm",) if os.access(place, os.W_OK)), None)
 ID = re.compile(r"k5-[0-9a-z]{6}", re.ASCII)
 BRIEF = settings(
-    max_examples=examples(25),
+    max_examples=examples(8),
     deadline=None,
     database=None,
     derandomize=True,
@@ -190,7 +190,7 @@ URIS = [
 ]
 
 
-@settings(BRIEF, max_examples=examples(60))
+@settings(BRIEF, max_examples=examples(15))
 @given(
     name=mostly(NEW, THEIRS, ELSEWHERE, "k5-backups", "notes", "k5-\udcff"),
     folder=mostly("folder", *KINDS),
