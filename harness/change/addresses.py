@@ -31,7 +31,7 @@ class Addresses:
     """Addresses of a cluster; `None`, or a machine that is not a key, where they were not seen.
 
     `machines` are addresses on the private network, `pods_on` the networks that a node's pods get
-    their addresses from (with kube-router; Calico has blocks of its own), `unread` why something is
+    their addresses from (some CNIs have blocks of their own), `unread` why something is
     not known. `second_ssh` is the other way to a machine, where there is one.
     """
 

@@ -74,8 +74,8 @@ def _wrong_with(facts: Facts, all_nodes: tuple[Node, ...]) -> tuple[list[str], s
         for address, names in node_findings.duplicate_addresses(all_nodes).items()
     ]
     wrong += [
-        f"Calico uses {address} on {name} and not its InternalIP"
-        for name, address in node_findings.calico_elsewhere(all_nodes).items()
+        f"{cni.title} uses {address} on {name} and not its InternalIP"
+        for name, (cni, address) in node_findings.cni_elsewhere(all_nodes).items()
     ]
     # A machine may well reach the API server (a load balancer) over another network than the
     # nodes' own; it is a fault where something suffers.

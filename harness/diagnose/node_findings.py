@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Network, ip_network
 
+from harness.cni import Cni, named
 from harness.diagnose.facts import Facts
 from harness.probe import controlplane, machines, workloads
 from harness.probe.workloads import Node
@@ -22,13 +23,13 @@ def duplicate_addresses(nodes: tuple[Node, ...]) -> Mapping[str, tuple[str, ...]
     return {address: tuple(names) for address, names in by_address.items() if len(names) > 1}
 
 
-def calico_elsewhere(nodes: tuple[Node, ...]) -> Mapping[str, str]:
-    """Return, by node, the address Calico uses where that is none of the node's InternalIPs."""
-    found = {node.name: node.calico_address.partition("/")[0] for node in nodes}
+def cni_elsewhere(nodes: tuple[Node, ...]) -> Mapping[str, tuple[Cni, str]]:
+    """Return, by node, the CNI that uses an address which is none of the node's, and which."""
+    found = {node.name: (named(node.cni), node.cni_address.partition("/")[0]) for node in nodes}
     return {
         node.name: found[node.name]
         for node in nodes
-        if found[node.name] and node.addresses and found[node.name] not in node.addresses
+        if node.cni_address and node.addresses and found[node.name][1] not in node.addresses
     }
 
 

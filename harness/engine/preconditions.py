@@ -94,7 +94,7 @@ def settled(plan: Plan, deployment: Deployment) -> Presumed:
 def comparable(plan: Plan) -> Presumed:
     """Return what holds of a cluster of which a footprint says what the first change changed.
 
-    calico-node is Ready once its first rules are written, which on a busy host was minutes after
+    A CNI is Ready once its first rules are written, which on a busy host was minutes after
     the nodes were, and they would have been taken for the change's (20261125-230413-50bd).
     """
     return replace(settled(plan, plan.start), plugins=True)

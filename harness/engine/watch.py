@@ -139,7 +139,7 @@ class PhaseWatch:
         """Return the window, which begins anew where slow machines lost metrics-server's endpoint.
 
         The phase presumes it. Workers as slow as emulated ones leave metrics-server's liveness
-        probe (1 s) without an answer while kube-router's pods are rolled, 80 s after konnectivity
+        probe (1 s) without an answer while the CNI's pods are rolled, 80 s after konnectivity
         had been turned on, and the kubelet kills it (20261126-023219-a490).
         """
         if not pace.is_slow(self._context.pace):

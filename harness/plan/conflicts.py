@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
+from harness.cni import CNIS
 from harness.k0s import ADMIN_PORT, AGENT_PORT, API_PORT, KUBELET_PORT, POD_CIDR, SERVICE_CIDR
 from harness.plan.deployment import deployments
 from harness.scenario.document import Path
@@ -15,7 +16,7 @@ from harness.scenario.load import LoadedScenario
 from harness.scenario.mistakes import Mistake
 from harness.scenario.model import K0sConfig
 from harness.scenario.plain import ABSENT, at
-from harness.vocabulary.cluster_config import RESERVED
+from harness.vocabulary.cluster_config import all_reserved
 
 # k0s's own, where the file says nothing (pkg/apis/k0s/v1beta1/network.go, konnectivity.go, api.go).
 _NETWORKS = {
@@ -35,8 +36,6 @@ _FIXED_PORTS = {
     KUBELET_PORT: "the kubelet",
 }
 _PROVIDER = ("spec", "network", "provider")
-# Those whose settings k0s ignores when another one is chosen.
-_PROVIDERS = ("calico", "kuberouter")
 # More of a host's networks than this do not fit a line.
 _MOST_NAMED = 3
 
@@ -133,8 +132,9 @@ def _overlaps(
 
 
 def _mixed_providers(configuration: _Configuration) -> Iterator[Mistake]:
-    provider = configuration.get(_PROVIDER, "kuberouter")
-    for other in _PROVIDERS:
+    provider = configuration.get(_PROVIDER, CNIS[0].word)
+    # k0s ignores the settings of those that are not chosen.
+    for other in (each.word for each in CNIS):
         keys = ("spec", "network", other)
         if configuration.sets(keys) and provider != other:
             yield configuration.warning(
@@ -160,7 +160,7 @@ def _ports(configuration: _Configuration) -> Iterator[Mistake]:
 
 
 def _broken_on_purpose(configuration: _Configuration) -> Iterator[Mistake]:
-    for reserved in RESERVED:
+    for reserved in all_reserved():
         listed = reserved.dotted in configuration.loaded.scenario.cluster.break_
         if listed and configuration.sets(reserved.path):
             value = configuration.get(reserved.path, None)

@@ -8,15 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Network
 
+from harness import cni
 from harness.evidence.reading import Reading
 from harness.k0s import API_PORT
 from harness.probe.core import Asked, MachineProbe, UnreadableError, require_json, require_success
 
-# Interfaces that k0s and its network providers make: their addresses are the cluster's own
-# (internal/pkg/iface/iface.go at v1.32.3+k0s.0, and Calico's tunnels).
-_CLUSTER_INTERFACE = re.compile(
-    r"lo$|kube-|kube_|cni|cali|veth|tunl|tun-|vxlan|flannel|dummyvip|nodelocaldns|wireguard\.cali"
-)
 _VERSION = re.compile(r"^v\d++\.\d++\.\d++\S*+$", re.MULTILINE)
 
 
@@ -41,7 +37,8 @@ class Address:
     @property
     def of_cluster(self) -> bool:
         """Whether the interface is one that k0s or its network provider made."""
-        return _CLUSTER_INTERFACE.match(self.interface) is not None
+        # As k0s tells them apart: internal/pkg/iface/iface.go at v1.32.3+k0s.0.
+        return self.interface == "lo" or self.interface.startswith(("kube_", *cni.interfaces()))
 
 
 def parse_clock(reading: Reading) -> Clock:

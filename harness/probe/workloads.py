@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote
 
+from harness import cni
 from harness.evidence.reading import Reading
 from harness.probe.core import ApiProbe, Probe, not_found, raw_probe, require_json
 from harness.probe.metrics_data import seconds_of
 
 METRICS_SERVER = "k8s-app=metrics-server"
-# The DaemonSets that make rules and routes on the machines.
-_PLUGINS = frozenset({"kube-proxy", "kube-router", "calico-node"})
-# Written by calico-node: the address and prefix it found by its ipAutodetectionMethod.
-CALICO_ADDRESS = "projectcalico.org/IPv4Address"
 
 
 @dataclass(frozen=True)
@@ -63,16 +61,18 @@ class Endpoint:
 class Node:
     """One Node: its InternalIPs and the pod CIDR it was given.
 
-    `calico_address` is what Calico took for the node's address, empty without Calico; `version`
-    the kubelet's; `trouble` what its Ready condition says where it is not Ready. `created` and
-    `ready_since`, when that condition last changed, are seconds since 1970, 0 where not known.
+    `cni` is what took an address for the node's by itself, and `cni_address` which, with its
+    prefix, both empty where nothing did. `version` is the kubelet's; `trouble` what its Ready
+    condition says where it is not Ready. `created` and `ready_since`, when that condition last
+    changed, are seconds since 1970, 0 where not known.
     """
 
     name: str
     ready: bool
     addresses: tuple[str, ...]
     pod_cidr: str
-    calico_address: str = ""
+    cni: str = ""
+    cni_address: str = ""
     version: str = ""
     trouble: str = ""
     created: float = 0.0
@@ -117,7 +117,7 @@ def parse_endpoints(reading: Reading) -> tuple[Endpoint, ...]:
 
 
 def parse_plugins(reading: Reading) -> tuple[DaemonSet, ...]:
-    """Return those of k0s's network providers and kube-proxy that are there, in the API's order."""
+    """Return those of network providers and kube-proxy that are there, in the API's order."""
     return tuple(
         DaemonSet(
             name=item["metadata"]["name"],
@@ -125,7 +125,7 @@ def parse_plugins(reading: Reading) -> tuple[DaemonSet, ...]:
             ready=item["status"].get("numberReady", 0),
         )
         for item in require_json(reading)["items"]
-        if item["metadata"]["name"] in _PLUGINS
+        if item["metadata"]["name"] in cni.daemonsets()
     )
 
 
@@ -171,6 +171,7 @@ def _pod(item: dict[str, Any]) -> Pod:
 
 def _node(item: dict[str, Any]) -> Node:
     status = item.get("status", {})
+    finder, found = _found_address(item["metadata"].get("annotations", {}))
     return Node(
         name=item["metadata"]["name"],
         ready=_condition(status, "Ready"),
@@ -180,7 +181,8 @@ def _node(item: dict[str, Any]) -> Node:
             if each["type"] == "InternalIP"
         ),
         pod_cidr=item.get("spec", {}).get("podCIDR", ""),
-        calico_address=item["metadata"].get("annotations", {}).get(CALICO_ADDRESS, ""),
+        cni=finder,
+        cni_address=found,
         version=status.get("nodeInfo", {}).get("kubeletVersion", ""),
         trouble=next(
             (
@@ -202,6 +204,14 @@ def _node(item: dict[str, Any]) -> Node:
             )
         ),
     )
+
+
+def _found_address(annotations: Mapping[str, str]) -> tuple[str, str]:
+    """Return the CNI that says which address it found for a Node, and that address."""
+    for each in cni.CNIS:
+        if each.node_address is not None and each.node_address.annotation in annotations:
+            return each.word, annotations[each.node_address.annotation]
+    return "", ""
 
 
 def _address(text: str) -> str:

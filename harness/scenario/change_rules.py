@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
+from harness.cni import Cni
 from harness.scenario.document import Path
 from harness.scenario.plain import ABSENT, at, mapping, sequence, word
 from harness.vocabulary.cluster_config import PRIVATE_INTERFACE, collisions
@@ -34,12 +35,12 @@ _PROVIDER = ("spec", "network", "provider")
 class Machines:
     """The machines of a scenario, as its rules see them.
 
-    `kubelets` are those that are nodes; `calico` says that Calico gives pods their addresses.
+    `kubelets` are those that are nodes; `cni` is what gives pods their addresses.
     """
 
     workers: tuple[str, ...]
     kubelets: tuple[str, ...]
-    calico: bool
+    cni: Cni
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -108,9 +109,10 @@ def _place(place: Any, path: Path, machines: Machines) -> Found:  # noqa: ANN401
     if worker not in machines.names:
         there = ", ".join(machines.names)
         yield path, f"{quoted(place)} is nowhere: this cluster has {there}"
-    elif place.startswith(PODS_ON) and machines.calico:
+    elif place.startswith(PODS_ON) and machines.cni.own_blocks:
         why = "it gives pods addresses from blocks of its own, not from the node's podCIDR"
-        yield path, f"{quoted(place)} is not known with Calico: {why}. Write pod-network instead"
+        named = f"{quoted(place)} is not known with {machines.cni.title}"
+        yield path, f"{named}: {why}. Write pod-network instead"
 
 
 def _literal(place: Any, path: Path) -> Found:  # noqa: ANN401

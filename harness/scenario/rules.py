@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from harness.cni import named
 from harness.scenario.change_rules import Machines, broken_change_rules
 from harness.scenario.document import Path, SourceMap
 from harness.scenario.model import DEFAULT_WORKERS, MOST_WORKERS
 from harness.scenario.plain import ABSENT, at, mapping, sequence, word
 from harness.scenario.undo_rules import broken_undo_rules
-from harness.vocabulary.cluster_config import RESERVED, collisions
+from harness.vocabulary.cluster_config import all_reserved, collisions
 from harness.vocabulary.machines import CONTROLLER, worker_names
 from harness.vocabulary.nearest import nearest, quoted
 from harness.vocabulary.words import (
@@ -75,7 +76,7 @@ def _machines(cluster: dict[str, Any]) -> Machines | None:
     return Machines(
         workers=names,
         kubelets=(CONTROLLER, *names) if is_node else names,
-        calico=at(cluster, ("k0s", "spec", "network", "provider")) == "calico",
+        cni=named(at(cluster, ("k0s", "spec", "network", "provider"))),
     )
 
 
@@ -118,7 +119,7 @@ def _fragment(scenario: dict[str, Any], marks: SourceMap) -> Found:
         for phase in sequence(scenario.get("phases"))
         for change in sequence(mapping(phase).get("change"))
     ]
-    given = {reserved.dotted: reserved for reserved in RESERVED}
+    given = {reserved.dotted: reserved for reserved in all_reserved()}
     for index, dotted in enumerate(broken):
         path = ("cluster", "break", index)
         if dotted in fragment and "." not in dotted and dotted not in given:

@@ -22,8 +22,10 @@ INTERFACES = MachineProbe("interfaces", ("ip", "-json", "-4", "link"), parse, As
 
 
 @pytest.fixture
-def made_up(monkeypatch):
-    monkeypatch.setattr(registry, "PROBES", [*registry.PROBES, INTERFACES])
+def made_up():
+    registry.PROBES.append(INTERFACES)
+    yield
+    registry.PROBES.remove(INTERFACES)
 
 
 def test_no_two_probes_have_one_name():

@@ -12,7 +12,7 @@ from harness.scenario.expectations import HOLD_SECONDS, WITHIN_SECONDS
 from harness.scenario.load import load_all_text
 from harness.scenario.model import Change
 from harness.scenario.schema import json_schema
-from harness.vocabulary.cluster_config import RESERVED
+from harness.vocabulary.cluster_config import all_reserved
 from harness.vocabulary.fields import duration_text
 from harness.vocabulary.words import (
     Answer,
@@ -70,7 +70,7 @@ def test_every_kind_of_change_is_listed_with_its_undo(change):
     assert row.endswith(f"| {change.undo} |")
 
 
-@pytest.mark.parametrize("reserved", RESERVED, ids=lambda reserved: reserved.dotted)
+@pytest.mark.parametrize("reserved", all_reserved(), ids=lambda reserved: reserved.dotted)
 def test_every_value_that_the_harness_sets_is_named(reserved):
     assert f"`{reserved.dotted}`" in TEXT
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.cni import CNIS
 from harness.diagnose import findings
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
@@ -49,11 +50,12 @@ def _remedy(facts: Facts) -> str:
         for node in facts.one(workloads.NODES) or ()
         if node.pod_cidr and node.addresses
     ]
+    wants = [f"{each.title} wants {each.between_nodes}" for each in CNIS[:1]]
+    wants += [f"{each.title} {each.between_nodes}" for each in CNIS[1:] if each.between_nodes]
     return (
         "let workers forward pods' traffic to each other: on each, ip route shows the others' pod "
         f"networks ({', '.join(networks)}), and the firewall forwards them\n"
-        "kube-router wants TCP 179 between workers (and IP protocol 4 across subnets), "
-        "Calico UDP 4789"
+        f"{', '.join(wants)}"
     )
 
 
