@@ -15,6 +15,7 @@ from harness.base.errors import UsageError
 from harness.base.process import Completed
 from harness.base.untrusted import Limits
 from harness.cluster.marked_yaml import Marked, read_marked
+from harness.probe.controlplane import DATA_DIR
 from harness.ssh.arguments import (
     MOST_BASTIONS,
     Agree,
@@ -39,8 +40,6 @@ CONTROLS = frozenset({"controller", "controller+worker", "single"})
 WORKS = frozenset({"worker", "controller+worker", "single"})
 # Where k0sctl puts it (configurer/linux.go); sudo's own PATH may lack that folder.
 K0S = "/usr/local/bin/k0s"
-# k0s's default; the host field `dataDir` names another.
-DATA_DIR = "/var/lib/k0s"
 # kubectl writes no cache below a path that cannot be a folder, and asks the API server anew.
 _NO_CACHE = "/dev/null/none"
 

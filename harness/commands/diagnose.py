@@ -14,6 +14,7 @@ from harness.base.settings import Settings
 from harness.base.untrusted import MIB, Limits, RefusedError, read_text, require_yaml_within
 from harness.base.wait import SystemClock
 from harness.cluster.kubectl import Kubectl
+from harness.cluster.prober import Prober
 from harness.commands.consent import consent
 from harness.diagnose import ladder, subject
 from harness.diagnose.facts import facts_from
@@ -23,7 +24,6 @@ from harness.engine.place import Place, place, walk
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import reason_of, redacted_reading
 from harness.lab.reservation import Host
-from harness.probe.prober import Prober
 from harness.report import diagnosis as report
 from harness.vocabulary.words import Cause
 

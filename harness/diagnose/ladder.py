@@ -34,8 +34,7 @@ from harness.probe import (
     top_nodes,
     workloads,
 )
-from harness.probe.core import Probe
-from harness.probe.prober import Prober
+from harness.probe.core import Probe, ReadingSource
 
 # New connections from each worker: where every other one is lost, all of them open by chance once
 # in 256 walks. Three at a time, so that a path that drops packets costs one wait of 5 s, and sshd
@@ -46,14 +45,14 @@ SERVER_CONNECTIONS = 2
 
 
 def take(
-    prober: Prober, controllers: Sequence[str], workers: Sequence[str], *, in_lab: bool
+    source: ReadingSource, controllers: Sequence[str], workers: Sequence[str], *, in_lab: bool
 ) -> tuple[Reading, ...]:
     """Take every reading the diagnosis wants; `controllers` and `workers` are names of machines.
 
     A machine that does both is in both. `in_lab` adds the harness's own packet counters.
     """
-    first = prober.take(first_probes(controllers, workers, in_lab=in_lab))
-    return (*first, *prober.take(second_probes(controllers, workers, facts_from(first))))
+    first = source.take(first_probes(controllers, workers, in_lab=in_lab))
+    return (*first, *source.take(second_probes(controllers, workers, facts_from(first))))
 
 
 def first_probes(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.cluster.existing import DATA_DIR
 from harness.diagnose import findings
 from harness.diagnose.facts import Facts
+from harness.probe.controlplane import DATA_DIR
 
 
 def data_dir(facts: Facts) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from harness.check import reachability
 from harness.check.model import Judgement, Verdict
+from harness.cluster.prober import Prober
 from harness.diagnose import ladder
 from harness.diagnose.facts import Facts, facts_from
 from harness.diagnose.judge import diagnose
@@ -20,7 +21,6 @@ from harness.probe.controlplane import TunnelServer
 from harness.probe.core import Probe, observe
 from harness.probe.dials import Dials
 from harness.probe.flows import FlowMatrix
-from harness.probe.prober import Prober
 from harness.vocabulary.words import Role
 
 # Between two diagnoses of one phase: the ladder's dials take up to 5 s, and what it looks at

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.cluster.cluster import CONTROLLER_UNIT
-from harness.cluster.existing import DATA_DIR
-from harness.probe.controlplane import ADMIN_PORT
+from harness.probe.controlplane import ADMIN_PORT, DATA_DIR
 
 # The last of a unit's log: a whole cold start is about 3000 lines on a controller.
 _LOG_LINES = "4000"

@@ -14,11 +14,11 @@ from harness.base.errors import InfrastructureError, UsageError
 from harness.base.process import Runner
 from harness.base.wait import Clock
 from harness.cluster import existing
+from harness.cluster.prober import ApiClient, Prober
 from harness.diagnose import ladder
 from harness.evidence.reading import Reading
 from harness.lab import kept
 from harness.lab.reservation import Host
-from harness.probe.prober import ApiClient, Prober
 from harness.ssh.arguments import Agree, refuse
 from harness.ssh.openssh import OpenSSHRemote
 from harness.ssh.remote import RemoteReader

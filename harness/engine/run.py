@@ -12,8 +12,9 @@ from harness.artifacts.store import Store
 from harness.base.process import Runner
 from harness.base.settings import Keep, Settings
 from harness.base.wait import Clock
-from harness.change.changer import Changer
+from harness.cluster.changer import Changer
 from harness.cluster.cluster import Cluster
+from harness.cluster.prober import Prober
 from harness.engine import ending
 from harness.engine.changes import Changes
 from harness.engine.events import Event, Outcome, PhaseResult, ScenarioResult, StepId, Sums
@@ -37,7 +38,6 @@ from harness.lab.reservation import Host, reserve
 from harness.plan.build import readdressed
 from harness.plan.model import PhasePlan, Plan
 from harness.plan.show import describe
-from harness.probe.prober import Prober
 
 
 @dataclass(frozen=True)

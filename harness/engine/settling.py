@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 from harness.base.errors import InconclusiveError
 from harness.base.wait import Clock, WaitTimeoutError, wait_until
+from harness.cluster.prober import Prober
 from harness.engine import preconditions
 from harness.engine.events import Precondition, StepId
 from harness.engine.steps import Steps
 from harness.evidence.reading import Reading
-from harness.probe.prober import Prober
 from harness.ssh.pace import between_looks
 
 # metrics-server became Ready 29-33 s after a cold apply (readiness delay 20 s and two scrapes).

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from harness.plan.deployment import merged
-from harness.plan.model import Deployment, Plan
-from harness.vocabulary.cluster_config import RESERVED
+from harness.changes.deployment import Deployment
+from harness.plan.model import Plan
+from harness.vocabulary.cluster_config import ABSENT, PROVIDER, RESERVED, at, merged
 
 _PULL_POLICY = ("spec", "images", "default_pull_policy")
 _AUTODETECTION = ("spec", "network", "calico", "ipAutodetectionMethod")
@@ -42,24 +41,18 @@ def cluster_config(
         "metadata": {"name": "k0s"},
         "spec": {"api": {"address": address, "sans": [address]}},
     }
-    uses_calico = _provider(fragment) == "calico"
+    uses_calico = at(fragment, PROVIDER) == "calico"
     for reserved in RESERVED:
         wanted = {_PULL_POLICY: with_bundle, _AUTODETECTION: uses_calico}
         if reserved.value is not None and wanted.get(reserved.path, True):
             _put(base, reserved.path, reserved.value)
-    if slow_machines and _provider(fragment) in (None, "kuberouter"):
+    if slow_machines and at(fragment, PROVIDER) in (ABSENT, None, "kuberouter"):
         _put(base, _KUBE_ROUTER, deepcopy(_PATIENT_KUBE_ROUTER))
     config = merged(base, fragment)
     for reserved in RESERVED:
         if not reserved.breakable:
             _put(config, reserved.path, reserved.value)
     return config
-
-
-def _provider(fragment: Mapping[str, Any]) -> object:
-    spec = fragment.get("spec")
-    network = spec.get("network") if isinstance(spec, dict) else None
-    return network.get("provider") if isinstance(network, dict) else None
 
 
 def _put(config: dict[str, Any], path: tuple[str, ...], value: object) -> None:

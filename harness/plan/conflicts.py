@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
+from harness.changes.k0s_config import K0sConfig
 from harness.plan.deployment import deployments
-from harness.scenario.document import Path
 from harness.scenario.load import LoadedScenario
 from harness.scenario.mistakes import Mistake
-from harness.scenario.model import K0sConfig
-from harness.scenario.plain import ABSENT, at
-from harness.vocabulary.cluster_config import RESERVED
+from harness.vocabulary.cluster_config import ABSENT, PROVIDER, RESERVED, at
+from harness.vocabulary.part import Path
 
 # k0s's own, where the file says nothing (pkg/apis/k0s/v1beta1/network.go, konnectivity.go, api.go).
 _NETWORKS = {
@@ -33,7 +32,6 @@ _FIXED_PORTS = {
     8092: "konnectivity's health check",
     10250: "the kubelet",
 }
-_PROVIDER = ("spec", "network", "provider")
 # Those whose settings k0s ignores when another one is chosen.
 _PROVIDERS = ("calico", "kuberouter")
 # More of a host's networks than this do not fit a line.
@@ -132,7 +130,7 @@ def _overlaps(
 
 
 def _mixed_providers(configuration: _Configuration) -> Iterator[Mistake]:
-    provider = configuration.get(_PROVIDER, "kuberouter")
+    provider = configuration.get(PROVIDER, "kuberouter")
     for other in _PROVIDERS:
         keys = ("spec", "network", other)
         if configuration.sets(keys) and provider != other:

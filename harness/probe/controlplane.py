@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cluster.existing import DATA_DIR
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe, UnreadableError, require_ended, require_json, require_success
 
+# k0s's default; `dataDir` of k0sctl's host names another.
+DATA_DIR = "/var/lib/k0s"
 AGENT_PORT = 8132
 HEALTH_PORT = 8092
 ADMIN_PORT = 8133

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from harness.base.untrusted import RefusedError, plain_json
 from harness.evidence.reading import Reading
@@ -60,6 +60,13 @@ class Probe(Generic[T_co]):
     sudo: bool = False
     deadline: float = 10.0
     together: int = 1
+
+
+class ReadingSource(Protocol):
+    """What takes readings; it is handed in, for nothing here reaches a cluster by itself."""
+
+    def take(self, probes: Iterable[Probe[Any]]) -> tuple[Reading, ...]:
+        """Return one reading a look, in their order; one that fails has an error and no text."""
 
 
 @dataclass(frozen=True)

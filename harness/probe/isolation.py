@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.evidence.reading import Reading
-from harness.lab.isolation import MACHINE_TABLE
 from harness.probe.core import Probe, require_json
+
+MACHINE_TABLE = "k0s_harness_lab"
 
 
 def probe(machine: str) -> Probe[Mapping[str, int]]:

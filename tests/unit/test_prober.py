@@ -8,9 +8,9 @@ import pytest
 
 from harness.base.errors import InfrastructureError
 from harness.base.process import CommandFailedError, Completed
+from harness.cluster.prober import Prober
 from harness.probe import apiservice, controlplane, dials, egress, machines
 from harness.probe.dials import DIAL_SECONDS
-from harness.probe.prober import Prober
 from harness.ssh.remote import Dial, DialResult
 
 
