@@ -12,7 +12,7 @@ from harness.artifacts.store import Store
 from harness.base.process import Runner
 from harness.base.settings import Keep, Settings
 from harness.base.wait import Clock
-from harness.change.changer import Changer
+from harness.cluster.changer import Changer
 from harness.cluster.cluster import Cluster
 from harness.cluster.prober import Prober
 from harness.engine import ending
