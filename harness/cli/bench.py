@@ -31,10 +31,10 @@ from harness.k0s import API_PORT
 from harness.lab.creation import LabRequest
 from harness.lab.lab import lay_out
 from harness.lab.reservation import Host, reserve
-from harness.lab.vagrant import PROJECT
 from harness.plan import k0sctl as k0sctl_yaml
 from harness.plan.build import readdressed
 from harness.probe.apiservice import METRICS_API
+from harness.providers.vagrant import PROJECT
 from harness.scenario.load import find, load
 from harness.ssh.files import USER, SshEndpoint
 

@@ -11,7 +11,7 @@ from harness.base.errors import ExitCode
 from harness.base.printing import say, show
 from harness.base.process import LocalRunner
 from harness.cli.options import add_provider, settings_of
-from harness.host.report import describe, inspect_host
+from harness.preflight.report import describe, inspect_host
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:

@@ -80,6 +80,8 @@ def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None
                 # Whole, so that no name is taken for an option, or for a file of them (`@name`).
                 *(str(path.absolute()) for path in paths),
                 *_NOTHING_ELSE,
+                # Otherwise every folder above a scenario is looked through, entry by entry.
+                f"--confcutdir={os.path.commonpath([path.absolute().parent for path in paths])}",
                 # The plugin reads the environment itself, and says where each value came from.
                 *(
                     f"{option}={value:d}" if isinstance(value, bool) else f"{option}={value}"

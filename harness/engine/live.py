@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from harness.base.errors import HarnessError, InconclusiveError
 from harness.base.wait import wait_until
-from harness.change.actions import Doable
+from harness.changes.deployment import Deployment
+from harness.changes.kind import Change, DeploymentChange, DirectChange
+from harness.changes.undo import UndoPhase
 from harness.cluster.cluster import Cluster
 from harness.cluster.k0sctl import ApplyFailedError, apply_seconds
 from harness.engine import preconditions
@@ -18,9 +20,7 @@ from harness.engine.phases import judged_ends
 from harness.engine.results import AppliedChange
 from harness.engine.settling import PRECONDITIONS_EVERY_SECONDS, Settling
 from harness.engine.timing import Timing
-from harness.plan.model import Deployment, PhasePlan, Plan
-from harness.plan.show import describe_change
-from harness.scenario import model as scenario
+from harness.plan.model import PhasePlan, Plan
 from harness.ssh.pace import between_looks
 from harness.vocabulary.words import ApplyOutcome
 
@@ -45,11 +45,11 @@ class LiveCluster:
         undone, deployed, acts = _by_means(phase.changes)
         made: list[AppliedChange] = []
 
-        def note(changes: Sequence[scenario.Change], took_effect: str) -> None:
+        def note(changes: Sequence[Change], took_effect: str) -> None:
             seconds = timing.changes()
             made.extend(
                 AppliedChange(
-                    describe_change(each),
+                    each.describe(),
                     seconds,
                     round(self.context.now(), 1),
                     took_effect,
@@ -79,7 +79,7 @@ class LiveCluster:
         if acts:
             with self.context.steps.step(StepId.CHANGE) as tell:
                 for act in acts:
-                    tell(describe_change(act))
+                    tell(act.describe())
                     note([act], self.changes.make(phase.name, act))
         return tuple(made), None
 
@@ -149,17 +149,17 @@ class LiveCluster:
 
 
 def _by_means(
-    changes: Iterable[scenario.Change],
-) -> tuple[list[scenario.UndoPhase], list[scenario.DeploymentChange], list[Doable]]:
+    changes: Iterable[Change],
+) -> tuple[list[UndoPhase], list[DeploymentChange], list[DirectChange]]:
     """Return what takes phases back, what k0sctl does, and what is done to the cluster itself."""
-    undone: list[scenario.UndoPhase] = []
-    deployed: list[scenario.DeploymentChange] = []
-    acts: list[Doable] = []
+    undone: list[UndoPhase] = []
+    deployed: list[DeploymentChange] = []
+    acts: list[DirectChange] = []
     for change in changes:
-        if isinstance(change, scenario.UndoPhase):
+        if isinstance(change, UndoPhase):
             undone.append(change)
-        elif isinstance(change, scenario.DeploymentChange):
+        elif isinstance(change, DeploymentChange):
             deployed.append(change)
-        else:
+        elif isinstance(change, DirectChange):
             acts.append(change)
     return undone, deployed, acts

@@ -17,9 +17,8 @@ from harness.engine.results import AppliedChange, ExpectationResult, PhaseResult
 from harness.engine.settling import Settling
 from harness.engine.timing import Timing
 from harness.engine.watch import PhaseWatch, Watch
+from harness.expectations.apply import Apply
 from harness.plan.model import PhasePlan, Plan, PlannedExpectation
-from harness.plan.show import describe_change, describe_expectation
-from harness.scenario import model as scenario
 from harness.vocabulary.words import ApplyOutcome
 
 
@@ -61,12 +60,12 @@ class Phases:
         self.context.emit(
             PhaseEntered(
                 phase.name,
-                tuple(describe_change(each) for each in phase.changes),
-                tuple(describe_expectation(each.expectation) for each in phase.expectations),
+                tuple(each.describe() for each in phase.changes),
+                tuple(each.expectation.describe() for each in phase.expectations),
             )
         )
         apply_expectations = [
-            each for each in phase.expectations if isinstance(each.expectation, scenario.Apply)
+            each for each in phase.expectations if isinstance(each.expectation, Apply)
         ]
         watched = [each for each in phase.expectations if each not in apply_expectations]
         made, ended_badly = self.means.bring_about(phase, timing)
@@ -103,16 +102,15 @@ class Phases:
         self, planned: PlannedExpectation, ended_badly: ApplyFailedError | None
     ) -> ExpectationResult:
         expectation = planned.expectation
-        assert isinstance(expectation, scenario.Apply)
+        assert isinstance(expectation, Apply)
         outcome = ApplyOutcome.APPLIED if ended_badly is None else ended_badly.outcome
         said = "" if ended_badly is None else ended_badly.reason
-        contains = expectation.message_contains
-        met = outcome is expectation.outcome and (contains is None or contains in said)
+        met = expectation.met_by(outcome, said)
         observed = f"{outcome}: {said}" if said else outcome.value
         result = ExpectationResult(
             id=planned.id,
             kind=expectation.kind,
-            expected_text=describe_expectation(expectation),
+            expected_text=expectation.describe(),
             observed_text=observed,
             verdict=Verdict.MET if met else Verdict.NOT_MET,
             explanation=f"k0sctl apply: {observed}",
@@ -127,7 +125,7 @@ class Phases:
         result = ExpectationResult(
             id=planned.id,
             kind=planned.expectation.kind,
-            expected_text=describe_expectation(planned.expectation),
+            expected_text=planned.expectation.describe(),
             observed_text="nothing was seen",
             verdict=Verdict.INCONCLUSIVE,
             explanation=f"not watched, because k0sctl apply ended badly: {ended_badly.reason}",
@@ -160,7 +158,7 @@ def judged_ends(phase: PhasePlan) -> frozenset[ApplyOutcome]:
     wanted = {
         each.expectation.outcome
         for each in phase.expectations
-        if isinstance(each.expectation, scenario.Apply)
+        if isinstance(each.expectation, Apply)
     }
     return frozenset({ApplyOutcome.REFUSED, *wanted} if wanted else ())
 

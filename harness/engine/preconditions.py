@@ -7,17 +7,20 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, ip_address
 from typing import Any
 
-from harness.check import expectations
+from harness.changes.deployment import Deployment
 from harness.diagnose.causes import KINDS
 from harness.diagnose.facts import Facts, facts_from
 from harness.engine.results import PRECONDITION_NAMES, Precondition, PreconditionId
 from harness.evidence.reading import Reading
+from harness.expectations.apiservice import Apiservice
+from harness.expectations.diagnosis import Diagnosis
+from harness.expectations.kind import Expectation
+from harness.expectations.pods import Pods
 from harness.k0s import AGENT_PORT
-from harness.plan.model import Deployment, PhasePlan, Plan
+from harness.plan.model import PhasePlan, Plan
 from harness.probe import controlplane, workloads
 from harness.probe.core import AnyProbe, Probe
 from harness.probe.seen import Seen, seen_in
-from harness.scenario import model as scenario
 from harness.vocabulary.cluster_config import ConfigLeaf
 from harness.vocabulary.words import ApiserviceReason, Cause, Component
 
@@ -55,11 +58,11 @@ class Presumed:
 def presumed_by(plan: Plan, phase: PhasePlan) -> Presumed:
     """Return what `phase` presumes: what its own expectations deny is not presumed."""
     wanted = [each.expectation for each in phase.expectations]
-    causes = {each.cause for each in wanted if isinstance(each, scenario.Diagnosis)}
+    causes = {each.cause for each in wanted if isinstance(each, Diagnosis)}
     return replace(
         settled(plan, phase.deployment),
         metrics_server=Component.METRICS_SERVER not in phase.disabled_components
-        and any(expectations.presumes_metrics_server(each) for each in wanted)
+        and any(each.presumes_metrics_server for each in wanted)
         and not any(_denies_backend(each) for each in wanted),
         nodes_ready=Cause.NODE_NOT_READY not in causes,
     )
@@ -89,13 +92,13 @@ def comparable(plan: Plan) -> Presumed:
     return replace(settled(plan, plan.start), plugins=True)
 
 
-def _denies_backend(expectation: scenario.Expectation) -> bool:
+def _denies_backend(expectation: Expectation) -> bool:
     match expectation:
-        case scenario.Pods(selector=workloads.METRICS_SERVER, ready=0):
+        case Pods(selector=workloads.METRICS_SERVER, ready=0):
             return True
-        case scenario.Apiservice(reason=reason) if reason in _REASONS_WITHOUT_BACKEND:
+        case Apiservice(reason=reason) if reason in _REASONS_WITHOUT_BACKEND:
             return True
-        case scenario.Diagnosis(cause=cause):
+        case Diagnosis(cause=cause):
             return any(kind.backend_down for kind in KINDS if kind.cause == cause)
         case _:
             return False

@@ -12,7 +12,7 @@ from harness.artifacts.store import Store
 from harness.base.process import Runner
 from harness.base.settings import Keep, Settings
 from harness.base.wait import Clock
-from harness.change.changer import Changer
+from harness.cluster.changer import Changer
 from harness.cluster.cluster import Cluster
 from harness.cluster.prober import Prober
 from harness.engine import ending
@@ -39,7 +39,6 @@ from harness.engine.timeline import RUN_SECONDS
 from harness.evidence.bundle import SCENARIO
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import Recorder
-from harness.host.choice import ProviderChoice
 from harness.lab.creation import LabRequest, bounds
 from harness.lab.lab import Lab, bring_up
 from harness.lab.leftovers import uninterrupted
@@ -47,6 +46,7 @@ from harness.lab.reservation import Host, reserve
 from harness.plan.build import readdressed
 from harness.plan.model import PhasePlan, Plan
 from harness.plan.show import describe
+from harness.preflight.choice import ProviderChoice
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ from harness.engine.run import RunRequest, ScenarioRun
 from harness.engine.standing import Standing, StartState, start_state
 from harness.engine.steps import Steps
 from harness.evidence.bundle import write_bundle
-from harness.host.choice import ProviderChoice
 from harness.host.subnets import PRIVATE_RANGE
 from harness.lab.leftovers import uninterrupted
 from harness.plan.build import build
 from harness.plan.model import Plan, PlannedExpectation
+from harness.preflight.choice import ProviderChoice
 from harness.scenario.load import LoadedScenario, load
 
 

@@ -7,20 +7,22 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.check import expectations, hold, reachability
-from harness.check.flows import sample_flows
-from harness.check.model import Judgement, Match, Sample, Verdict, Window
+from harness.check import hold, reachability
+from harness.check.model import Judgement, Verdict, Window
 from harness.diagnose.model import Diagnosis
 from harness.engine.background import Connections, Stage, diagnoses, flow_matrices
 from harness.engine.context import RunContext
 from harness.engine.events import TransitionSeen, VerdictReached
 from harness.engine.results import ExpectationResult
 from harness.engine.watched import Watched, window_of
+from harness.expectations.diagnosis import Diagnosis as DiagnosisExpected
+from harness.expectations.flows import Flows
+from harness.expectations.kind import Streamed
+from harness.expectations.reachability import Reachability
+from harness.expectations.sample import Match, Sample
 from harness.plan.model import PlannedExpectation
-from harness.plan.show import describe_expectation
 from harness.probe.core import observe
 from harness.probe.flows import FlowResult
-from harness.scenario import model as scenario
 from harness.ssh import pace
 
 # A state that was not reached by then may never be, and why is wanted while it is judged. A walk
@@ -85,35 +87,32 @@ class PhaseWatch:
         return judged and (self._diagnoses.latest is not None or not self._wants_diagnosis())
 
     def _wants_diagnosis(self) -> bool:
-        return any(expectations.presumes_metrics_server(each.expectation) for each in self._watched)
+        return any(each.expectation.presumes_metrics_server for each in self._watched)
 
     def _look(self) -> None:
         """Read once for every expectation that is open, each distinct command once."""
-        probes = {
-            each.planned.id: probe
+        streams = [
+            (each, each.expectation, each.expectation.probe())
             for each in self._watched
-            if each.open and (probe := expectations.probe_for(each.expectation)) is not None
-        }
-        distinct = {probe.argv: probe for probe in probes.values()}
+            if each.open and isinstance(each.expectation, Streamed)
+        ]
+        distinct = {probe.argv: probe for _, _, probe in streams}
         readings = self._context.take(distinct.values())
         # By what was asked: a recording may have asked the same in other words.
         by_command = {
             probe.argv: observe(probe.parse, reading)
             for probe, reading in zip(distinct.values(), readings, strict=True)
         }
-        for each in self._watched:
-            probe = probes.get(each.planned.id)
-            if probe is not None:
-                seen = by_command[probe.argv]
-                self._add(each, expectations.sample(each.expectation, seen, self._stage.workers))
+        for each, expectation, probe in streams:
+            self._add(each, expectation.sample(by_command[probe.argv], self._stage.workers))
         self._connections.collect()
         diagnosed = self._diagnoses.collect()
         measured = self._flows.collect()
         for each in self._watched:
-            if diagnosed is not None and isinstance(each.expectation, scenario.Diagnosis):
-                self._add(each, expectations.sample_diagnosis(each.expectation, *diagnosed))
-            if measured is not None and isinstance(each.expectation, scenario.Flows):
-                self._add(each, sample_flows(each.expectation, *measured))
+            if diagnosed is not None and isinstance(each.expectation, DiagnosisExpected):
+                self._add(each, each.expectation.sample(*diagnosed))
+            if measured is not None and isinstance(each.expectation, Flows):
+                self._add(each, each.expectation.sample(*measured))
 
     def _add(self, watched: Watched, sample: Sample) -> None:
         if watched.add(sample):
@@ -124,9 +123,9 @@ class PhaseWatch:
         if not watched.open:
             return
         window = self._window_now(watched)
-        if isinstance(watched.expectation, scenario.Reachability):
+        if isinstance(watched.expectation, Reachability):
             judgement = self._reached(watched.expectation, window)
-        elif _wants_connections(watched.expectation):
+        elif watched.expectation.wants_connections:
             judgement = self._held_with_connections(watched, window)
         else:
             judgement = watched.held(window, self._context.now())
@@ -146,7 +145,7 @@ class PhaseWatch:
             return watched.window
         return replace(watched.window, earliest=max(watched.window.earliest, watched.lapsed))
 
-    def _reached(self, expectation: scenario.Reachability, window: Window) -> Judgement:
+    def _reached(self, expectation: Reachability, window: Window) -> Judgement:
         found = self._connections.judgement()
         judgement = reachability.expected(
             found, whole=expectation.whole, partial=self._connections.partial()
@@ -179,17 +178,17 @@ class PhaseWatch:
 
     def _start_due(self, pool: Executor) -> None:
         """Start what runs beside the stream, once the states it is about are there."""
-        available = [each for each in self._watched if _wants_connections(each.expectation)]
+        available = [each for each in self._watched if each.expectation.wants_connections]
         holding = [each for each in available if each.judgement.held_since is not None]
-        if holding or any(self._open(scenario.Reachability)):
+        if holding or any(self._open(Reachability)):
             self._connections.start_when_due(pool)
         left_alone = self._left_alone()
-        if any(self._open(scenario.Flows)) and not left_alone:
+        if any(self._open(Flows)) and not left_alone:
             self._flows.start_when_due(pool)
         reached = all(each in holding or not each.open for each in available)
         settled = self._context.now() >= max(each.window.earliest for each in self._watched)
         diagnosis = [
-            each for each in self._watched if isinstance(each.expectation, scenario.Diagnosis)
+            each for each in self._watched if isinstance(each.expectation, DiagnosisExpected)
         ]
         chance = LAST_CHANCE_SECONDS * self._context.pace
         last_chance = any(
@@ -212,7 +211,7 @@ class PhaseWatch:
         return pace.is_slow(self._context.pace) and any(
             each.open
             and each.judgement.held_since is not None
-            and expectations.probe_for(each.expectation) is not None
+            and isinstance(each.expectation, Streamed)
             for each in self._watched
         )
 
@@ -240,17 +239,13 @@ class PhaseWatch:
         return ExpectationResult(
             id=watched.planned.id,
             kind=watched.expectation.kind,
-            expected_text=describe_expectation(watched.expectation),
+            expected_text=watched.expectation.describe(),
             observed_text=judgement.observed,
             verdict=judgement.verdict,
             explanation=judgement.explanation,
             transitions=watched.transitions(self._stage.opened),
             seconds=round(decided - self._stage.opened, 1),
         )
-
-
-def _wants_connections(expectation: scenario.Expectation) -> bool:
-    return isinstance(expectation, scenario.Apiservice) and expectation.available
 
 
 def _say_changed(watched: Watched, judgement: Judgement) -> Judgement:
@@ -266,7 +261,7 @@ def _say_changed(watched: Watched, judgement: Judgement) -> Judgement:
     came = any(sample.match is Match.MATCH for sample in values)
     if came or not values:
         return judgement
-    if not expectations.is_gone(watched.expectation, values[-1].state):
+    if not watched.expectation.is_gone(values[-1].state):
         return judgement
     news = "CHANGED BEHAVIOUR: the failure this scenario expects is gone"
     return replace(judgement, explanation=f"{news}; {judgement.explanation}")

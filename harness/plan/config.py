@@ -5,10 +5,10 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+from harness.changes.deployment import Deployment
 from harness.cni import CNIS, of_config
-from harness.plan.deployment import merged
-from harness.plan.model import Deployment, Plan
-from harness.vocabulary.cluster_config import all_reserved
+from harness.plan.model import Plan
+from harness.vocabulary.cluster_config import all_reserved, merged
 
 _PULL_POLICY = ("spec", "images", "default_pull_policy")
 

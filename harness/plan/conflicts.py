@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
+from harness.changes.k0s_config import K0sConfig
 from harness.cni import CNIS
 from harness.k0s import ADMIN_PORT, AGENT_PORT, API_PORT, KUBELET_PORT, POD_CIDR, SERVICE_CIDR
 from harness.plan.deployment import deployments
-from harness.scenario.document import Path
 from harness.scenario.load import LoadedScenario
 from harness.scenario.mistakes import Mistake
-from harness.scenario.model import K0sConfig
-from harness.scenario.plain import ABSENT, at
-from harness.vocabulary.cluster_config import all_reserved
+from harness.vocabulary.cluster_config import ABSENT, all_reserved, at
+from harness.vocabulary.part import Path
 
 # k0s's own, where the file says nothing (pkg/apis/k0s/v1beta1/network.go, konnectivity.go, api.go).
 _NETWORKS = {

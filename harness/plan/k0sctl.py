@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import yaml
 
+from harness.changes.deployment import Deployment
 from harness.plan.config import cluster_config
-from harness.plan.model import Deployment, MachinePlan, Plan
+from harness.plan.model import MachinePlan, Plan
 from harness.vocabulary.words import Role
 
 # Where k0s imports image bundles from when a worker starts (k0s docs/airgap-install.md).

@@ -17,9 +17,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
 from harness.vocabulary.nearest import quoted
-
-Path = tuple[str | int, ...]
-"""Way from the top of the document to a value: keys and indexes."""
+from harness.vocabulary.part import Path
 
 Scalar = str | int | float | bool | None
 """What a scalar of a scenario can be."""

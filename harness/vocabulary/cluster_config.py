@@ -7,6 +7,7 @@ the scenario says under `cluster.break` that it does so on purpose.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,10 @@ _OF_EVERY_CLUSTER = (
         value="Never",
     ),
 )
+# Where a ClusterConfig names the network provider.
+PROVIDER: Keys = ("spec", "network", "provider")
+# What `at` returns where nothing stands: not None, which a file may say.
+ABSENT = object()
 _TOP_KEYS = ("apiVersion", "kind", "metadata", "spec")
 
 
@@ -85,6 +90,28 @@ class ConfigLeaf:
     def dotted(self) -> str:
         """The path as people write it, as in `spec.konnectivity.agentPort`."""
         return ".".join(self.path)
+
+
+def at(value: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401  # any YAML
+    """Return what stands at `path` in `value`, or `ABSENT`."""
+    for part in path:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return ABSENT
+    return value
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `over` on top: mappings key by key, everything else as a whole."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            result[key] = merged(below, value)
+        else:
+            result[key] = deepcopy(value)
+    return result
 
 
 def leaves(fragment: Mapping[str, Any] | None) -> Iterator[ConfigLeaf]:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, get_args
+from typing import Annotated
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -29,6 +29,8 @@ _DURATION = re.compile(
 DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+(\.[0-9]+)?s)?$"
 # Nothing in a cluster takes longer to settle; a larger number is a wrong unit.
 LONGEST_SECONDS = 3600.0
+# What no NIC of a lab goes beyond.
+MOST_MTU = 9000
 # A hold wants an observation at least every 5 s, so a shorter one would rest on a single look.
 SHORTEST_HOLD_SECONDS = 10.0
 
@@ -168,66 +170,6 @@ class Word(_ReadFromText):
 
     def _values(self) -> list[str]:
         return [str(word) for word in self.only or self.words]
-
-
-@dataclass(frozen=True)
-class OneKey:
-    """A mapping with one key, which names the kind: `{pods: {…}}` is the model of kind `pods`."""
-
-    what: str
-
-    def __get_pydantic_core_schema__(
-        self, source: object, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        choices: dict[str, CoreSchema] = {
-            model.kind: core_schema.no_info_before_validator_function(
-                _body_of(model.kind), handler.generate_schema(model)
-            )
-            for model in get_args(source)
-        }
-        return core_schema.no_info_before_validator_function(
-            lambda value: self._check(value, list(choices)),
-            core_schema.tagged_union_schema(choices, lambda value: next(iter(value))),
-        )
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        # Both layers were made above: the check, and in it one choice for each kind.
-        choices: dict[str, Any] = schema["schema"]["choices"]
-        return {
-            "oneOf": [
-                {
-                    "type": "object",
-                    "properties": {kind: handler(choice["schema"])},
-                    "required": [kind],
-                    "additionalProperties": False,
-                }
-                for kind, choice in choices.items()
-            ]
-        }
-
-    def _check(self, value: object, kinds: list[str]) -> object:
-        if not isinstance(value, dict) or not value:
-            raise mistake(
-                f"{quoted(value)} is no {self.what}; write {{kind: …}}, where kind is one of: "
-                f"{', '.join(kinds)}"
-            )
-        names = list(value)
-        if len(names) > 1:
-            others = ", ".join(quoted(name) for name in names[1:])
-            raise mistake(
-                f"one {self.what} has one kind; give {others} an entry of its own (`- …`), or "
-                f"indent it under {quoted(names[0])} if it belongs there",
-                several_kinds=True,
-            )
-        if names[0] not in kinds:
-            raise mistake(f"unknown {self.what} {quoted(names[0])}{nearest(names[0], kinds)}")
-        return value
-
-
-def _body_of(kind: str) -> Callable[[Any], Any]:
-    return lambda value: value[kind]
 
 
 def duration_text(seconds: float) -> str:

@@ -9,8 +9,8 @@ import json
 import pytest
 
 from harness.base.wait import SystemClock
-from harness.change import footprint
-from harness.change.changer import Changer
+from harness.changes import footprint
+from harness.cluster.changer import Changer
 from harness.cluster.prober import Prober
 from harness.diagnose import ladder
 from harness.diagnose.judge import diagnose

@@ -53,19 +53,6 @@ def run(capsys):
     return command
 
 
-def test_a_plan_on_a_host_without_vagrant_says_nothing_of_vagrant(tmp_path):
-    """python-vagrant complains when it is imported where there is no such program."""
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.cli", "plan", "scenarios/konnectivity-on.yaml"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PATH": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
-    )
-    assert done.stdout.startswith("konnectivity-on: ")
-    assert "vagrant" not in done.stderr.lower()
-
-
 def test_help_answers_at_once_and_loads_nothing_heavy():
     code = (
         "import sys, time; began = time.monotonic()\n"

@@ -20,8 +20,8 @@ from harness.engine.results import ExpectationResult, PhaseResult, Precondition,
 from harness.engine.run import RunRequest, ScenarioRun
 from harness.engine.settling import PreconditionsUnmetError
 from harness.engine.standing import Standing, start_state
-from harness.host.choice import ProviderChoice
 from harness.plan.build import build
+from harness.preflight.choice import ProviderChoice
 from harness.scenario.load import load
 
 SCENARIO = Path(__file__).parents[2] / "scenarios/konnectivity-off.yaml"

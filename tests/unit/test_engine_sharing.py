@@ -16,7 +16,7 @@ from harness.engine.outcome import Outcome
 from harness.engine.results import PhaseResult, ScenarioResult
 from harness.engine.session import RunSession, Which
 from harness.engine.standing import Standing, start_state
-from harness.host.choice import ProviderChoice
+from harness.preflight.choice import ProviderChoice
 
 EXACT = "{route: {machine: controller0, to: service-network, via: worker0}}"
 LEAVES = "{disable_component: konnectivity-server}"

@@ -22,10 +22,10 @@ from harness.engine import results
 from harness.engine.replay import replay
 from harness.evidence.bundle import Bundle, read_bundle
 from harness.evidence.old_format import report_with_ids
-from harness.evidence.reading import Reading
 from harness.report.html.compare import last_readings
 from harness.report.html.run_folder import read
 from harness.report.html.way import way_of
+from tests.unit.recorded import readings
 
 ROOT = Path(__file__).parents[2]
 RECORDINGS = ROOT / "tests/recordings"
@@ -54,8 +54,7 @@ def _known(diagnosis: Diagnosis) -> tuple[Any, ...]:
 
 def _walks() -> Iterator[tuple[Any, ...]]:
     for path in WALKS:
-        lines = path.read_text().splitlines()
-        yield _known(diagnose(Reading.from_dict(json.loads(line)) for line in lines))
+        yield _known(diagnose(readings(path)))
 
 
 @pytest.fixture(scope="module")

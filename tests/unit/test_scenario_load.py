@@ -8,6 +8,9 @@ from textwrap import dedent
 import pytest
 
 from harness.base.errors import ExitCode
+from harness.changes.enable_component import EnableComponent
+from harness.expectations.apiservice import Apiservice
+from harness.expectations.top_nodes import TopNodes
 from harness.scenario.load import (
     MOST_BYTES,
     ScenarioNotFoundError,
@@ -19,7 +22,6 @@ from harness.scenario.load import (
     load_text,
 )
 from harness.scenario.mistakes import MOST_SHOWN, ScenarioError
-from harness.scenario.model import Apiservice, EnableComponent, TopNodes
 from harness.vocabulary.words import ApiserviceReason, Component, TopOutcome
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
