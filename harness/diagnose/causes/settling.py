@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import hops_way, node_findings, settling
+from harness.diagnose import hops_egress, node_findings, settling
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState
@@ -30,7 +30,7 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
         facts.of_controller(controlplane.FLAGS) is not None
         and facts.one(apiservice.PROBE) is not None
     )
-    seen = seen and not node_findings.uncovered(facts) and hops_way.proxied(facts) is not None
+    seen = seen and not node_findings.uncovered(facts) and hops_egress.proxied(facts) is not None
     unseen = [hop for hop in hops.values() if hop.state is HopState.NOT_SEEN]
     return True if seen and {hop.id for hop in unseen} <= {HopId.OTHERS} else None
 
