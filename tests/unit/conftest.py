@@ -10,9 +10,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from harness.evidence.reading import Reading
+from tests.unit.fuzz import examples
 from tests.unit.recorded import readings
+
+# Where a property does not say how often it is tried.
+settings.register_profile("unit", max_examples=examples(20))
+settings.load_profile("unit")
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 DEMO = Path(__file__).parents[2] / "demo/konnectivity-off.tar.gz"
