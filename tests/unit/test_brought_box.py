@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import tarfile
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +14,11 @@ from harness.base.process import Completed, LocalRunner
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import SystemClock
 from harness.images import box, box_cache, rootfs
+from tests.unit.paths import UNIT
 
 LIBVIRT = ProviderName.LIBVIRT
 # qemu-img takes what it does not know for a raw disk.
-RECORDINGS = Path(__file__).parent / "recordings" / "box"
+RECORDINGS = UNIT / "recordings" / "box"
 UNKNOWN = (RECORDINGS / "qemu-img-info-unknown.json").read_text()
 
 

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,6 +10,7 @@ from harness.change import manifest, objects, workloads
 from harness.change.model import Before, Command
 from harness.evidence.reading import Reading
 from harness.scenario import changes
+from tests.unit.paths import RECORDINGS
 
 POLICY = {
     "apiVersion": "networking.k8s.io/v1",
@@ -24,7 +24,7 @@ NOT_FOUND = 'Error from server (NotFound): deployments.apps "metrics-server" not
 @pytest.fixture
 def deployment():
     """metrics-server's Deployment, as a real cluster had it."""
-    folder = Path(__file__).parents[1] / "recordings" / "changes"
+    folder = RECORDINGS / "changes"
     return json.loads((folder / "deployment.json").read_text())
 
 

@@ -18,8 +18,9 @@ from harness.lab.topology import MachineSpec
 from harness.lab.virtual_machines import VirtualMachines
 from harness.scenario.words import Role
 from harness.ssh.files import SshEndpoint
+from tests.unit.paths import UNIT
 
-RECORDED = Path(__file__).parent / "recordings" / "lab"
+RECORDED = UNIT / "recordings" / "lab"
 URI = "qemu+ssh://ann@big:2222/system?keyfile=/home/ann/key"
 MARK = {"K0S_HARNESS_RUN": "/state/labs/k5-abc123"}
 

@@ -28,8 +28,9 @@ from harness.lab.virsh_output import (
     parse_physical,
     parse_volumes,
 )
+from tests.unit.paths import UNIT
 
-RECORDED = Path(__file__).parent / "recordings" / "libvirt"
+RECORDED = UNIT / "recordings" / "libvirt"
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 # The state folder of the lab that was recorded.
 LABS = Path("/home/user/.local/state/k0s-harness/labs")

@@ -12,8 +12,9 @@ from harness.base.errors import InfrastructureError
 from harness.base.process import Completed
 from harness.images import box_build, node_image, rootfs
 from harness.images.rootfs import Distribution, Recipe
+from tests.unit.paths import UNIT
 
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = UNIT / "recordings"
 INDEX_TARGETS = (RECORDINGS / "lab" / "apt-indextargets.txt").read_text()
 MADISON = (RECORDINGS / "box" / "apt-madison.txt").read_text()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -15,8 +14,7 @@ from harness.plan.build import build
 from harness.plan.show import describe, describe_change, describe_expectation, describe_times
 from harness.scenario.load import load, load_text
 from harness.scenario.model import Change, Expectation
-
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
+from tests.unit.paths import SCENARIOS
 
 
 def description(name: str, provider: ProviderName = ProviderName.DOCKER) -> str:

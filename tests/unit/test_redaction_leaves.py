@@ -7,7 +7,6 @@ import secrets
 import tarfile
 import time
 import uuid
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,9 +14,7 @@ from hypothesis import strategies as st
 
 from harness.evidence.redaction import redact
 from tests.unit.fuzz import examples
-
-RECORDINGS = Path(__file__).parents[1] / "recordings"
-DEMO = Path(__file__).parents[2] / "demo/konnectivity-off.tar.gz"
+from tests.unit.paths import DEMO, RECORDINGS
 
 # Conditions and messages as measured on k0s v1.32.3+k0s.0 with the docker provider.
 MEASURED = """\
