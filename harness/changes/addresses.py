@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from harness.base.errors import InconclusiveError
 from harness.evidence.reading import Reading
 from harness.probe import controlplane, workloads
-from harness.probe.core import Probe, observe, require_success
+from harness.probe.core import Asked, MachineProbe, Probe, require_success
+from harness.probe.seen import seen_in
 from harness.vocabulary.machines import POD_NETWORK, PODS_ON, SERVICE_NETWORK, WORKERS
 from harness.vocabulary.words import Role
 
@@ -45,7 +46,7 @@ class Addresses:
     """Addresses of a cluster; `None`, or a machine that is not a key, where they were not seen.
 
     `machines` are addresses on the private network, `pods_on` the networks that a node's pods get
-    their addresses from (with kube-router; Calico has blocks of its own), `unread` why something is
+    their addresses from (some CNIs have blocks of their own), `unread` why something is
     not known. `second_ssh` is the other way to a machine, where there is one.
     """
 
@@ -68,10 +69,10 @@ def probes(lab: Sequence[Machine]) -> tuple[Probe[Any], ...]:
     """Return what is to be read for `from_readings`; the first machine is the controller."""
     controller = lab[0].name
     return (
-        controlplane.flags_probe(controller),
-        controlplane.cluster_cidr_probe(controller),
-        workloads.nodes_probe(),
-        *(ssh_probe(machine.name) for machine in lab),
+        controlplane.FLAGS.on(controller),
+        controlplane.CLUSTER_CIDR.on(controller),
+        workloads.NODES.look(),
+        *(SSH.on(machine.name) for machine in lab),
     )
 
 
@@ -80,40 +81,22 @@ def from_readings(
 ) -> Addresses:
     """Return the addresses that the readings of `probes(lab)` name.
 
-    `second` are readings of `ssh_probe` by the second way to a machine.
+    `second` are readings of `SSH` by the second way to a machine.
     """
-    values: dict[tuple[str, tuple[str, ...]], Any] = {}
-    unread: list[str] = []
-    asked = {(probe.where, probe.argv): probe for probe in probes(lab)}
-    for reading in readings:
-        key = (reading.where, reading.argv)
-        if key in asked:
-            observation = observe(asked[key].parse, reading)
-            values[key] = observation.value
-            if observation.problem is not None:
-                unread.append(observation.problem)
-
-    def value(probe: Probe[Any]) -> Any:  # noqa: ANN401  # each probe has its own type
-        return values.get((probe.where, probe.argv))
-
+    seen = seen_in(readings, (controlplane.FLAGS, controlplane.CLUSTER_CIDR, workloads.NODES, SSH))
     controller = lab[0].name
-    flags = value(controlplane.flags_probe(controller))
-    nodes = value(workloads.nodes_probe()) or ()
+    flags = seen.on(controlplane.FLAGS).get(controller)
+    nodes = seen.one(workloads.NODES) or ()
     pods_on = {node.name: IPv4Network(node.pod_cidr) for node in nodes if _is_ipv4(node.pod_cidr)}
-    ways = {machine.name: value(ssh_probe(machine.name)) for machine in lab}
     return Addresses(
         machines={machine.name: IPv4Address(machine.address) for machine in lab},
         workers=tuple(each.name for each in lab if each.role is Role.WORKER),
         services=_ipv4_of(flags.service_cidr) if flags is not None else None,
-        pods=_ipv4_of(value(controlplane.cluster_cidr_probe(controller)) or ""),
+        pods=_ipv4_of(seen.on(controlplane.CLUSTER_CIDR).get(controller, "")),
         pods_on=pods_on,
-        ssh={name: way for name, way in ways.items() if way is not None},
-        second_ssh={
-            reading.where: way
-            for reading in second
-            if (way := observe(parse_ssh, reading).value) is not None
-        },
-        unread=tuple(unread),
+        ssh=seen.on(SSH),
+        second_ssh=seen_in(second, (SSH,)).on(SSH),
+        unread=tuple(seen.unseen_at.values()),
     )
 
 
@@ -165,15 +148,14 @@ def spare_ssh(machine: str, networks: Iterable[IPv4Network], addresses: Addresse
             )
 
 
-def ssh_probe(machine: str) -> Probe[SshWay]:
-    """Return the probe of the harness's own connection to `machine`."""
-    return Probe("ssh_connection", machine, ("printenv", "SSH_CONNECTION"), parse_ssh)
-
-
 def parse_ssh(reading: Reading) -> SshWay:
     """Return the connection: sshd's variable names client, its port, server, its port."""
     client, _, server, port = require_success(reading).split()
     return SshWay(IPv4Address(client), IPv4Address(server), int(port))
+
+
+SSH = MachineProbe("ssh_connection", ("printenv", "SSH_CONNECTION"), parse_ssh, Asked.MACHINES)
+"""The harness's own connection to a machine."""
 
 
 def _known(value: Any, what: str, addresses: Addresses) -> Any:  # noqa: ANN401  # handed through

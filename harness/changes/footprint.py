@@ -1,8 +1,8 @@
 """The state that `undo: exact` promises to bring back, on every machine and in the API.
 
 What Kubernetes and its plugins move by themselves is left out: pods, leases, endpoints, interfaces
-and routes of pods, iptables chains of kube-proxy, kube-router and Calico, counters. IPv6 is left
-out, too: no lab uses it.
+and routes of pods, iptables chains of kube-proxy and of CNIs, counters. IPv6 is left out, too: no
+lab uses it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from harness import cni
 from harness.base.errors import InconclusiveError
 from harness.changes.objects import Object, essence, object_name
 from harness.evidence.reading import Reading
@@ -27,23 +28,14 @@ Facts: TypeAlias = Mapping[Key, str]
 MACHINE_SECONDS = 20.0
 API_SECONDS = 30.0
 
-# Interfaces of pods and tunnels: they come and go with pods and other nodes.
-_PLUGIN_INTERFACES = (
-    *("cali", "cni", "dummyvip", "flannel", "kube-", "nodelocaldns", "tun", "veth", "vxlan"),
-    *("gre", "erspan", "ip6", "ip_vti", "sit", "docker"),
-)
-# Who wrote a route: kube-router 17, BIRD 12 (bird), Felix 80.
-_PLUGIN_PROTOCOLS = frozenset({"17", "80", "bird"})
+# Tunnels of the kernel's own kinds, beside those of the cluster's network.
+_TUNNELS = ("tun", "gre", "erspan", "ip6", "ip_vti", "sit", "docker")
 # These follow an interface's addresses, which are compared.
 _DERIVED_ROUTES = frozenset({"local", "broadcast", "multicast", "anycast"})
-# Chains of kubelet, kube-proxy, kube-router, Calico and the CNI's port map.
-_PLUGIN_CHAINS = ("KUBE-", "cali-", "CNI-", "FLANNEL-")
-# Tables that belong to them alone; kube-proxy's nftables mode has the first.
-_PLUGIN_TABLES = frozenset({"kube-proxy", "kube-router", "calico"})
 _VOLATILE = frozenset({"handle", "packets", "bytes", "index"})
 
-# Lines are sorted: k0s writes the arguments of kube-router in the order of a Go map, another one at
-# each start (seen with v1.32.3+k0s.0), and k0sctl writes the time into a comment of k0s.yaml.
+# Lines are sorted: k0s writes arguments of its network provider in the order of a Go map, another
+# one at each start (seen with v1.32.3+k0s.0), and k0sctl the time into a comment of k0s.yaml.
 _FILES = """\
 for place in /var/lib/k0s/manifests /etc/k0s /etc/systemd/system /etc/environment; do
     [ -e "$place" ] || continue
@@ -136,8 +128,8 @@ def differences(before: Footprint, after: Footprint) -> tuple[str, ...]:
 def parse_rules(reading: Reading) -> Facts:
     """Return tables, chains and rules of nftables, without those of Kubernetes, its plugins' too.
 
-    Rules of one text count once, and their order in a chain does not: kube-router puts its own in
-    front again and again.
+    Rules of one text count once, and their order in a chain does not: network providers put their
+    own in front again and again.
     """
     facts: dict[Key, str] = {}
     for entry in require_json(reading)["nftables"]:
@@ -162,7 +154,7 @@ def parse_routes(reading: Reading) -> Facts:
         kind = route.get("type", "unicast")
         if (
             kind in _DERIVED_ROUTES
-            or route.get("protocol") in _PLUGIN_PROTOCOLS
+            or route.get("protocol") in cni.route_protocols()
             or _is_plugins_interface(route.get("dev", ""))
         ):
             continue
@@ -262,13 +254,14 @@ def _api(kinds: str, *where: str) -> Probe[Facts]:
 
 
 def _is_plugins(kind: str, body: Mapping[str, Any]) -> bool:
-    if (body["name"] if kind == "table" else body.get("table")) in _PLUGIN_TABLES:
+    if (body["name"] if kind == "table" else body.get("table")) in cni.tables():
         return True
     if kind in ("set", "map", "element"):
         return True
     chain = str(body.get("name" if kind == "chain" else "chain", ""))
-    return chain.startswith(_PLUGIN_CHAINS) or any(
-        _target(expression).startswith(_PLUGIN_CHAINS) for expression in body.get("expr", ())
+    theirs = cni.chains()
+    return chain.startswith(theirs) or any(
+        _target(expression).startswith(theirs) for expression in body.get("expr", ())
     )
 
 
@@ -288,7 +281,7 @@ def _stable(value: Any) -> Any:  # noqa: ANN401  # JSON
 
 
 def _is_plugins_interface(name: str) -> bool:
-    return name.startswith(_PLUGIN_INTERFACES)
+    return name.startswith((*_TUNNELS, *cni.interfaces()))
 
 
 def _after(word: str, route: Mapping[str, Any], key: str) -> list[str]:

@@ -44,6 +44,7 @@ def _machine(change: Change, key: str, around: Surroundings) -> Found:
     if worker not in around.cluster.machine_names:
         there = ", ".join(around.cluster.machine_names)
         yield (key,), f"{quoted(place)} is nowhere: this cluster has {there}"
-    elif place.startswith(PODS_ON) and around.cluster.network_provider == "calico":
+    elif place.startswith(PODS_ON) and around.cluster.cni.own_blocks:
         why = "it gives pods addresses from blocks of its own, not from the node's podCIDR"
-        yield (key,), f"{quoted(place)} is not known with Calico: {why}. Write pod-network instead"
+        named = f"{quoted(place)} is not known with {around.cluster.cni.title}"
+        yield (key,), f"{named}: {why}. Write pod-network instead"

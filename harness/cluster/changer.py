@@ -79,7 +79,7 @@ class Changer:
         """Return what the words for places mean; once all was seen it is not looked for again."""
         if self._known is None or not self._known.complete:
             readings = self._take(addresses.probes(self._plan.machines))
-            second = [addresses.ssh_probe(name) for name in self._second_ways]
+            second = [addresses.SSH.on(name) for name in self._second_ways]
             ways = self._second_prober.take(second)
             self._record(ways)
             self._known = addresses.from_readings(self._plan.machines, readings, ways)

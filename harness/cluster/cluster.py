@@ -12,9 +12,9 @@ from harness.changes.deployment import Deployment
 from harness.cluster.k0sctl import K0sctl
 from harness.cluster.kubectl import Kubectl
 from harness.lab.lab import Lab
-from harness.lab.vagrant import mark
 from harness.plan import k0sctl as k0sctl_yaml
 from harness.plan.model import Plan
+from harness.providers.vagrant import mark
 from harness.ssh.pace import is_slow
 from harness.vocabulary.machines import CONTROLLER
 

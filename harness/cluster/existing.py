@@ -15,7 +15,7 @@ from harness.base.errors import UsageError
 from harness.base.process import Completed
 from harness.base.untrusted import Limits
 from harness.cluster.marked_yaml import Marked, read_marked
-from harness.probe.controlplane import DATA_DIR
+from harness.k0s import DATA_DIR
 from harness.ssh.arguments import (
     MOST_BASTIONS,
     Agree,

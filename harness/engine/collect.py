@@ -17,7 +17,7 @@ from harness.base.process import CommandFailedError, Completed
 from harness.cluster.prober import ApiClient
 from harness.engine.pieces import OF_API, Wanted, of_machine
 from harness.evidence.recorder import Recorder
-from harness.probe.controlplane import DATA_DIR
+from harness.k0s import DATA_DIR
 from harness.ssh.remote import RemoteReader
 
 # Where a piece goes in the run's folder, and what takes it.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.base.errors import HarnessError, InconclusiveError
-from harness.base.wait import Clock, wait_until
+from harness.base.wait import wait_until
 from harness.changes.deployment import Deployment
 from harness.changes.kind import Change, DeploymentChange, DirectChange
 from harness.changes.undo import UndoPhase
@@ -14,10 +14,11 @@ from harness.cluster.cluster import Cluster
 from harness.cluster.k0sctl import ApplyFailedError, apply_seconds
 from harness.engine import preconditions
 from harness.engine.changes import Changes
-from harness.engine.events import AppliedChange, StepId
+from harness.engine.context import RunContext
+from harness.engine.events import StepId
 from harness.engine.phases import judged_ends
+from harness.engine.results import AppliedChange
 from harness.engine.settling import PRECONDITIONS_EVERY_SECONDS, Settling
-from harness.engine.steps import Steps
 from harness.engine.timing import Timing
 from harness.plan.model import PhasePlan, Plan
 from harness.ssh.pace import between_looks
@@ -29,19 +30,13 @@ API_SECONDS = 120.0
 
 @dataclass
 class LiveCluster:
-    """Changes a cluster that is there; `started` is when the run began, on the clock.
+    """Changes a cluster that is there."""
 
-    `pace`, how many times slower than this host the machines are, lengthens bounds.
-    """
-
+    context: RunContext
     plan: Plan
     cluster: Cluster
     changes: Changes
     settling: Settling
-    steps: Steps
-    clock: Clock
-    started: float
-    pace: float = 1.0
 
     def bring_about(
         self, phase: PhasePlan, timing: Timing
@@ -56,7 +51,7 @@ class LiveCluster:
                 AppliedChange(
                     each.describe(),
                     seconds,
-                    round(self.clock.monotonic() - self.started, 1),
+                    round(self.context.now(), 1),
                     took_effect,
                 )
                 for each in changes
@@ -82,7 +77,7 @@ class LiveCluster:
             return (), ended_badly
         note(deployed, "k0sctl applied it")
         if acts:
-            with self.steps.step(StepId.CHANGE) as tell:
+            with self.context.steps.step(StepId.CHANGE) as tell:
                 for act in acts:
                     tell(act.describe())
                     note([act], self.changes.make(phase.name, act))
@@ -104,7 +99,7 @@ class LiveCluster:
 
     def _take_back(self, phases: Sequence[str], deployment: Deployment) -> None:
         doing = f"Taking back the changes of {', '.join(phases)}"
-        with self.steps.step(StepId.TAKE_BACK) as tell:
+        with self.context.steps.step(StepId.TAKE_BACK) as tell:
             self.changes.take_back(phases, tell)
             self._deploy(deployment)
             left = self.changes.differences(phases)
@@ -122,7 +117,9 @@ class LiveCluster:
             return None
         may_fail = ApplyOutcome.FAILED in judged
         try:
-            with self.steps.step(StepId.APPLY, apply_seconds(self.pace, may_fail=may_fail)) as tell:
+            with self.context.steps.step(
+                StepId.APPLY, apply_seconds(self.context.pace, may_fail=may_fail)
+            ) as tell:
                 self.cluster.apply(deployment, may_fail=may_fail, on_phase=tell)
                 self._wait_for_api()
         except ApplyFailedError as error:
@@ -145,9 +142,9 @@ class LiveCluster:
             "the API server to answer",
             says,
             lambda refusal: not refusal,
-            bound=API_SECONDS * self.pace,
-            every=between_looks(PRECONDITIONS_EVERY_SECONDS, self.pace),
-            clock=self.clock,
+            bound=API_SECONDS * self.context.pace,
+            every=between_looks(PRECONDITIONS_EVERY_SECONDS, self.context.pace),
+            clock=self.context.clock,
         )
 
 

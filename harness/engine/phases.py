@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.base.wait import Clock
 from harness.check.model import Verdict
 from harness.cluster.k0sctl import ApplyFailedError
-from harness.cluster.prober import Prober
 from harness.engine.background import Stage
-from harness.engine.events import (
-    AppliedChange,
-    Event,
-    ExpectationResult,
-    PhaseEntered,
-    PhaseResult,
-    Precondition,
-    StepId,
-    VerdictReached,
-)
+from harness.engine.context import RunContext
+from harness.engine.events import PhaseEntered, StepId, VerdictReached
 from harness.engine.preconditions import presumed_by
+from harness.engine.results import AppliedChange, ExpectationResult, PhaseResult, Precondition
 from harness.engine.settling import Settling
-from harness.engine.steps import Steps
 from harness.engine.timing import Timing
-from harness.engine.watch import PhaseWatch, Watch, threads
-from harness.evidence.reading import Reading
+from harness.engine.watch import PhaseWatch, Watch
 from harness.expectations.apply import Apply
 from harness.plan.model import PhasePlan, Plan, PlannedExpectation
 from harness.vocabulary.words import ApplyOutcome
@@ -54,23 +42,12 @@ class Brings(Protocol):
 
 @dataclass
 class Phases:
-    """Enters phases on one cluster.
+    """Enters phases on one cluster."""
 
-    `record` gets every reading, `emit` every event. `pace`, how many times slower than this host
-    the machines are, lengthens bounds.
-    """
-
+    context: RunContext
     plan: Plan
     means: Brings
     settling: Settling
-    prober: Prober
-    clock: Clock
-    started: float
-    steps: Steps
-    record: Callable[[Sequence[Reading]], None]
-    emit: Callable[[Event], None]
-    pace: float = 1.0
-    pool: Callable[[], Executor] = threads
 
     def enter(self, phase: PhasePlan) -> PhaseResult:
         """Make the phase's changes, watch it, and return what it came to.
@@ -79,8 +56,8 @@ class Phases:
         k0sctl ended in a way that no expectation is about, and `InconclusiveError` where a change
         did not take effect or could not be taken back.
         """
-        timing = Timing(self.clock)
-        self.emit(
+        timing = Timing(self.context.clock)
+        self.context.emit(
             PhaseEntered(
                 phase.name,
                 tuple(each.describe() for each in phase.changes),
@@ -138,7 +115,7 @@ class Phases:
             verdict=Verdict.MET if met else Verdict.NOT_MET,
             explanation=f"k0sctl apply: {observed}",
         )
-        self.emit(VerdictReached(result.id, result.verdict, result.explanation))
+        self.context.emit(VerdictReached(result.id, result.verdict, result.explanation))
         return result
 
     def _unwatched(
@@ -153,7 +130,7 @@ class Phases:
             verdict=Verdict.INCONCLUSIVE,
             explanation=f"not watched, because k0sctl apply ended badly: {ended_badly.reason}",
         )
-        self.emit(VerdictReached(result.id, result.verdict, result.explanation))
+        self.context.emit(VerdictReached(result.id, result.verdict, result.explanation))
         return result
 
     def _watch(
@@ -166,20 +143,10 @@ class Phases:
             konnectivity=phase.konnectivity,
             opened=opened,
             # Where there is none, and none is presumed, nothing has to settle first.
-            endpoint_ready=-math.inf if ready is None else ready - self.started,
-            pace=self.pace,
+            endpoint_ready=-math.inf if ready is None else ready - self.context.started,
         )
-        with self.steps.step(StepId.OBSERVE, of=[phase.name]):
-            return PhaseWatch(
-                stage,
-                watched,
-                prober=self.prober,
-                clock=self.clock,
-                started=self.started,
-                record=self.record,
-                emit=self.emit,
-                pool=self.pool,
-            ).run()
+        with self.context.steps.step(StepId.OBSERVE, of=[phase.name]):
+            return PhaseWatch(self.context, stage, watched).run()
 
 
 def judged_ends(phase: PhasePlan) -> frozenset[ApplyOutcome]:

@@ -14,7 +14,8 @@ from harness.artifacts.pins import load_pins
 from harness.base.errors import UsageError
 from harness.base.printable import pasted
 from harness.base.settings import ProviderName
-from harness.engine.events import Outcome, ScenarioResult
+from harness.engine.outcome import Outcome
+from harness.engine.results import ScenarioResult
 from harness.evidence.bundle import SCENARIO, Bundle
 from harness.plan.build import build
 from harness.plan.model import Plan

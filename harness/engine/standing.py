@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.changes.deployment import Deployment
-from harness.host.choice import ProviderChoice
 from harness.lab.lab import Lab
 from harness.plan.model import MachinePlan, Plan
+from harness.preflight.choice import ProviderChoice
 from harness.vocabulary.version import K0sVersion
 
 

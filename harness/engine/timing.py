@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.base.wait import Clock
-from harness.engine.events import ExpectationResult, Sums
+from harness.engine.results import ExpectationResult, Sums
 from harness.plan.model import PhasePlan
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from harness.check import hold
 from harness.check.model import Judgement, Window
 from harness.engine.background import Stage
-from harness.engine.events import Transition
+from harness.engine.results import Transition
 from harness.expectations.kind import Expectation
 from harness.expectations.sample import Match, Sample
 from harness.plan.model import PlannedExpectation
@@ -73,13 +73,13 @@ class Watched:
         return tuple(Transition(round(each.at - opened, 1), each.text) for each in changes)
 
 
-def window_of(planned: PlannedExpectation, stage: Stage) -> Window:
-    """Return when the expectation is judged, on machines that are as slow as the stage's."""
+def window_of(planned: PlannedExpectation, stage: Stage, pace: float) -> Window:
+    """Return when the expectation is judged, on machines that are `pace` times as slow."""
     expectation = planned.expectation
     settled = stage.endpoint_ready + expectation.settle_seconds
     return Window(
         opened=stage.opened,
         earliest=max(stage.opened, settled),
-        within=expectation.within_seconds * stage.pace,
+        within=expectation.within_seconds * pace,
         hold=expectation.hold_seconds,
     )

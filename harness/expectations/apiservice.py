@@ -83,7 +83,7 @@ class Apiservice(Streamed):
 
     def probe(self) -> Probe[apiservice.APIServiceState]:
         """Return the probe of the condition."""
-        return apiservice.probe(self.name)
+        return apiservice.look(self.name)
 
     def judge(self, value: apiservice.APIServiceState, nodes: tuple[str, ...]) -> Seen:
         """Return how the condition stands to it."""

@@ -37,7 +37,7 @@ class Pods(Streamed):
 
     def probe(self) -> Probe[tuple[workloads.Pod, ...]]:
         """Return the probe of the pods."""
-        return workloads.pods_probe(self.selector, self.namespace)
+        return workloads.pods_look(self.selector, self.namespace)
 
     def judge(self, value: tuple[workloads.Pod, ...], nodes: tuple[str, ...]) -> Seen:
         """Return how the number of Ready pods stands to it."""

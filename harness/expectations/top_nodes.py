@@ -72,7 +72,7 @@ class TopNodes(Streamed):
 
     def probe(self) -> Probe[top_nodes.TopNodes]:
         """Return the probe of the command."""
-        return top_nodes.probe()
+        return top_nodes.PROBE.look()
 
     def judge(self, value: top_nodes.TopNodes, nodes: tuple[str, ...]) -> Seen:
         """Return how the rows stand to it."""

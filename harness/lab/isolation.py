@@ -19,8 +19,8 @@ from harness.base.errors import HostLacksError, InfrastructureError
 from harness.base.process import CommandFailedError, Runner
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName
-from harness.lab.topology import Networks
 from harness.probe.isolation import MACHINE_TABLE
+from harness.providers.topology import Networks
 from harness.ssh.remote import Remote
 
 # The machine table's counters, by where the dropped packets were going.

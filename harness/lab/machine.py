@@ -17,7 +17,7 @@ from harness.base.untrusted import Limits
 from harness.images.seed import SEED_FILE, Seed
 from harness.lab import isolation
 from harness.lab.isolation import IsolationReport
-from harness.lab.topology import MachineSpec
+from harness.providers.topology import MachineSpec
 from harness.ssh.files import SshEndpoint
 from harness.ssh.remote import Remote
 from harness.vocabulary.words import Role

@@ -66,7 +66,7 @@ def render(
     `bundle` is the image bundle, uploaded to every machine with a kubelet; None where they already
     have its images. `nat_addresses` has the address on the NAT network of each machine that
     `deployment.nat_node_ips` names. `restrict_oom_score` gives containerd the drop-in that
-    containers without CAP_SYS_RESOURCE need. `slow_machines` gives kube-router more time.
+    containers without CAP_SYS_RESOURCE need. `slow_machines` gives the CNI more time.
     """
     with_bundle = bundle is not None or use_existing_k0s
     document = {

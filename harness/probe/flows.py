@@ -108,7 +108,7 @@ def measure(
     It takes two rounds: the ends, then all ways at once; `pace` is how many times slower than this
     host the machines are. Nothing is raised for what cannot be read.
     """
-    first = source.take((*first_probes(machines), apiservice.probe()))
+    first = source.take((*first_probes(machines), apiservice.PROBE.look()))
     looks = probes(plan(facts_from(first)), pace=pace)
     readings = list(first)
     ours = [look for look in looks if look.where != API]

@@ -14,7 +14,7 @@ from harness.expectations.kind import Expectation
 from harness.scenario.document import SourceMap
 from harness.scenario.model import Phase, Scenario
 from harness.scenario.undo_rules import broken_undo_rules
-from harness.vocabulary.cluster_config import ABSENT, RESERVED, at
+from harness.vocabulary.cluster_config import ABSENT, all_reserved, at
 from harness.vocabulary.kinds import Kind, Surroundings
 from harness.vocabulary.nearest import nearest, quoted
 from harness.vocabulary.part import Found, Missing, NotParsedError, Path, given, said
@@ -80,7 +80,7 @@ def _broken_on_purpose(scenario: Scenario) -> Found:
         for change in phase.change
         if isinstance(change, K0sConfig)
     ]
-    given = {reserved.dotted: reserved for reserved in RESERVED}
+    given = {reserved.dotted: reserved for reserved in all_reserved()}
     for index, dotted in enumerate(scenario.cluster.break_):
         path = ("break", index)
         if dotted in fragment and "." not in dotted and dotted not in given:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from harness.vocabulary.cluster_config import PROVIDER, at, collisions
+from harness.cni import Cni, of_config
+from harness.vocabulary.cluster_config import collisions
 from harness.vocabulary.fields import ConfigPath, Release, Word
 from harness.vocabulary.machines import CONTROLLER, worker_names
 from harness.vocabulary.nearest import quoted
@@ -72,9 +73,9 @@ class ClusterSpec(Part):
         return self.worker_names if controls_only else self.machine_names
 
     @property
-    def network_provider(self) -> object:
-        """What `k0s` says of the network provider, `ABSENT` where it says nothing."""
-        return at(self.k0s, PROVIDER)
+    def cni(self) -> Cni:
+        """What gives pods their addresses."""
+        return of_config(self.k0s or {})
 
     def rules(self) -> tuple[Found, ...]:
         """Return what each rule finds, with its place in the cluster's mapping."""

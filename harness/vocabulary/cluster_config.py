@@ -11,6 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from harness.cni import CNIS
 from harness.vocabulary.nearest import quoted
 
 Keys = tuple[str, ...]
@@ -37,7 +38,7 @@ class Reserved:
         return ".".join(self.path)
 
 
-RESERVED = (
+_OF_EVERY_CLUSTER = (
     Reserved(("apiVersion",), "to what k0s reads", value="k0s.k0sproject.io/v1beta1"),
     Reserved(("kind",), "to what k0s reads", value="ClusterConfig"),
     Reserved(("spec", "api", "address"), "to the controller's address on the private network"),
@@ -53,17 +54,26 @@ RESERVED = (
         "to Never, so that images come from the bundle and a run needs no network",
         value="Never",
     ),
-    Reserved(
-        ("spec", "network", "calico", "ipAutodetectionMethod"),
-        "to the private network's interface, because the other one is NAT",
-        value=f"interface={PRIVATE_INTERFACE}",
-    ),
 )
 # Where a ClusterConfig names the network provider.
 PROVIDER: Keys = ("spec", "network", "provider")
 # What `at` returns where nothing stands: not None, which a file may say.
 ABSENT = object()
 _TOP_KEYS = ("apiVersion", "kind", "metadata", "spec")
+
+
+def all_reserved() -> tuple[Reserved, ...]:
+    """Return every value that the harness sets: k0s's own, and those of network providers."""
+    own = (
+        Reserved(
+            each.node_address.setting,
+            "to the private network's interface, because the other one is NAT",
+            value=each.node_address.by_interface.format(PRIVATE_INTERFACE),
+        )
+        for each in CNIS
+        if each.node_address is not None
+    )
+    return (*_OF_EVERY_CLUSTER, *own)
 
 
 @dataclass(frozen=True)
@@ -118,7 +128,7 @@ def collisions(fragment: Mapping[str, Any], broken: Iterable[str]) -> Iterator[t
                 (key,),
                 f"a ClusterConfig has no {quoted(key)} at its top; its settings stand under `spec`",
             )
-    for reserved in RESERVED:
+    for reserved in all_reserved():
         yield from _collision(reserved, fragment, allowed)
 
 

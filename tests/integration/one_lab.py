@@ -19,7 +19,7 @@ from harness.base.wait import SystemClock
 from harness.lab.creation import LabRequest
 from harness.lab.lab import bring_up
 from harness.lab.reservation import Host, reserve
-from harness.lab.topology import MachineSpec
+from harness.providers.topology import MachineSpec
 from harness.vocabulary.words import Role
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import gzip
 import hashlib
 import io
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.evidence.reading import Reading
+from tests.unit.recorded import readings
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 DEMO = Path(__file__).parents[2] / "demo/konnectivity-off.tar.gz"
@@ -23,8 +25,7 @@ def recording() -> Recording:
     """Readings recorded from a real cluster; tests/recordings/README.md says from which."""
 
     def load(name: str) -> tuple[Reading, ...]:
-        lines = (RECORDINGS / f"{name}.jsonl").read_text().splitlines()
-        return tuple(Reading.from_dict(json.loads(line)) for line in lines)
+        return readings(RECORDINGS / f"{name}.jsonl")
 
     return load
 
@@ -74,3 +75,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.is_relative_to(here):
             # First in the list, so that a test's own filter goes before it.
             item.add_marker(pytest.mark.filterwarnings("error"), append=False)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is there by now out of the garbage collector's sight.
+
+    A session of pytest within a test collects five times before and after itself, and would look
+    through every module and every test of this one each time: half a second of processor time.
+    """
+    gc.collect()
+    gc.freeze()

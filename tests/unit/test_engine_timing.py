@@ -4,8 +4,8 @@ import pytest
 
 from harness.changes.deployment import Deployment
 from harness.check.model import Verdict
-from harness.engine.events import ExpectationResult, Sums
 from harness.engine.recorded import RecordedClock
+from harness.engine.results import ExpectationResult, Sums
 from harness.engine.timing import Timing
 from harness.expectations.apiservice import Apiservice
 from harness.expectations.diagnosis import Diagnosis

@@ -18,6 +18,7 @@ from harness.base.errors import InfrastructureError, UsageError
 from harness.evidence import recorder as module
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import TIMELINE, Recorder, load_readings
+from tests.unit.recorded import readings, redacted
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 
@@ -91,10 +92,9 @@ def test_the_names_of_a_readings_own_fields_are_never_taken_for_secrets(tmp_path
 )
 def test_what_real_clusters_said_is_not_changed_by_redaction(path):
     # Recorded from real clusters; the README beside them says from which.
-    readings = [Reading.from_dict(json.loads(line)) for line in path.read_text().splitlines()]
-    assert readings
-    for each in readings:
-        assert module.redacted_reading(each) == each
+    assert readings(path)
+    for each in readings(path):
+        assert redacted(each) == each
 
 
 def test_what_a_real_run_told_of_itself_is_not_changed_by_redaction():

@@ -10,7 +10,8 @@ import pytest
 
 from harness.base.errors import ExitCode, UsageError
 from harness.base.settings import Settings
-from harness.commands.flows import exit_code, show_flows
+from harness.cli.flows import exit_code, show_flows
+from harness.cli.options import Target
 from harness.evidence.reading import Reading
 from harness.expectations.flows import Flows
 from harness.expectations.sample import Match
@@ -291,9 +292,7 @@ def test_a_matrix_is_measured_in_two_rounds_and_read_from_its_readings_alone(rec
 
 def test_a_lab_and_a_file_at_once_are_a_mistake():
     with pytest.raises(UsageError, match="not both"):
-        show_flows(
-            Settings.from_environment({}, {}), lab="k5-x", k0sctl=Path("k0sctl.yaml"), as_json=False
-        )
+        show_flows(Settings.from_environment({}, {}), Target("k5-x", Path("k0sctl.yaml")))
 
 
 # --- the table

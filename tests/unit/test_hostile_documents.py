@@ -30,7 +30,7 @@ from tests.unit.fuzz import examples
 
 ROOT = Path(__file__).parents[2]
 TRIED = settings(
-    max_examples=examples(40),
+    max_examples=examples(12),
     deadline=None,
     database=None,
     derandomize=True,

@@ -11,12 +11,14 @@ from harness.base.process import CommandFailedError, Completed
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import SystemClock
-from harness.lab import forwards, isolation, records
-from harness.lab.forwards import Forwards
+from harness.lab import isolation
 from harness.lab.lab import substrate
-from harness.lab.topology import MachineSpec
-from harness.lab.virtual_machines import VirtualMachines
+from harness.providers.boxed import VirtualMachines
+from harness.providers.libvirt import forwards
+from harness.providers.libvirt.forwards import Forwards
+from harness.providers.topology import MachineSpec
 from harness.ssh.files import SshEndpoint
+from harness.state import records
 from harness.vocabulary.words import Role
 
 RECORDED = Path(__file__).parent / "recordings" / "lab"

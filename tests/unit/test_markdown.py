@@ -14,11 +14,11 @@ from markdown_it import MarkdownIt
 
 from harness.check.model import Verdict
 from harness.diagnose.model import Confidence, Diagnosis, Hop, HopId, HopState
-from harness.engine.events import (
+from harness.engine.outcome import Outcome
+from harness.engine.results import (
     AppliedChange,
     ArtifactUsed,
     ExpectationResult,
-    Outcome,
     PhaseResult,
     Precondition,
     PreconditionId,
@@ -202,14 +202,14 @@ OURS = {"the catalogue": ["../scenarios/konnectivity-on.yaml"]}
 
 
 @pytest.mark.parametrize("page", RENDERED)
-@settings(max_examples=examples(10), deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(foreign=acting_text)
 def test_nothing_that_others_wrote_acts_in_a_report(page, foreign):
     assert acting(RENDERED[page](foreign), ours=OURS.get(page, [foreign])) == []
 
 
 @pytest.mark.parametrize("page", RENDERED)
-@settings(max_examples=examples(10), deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(foreign=acting_text.filter(str.split))
 def test_nothing_that_others_wrote_changes_the_blocks_of_a_report(page, foreign):
     # As many lines: a remedy has an entry a line.
@@ -232,7 +232,7 @@ def test_the_check_sees_what_acts():
     assert acting("- 1. x")
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(acting_text)
 def test_a_word_or_a_cell_or_code_is_one_line_that_says_what_was_there(text):
     for made in (markdown.prose, markdown.cell, markdown.code, markdown.code_cell):
@@ -243,7 +243,7 @@ def test_a_word_or_a_cell_or_code_is_one_line_that_says_what_was_there(text):
     assert acting(f"- {markdown.prose(text)}\n- {markdown.code(text)}") == []
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(acting_text)
 def test_a_block_ends_where_we_end_it(text):
     rendered = RENDERER.parse(f"{markdown.block(text)}\n\nafter\n")

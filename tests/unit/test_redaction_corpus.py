@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -9,13 +10,19 @@ from pathlib import Path
 import pytest
 import redaction_corpus as corpus
 
-from harness.evidence.redaction import redact
+from harness.evidence import redaction
 
 DOCS = Path(__file__).parents[2] / "docs/bundles.md"
 KINDS = corpus.kinds("secrets.txt")
 HARMLESS = corpus.kinds("harmless.txt")
 # Most that may be changed of what is no secret: one text in a hundred.
 MOST_FALSE_POSITIVES = 0.01
+
+
+@functools.cache
+def redact(text):
+    """Redact once: several tests look at what becomes of the corpus."""
+    return redaction.redact(text)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from harness.scenario.load import LoadedScenario, load_text
 from harness.scenario.mistakes import ScenarioError
+from tests.unit.fuzz import examples
 
 VALID = Path(__file__).parents[2].joinpath("scenarios/konnectivity-off.yaml").read_text("utf-8")
 # Pieces that parsers stumble over, between pieces that are good.
@@ -38,7 +39,7 @@ PIECES = st.sampled_from(
         "\x85",
     ]
 )
-BRIEF = settings(max_examples=30, deadline=None, database=None, derandomize=True)
+BRIEF = settings(max_examples=examples(10), deadline=None, database=None, derandomize=True)
 
 
 def answer_to(content: str | bytes) -> None:

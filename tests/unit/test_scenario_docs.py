@@ -13,7 +13,7 @@ from harness.expectations.kind import WITHIN_SECONDS
 from harness.scenario.load import load_all_text
 from harness.scenario.schema import json_schema
 from harness.scenario.tables import with_tables
-from harness.vocabulary.cluster_config import RESERVED
+from harness.vocabulary.cluster_config import all_reserved
 from harness.vocabulary.fields import duration_text
 from harness.vocabulary.words import (
     Answer,
@@ -76,7 +76,7 @@ def test_the_tables_of_kinds_are_the_generated_ones():
     assert with_tables(TEXT) == TEXT
 
 
-@pytest.mark.parametrize("reserved", RESERVED, ids=lambda reserved: reserved.dotted)
+@pytest.mark.parametrize("reserved", all_reserved(), ids=lambda reserved: reserved.dotted)
 def test_every_value_that_the_harness_sets_is_named(reserved):
     assert f"`{reserved.dotted}`" in TEXT
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.check.model import Verdict
 from harness.diagnose.model import HopState
-from harness.engine.events import Outcome
+from harness.engine.outcome import Outcome
 from harness.report.html.elements import Markup, element
 from harness.vocabulary.words import FlowOutcome
 
