@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, ip_address
 from typing import Any
 
 from harness.changes.deployment import Deployment
+from harness.diagnose.causes import KINDS
 from harness.diagnose.facts import Facts, facts_from
 from harness.engine.results import PRECONDITION_NAMES, Precondition, PreconditionId
 from harness.evidence.reading import Reading
@@ -23,24 +24,12 @@ from harness.probe.seen import Seen, seen_in
 from harness.vocabulary.cluster_config import ConfigLeaf
 from harness.vocabulary.words import ApiserviceReason, Cause, Component
 
-# Reasons of a condition, and causes, that say that metrics-server itself is not Ready, or need not
-# be: where the nodes' network is wrong it depends on the node that it came to.
+# Reasons of a condition that say that metrics-server itself is not Ready, or need not be.
 _REASONS_WITHOUT_BACKEND = {
     ApiserviceReason.SERVICE_NOT_FOUND,
     ApiserviceReason.SERVICE_PORT_ERROR,
     ApiserviceReason.ENDPOINTS_NOT_FOUND,
     ApiserviceReason.MISSING_ENDPOINTS,
-}
-_CAUSES_WITHOUT_BACKEND = {
-    Cause.APISERVICE_MISSING,
-    Cause.METRICS_SERVER_MISSING,
-    Cause.METRICS_SERVER_NOT_READY,
-    Cause.IMAGE_MISSING,
-    Cause.KUBELET_UNREACHABLE_FROM_PODS,
-    Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
-    Cause.NODE_ADDRESSES_WRONG,
-    Cause.NETWORKS_OVERLAP,
-    Cause.NODE_NOT_READY,
 }
 
 
@@ -109,8 +98,8 @@ def _denies_backend(expectation: Expectation) -> bool:
             return True
         case Apiservice(reason=reason) if reason in _REASONS_WITHOUT_BACKEND:
             return True
-        case Diagnosis(cause=cause) if cause in _CAUSES_WITHOUT_BACKEND:
-            return True
+        case Diagnosis(cause=cause):
+            return any(kind.backend_down for kind in KINDS if kind.cause == cause)
         case _:
             return False
 

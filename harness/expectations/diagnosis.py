@@ -14,7 +14,7 @@ from harness.vocabulary.fields import Word
 from harness.vocabulary.kinds import Surroundings
 from harness.vocabulary.nearest import quoted
 from harness.vocabulary.part import Found
-from harness.vocabulary.words import Cause
+from harness.vocabulary.words import CAUSES, Cause
 
 
 class Diagnosis(Watched):
@@ -27,22 +27,22 @@ class Diagnosis(Watched):
         "hold": "a diagnosis is made once, from all the evidence: it has no `hold`"
     }
 
-    cause: Annotated[Cause, Word(Cause, "cause")]
+    cause: Annotated[str, Word(CAUSES, "cause")]
     """The cause."""
 
     also: Annotated[
-        tuple[Annotated[Cause, Word(Cause, "cause")], ...], Field(strict=False, min_length=1)
+        tuple[Annotated[str, Word(CAUSES, "cause")], ...], Field(strict=False, min_length=1)
     ] = ()
     """Second causes that it must name, too."""
 
     @property
     def settle_seconds(self) -> float:
         """How long after the endpoint became ready an observation first counts."""
-        return 0.0 if self.cause is Cause.HEALTHY else SETTLE_SECONDS
+        return 0.0 if self.cause == Cause.HEALTHY else SETTLE_SECONDS
 
     def is_gone(self, state: str) -> bool:
         """Whether the cluster is healthy, where it is to be broken."""
-        return self.cause is not Cause.HEALTHY and state == Cause.HEALTHY
+        return self.cause != Cause.HEALTHY and state == Cause.HEALTHY
 
     def describe(self) -> str:
         """Return what is expected in words."""
@@ -62,7 +62,7 @@ class Diagnosis(Watched):
 
     def sample(self, found: model.Diagnosis, at: float) -> Sample:
         """Return a diagnosis made at `at`, as it sees it."""
-        named = found.cause is self.cause and set(self.also) <= set(found.also)
+        named = found.cause == self.cause and set(self.also) <= set(found.also)
         match = Match.MATCH if named else Match.MISMATCH
         first = found.first_broken_hop
         text = f"{found.cause} ({found.confidence} confidence)" + "".join(
