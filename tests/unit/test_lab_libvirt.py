@@ -12,7 +12,6 @@ from harness.base.errors import HostLacksError
 from harness.base.process import CommandFailedError, Completed
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName, Settings
-from harness.base.wait import SystemClock
 from harness.lab import box_volumes, leftovers, libvirt, listing, owner, records
 from harness.lab.libvirt import Libvirt, LibvirtError, mac_of, owner_mark
 from harness.lab.listing import LabState
@@ -28,6 +27,7 @@ from harness.lab.virsh_output import (
     parse_physical,
     parse_volumes,
 )
+from harness.testing import FakeClock
 from tests.unit.paths import UNIT
 
 RECORDED = UNIT / "recordings" / "libvirt"
@@ -67,18 +67,6 @@ class Virsh:
 
     def named(self, command):
         return [call for call in self.calls if call.startswith(command + " ")]
-
-
-class Clock(SystemClock):
-    """Time that passes only when somebody sleeps."""
-
-    at = 0.0
-
-    def monotonic(self):
-        return self.at
-
-    def sleep(self, seconds):
-        self.at += seconds
 
 
 def a_lab(**more):
@@ -258,7 +246,7 @@ def test_the_users_own_connection_is_the_one_that_is_asked(monkeypatch):
 def sweep(host, run_id="k5-zhwuk4"):
     # Another host's: nothing on this one is looked at.
     virsh = Libvirt(host, "qemu+ssh://build/system")
-    clock = Clock()
+    clock = FakeClock(0.0)
     whose = Owner(RunId(run_id), "root", LABS)
     problems = sweep_libvirt(virsh, whose, lambda *_: None, runner=host, clock=clock)
     return problems, clock.at
@@ -324,7 +312,9 @@ def libvirt_record(labs_dir, monkeypatch):
 
 
 def clean(settings, host):
-    return leftovers.clean(runner=host, clock=Clock(), settings=settings, narrate=lambda *_: None)
+    return leftovers.clean(
+        runner=host, clock=FakeClock(0.0), settings=settings, narrate=lambda *_: None
+    )
 
 
 @pytest.fixture
