@@ -14,19 +14,13 @@ from harness.base.process import Completed, LocalRunner
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import SystemClock
 from harness.images import box, box_cache, rootfs
+from harness.testing import FakeRunner
 from tests.unit.paths import UNIT
 
 LIBVIRT = ProviderName.LIBVIRT
 # qemu-img takes what it does not know for a raw disk.
 RECORDINGS = UNIT / "recordings" / "box"
 UNKNOWN = (RECORDINGS / "qemu-img-info-unknown.json").read_text()
-
-
-class NothingRuns:
-    """A runner of commands that must not be needed."""
-
-    def run(self, argv, **_):
-        raise AssertionError(f"{argv} was started")
 
 
 class QemuSays:
@@ -51,7 +45,7 @@ def ensure(tmp_path, monkeypatch):
         if sha256 is not None:
             variables["BOX_SHA256"] = sha256
         return box.ensure(
-            runner or NothingRuns(),
+            runner or FakeRunner(),
             Settings.from_environment(variables),
             provider,
             seed=None,
