@@ -8,7 +8,7 @@
 #   --dev    the linters and type stubs as well                 container engine that can run
 #
 # A clean Debian or Ubuntu has neither Python nor anything else, so this file is POSIX sh and does
-# only what comes before Python: find or install it, hand over to harness/host/setup.py for the rest
+# only what comes before Python: find or install it, hand over to harness/preflight/setup.py for the rest
 # of the host, make the virtual environment. All narration goes to stderr.
 set -eu
 
@@ -57,7 +57,7 @@ find_python() {
     return 1
 }
 
-# Debian and Ubuntu releases on which set-up is done for the user; harness/host/commands.py has
+# Debian and Ubuntu releases on which set-up is done for the user; harness/host/tools.py has
 # the same.
 system() {
     [ -r /etc/os-release ] || return 0
@@ -66,7 +66,7 @@ system() {
 }
 
 python_packages="python3 python3-venv"
-# What harness/host/setup.py installs next, named here so that the user is asked once for all.
+# What harness/preflight/setup.py installs next, named here so that the user is asked once for all.
 case ${PROVIDER:-} in
     libvirt)
         lab_packages="vagrant nftables openssh-client iproute2 vagrant-libvirt libvirt-clients \
@@ -142,7 +142,7 @@ apt_get() {
         apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }
 
-# What was installed, with the command that undoes it: one JSON line, read by harness/host/setup.py.
+# What was installed, with the command that undoes it: one JSON line, read by harness/preflight/setup.py.
 record() {
     [ -n "$1" ] || return 0
     state=${K0S_HARNESS_STATE:-${XDG_STATE_HOME:-${HOME:-/root}/.local/state}/k0s-harness}
@@ -216,7 +216,7 @@ pip_install() {
 on_host() {
     "$python" -I -B -c 'import runpy, sys
 sys.path.insert(0, sys.argv.pop(1))
-runpy.run_module("harness.host.setup", run_name="__main__", alter_sys=True)' "$here" "$@"
+runpy.run_module("harness.preflight.setup", run_name="__main__", alter_sys=True)' "$here" "$@"
 }
 
 if is_ready "$dev"; then

@@ -8,14 +8,15 @@ from pathlib import Path
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.base.process import Runner
 from harness.base.settings import ProviderName
+from harness.changes.deployment import Deployment
 from harness.cluster.k0sctl import K0sctl
 from harness.cluster.kubectl import Kubectl
 from harness.lab.lab import Lab
-from harness.lab.vagrant import mark
 from harness.plan import k0sctl as k0sctl_yaml
-from harness.plan.model import Deployment, Plan
-from harness.scenario.machines import CONTROLLER
+from harness.plan.model import Plan
+from harness.providers.vagrant import mark
 from harness.ssh.pace import is_slow
+from harness.vocabulary.machines import CONTROLLER
 
 # k0s's name for it, whether it runs a kubelet or not (k0s install controller).
 CONTROLLER_UNIT = "k0scontroller"

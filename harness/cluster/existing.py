@@ -15,7 +15,7 @@ from harness.base.errors import UsageError
 from harness.base.process import Completed
 from harness.base.untrusted import Limits
 from harness.cluster.marked_yaml import Marked, read_marked
-from harness.scenario.nearest import quoted
+from harness.k0s import DATA_DIR
 from harness.ssh.arguments import (
     MOST_BASTIONS,
     Agree,
@@ -27,6 +27,7 @@ from harness.ssh.arguments import (
     remote_path,
 )
 from harness.ssh.remote import RemoteReader
+from harness.vocabulary.nearest import quoted
 
 KIND = "Cluster"
 # In front of the version, `v1beta1`; k0sctl takes no file without it.
@@ -39,8 +40,6 @@ CONTROLS = frozenset({"controller", "controller+worker", "single"})
 WORKS = frozenset({"worker", "controller+worker", "single"})
 # Where k0sctl puts it (configurer/linux.go); sudo's own PATH may lack that folder.
 K0S = "/usr/local/bin/k0s"
-# k0s's default; the host field `dataDir` names another.
-DATA_DIR = "/var/lib/k0s"
 # kubectl writes no cache below a path that cannot be a folder, and asks the API server anew.
 _NO_CACHE = "/dev/null/none"
 

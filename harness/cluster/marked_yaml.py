@@ -21,8 +21,8 @@ from yaml.reader import ReaderError
 from harness.base.errors import UsageError
 from harness.base.untrusted import Limits, RefusedError, read_text, require_yaml_within
 from harness.scenario.document import position_in
-from harness.scenario.nearest import quoted
 from harness.ssh.arguments import Word
+from harness.vocabulary.nearest import quoted
 
 _TAG = "tag:yaml.org,2002:"
 _NULL = f"{_TAG}null"

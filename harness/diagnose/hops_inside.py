@@ -6,6 +6,7 @@ from harness.diagnose import findings, node_findings
 from harness.diagnose.evidence import broken, holds, not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import Hop, HopId
+from harness.probe import controlplane, https, machines, nodelogs, objects, workloads
 from harness.probe.core import API, refused_by_sudo
 from harness.probe.workloads import Node
 
@@ -26,42 +27,44 @@ def answers(facts: Facts) -> bool | None:
 
 def cluster(facts: Facts) -> Hop:
     """Return whether this is a k0s cluster whose API server answers, and of which version."""
+    cidr = facts.of_controller(controlplane.CLUSTER_CIDR)
     answered = answers(facts)
-    probe = next((name for (name, where) in facts.readings if where == API), "nodes")
+    probe = next((name for (name, where) in facts.readings if where == API), workloads.NODES.name)
     if answered is None:
         return not_seen(facts, HopId.API_SERVER, probe)
     if not answered:
         reading = facts.reading(probe, API)
         said = (reading.error or reading.stderr.strip()) if reading is not None else ""
         return broken(facts, HopId.API_SERVER, f"it does not answer: {said}", probe)
-    versions = sorted({node.version for node in facts.nodes or () if node.version})
-    k0s = sorted(set(facts.by_machine.get("k0s_version", {}).values()))
+    versions = sorted({node.version for node in facts.one(workloads.NODES) or () if node.version})
+    k0s = sorted(set(facts.on(machines.K0S_VERSION).values()))
     text = f"it answers; k0s {', '.join(k0s) or 'not asked'}, nodes {', '.join(versions) or '?'}"
-    flags = facts.apiserver_flags
+    flags = facts.of_controller(controlplane.FLAGS)
     if flags is None:
         return holds(facts, HopId.API_SERVER, text, probe)
     text += f"; Service CIDR {flags.service_cidr}"
-    if facts.cluster_cidr:
-        text += f", pods' CIDR {facts.cluster_cidr}"
+    if cidr:
+        text += f", pods' CIDR {cidr}"
     if flags.advertised:
         text += f"; advertised as {flags.advertised}"
-    return holds(facts, HopId.API_SERVER, text, "apiserver_flags", facts.controller)
+    return holds(facts, HopId.API_SERVER, text, controlplane.FLAGS.name, facts.controller)
 
 
 def nodes(facts: Facts) -> Hop:
     """Return whether the nodes are Ready, told apart, where they should be, and of one time."""
-    if facts.nodes is None:
-        return not_seen(facts, HopId.NODES, "nodes")
-    wrong, probe, where = _wrong_with(facts, facts.nodes)
+    nodes = facts.one(workloads.NODES)
+    if nodes is None:
+        return not_seen(facts, HopId.NODES, workloads.NODES.name)
+    wrong, probe, where = _wrong_with(facts, nodes)
     if wrong:
         return broken(facts, HopId.NODES, "; ".join(wrong), probe, where)
-    text = ", ".join(f"{node.name} {'/'.join(node.addresses)}" for node in facts.nodes)
-    clocks = facts.by_machine.get("clock", {})
+    text = ", ".join(f"{node.name} {'/'.join(node.addresses)}" for node in nodes)
+    clocks = facts.on(machines.CLOCK)
     text += f" Ready; {len(clocks)} clocks agree" if clocks else " Ready; no clock seen"
     lost = facts.lost_machines()
     if lost:
         text += f"; nothing could be read on {', '.join(lost)}"
-    return holds(facts, HopId.NODES, text, "nodes")
+    return holds(facts, HopId.NODES, text, workloads.NODES.name)
 
 
 def _wrong_with(facts: Facts, all_nodes: tuple[Node, ...]) -> tuple[list[str], str, str | None]:
@@ -71,22 +74,22 @@ def _wrong_with(facts: Facts, all_nodes: tuple[Node, ...]) -> tuple[list[str], s
         for address, names in node_findings.duplicate_addresses(all_nodes).items()
     ]
     wrong += [
-        f"Calico uses {address} on {name} and not its InternalIP"
-        for name, address in node_findings.calico_elsewhere(all_nodes).items()
+        f"{cni.title} uses {address} on {name} and not its InternalIP"
+        for name, (cni, address) in node_findings.cni_elsewhere(all_nodes).items()
     ]
     # A machine may well reach the API server (a load balancer) over another network than the
     # nodes' own; it is a fault where something suffers.
     if findings.suffers(facts):
         wrong += [f"{name}: {why}" for name, why in node_findings.stray_addresses(facts).items()]
     wrong += [f"{node.name} is not Ready ({node.trouble})" for node in all_nodes if not node.ready]
-    look: tuple[str, str | None] = ("nodes", None)
+    look: tuple[str, str | None] = (workloads.NODES.name, None)
     overlapping = node_findings.overlaps(facts)
     if overlapping:
-        look = look if wrong else ("addresses", None)
+        look = look if wrong else (machines.ADDRESSES.name, None)
         wrong += overlapping
     skewed = node_findings.skewed(facts)
     if skewed:
-        look = look if wrong else ("clock", next(iter(skewed)))
+        look = look if wrong else (machines.CLOCK.name, next(iter(skewed)))
         text = ", ".join(f"{name} {seconds:+g} s" for name, seconds in skewed.items())
         wrong.append(f"clocks differ: {text}")
     return wrong, *look
@@ -94,45 +97,50 @@ def _wrong_with(facts: Facts, all_nodes: tuple[Node, ...]) -> tuple[list[str], s
 
 def backend(facts: Facts) -> Hop:
     """Return whether metrics-server is there and its container runs."""
-    if facts.pods is None:
-        return not_seen(facts, HopId.BACKEND, "pods")
-    if not facts.pods:
+    pods = facts.one(workloads.PODS)
+    if pods is None:
+        return not_seen(facts, HopId.BACKEND, workloads.PODS.name)
+    if not pods:
         return _no_pod(facts)
-    ready = [pod for pod in facts.pods if pod.ready]
+    ready = [pod for pod in pods if pod.ready]
     if ready:
         where = ", ".join(f"{pod.name} on {pod.node}" for pod in ready)
-        return holds(facts, HopId.BACKEND, f"Ready: {where}", "pods")
-    running = [pod for pod in facts.pods if pod.phase == "Running" and not pod.waiting]
+        return holds(facts, HopId.BACKEND, f"Ready: {where}", workloads.PODS.name)
+    running = [pod for pod in pods if pod.phase == "Running" and not pod.waiting]
     if running:
         where = ", ".join(f"{pod.name} on {pod.node}, {pod.restarts} restarts" for pod in running)
-        return holds(facts, HopId.BACKEND, f"Running, not Ready: {where}", "pods")
+        return holds(facts, HopId.BACKEND, f"Running, not Ready: {where}", workloads.PODS.name)
     states = "; ".join(
         " ".join(each for each in (pod.name, pod.phase, pod.waiting, pod.trouble) if each)
         + (f", {pod.restarts} restarts" if pod.restarts else "")
-        for pod in facts.pods
+        for pod in pods
     )
-    return broken(facts, HopId.BACKEND, f"no metrics-server pod runs: {states}", "pods")
+    return broken(
+        facts, HopId.BACKEND, f"no metrics-server pod runs: {states}", workloads.PODS.name
+    )
 
 
 def _no_pod(facts: Facts) -> Hop:
     text = "there is no metrics-server pod"
-    deployment = facts.deployment
+    deployment = facts.one(objects.DEPLOYMENT)
     if deployment is None:
-        return broken(facts, HopId.BACKEND, text, "pods")
+        return broken(facts, HopId.BACKEND, text, workloads.PODS.name)
     wants = f", its Deployment wants {deployment.replicas}" if deployment.exists else ""
-    return broken(facts, HopId.BACKEND, text + (wants or " and no Deployment"), "deployment")
+    return broken(
+        facts, HopId.BACKEND, text + (wants or " and no Deployment"), objects.DEPLOYMENT.name
+    )
 
 
 def alive(facts: Facts) -> Hop:
     """Return whether metrics-server answers its own node."""
     pod = findings.pod_target(facts)
     if pod is None:
-        return not_seen(facts, HopId.ALIVE, "health")
-    probe = f"health:{pod[0]}"
+        return not_seen(facts, HopId.ALIVE, https.HEALTH.name)
+    probe = https.HEALTH.of(pod[0])
     found = next(
         (
             (machine, each)
-            for (machine, address), each in facts.by_target.get("health", {}).items()
+            for (machine, address), each in facts.to(https.HEALTH).items()
             if address == pod[0]
         ),
         None,
@@ -158,28 +166,34 @@ def scraping(facts: Facts) -> Hop:
         text = f"kubelet-serving certificates wait for approval: {', '.join(waiting)}"
         if failing:
             text += f"; {next(iter(failing.values())).why}"
-        return broken(facts, HopId.SCRAPING, text, "csrs")
+        return broken(facts, HopId.SCRAPING, text, objects.CSRS.name)
     if failing is None:
-        return not_seen(facts, HopId.SCRAPING, "metrics_server_log")
+        return not_seen(facts, HopId.SCRAPING, nodelogs.METRICS_SERVER.name)
     pod = findings.metrics_pod(facts)
     where = facts.machine_of(pod.node) if pod is not None and pod.node else None
     if failing:
         text = "; ".join(f"{node}: {each.why}" for node, each in failing.items())
-        return broken(facts, HopId.SCRAPING, text, "metrics_server_log", where)
+        return broken(facts, HopId.SCRAPING, text, nodelogs.METRICS_SERVER.name, where)
     text = "no scrape failed in the last minute"
-    return holds(facts, HopId.SCRAPING, text, "metrics_server_log", where)
+    return holds(facts, HopId.SCRAPING, text, nodelogs.METRICS_SERVER.name, where)
 
 
 def service(facts: Facts) -> Hop:
     """Return whether the Service has an address that stands for a Ready pod."""
-    if facts.service is None:
-        return not_seen(facts, HopId.SERVICE, "service")
-    if not facts.service.exists:
-        return broken(facts, HopId.SERVICE, "Service metrics-server does not exist", "service")
-    if facts.endpoints is None:
-        return not_seen(facts, HopId.SERVICE, "endpoints")
-    name = f"{facts.service.cluster_ip}:{facts.service.port}"
-    if not facts.endpoints:
-        return broken(facts, HopId.SERVICE, f"{name} has no ready endpoint", "endpoints")
-    behind = ", ".join(f"{each.address}:{each.port}" for each in facts.endpoints)
-    return holds(facts, HopId.SERVICE, f"{name} stands for {behind}", "endpoints")
+    endpoints = facts.one(workloads.ENDPOINTS)
+    service = facts.one(workloads.SERVICE)
+    if service is None:
+        return not_seen(facts, HopId.SERVICE, workloads.SERVICE.name)
+    if not service.exists:
+        return broken(
+            facts, HopId.SERVICE, "Service metrics-server does not exist", workloads.SERVICE.name
+        )
+    if endpoints is None:
+        return not_seen(facts, HopId.SERVICE, workloads.ENDPOINTS.name)
+    name = f"{service.cluster_ip}:{service.port}"
+    if not endpoints:
+        return broken(
+            facts, HopId.SERVICE, f"{name} has no ready endpoint", workloads.ENDPOINTS.name
+        )
+    behind = ", ".join(f"{each.address}:{each.port}" for each in endpoints)
+    return holds(facts, HopId.SERVICE, f"{name} stands for {behind}", workloads.ENDPOINTS.name)

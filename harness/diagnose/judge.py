@@ -11,8 +11,9 @@ from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts, facts_from
 from harness.diagnose.model import Confidence, Diagnosis, Hop, HopId, HopState
 from harness.evidence.reading import Reading
+from harness.probe import apiservice, workloads
 from harness.probe.metrics_data import seconds_of
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 # The aggregator looks again every 30 s, with 5 s for its tries.
 RESYNC_SECONDS = 40
@@ -109,7 +110,7 @@ def _first(facts: Facts, hops: dict[HopId, Hop]) -> tuple[CauseKind | None, list
 def _uncovered(facts: Facts, cause: Cause) -> tuple[str, ...]:
     """Return the nodes on whose machines nothing was seen and, for this cause, ought to be."""
     # That a node which is not Ready does not answer is what the cause predicts.
-    down = {node.name for node in facts.nodes or () if not node.ready}
+    down = {node.name for node in facts.one(workloads.NODES) or () if not node.ready}
     explained = down if cause is Cause.NODE_NOT_READY else set()
     return tuple(name for name in node_findings.uncovered(facts) if name not in explained)
 
@@ -127,7 +128,7 @@ def _only_logged(facts: Facts, kind: CauseKind | None) -> tuple[str, ...]:
 
 def _unavailable_for_long(facts: Facts) -> list[str]:
     """Return what makes a whole way with an unavailable APIService odd, nothing while it is not."""
-    state = facts.apiservice
+    state = facts.one(apiservice.PROBE)
     if state is None or state.available or not state.since:
         return []
     seconds = findings.age(facts, seconds_of(state.since))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from harness.scenario.words import Cause
+from harness.probe import apiservice, controlplane, dials, metrics_data, routing, workloads
+from harness.vocabulary.words import Cause
 
 
 class HopState(StrEnum):
@@ -31,19 +32,19 @@ class HopId(StrEnum):
     """The links of the way from the API server to the metrics, in the order they are walked."""
 
     API_SERVER = "api-server"
-    NODES = "nodes"
+    NODES = workloads.NODES.name
     BACKEND = "metrics-server"
     ALIVE = "metrics-server-answers"
     SCRAPING = "scraping"
-    SERVICE = "service"
+    SERVICE = workloads.SERVICE.name
     EGRESS = "egress"
-    TUNNEL = "tunnel"
-    ROUTE = "route"
-    DIAL = "dial"
+    TUNNEL = controlplane.TUNNEL.name
+    ROUTE = routing.PROBE.name
+    DIAL = dials.PROBE.name
     PATH = "connections"
     LARGE = "full-size-packets"
-    CONDITION = "apiservice"
-    DATA = "metrics"
+    CONDITION = apiservice.PROBE.name
+    DATA = metrics_data.PROBE.name
     OTHERS = "others"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from harness.diagnose import findings
 from harness.diagnose.facts import Facts
+from harness.probe import apiservice, egress, https, nodelogs, objects, workloads
 from harness.probe.workloads import Pod
 
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
@@ -31,9 +32,10 @@ _OK = 200
 
 def none_ready(facts: Facts) -> tuple[Pod, ...] | None:
     """Return metrics-server's pods where there are some and none is Ready, empty otherwise."""
-    if facts.pods is None:
+    pods = facts.one(workloads.PODS)
+    if pods is None:
         return None
-    return () if any(pod.ready for pod in facts.pods) else facts.pods
+    return () if any(pod.ready for pod in pods) else pods
 
 
 def waits_for_image(pod: Pod) -> bool:
@@ -45,9 +47,9 @@ def joining(facts: Facts) -> bool | None:
     """Whether a node has joined or come back so lately that nothing on the way need be there."""
     if not _whole_walk(facts):
         return False
-    if facts.nodes is None:
+    nodes = facts.one(workloads.NODES)
+    if nodes is None:
         return None
-    nodes = facts.nodes
     since = [node.created for node in nodes]
     since += [
         node.ready_since
@@ -61,11 +63,11 @@ def starting(facts: Facts) -> bool:
     """Whether metrics-server, or a node, has begun so lately that it need not be ready yet."""
     if not _whole_walk(facts):
         return False
-    nodes = [node for node in facts.nodes or () if not node.ready]
+    nodes = [node for node in facts.one(workloads.NODES) or () if not node.ready]
     if joining(facts) or any(findings.is_young(facts, node.created) for node in nodes):
         return True
-    deployment = facts.deployment
-    if facts.pods == () and deployment is not None and deployment.replicas:
+    deployment = facts.one(objects.DEPLOYMENT)
+    if facts.one(workloads.PODS) == () and deployment is not None and deployment.replicas:
         return _younger(facts, deployment.changed, _PODS_MADE_SECONDS)
     pods = none_ready(facts) or ()
     calm = [pod for pod in pods if pod.waiting not in _CRASHING and pod.restarts == 0]
@@ -79,7 +81,7 @@ def known(facts: Facts) -> bool:
 
 def restarted(facts: Facts) -> bool | None:
     """Whether the API server has started so lately that agents need not be connected yet."""
-    counted = facts.single.get("apiserver_metrics")
+    counted = facts.one(egress.PROBE)
     if counted is None or not counted.started:
         return None
     return _younger(facts, counted.started, _RESTARTED_SECONDS)
@@ -103,14 +105,14 @@ def reconnecting(facts: Facts) -> bool | None:
     ):
         return rolling
     workers = set(facts.workers)
-    logs = facts.by_machine.get("agent_log", {})
+    logs = facts.on(nodelogs.AGENT)
     lately = any(
-        findings.seconds_ago(facts, "agent_log", machine, failure.at) < _RECONNECT_SECONDS
+        findings.seconds_ago(facts, nodelogs.AGENT.name, machine, failure.at) < _RECONNECT_SECONDS
         for machine, failure in said.items()
     )
     if lately or restarted(facts) or joining(facts):
         return True if workers <= set(dials) and workers <= set(asked) else None
-    unseen = restarted(facts) is None or facts.nodes is None or rolling is None
+    unseen = restarted(facts) is None or facts.one(workloads.NODES) is None or rolling is None
     return None if unseen or not workers <= set(logs) else False
 
 
@@ -118,18 +120,14 @@ def scraping_again(facts: Facts) -> bool | None:
     """Whether metrics-server is not Ready only since it could not read kubelets a moment ago."""
     running = [pod for pod in none_ready(facts) or () if pod.phase == "Running" and not pod.waiting]
     if not running:
-        return None if facts.pods is None else False
+        return None if facts.one(workloads.PODS) is None else False
     if findings.failing_scrapes(facts):
         return False
     addresses = {pod.address for pod in running}
-    health = [
-        each
-        for (_, address), each in facts.by_target.get("health", {}).items()
-        if address in addresses
-    ]
+    health = [each for (_, address), each in facts.to(https.HEALTH).items() if address in addresses]
     if any(each.livez != _OK or set(each.failing) - _NO_FIGURES_YET for each in health):
         return False
-    ready = {node.name for node in facts.nodes or () if node.ready}
+    ready = {node.name for node in facts.one(workloads.NODES) or () if node.ready}
     answering = {name for name, each in findings.kubelets(facts).items() if each.answered}
     failed = findings.scrapes_failed_lately(facts)
     if failed == 0:
@@ -139,7 +137,7 @@ def scraping_again(facts: Facts) -> bool | None:
 
 def _rolling(facts: Facts) -> bool | None:
     """Whether agents' pods are being replaced, one after the other."""
-    agents = facts.agents
+    agents = facts.one(objects.AGENTS)
     if agents is None:
         return None
     return agents.rolling and _younger(facts, agents.changed, _ROLLING_SECONDS)
@@ -152,4 +150,4 @@ def _younger(facts: Facts, since: float, seconds: float) -> bool:
 
 def _whole_walk(facts: Facts) -> bool:
     """Whether this is a walk up the ladder; of a few looks alone nothing is said to settle."""
-    return facts.apiservice is not None or facts.service is not None
+    return facts.one(apiservice.PROBE) is not None or facts.one(workloads.SERVICE) is not None

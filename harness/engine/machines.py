@@ -7,11 +7,11 @@ from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.base.settings import Settings
-from harness.host.choice import ProviderChoice
 from harness.images.seed import seed_for
 from harness.lab.creation import LabRequest
-from harness.lab.topology import MachineSpec
 from harness.plan.model import Plan
+from harness.preflight.choice import ProviderChoice
+from harness.providers.topology import MachineSpec
 
 
 def machine_specs(plan: Plan) -> tuple[MachineSpec, ...]:

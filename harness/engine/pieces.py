@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.cluster.cluster import CONTROLLER_UNIT
-from harness.cluster.existing import DATA_DIR
-from harness.probe.controlplane import ADMIN_PORT
+from harness.cni import daemonsets
+from harness.k0s import ADMIN_PORT, DATA_DIR
 
 # The last of a unit's log: a whole cold start is about 3000 lines on a controller.
 _LOG_LINES = "4000"
 # Of one container's log, of which a node keeps up to 50 MB.
 _LOG_BYTES = 300_000
-# Of one generated manifest, of which Calico's CRDs are the longest; and of all together.
+# Of one generated manifest, of which a CNI's CRDs are the longest; and of all together.
 _MANIFEST_BYTES = 100_000
 _MANIFESTS_BYTES = 2_000_000
 # Connections: a busy node has tens of thousands, and their kinds show in the first of them.
@@ -134,7 +134,6 @@ _CONTROLLER: Mapping[str, Wanted] = {
 _KUBELET: Mapping[str, Wanted] = {
     "metrics-server.log": _script(_POD_LOGS, "metrics-server"),
     "konnectivity-agent.log": _script(_POD_LOGS, "konnectivity-agent"),
-    "network.log": _script(_POD_LOGS, "kube-proxy", "kube-router", "calico-node", "coredns"),
     "konnectivity-agent-metrics.txt": _script(_AGENT_METRICS),
 }
 _WORKER = _of_unit("k0sworker")
@@ -146,13 +145,14 @@ def of_machine(role: str, data_dir: str = DATA_DIR) -> Mapping[str, Wanted]:
     `role` is k0sctl's word for it, `data_dir` where k0s keeps its own files there.
     """
     controls = {**_CONTROLLER, "manifests.txt": _script(MANIFESTS, data_dir)}
+    network = _script(_POD_LOGS, *daemonsets(), "coredns")
     return {
         **_EVERYWHERE,
         "versions.txt": _script(_VERSIONS, data_dir),
         "iptables.txt": _script(_IPTABLES, data_dir),
         **(controls if role != "worker" else {}),
         **(_WORKER if role == "worker" else {}),
-        **(_KUBELET if role != "controller" else {}),
+        **({**_KUBELET, "network.log": network} if role != "controller" else {}),
     }
 
 

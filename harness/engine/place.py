@@ -14,15 +14,15 @@ from harness.base.errors import InfrastructureError, UsageError
 from harness.base.process import Runner
 from harness.base.wait import Clock
 from harness.cluster import existing
+from harness.cluster.prober import ApiClient, Prober
 from harness.diagnose import ladder
 from harness.evidence.reading import Reading
 from harness.lab import kept
 from harness.lab.reservation import Host
-from harness.probe.prober import ApiClient, Prober
-from harness.scenario.words import Role
 from harness.ssh.arguments import Agree, refuse
 from harness.ssh.openssh import OpenSSHRemote
 from harness.ssh.remote import RemoteReader
+from harness.vocabulary.words import Role
 
 # A connection through a bastion on a slow line; ssh's own bound on connecting is below this.
 REACH_SECONDS = 30.0

@@ -14,12 +14,13 @@ from harness.artifacts.pins import load_pins
 from harness.base.errors import UsageError
 from harness.base.printable import pasted
 from harness.base.settings import ProviderName
-from harness.engine.events import Outcome, ScenarioResult
+from harness.engine.outcome import Outcome
+from harness.engine.results import ScenarioResult
 from harness.evidence.bundle import SCENARIO, Bundle
 from harness.plan.build import build
 from harness.plan.model import Plan
 from harness.scenario.load import LoadedScenario, load_all_text
-from harness.scenario.version import K0sVersion
+from harness.vocabulary.version import K0sVersion
 
 # Labs are given 256 addresses, of which the machines take the eleventh and those after it.
 _SMALLEST_SUBNET = 256

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from harness.base.process import Runner
 from harness.base.settings import Settings
 from harness.base.wait import Clock, WaitTimeoutError, wait_until
-from harness.host import choice as host
 from harness.host.facts import facts_from, read_host
 from harness.lab import listing
 from harness.lab.listing import LabState
 from harness.plan.model import Plan
+from harness.preflight import choice
 
 # Four runs of the longest scenario there is, one after another, on a busy host.
 ROOM_SECONDS = 2400.0
@@ -22,25 +22,25 @@ ROOM_EVERY_SECONDS = 10.0
 
 def make_room(
     plan: Plan, *, settings: Settings, runner: Runner, clock: Clock, tell: Callable[[str], None]
-) -> host.ProviderChoice:
+) -> choice.ProviderChoice:
     """Return the provider and why it is that one, once this host can carry the plan.
 
     While nothing is short but what other labs give back (memory, inotify instances) and some are
     alive, it waits for them and tells for whom. Raises `HostLacksError` with every problem where
     waiting would not help, or did not.
     """
-    needs = host.LabNeeds(
+    needs = choice.LabNeeds(
         workers=len(plan.workers),
         memory_mib=plan.memory_mib,
         k0s_version=str(plan.k0s_version),
     )
 
-    def look() -> tuple[host.ProviderChoice, Sequence[host.Problem]]:
+    def look() -> tuple[choice.ProviderChoice, Sequence[choice.Problem]]:
         facts = facts_from(read_host(runner, settings, os.environ))
-        choice = host.choose_provider(facts, settings.provider)
-        return choice, host.problems(facts, choice.provider, needs)
+        chosen = choice.choose_provider(facts, settings.provider)
+        return chosen, choice.problems(facts, chosen.provider, needs)
 
-    choice, found = look()
+    chosen, found = look()
     if found and all(problem.passes for problem in found):
         others = _live_labs(settings, runner, clock)
         if others:
@@ -56,9 +56,9 @@ def make_room(
                 )
             except WaitTimeoutError as error:
                 history = error.history
-            choice, found = history[-1].value
-    host.refuse(found, choice.provider)
-    return choice
+            chosen, found = history[-1].value
+    choice.refuse(found, chosen.provider)
+    return chosen
 
 
 def _live_labs(settings: Settings, runner: Runner, clock: Clock) -> tuple[str, ...]:

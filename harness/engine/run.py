@@ -12,16 +12,26 @@ from harness.artifacts.store import Store
 from harness.base.process import Runner
 from harness.base.settings import Keep, Settings
 from harness.base.wait import Clock
-from harness.change.changer import Changer
+from harness.cluster.changer import Changer
 from harness.cluster.cluster import Cluster
+from harness.cluster.prober import Prober
 from harness.engine import ending
 from harness.engine.changes import Changes
-from harness.engine.events import Event, Outcome, PhaseResult, ScenarioResult, StepId, Sums
+from harness.engine.context import RunContext
+from harness.engine.events import Event, StepId
 from harness.engine.live import LiveCluster
 from harness.engine.machines import lab_request, narrate_to
-from harness.engine.outcome import outcome_of
+from harness.engine.outcome import Outcome, outcome_of
 from harness.engine.phases import Phases
-from harness.engine.result import artifact_used, error_text, settings_used, versions_of
+from harness.engine.results import (
+    ArtifactUsed,
+    PhaseResult,
+    ScenarioResult,
+    Sums,
+    error_text,
+    settings_used,
+    versions_of,
+)
 from harness.engine.settling import PreconditionsUnmetError, Settling
 from harness.engine.standing import Standing, start_state
 from harness.engine.steps import Steps
@@ -29,7 +39,6 @@ from harness.engine.timeline import RUN_SECONDS
 from harness.evidence.bundle import SCENARIO
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import Recorder
-from harness.host.choice import ProviderChoice
 from harness.lab.creation import LabRequest, bounds
 from harness.lab.lab import Lab, bring_up
 from harness.lab.leftovers import uninterrupted
@@ -37,7 +46,7 @@ from harness.lab.reservation import Host, reserve
 from harness.plan.build import readdressed
 from harness.plan.model import PhasePlan, Plan
 from harness.plan.show import describe
-from harness.probe.prober import Prober
+from harness.preflight.choice import ProviderChoice
 
 
 @dataclass(frozen=True)
@@ -210,29 +219,7 @@ class ScenarioRun:
             pace=lab.pace,
             second_ways=lab.second_ways(),
         )
-        settling = Settling(
-            prober,
-            self._steps,
-            self._clock,
-            started=self._started,
-            record=self._record,
-            pace=lab.pace,
-            endpoint_ready=None if self._taken is None else self._taken.endpoint_ready,
-        )
-        self._live = LiveCluster(
-            plan=self.plan,
-            cluster=self._cluster,
-            changes=Changes(changer, self._clock, lab.pace),
-            settling=settling,
-            steps=self._steps,
-            clock=self._clock,
-            started=self._started,
-            pace=lab.pace,
-        )
-        return Phases(
-            plan=self.plan,
-            means=self._live,
-            settling=settling,
+        context = RunContext(
             prober=prober,
             clock=self._clock,
             started=self._started,
@@ -241,6 +228,12 @@ class ScenarioRun:
             emit=self._emit,
             pace=lab.pace,
         )
+        settling = Settling(
+            context, endpoint_ready=None if self._taken is None else self._taken.endpoint_ready
+        )
+        changes = Changes(changer, self._clock, lab.pace)
+        self._live = LiveCluster(context, self.plan, self._cluster, changes, settling)
+        return Phases(context, self.plan, self._live, settling)
 
     def _made(self) -> Lab:
         """Provide the artifacts and bring machines up."""
@@ -324,7 +317,7 @@ class ScenarioRun:
             provider=self.request.choice.provider,
             provider_reason=self.request.choice.reason,
             versions=versions_of(self.plan),
-            artifacts=tuple(artifact_used(each) for each in self._artifacts.values()),
+            artifacts=tuple(ArtifactUsed.of(each) for each in self._artifacts.values()),
             settings=settings_used(self._settings),
             timings=dict(self._steps.timings),
             # The first phase has the rest of the cold start.

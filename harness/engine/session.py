@@ -14,17 +14,19 @@ from harness.base.process import LocalRunner, Runner
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import Clock, SystemClock
 from harness.engine import ending
-from harness.engine.events import Event, Outcome, PhaseResult, ScenarioResult, StepId
+from harness.engine.events import Event, StepId
+from harness.engine.outcome import Outcome
+from harness.engine.results import PhaseResult, ScenarioResult
 from harness.engine.room import make_room
 from harness.engine.run import RunRequest, ScenarioRun
 from harness.engine.standing import Standing, StartState, start_state
 from harness.engine.steps import Steps
 from harness.evidence.bundle import write_bundle
-from harness.host.choice import ProviderChoice
 from harness.host.subnets import PRIVATE_RANGE
 from harness.lab.leftovers import uninterrupted
 from harness.plan.build import build
 from harness.plan.model import Plan, PlannedExpectation
+from harness.preflight.choice import ProviderChoice
 from harness.scenario.load import LoadedScenario, load
 
 

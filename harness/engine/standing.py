@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.artifacts.model import Artifact, ArtifactKind
-from harness.host.choice import ProviderChoice
+from harness.changes.deployment import Deployment
 from harness.lab.lab import Lab
-from harness.plan.model import Deployment, MachinePlan, Plan
-from harness.scenario.version import K0sVersion
+from harness.plan.model import MachinePlan, Plan
+from harness.preflight.choice import ProviderChoice
+from harness.vocabulary.version import K0sVersion
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
-from harness.check import expectations, hold
-from harness.check.model import Judgement, Match, Sample, Window
+from harness.check import hold
+from harness.check.model import Judgement, Window
 from harness.engine.background import Stage
-from harness.engine.events import Transition
+from harness.engine.results import Transition
+from harness.expectations.kind import Expectation
+from harness.expectations.sample import Match, Sample
 from harness.plan.model import PlannedExpectation
 from harness.probe.apiservice import APIServiceState
-from harness.scenario.words import ApiserviceReason
+from harness.vocabulary.words import ApiserviceReason
 
 # The state of a sample whose APIService has lost its backend.
 _WITHOUT_ENDPOINT = APIServiceState(
@@ -35,7 +36,7 @@ class Watched:
     judgement: Judgement = field(default_factory=lambda: Judgement(None, "", "nothing was seen"))
 
     @property
-    def expectation(self) -> Any:  # noqa: ANN401  # the union of pydantic models has no base here
+    def expectation(self) -> Expectation:
         """What is expected, as the scenario has it."""
         return self.planned.expectation
 
@@ -72,13 +73,13 @@ class Watched:
         return tuple(Transition(round(each.at - opened, 1), each.text) for each in changes)
 
 
-def window_of(planned: PlannedExpectation, stage: Stage) -> Window:
-    """Return when the expectation is judged, on machines that are as slow as the stage's."""
+def window_of(planned: PlannedExpectation, stage: Stage, pace: float) -> Window:
+    """Return when the expectation is judged, on machines that are `pace` times as slow."""
     expectation = planned.expectation
-    settled = stage.endpoint_ready + expectations.settle_seconds(expectation)
+    settled = stage.endpoint_ready + expectation.settle_seconds
     return Window(
         opened=stage.opened,
         earliest=max(stage.opened, settled),
-        within=expectation.within * stage.pace,
-        hold=expectation.hold,
+        within=expectation.within_seconds * pace,
+        hold=expectation.hold_seconds,
     )

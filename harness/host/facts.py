@@ -1,8 +1,8 @@
 """What this host is, read once: raw texts first, then facts by pure functions.
 
 `read_host` is the edge: it looks at files, asks programs, and changes nothing. `facts_from` turns
-what it read into `HostFacts`, so that every choice and refusal in `harness.host.choice` is tested
-on recordings of real hosts.
+what it read into `HostFacts`, so that every choice and refusal in `harness.preflight.choice` is
+tested on recordings of real hosts.
 """
 
 from __future__ import annotations

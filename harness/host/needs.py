@@ -21,7 +21,7 @@ CONTROLLER_MIB = 1024
 WORKER_MIB = 2048
 # inotify instances of root, measured on a running lab: 18 on a controller (12 of k0s, 6 of systemd
 # and dbus), 15 on a worker (5 of the kubelet, 4 of k0s, containerd and kube-proxy, 6 of systemd and
-# dbus). Calico and the pods of a scenario may have some more.
+# dbus). The CNI and the pods of a scenario may have some more.
 CONTROLLER_INOTIFY = 24
 WORKER_INOTIFY = 20
 # The cache holds binary, bundle, k0sctl and kubectl once; keys, logs and evidence are a few MiB.

@@ -17,7 +17,7 @@ from harness.host.texts import Answer
 
 # Debian leaves these out of an ordinary user's PATH, and nft, dockerd and ip live there.
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-# Programs a lab or its set-up may need, and a file with its path; `harness.host.commands` says
+# Programs a lab or its set-up may need, and a file with its path; `harness.host.tools` says
 # which of them and why.
 PROGRAMS = (
     "vagrant",

@@ -14,10 +14,10 @@ from harness.base.errors import UsageError
 from harness.base.process import Runner
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import Clock
-from harness.images import box, box_cache, box_lock
+from harness.images.box import boxes, cache, lockfile
 from harness.images.seed import cannot_unpack, seed_for
 from harness.lab.leftovers import IMAGE_LOCK
-from harness.lab.locks import host_lock
+from harness.state.locks import host_lock
 
 Say = Callable[[str], None]
 
@@ -28,7 +28,7 @@ def build_lines(
     """Make the box of `settings` if it is not in the cache, and return a line about it.
 
     It is seeded where a run would seed it. Raises `UsageError` for a provider whose machines are
-    made of no box, and what `harness.images.box.ensure` raises.
+    made of no box, and what `harness.images.box.boxes.ensure` raises.
     """
     provider = settings.provider or ProviderName.LIBVIRT
     if provider is ProviderName.DOCKER:
@@ -46,7 +46,7 @@ def build_lines(
         reason = f"{' and '.join(absent)} not here" if absent else cannot_unpack()
         say(f"without a seed: {reason}")
     with _building(clock, say):
-        made = box.ensure(
+        made = boxes.ensure(
             runner,
             settings,
             provider,
@@ -61,20 +61,20 @@ def build_lines(
 def lock_lines(settings: Settings, *, runner: Runner, clock: Clock, say: Say) -> list[str]:
     """Renew the lock of the box's packages and the catalogue; return lines about what came out."""
     with _building(clock, say):
-        made = box.renew_lock(runner, settings, log=_log(settings), clock=clock, narrate=say)
-    return [made.describe(), f"written: {box_lock.LOCK} and {box.CATALOGUE}"]
+        made = boxes.renew_lock(runner, settings, log=_log(settings), clock=clock, narrate=say)
+    return [made.describe(), f"written: {lockfile.LOCK} and {boxes.CATALOGUE}"]
 
 
 def list_lines(settings: Settings) -> list[str]:
     """Return a line for each box in the cache, the newest first."""
-    return [made.describe() for made in box_cache.present_boxes(settings)]
+    return [made.describe() for made in cache.present_boxes(settings)]
 
 
 def remove_lines(settings: Settings, versions: Sequence[str]) -> list[str]:
     """Remove boxes from the cache and return a line for each."""
     return [
         f"removed {made.name} {made.version} ({made.provider})"
-        for made in box_cache.remove(settings, versions)
+        for made in cache.remove(settings, versions)
     ]
 
 
@@ -87,7 +87,7 @@ def _building(clock: Clock, say: Say) -> Iterator[None]:
     with host_lock(
         IMAGE_LOCK,
         holder=f"process {os.getpid()}, which makes a box",
-        bound=box.BUILD_SECONDS,
+        bound=boxes.BUILD_SECONDS,
         clock=clock,
         narrate=say,
     ):

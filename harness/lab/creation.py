@@ -15,20 +15,21 @@ from harness.base.process import Completed, Runner
 from harness.base.settings import ProviderName
 from harness.base.wait import Clock
 from harness.images.seed import Seed
+from harness.k0s import API_PORT
 from harness.lab import isolation, nat_picture
 from harness.lab.isolation import IsolationReport
 from harness.lab.leftovers import LOCK_SECONDS, MACHINES_LOCK, Narrate
-from harness.lab.locks import host_lock
 from harness.lab.machine import Machine, prepare
-from harness.lab.records import LabRecord
-from harness.lab.substrate import Say, Substrate
-from harness.lab.topology import MachineSpec, topology
-from harness.lab.vagrant import BOOT_SECONDS, Vagrant, topology_path, up_seconds
+from harness.providers.substrate import Say, Substrate
+from harness.providers.topology import MachineSpec, topology
+from harness.providers.vagrant import BOOT_SECONDS, Vagrant, topology_path, up_seconds
 from harness.ssh import files as ssh_files
 from harness.ssh import pace
 from harness.ssh.client import ParamikoRemote
 from harness.ssh.files import SshEndpoint
 from harness.ssh.remote import Remote
+from harness.state.locks import host_lock
+from harness.state.records import LabRecord
 
 STEP_IMAGE = "image"
 STEP_NETWORKS = "networks and isolation of the host"
@@ -36,7 +37,6 @@ STEP_MACHINES = "machines"
 STEP_ACCESS = "access and isolation of the machines"
 SSH_PORT = 22
 # Where k0s's API server listens: no scenario can ask for another port.
-API_PORT = 6443
 # Two networks and a table: 0.5 s measured, 1.5 s on a busy host.
 NETWORKS_SECONDS = 60.0
 # Host keys and four short commands a machine: 0.8 s measured, 2 s on a busy host.

@@ -19,10 +19,10 @@ from harness.base.errors import HostLacksError, InfrastructureError
 from harness.base.process import CommandFailedError, Runner
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName
-from harness.lab.topology import Networks
+from harness.probe.isolation import MACHINE_TABLE
+from harness.providers.topology import Networks
 from harness.ssh.remote import Remote
 
-MACHINE_TABLE = "k0s_harness_lab"
 # The machine table's counters, by where the dropped packets were going.
 COUNTER_SERVICES = "service_network"
 COUNTER_PODS = "pod_network"

@@ -6,17 +6,18 @@ import socket
 from collections.abc import Collection, Mapping
 
 from harness.base.errors import InfrastructureError, UsageError
+from harness.k0s import API_PORT
 from harness.lab import listing, machine
-from harness.lab.creation import API_PORT, SSH_PORT
-from harness.lab.forwards import Forwards
+from harness.lab.creation import SSH_PORT
 from harness.lab.lab import Lab, substrate
 from harness.lab.listing import LabState
 from harness.lab.machine import Machine
-from harness.lab.records import LabRecord
 from harness.lab.reservation import Host
-from harness.lab.vagrant import Vagrant, mark
+from harness.providers.libvirt.forwards import Forwards
+from harness.providers.vagrant import Vagrant, mark
 from harness.ssh import files as ssh_files
 from harness.ssh.client import ParamikoRemote
+from harness.state.records import LabRecord
 
 # A machine on this host answers in a millisecond, an emulated one in its own time.
 ANSWER_SECONDS = 2.0

@@ -14,18 +14,19 @@ from pathlib import Path
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName
 from harness.images.seed import Seed
-from harness.lab import machine, nat_picture, records
-from harness.lab.containers import Containers
+from harness.lab import machine, nat_picture
 from harness.lab.creation import Creation, LabRequest
 from harness.lab.isolation import IsolationReport
 from harness.lab.machine import Machine
-from harness.lab.records import LabRecord
 from harness.lab.reservation import Reservation, files_written, removing
-from harness.lab.substrate import Substrate
-from harness.lab.vagrant import environment
-from harness.lab.virtual_machines import VirtualMachines
+from harness.providers.boxed import VirtualMachines
+from harness.providers.docker.machines import Containers
+from harness.providers.substrate import Substrate
+from harness.providers.vagrant import environment
 from harness.ssh.client import ParamikoRemote
 from harness.ssh.remote import Remote
+from harness.state import records
+from harness.state.records import LabRecord
 
 
 @dataclass(frozen=True)

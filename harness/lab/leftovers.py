@@ -20,19 +20,21 @@ from harness.base.run_id import RunId
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import Clock
 from harness.images import rootfs
-from harness.lab import box_volumes, isolation, sweeps, sysctls
-from harness.lab.docker import Docker
-from harness.lab.libvirt import Libvirt
+from harness.lab import isolation, sweeps
 from harness.lab.listing import LabEntry, LabState, list_labs, own_labs
-from harness.lab.locks import FileLock, host_lock, lock_path
 from harness.lab.orphans import end_orphans
-from harness.lab.owner import Owner, current_user
-from harness.lab.records import LOCK, LabRecord
-from harness.lab.removal import NotOursError, remove_folder, remove_lab
 from harness.lab.sweeps import each, sweep_docker, sweep_libvirt, sweep_virtualbox
-from harness.lab.virtualbox import VirtualBox
+from harness.providers.docker import sysctls
+from harness.providers.docker.engine import Docker
+from harness.providers.libvirt import box_volumes
+from harness.providers.libvirt.virsh import Libvirt
+from harness.providers.virtualbox.vboxmanage import VirtualBox
 from harness.ssh import files as ssh_files
 from harness.ssh.files import is_socket_dir_of
+from harness.state.locks import FileLock, host_lock, lock_path
+from harness.state.owner import Owner, current_user
+from harness.state.records import LOCK, LabRecord
+from harness.state.removal import NotOursError, remove_folder, remove_lab
 
 SSH_EXIT_SECONDS = 10.0
 # Another run creates three machines in about 20 s; behind several of them this is long enough.

@@ -20,13 +20,13 @@ from harness.base.own_files import folder_problem
 from harness.base.process import Runner
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName
-from harness.lab import owner, records
-from harness.lab.docker import Docker, Labelled, ObjectKind
-from harness.lab.libvirt import Libvirt
-from harness.lab.locks import is_held
-from harness.lab.owner import Owner, is_named_after
-from harness.lab.record_fields import moment
-from harness.lab.records import LOCK, RECORD, LabRecord
+from harness.providers.docker.engine import Docker, Labelled, ObjectKind
+from harness.providers.libvirt.virsh import Libvirt
+from harness.state import owner, records
+from harness.state.locks import is_held
+from harness.state.owner import Owner, is_named_after
+from harness.state.record_fields import moment
+from harness.state.records import LOCK, RECORD, LabRecord
 
 WITHOUT_RECORD = "without a record"
 # What a claim that was killed before it had its record leaves in the folder.

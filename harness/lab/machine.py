@@ -17,10 +17,10 @@ from harness.base.untrusted import Limits
 from harness.images.seed import SEED_FILE, Seed
 from harness.lab import isolation
 from harness.lab.isolation import IsolationReport
-from harness.lab.topology import MachineSpec
-from harness.scenario.words import Role
+from harness.providers.topology import MachineSpec
 from harness.ssh.files import SshEndpoint
 from harness.ssh.remote import Remote
+from harness.vocabulary.words import Role
 
 # A few files and two programs on a machine that has just booted.
 COMMAND_SECONDS = 30.0

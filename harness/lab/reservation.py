@@ -23,14 +23,16 @@ from harness.base.run_id import RunId
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import Clock
 from harness.host import subnets
-from harness.lab import leftovers, listing, records, sysctls
+from harness.lab import leftovers, listing
 from harness.lab.creation import STEP_NETWORKS
-from harness.lab.docker import Docker
-from harness.lab.forwards import networks_of
 from harness.lab.leftovers import LOCK_SECONDS, NAMES_LOCK, Tools
-from harness.lab.libvirt import Libvirt
-from harness.lab.locks import FileLock, host_lock
-from harness.lab.records import LabRecord
+from harness.providers.docker import sysctls
+from harness.providers.docker.engine import Docker
+from harness.providers.libvirt.forwards import networks_of
+from harness.providers.libvirt.virsh import Libvirt
+from harness.state import records
+from harness.state.locks import FileLock, host_lock
+from harness.state.records import LabRecord
 
 Narrate = leftovers.Narrate
 

@@ -19,12 +19,12 @@ from harness.base.errors import HarnessError, InfrastructureError
 from harness.base.process import Runner
 from harness.base.run_id import RunId
 from harness.base.wait import Clock, WaitTimeoutError, wait_until
-from harness.lab.docker import Docker, ObjectKind
-from harness.lab.libvirt import Libvirt, remove_remains
-from harness.lab.owner import Owner, network_names
-from harness.lab.records import bridge_names
-from harness.lab.topology import container_name
-from harness.lab.virtualbox import VirtualBox
+from harness.providers.docker.engine import Docker, ObjectKind
+from harness.providers.libvirt.virsh import Libvirt, remove_remains
+from harness.providers.topology import container_name
+from harness.providers.virtualbox.vboxmanage import VirtualBox
+from harness.state.owner import Owner, network_names
+from harness.state.records import bridge_names
 
 # A killed client's last request is carried out by the daemon all the same, and what it was sending
 # is let go of: within a tenth of a second, more on a host where emulated machines compete.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.scenario.words import Flow
+from harness.vocabulary.words import Flow
 
 
 class Payload(StrEnum):

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from harness.base.errors import UsageError
 from harness.base.untrusted import MIB, Limits, json_value, read_text
-from harness.engine.events import Outcome
+from harness.engine.outcome import Outcome
 from harness.engine.replay import A_REPLAY
 from harness.evidence.recorder import reason_of
 from harness.probe.shape import fits

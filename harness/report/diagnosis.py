@@ -11,7 +11,7 @@ from harness.evidence.recorder import redacted_value
 from harness.evidence.redaction import redact
 from harness.report.schemas import schema_of
 from harness.report.words import one_line
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 FORMAT = "k0s-harness-diagnosis/1"
 DERIVED = {name: {"type": ["string", "null"]} for name in ("first_broken_hop", "remedy")}

@@ -12,7 +12,7 @@ from typing import Any
 from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report.markdown import cell, prose
 from harness.report.words import one_line
-from harness.scenario.words import Flow, FlowOutcome
+from harness.vocabulary.words import Flow, FlowOutcome
 
 FORMAT = "k0s-harness-flows/1"
 _WIDTH = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from harness.check.model import Verdict
-from harness.engine.events import ScenarioResult
+from harness.engine.results import ScenarioResult
 from harness.report import summary
 from harness.report.markdown import cell, folded
 from harness.report.words import origin_line

@@ -8,7 +8,7 @@ from datetime import datetime
 from harness.base.printable import pasted
 from harness.check.model import Verdict
 from harness.diagnose.model import Diagnosis, Hop, HopState
-from harness.engine.events import ExpectationResult, PhaseResult, ScenarioResult
+from harness.engine.results import ExpectationResult, PhaseResult, ScenarioResult
 from harness.evidence.redaction import redact
 from harness.report.markdown import block, cell, code, code_cell, folded, link, prose
 from harness.report.words import duration, origin_line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.engine.events import ScenarioResult
+from harness.engine.results import ScenarioResult
 
 # Below ten seconds a tenth matters; from two minutes on, minutes are what people think in.
 _TENTHS_BELOW = 10.0

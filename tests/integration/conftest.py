@@ -18,18 +18,18 @@ import pytest
 from harness.base.process import LocalRunner
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import SystemClock
-from harness.host.choice import choose_provider
 from harness.host.facts import facts_from, read_host
 from harness.lab import leftovers
 from harness.lab.creation import LabRequest
-from harness.lab.docker import LABEL_RUN
 from harness.lab.lab import Lab, bring_up
 from harness.lab.leftovers import Removal
-from harness.lab.libvirt import effective_uri
 from harness.lab.reservation import Host, reserve
-from harness.lab.sysctls import NAMES
-from harness.lab.topology import MachineSpec
-from harness.scenario.words import Role
+from harness.preflight.choice import choose_provider
+from harness.providers.docker.engine import LABEL_RUN
+from harness.providers.docker.sysctls import NAMES
+from harness.providers.libvirt.virsh import effective_uri
+from harness.providers.topology import MachineSpec
+from harness.vocabulary.words import Role
 
 # The first lab on a host makes the node image, which takes minutes.
 SAY_SECONDS = 1500

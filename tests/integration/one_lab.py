@@ -19,8 +19,8 @@ from harness.base.wait import SystemClock
 from harness.lab.creation import LabRequest
 from harness.lab.lab import bring_up
 from harness.lab.reservation import Host, reserve
-from harness.lab.topology import MachineSpec
-from harness.scenario.words import Role
+from harness.providers.topology import MachineSpec
+from harness.vocabulary.words import Role
 
 
 def say(**values: object) -> None:

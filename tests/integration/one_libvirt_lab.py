@@ -16,11 +16,11 @@ from pathlib import Path
 from harness.base.process import LocalRunner
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import SystemClock
-from harness.lab import libvirt
 from harness.lab.isolation import install_on_host
-from harness.lab.libvirt import Libvirt
 from harness.lab.reservation import Host, reserve
-from harness.lab.vagrant import mark
+from harness.providers.libvirt import virsh as libvirt
+from harness.providers.libvirt.virsh import Libvirt
+from harness.providers.vagrant import mark
 
 DOMAIN = """
 <domain type="qemu">

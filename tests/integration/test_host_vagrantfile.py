@@ -7,9 +7,9 @@ import pytest
 from harness.base.process import LocalRunner
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName
-from harness.lab.topology import ALWAYS_DROPPED, MachineSpec, Network, Networks, topology
-from harness.lab.vagrant import environment, topology_path
-from harness.scenario.words import Role
+from harness.providers.topology import ALWAYS_DROPPED, MachineSpec, Network, Networks, topology
+from harness.providers.vagrant import environment, topology_path
+from harness.vocabulary.words import Role
 
 BOX = {"box": "k0s-harness/none", "box_version": "0.1", "box_url": "file:///none/catalog.json"}
 DOMAIN = {

@@ -14,15 +14,15 @@ from harness.base.settings import ProviderName, Settings
 from harness.base.wait import SystemClock
 from harness.lab import listing
 from harness.lab.creation import LabRequest
-from harness.lab.docker import LABEL_USER, Docker, ObjectKind
 from harness.lab.isolation import install_on_host
 from harness.lab.kept import attach
 from harness.lab.lab import bring_up
 from harness.lab.listing import LabState
 from harness.lab.reservation import Host, reserve
-from harness.lab.topology import MachineSpec
-from harness.scenario.words import Role
+from harness.providers.docker.engine import LABEL_USER, Docker, ObjectKind
+from harness.providers.topology import MachineSpec
 from harness.ssh.files import make_socket_dir
+from harness.vocabulary.words import Role
 
 pytestmark = pytest.mark.machines
 

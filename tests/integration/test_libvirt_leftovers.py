@@ -16,11 +16,12 @@ from harness.base.process import LocalRunner
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import SystemClock
-from harness.lab import libvirt, listing
-from harness.lab.libvirt import Libvirt
+from harness.lab import listing
 from harness.lab.listing import LabState
 from harness.lab.reservation import Host, reserve
-from harness.lab.topology import Network
+from harness.providers.libvirt import virsh as libvirt
+from harness.providers.libvirt.virsh import Libvirt
+from harness.providers.topology import Network
 
 pytestmark = pytest.mark.machines("libvirt")
 

@@ -11,7 +11,7 @@ import testinfra
 from harness.base.process import CommandFailedError, LocalRunner
 from harness.base.settings import ProviderName
 from harness.lab.kept import attach
-from harness.lab.vagrant import Vagrant
+from harness.providers.vagrant import Vagrant
 from harness.ssh.remote import Dial
 
 pytestmark = pytest.mark.machines

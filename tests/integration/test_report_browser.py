@@ -23,7 +23,8 @@ from typing import Any
 
 import pytest
 
-from harness.engine.events import ArtifactUsed, Outcome, ScenarioResult
+from harness.engine.outcome import Outcome
+from harness.engine.results import ArtifactUsed, ScenarioResult
 from harness.report.html.page import page
 from harness.report.html.run_folder import read
 from harness.report.summary import repeat_command

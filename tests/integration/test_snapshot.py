@@ -4,7 +4,7 @@ import pytest
 
 from harness.base.process import LocalRunner
 from harness.base.settings import ProviderName
-from harness.lab.vagrant import PROJECT, environment
+from harness.providers.vagrant import PROJECT, environment
 
 pytestmark = pytest.mark.machines
 

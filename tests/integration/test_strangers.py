@@ -23,9 +23,9 @@ from harness.base.run_id import RunId
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.lab import listing
-from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER
 from harness.lab.listing import LabState
-from harness.lab.owner import current_user
+from harness.providers.docker.engine import LABEL_RUN, LABEL_STATE, LABEL_USER
+from harness.state.owner import current_user
 
 pytestmark = pytest.mark.machines("docker")
 

@@ -22,10 +22,13 @@ import pytest
 from harness.base.process import CommandFailedError, Completed
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName, Settings
-from harness.lab import isolation, leftovers, libvirt, locks, orphans, records, sweeps, sysctls
-from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER
-from harness.lab.owner import Owner, current_user
+from harness.lab import isolation, leftovers, orphans, sweeps
+from harness.providers.docker import sysctls
+from harness.providers.docker.engine import LABEL_RUN, LABEL_STATE, LABEL_USER
+from harness.providers.libvirt import virsh as libvirt
 from harness.ssh import files as ssh_files
+from harness.state import locks, records
+from harness.state.owner import Owner, current_user
 from harness.testing import FakeClock
 
 NOW = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)

@@ -18,7 +18,7 @@ HOSTILE = (
         "usercustomize.py",
         "harness/__init__.py",
         "harness/host/__init__.py",
-        "harness/host/setup.py",
+        "harness/preflight/setup.py",
     ),
 )
 

@@ -13,7 +13,8 @@ from harness.base.errors import UsageError
 from harness.base.process import Completed, LocalRunner
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import SystemClock
-from harness.images import box, box_cache, rootfs
+from harness.images import rootfs
+from harness.images.box import boxes, cache
 from harness.testing import FakeRunner
 from tests.unit.paths import UNIT
 
@@ -44,7 +45,7 @@ def ensure(tmp_path, monkeypatch):
         variables = {"HOME": str(tmp_path), "BOX_URL": str(url)}
         if sha256 is not None:
             variables["BOX_SHA256"] = sha256
-        return box.ensure(
+        return boxes.ensure(
             runner or FakeRunner(),
             Settings.from_environment(variables),
             provider,
@@ -90,7 +91,7 @@ def test_a_box_that_is_known_is_not_read_again(ensure, brought, tmp_path):
     first = ensure(brought, sha256(brought))
     assert ensure(brought, sha256(brought)) == first
     settings = Settings.from_environment({"HOME": str(tmp_path)})
-    assert box_cache.present_boxes(settings) == (first,)
+    assert cache.present_boxes(settings) == (first,)
 
 
 @pytest.mark.parametrize("given", [None, "", "latest", "ab" * 20])
@@ -183,10 +184,10 @@ def test_a_link_among_the_boxes_is_not_removed_and_neither_is_where_it_leads(tmp
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "file").write_text("theirs")
-    boxes = box_cache.boxes_dir(settings)
+    boxes = cache.boxes_dir(settings)
     boxes.mkdir(parents=True)
     (boxes / "libvirt-1").symlink_to(theirs)
-    box_cache.remove(settings)
+    cache.remove(settings)
     assert (theirs / "file").read_text() == "theirs"
 
 
@@ -197,5 +198,5 @@ def test_a_refused_image_leaves_no_box_behind(ensure, tmp_path):
         with pytest.raises(UsageError):
             ensure(path, sha256(path), runner=QemuSays(UNKNOWN))
     settings = Settings.from_environment({"HOME": str(tmp_path)})
-    assert box_cache.present_boxes(settings) == ()
+    assert cache.present_boxes(settings) == ()
     assert not rootfs.build_folder().exists()

@@ -13,8 +13,8 @@ from harness.base.errors import ExitCode, InfrastructureError, UsageError
 from harness.base.process import Completed
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.commands import bundles
-from harness.commands.bundles import collect_evidence
+from harness.cli.collect import collect_evidence
+from harness.cli.options import Target
 from harness.engine.collect import collect
 from harness.engine.pieces import OF_API, of_machine
 from harness.engine.place import Place, existing_cluster, place
@@ -64,7 +64,7 @@ def cluster(recording, monkeypatch):
         in_lab=True,
         unreachable={"worker1": "Reaching worker1 over SSH: no route"},
     )
-    monkeypatch.setattr(bundles, "place", lambda *_args, **_kwargs: contextlib.nullcontext(found))
+    monkeypatch.setattr(Target, "reach", lambda *_args, **_kwargs: contextlib.nullcontext(found))
     return found
 
 
@@ -72,7 +72,7 @@ def test_a_bundle_of_a_cluster_has_the_ladders_readings_and_says_of_what_it_is(
     cluster, settings, tmp_path, capsys
 ):
     target = tmp_path / "out" / "mine.tar.gz"
-    assert collect_evidence(settings, lab=None, k0sctl=None, output=target) is ExitCode.OK
+    assert collect_evidence(settings, Target(), output=target) is ExitCode.OK
     told = capsys.readouterr()
     assert told.out == f"{target}\n"
     assert "pieces could not be had" in told.err
@@ -91,7 +91,7 @@ def test_what_could_not_be_had_is_in_the_manifest_with_the_reason(
     cluster, settings, tmp_path, capsys
 ):
     target = tmp_path / "mine.tar.gz"
-    collect_evidence(settings, lab=None, k0sctl=None, output=target)
+    collect_evidence(settings, Target(), output=target)
     capsys.readouterr()
     bundle = read_bundle(target)
     missing = bundle.manifest.missing
@@ -135,7 +135,7 @@ def test_a_bundle_is_written_where_one_stands_unless_told_otherwise(
     cluster, settings, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    collect_evidence(settings, lab=None, k0sctl=None, output=None)
+    collect_evidence(settings, Target(), output=None)
     written = Path(capsys.readouterr().out.strip())
     assert re.fullmatch(r"k0s-harness-k5-abcdef-\d{8}-\d{6}\.tar\.gz", written.name)
     assert (tmp_path / written).is_file()

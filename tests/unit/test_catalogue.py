@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.commands import catalogue as verb
+from harness.cli import catalogue as verb
 from harness.engine.replay import A_REPLAY
 from harness.report import catalogue
 from harness.scenario.load import load_all

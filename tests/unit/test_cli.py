@@ -13,10 +13,10 @@ import pytest
 
 from harness import cli
 from harness.base.errors import HostLacksError, InfrastructureError
-from harness.engine.events import ScenarioResult
+from harness.cli.options import settings_of
 from harness.engine.outcome import outcome_of
+from harness.engine.results import ScenarioResult
 from harness.engine.session import RunSession
-from harness.scenario import schema
 from harness.scenario.load import files_in
 from tests.unit.paths import PROJECT
 
@@ -57,7 +57,7 @@ def test_help_answers_at_once_and_loads_nothing_heavy():
     code = (
         "import sys, time; began = time.monotonic()\n"
         "from harness import cli\n"
-        "cli._parser().format_help()\n"
+        "cli.parser([]).format_help()\n"
         "print(time.monotonic() - began, *sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -67,9 +67,26 @@ def test_help_answers_at_once_and_loads_nothing_heavy():
     assert not heavy & set(modules)
 
 
+def test_a_pytest_session_without_clusters_does_not_pay_for_them():
+    """The plugin is loaded wherever the package is installed."""
+    code = (
+        "import sys, time, pytest; had = set(sys.modules); began = time.process_time()\n"
+        "import harness.pytest_plugin\n"
+        "print(time.process_time() - began, *set(sys.modules) - had)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, *modules = done.stdout.split()
+    assert float(seconds) < 0.06
+    ours = {"harness", "harness.base", "harness.pytest_plugin"}
+    ours |= {f"harness.base.{name}" for name in ("errors", "printable", "settings")}
+    assert {each for each in modules if each.startswith("harness")} == ours
+    assert not {"paramiko", "pydantic", "yaml", "vagrant", "testinfra"} & set(modules)
+
+
 def test_unpinned_files_over_plain_http_are_allowed_by_the_option_or_the_variable(monkeypatch):
     def allowed(*arguments):
-        return cli._settings(cli._parser().parse_args(["artifacts", "fetch", *arguments]))
+        given = ["artifacts", "fetch", *arguments]
+        return settings_of(cli.parser(given).parse_args(given))
 
     assert not allowed().allow_unpinned
     assert allowed("--allow-unpinned").allow_unpinned
@@ -242,10 +259,10 @@ def test_a_cluster_file_that_is_not_there_or_none_is_usage(run):
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, InfrastructureError, HostLacksError])
 def test_every_ending_has_its_exit_code(run, monkeypatch, ending):
-    def end():
+    def end(_options):
         raise ending("Doing this", "that happened") if ending is not KeyboardInterrupt else ending
 
-    monkeypatch.setattr(schema, "schema_text", end)
+    monkeypatch.setattr("harness.cli.schema.command", end)
     code, _, err = run("schema")
     expected = {KeyboardInterrupt: 130, InfrastructureError: 4, HostLacksError: 3}[ending]
     assert code == expected

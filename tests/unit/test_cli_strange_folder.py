@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.settings import Settings
-from harness.commands.run import run_scenarios
+from harness.cli.run import run_scenarios
 
 SCENARIO = """\
 format: k0s-harness/1

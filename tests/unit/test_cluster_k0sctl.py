@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.cluster.k0sctl import ApplyFailedError, K0sctl, phase_title, reason_of
-from harness.scenario.words import ApplyOutcome
+from harness.vocabulary.words import ApplyOutcome
 from tests.unit.paths import RECORDINGS
 
 RECORDINGS = RECORDINGS / "k0sctl"

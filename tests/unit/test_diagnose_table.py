@@ -12,12 +12,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from harness.diagnose import facts
 from harness.diagnose.causes import KINDS
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Confidence, HopId
+from harness.probe import seen
 from harness.report import diagnosis as report
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 from tests.unit.fuzz import examples
 from tests.unit.paths import PROJECT, RECORDINGS
 from tests.unit.recorded import readings, redacted
@@ -74,7 +74,7 @@ def recorded(path: Path) -> str:
 @pytest.fixture(autouse=True)
 def read_once(monkeypatch):
     """Read each reading once: the walks of a mutation check differ in one."""
-    observe = facts.observe
+    observe = seen.observe
     known = {}
 
     def observe_once(parse, reading):
@@ -84,7 +84,7 @@ def read_once(monkeypatch):
             known[key] = (reading, observe(parse, reading))
         return known[key][1]
 
-    monkeypatch.setattr(facts, "observe", observe_once)
+    monkeypatch.setattr(seen, "observe", observe_once)
 
 
 every_case = pytest.mark.parametrize("path", RECORDED, ids=recorded)

@@ -21,25 +21,26 @@ from harness.cluster.k0sctl import ApplyFailedError, reason_of
 from harness.diagnose import ladder
 from harness.engine.background import Stage
 from harness.engine.changes import Changes
+from harness.engine.context import RunContext
 from harness.engine.events import (
     PhaseEntered,
     StepEnded,
     StepId,
     StepProgress,
-    Sums,
     TransitionSeen,
     VerdictReached,
 )
 from harness.engine.live import LiveCluster
 from harness.engine.phases import Phases
 from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProber, _key
+from harness.engine.results import Sums
 from harness.engine.settling import PRECONDITIONS_SECONDS, PreconditionsUnmetError, Settling
 from harness.engine.steps import Steps
 from harness.engine.watch import PhaseWatch
+from harness.k0s import AGENT_PORT
 from harness.plan.build import build
-from harness.probe import controlplane
 from harness.scenario.load import load, load_text
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 from tests.unit.paths import RECORDINGS, SCENARIOS
 
 WORKERS = ("worker0", "worker1")
@@ -127,6 +128,19 @@ def plan_with(*expectations, phases=""):
     )
 
 
+def context_of(prober, clock, *, record=[].extend, emit=[].append, pace=1.0):
+    return RunContext(
+        prober=prober,
+        clock=clock,
+        started=0.0,
+        steps=Steps(clock, emit),
+        record=record,
+        emit=emit,
+        pace=pace,
+        pool=lambda: BesideExecutor(clock),
+    )
+
+
 @dataclass
 class Watched:
     """What a watch came to."""
@@ -146,28 +160,22 @@ class Watched:
 def watched(recording, plan):
     """Watch one of the run's two phases, with `change` applied to each reading as it is taken."""
 
-    def run(phase, change=lambda reading: reading, expectations=None, **stage):
+    def run(phase, change=lambda reading: reading, expectations=None, pace=1.0):
         opened = BROKEN_AT if phase == "broken" else REPAIRED_AT
         clock = RecordedClock(opened)
         prober = ReplayProber(clock, recording(f"konnectivity-off/watched-{phase}"), change)
         planned = next(each for each in plan.phases if each.name == phase)
         events, recorded = [], []
         found = PhaseWatch(
+            context_of(prober, clock, record=recorded.extend, emit=events.append, pace=pace),
             Stage(
                 controller="controller0",
                 workers=WORKERS,
                 konnectivity=planned.konnectivity,
                 opened=opened,
                 endpoint_ready=BROKEN_AT - 0.05,
-                **stage,
             ),
             expectations or planned.expectations,
-            prober=prober,
-            clock=clock,
-            started=0.0,
-            record=recorded.extend,
-            emit=events.append,
-            pool=lambda: BesideExecutor(clock),
         ).run()
         by_id = {each.id: each for each in found.results}
         return Watched(by_id, found.diagnosis, clock, prober, events, recorded)
@@ -279,6 +287,7 @@ def judged(recording):
         clock = RecordedClock(opened)
         recorded = []
         watch = PhaseWatch(
+            context_of(RecordedProber(clock, recording(rounds)), clock, record=recorded.extend),
             Stage(
                 "controller0",
                 WORKERS,
@@ -287,12 +296,6 @@ def judged(recording):
                 endpoint_ready=endpoint_ready,
             ),
             [each for each in phases[phase].expectations if each.id == expectation],
-            prober=RecordedProber(clock, recording(rounds)),
-            clock=clock,
-            started=0.0,
-            record=recorded.extend,
-            emit=[].append,
-            pool=lambda: BesideExecutor(clock),
         )
         (found,) = watch.run().results
         return found, recorded
@@ -580,31 +583,11 @@ def phases(recording, plan):
         names = ("settling", "watched-broken", "watched-repaired")
         readings = [each for name in names for each in recording(f"konnectivity-off/{name}")]
         events = []
-        steps = Steps(clock, events.append)
-        prober = ReplayProber(clock, readings, change)
-        settling = Settling(prober, steps, clock, started=0.0, record=[].extend)
-        live = LiveCluster(
-            plan=of,
-            cluster=FakeCluster(clock, ends, error),
-            changes=Changes(NoChanger(), clock),
-            settling=settling,
-            steps=steps,
-            clock=clock,
-            started=0.0,
-        )
-        made = Phases(
-            plan=of,
-            means=live,
-            settling=settling,
-            prober=prober,
-            clock=clock,
-            started=0.0,
-            steps=steps,
-            record=[].extend,
-            emit=events.append,
-            pool=lambda: BesideExecutor(clock),
-        )
-        return made, events
+        context = context_of(ReplayProber(clock, readings, change), clock, emit=events.append)
+        settling = Settling(context)
+        cluster = FakeCluster(clock, ends, error)
+        live = LiveCluster(context, of, cluster, Changes(NoChanger(), clock), settling)
+        return Phases(context, of, live, settling), events
 
     return make
 
@@ -655,7 +638,7 @@ def test_preconditions_that_cannot_be_seen_make_the_phase_inconclusive(
     assert "inconclusive, its preconditions do not hold" in caught.value.text()
     assert f"{words}Reading listening on controller0: no SSH" in caught.value.text()
     assert caught.value.exit_code is ExitCode.INFRASTRUCTURE
-    assert made.clock.at - APPLIED[0] >= PRECONDITIONS_SECONDS
+    assert made.context.clock.at - APPLIED[0] >= PRECONDITIONS_SECONDS
 
 
 def test_konnectivity_that_did_not_come_makes_the_phase_inconclusive_and_not_unmet(phases, plan):
@@ -672,7 +655,7 @@ def test_konnectivity_that_did_not_come_makes_the_phase_inconclusive_and_not_unm
     with pytest.raises(PreconditionsUnmetError) as caught:
         made.enter(plan.phases[1])
     assert "konnectivity is on: the API server has no egress selector" in caught.value.text()
-    assert f"port {controlplane.AGENT_PORT} is listened on" in caught.value.text()
+    assert f"port {AGENT_PORT} is listened on" in caught.value.text()
 
 
 def test_what_is_there_already_is_not_applied_again(phases):

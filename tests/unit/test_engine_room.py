@@ -11,9 +11,9 @@ from harness.artifacts.pins import load_pins
 from harness.base.errors import HostLacksError
 from harness.base.settings import ProviderName, Settings
 from harness.engine import room
-from harness.host.choice import Problem
 from harness.lab.listing import LabState
 from harness.plan.build import build
+from harness.preflight.choice import Problem
 from harness.scenario.load import load
 from harness.testing import FakeClock
 from tests.unit.paths import SCENARIOS
@@ -34,9 +34,9 @@ def host(monkeypatch):
         lab = SimpleNamespace(run_id="k5-abcdef", text="konnectivity-off", state=LabState.LIVE)
         monkeypatch.setattr(room, "read_host", lambda *_: None)
         monkeypatch.setattr(room, "facts_from", lambda _: None)
-        monkeypatch.setattr(room.host, "choose_provider", lambda *_: choice)
+        monkeypatch.setattr(room.choice, "choose_provider", lambda *_: choice)
         monkeypatch.setattr(
-            room.host, "problems", lambda *_: looks.pop(0) if len(looks) > 1 else looks[0]
+            room.choice, "problems", lambda *_: looks.pop(0) if len(looks) > 1 else looks[0]
         )
         monkeypatch.setattr(
             room.listing,

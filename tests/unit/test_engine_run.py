@@ -15,18 +15,13 @@ from harness.base.settings import ProviderName, Settings
 from harness.base.wait import SystemClock
 from harness.check.model import Verdict
 from harness.engine import run as engine_run
-from harness.engine.events import (
-    ExpectationResult,
-    Outcome,
-    PhaseResult,
-    Precondition,
-    PreconditionId,
-)
+from harness.engine.outcome import Outcome
+from harness.engine.results import ExpectationResult, PhaseResult, Precondition, PreconditionId
 from harness.engine.run import RunRequest, ScenarioRun
 from harness.engine.settling import PreconditionsUnmetError
 from harness.engine.standing import Standing, start_state
-from harness.host.choice import ProviderChoice
 from harness.plan.build import build
+from harness.preflight.choice import ProviderChoice
 from harness.scenario.load import load
 from tests.unit.paths import SCENARIOS
 

@@ -11,10 +11,12 @@ import pytest
 from harness.base.errors import InfrastructureError
 from harness.base.settings import ProviderName, Settings
 from harness.engine import session as sessions
-from harness.engine.events import Outcome, PhaseResult, ScenarioResult, StepEnded
+from harness.engine.events import StepEnded
+from harness.engine.outcome import Outcome
+from harness.engine.results import PhaseResult, ScenarioResult
 from harness.engine.session import RunSession, Which
 from harness.engine.standing import Standing, start_state
-from harness.host.choice import ProviderChoice
+from harness.preflight.choice import ProviderChoice
 
 EXACT = "{route: {machine: controller0, to: service-network, via: worker0}}"
 LEAVES = "{disable_component: konnectivity-server}"

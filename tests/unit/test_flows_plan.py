@@ -18,7 +18,7 @@ from harness.probe.flow_facts import (
 from harness.probe.flow_look import AT_ONCE, probes
 from harness.probe.flow_plan import plan
 from harness.probe.workloads import Node
-from harness.scenario.words import Flow, Role
+from harness.vocabulary.words import Flow, Role
 from tests.unit.paths import UNIT
 
 TEXTS = UNIT / "recordings" / "flows"

@@ -8,8 +8,6 @@ import pytest
 
 from harness.base.errors import ExitCode, HostLacksError
 from harness.base.settings import ProviderName
-from harness.host.choice import LabNeeds, missing_tools, problems, refuse
-from harness.host.commands import COMMON, SUPPORTED, TOOLS, install_command, packages_for
 from harness.host.facts import facts_from
 from harness.host.raw import RawHost
 from harness.host.services import (
@@ -20,6 +18,8 @@ from harness.host.services import (
     stop_unit_argv,
 )
 from harness.host.texts import Engine
+from harness.host.tools import COMMON, SUPPORTED, TOOLS, install_command, packages_for
+from harness.preflight.choice import LabNeeds, missing_tools, problems, refuse
 from tests.unit.paths import PROJECT, UNIT
 
 RECORDINGS = UNIT / "recordings"

@@ -9,16 +9,16 @@ import pytest
 from harness.base.errors import HostLacksError
 from harness.base.process import CommandFailedError, Completed
 from harness.base.settings import ProviderName, Settings
-from harness.host import setup_services
-from harness.host.choice import LabNeeds, ProviderChoice, problems
 from harness.host.facts import facts_from
 from harness.host.raw import RawHost
-from harness.host.report import HostReport, SetupRecord, append_record, describe, read_records
 from harness.host.services import LIBVIRT_CONFIG
-from harness.host.setup import Consent, SetUp, consent_of
-from harness.host.setup_services import Means, stop_started
 from harness.host.texts import Engine
 from harness.host.vm_facts import Libvirt
+from harness.preflight import setup_services
+from harness.preflight.choice import LabNeeds, ProviderChoice, problems
+from harness.preflight.report import HostReport, SetupRecord, append_record, describe, read_records
+from harness.preflight.setup import Consent, SetUp, consent_of
+from harness.preflight.setup_services import Means, stop_started
 from harness.testing import FakeClock
 from tests.unit.paths import UNIT
 

@@ -16,13 +16,13 @@ import pytest
 from harness.base.errors import ExitCode, HostLacksError
 from harness.base.settings import Driver, ProviderName, Settings
 from harness.host import vm_facts as vms
-from harness.host.choice import LabNeeds, choose_provider, missing_tools, problems, refuse
 from harness.host.facts import facts_from, read_host
 from harness.host.raw import RawHost
-from harness.host.report import HostReport, describe
 from harness.host.texts import Answer
 from harness.host.vm_facts import Kvm
-from harness.host.vm_problems import kvm_remedy
+from harness.preflight.choice import LabNeeds, choose_provider, missing_tools, problems, refuse
+from harness.preflight.report import HostReport, describe
+from harness.providers.libvirt.problems import kvm_remedy
 from harness.testing import FakeRunner
 from tests.unit.paths import UNIT
 

@@ -207,7 +207,7 @@ def test_bombs_of_every_kind_are_refused_in_two_seconds_and_300_mb(tmp_path):
         capture_output=True,
         text=True,
         check=True,
-        env={"PYTHONPATH": str(Path(cli.__file__).parents[1])},
+        env={"PYTHONPATH": str(Path(cli.__file__).parents[2])},
     )
     *lines, memory = done.stdout.splitlines()
     assert len(lines) == len(bombs)

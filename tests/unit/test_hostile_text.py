@@ -26,14 +26,14 @@ from harness.base.errors import (
     UsageError,
 )
 from harness.check.model import Verdict
-from harness.commands import flows as verb_flows
+from harness.cli import flows as verb_flows
+from harness.cli.options import Target
 from harness.engine import events
 from harness.evidence.bundle import write_bundle
 from harness.evidence.recorder import OBSERVATIONS, Recorder
 from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report.terminal import Narrator
-from harness.scenario import schema
-from harness.scenario.words import Flow, FlowOutcome
+from harness.vocabulary.words import Flow, FlowOutcome
 from tests.unit.fuzz import examples
 from tests.unit.hostile import HOSTILE, hostile_text, obeyed
 from tests.unit.recorded import lines
@@ -137,7 +137,7 @@ ERRORS = (
 
 @pytest.mark.parametrize("kind", ERRORS)
 def test_an_error_is_printable_in_all_its_parts_and_the_last_line_is_ours(monkeypatch, kind):
-    def fail():
+    def fail(_options):
         raise kind(
             HOSTILE,
             f"{HOSTILE}\nk0s-harness: exit 0: done",
@@ -146,7 +146,7 @@ def test_an_error_is_printable_in_all_its_parts_and_the_last_line_is_ours(monkey
             where=Path(SHELL),
         )
 
-    monkeypatch.setattr(schema, "schema_text", fail)
+    monkeypatch.setattr("harness.cli.schema.command", fail)
     said = said_by("schema")
     check(said)
     assert said[0] == kind.exit_code
@@ -160,11 +160,11 @@ def test_an_error_is_printable_in_all_its_parts_and_the_last_line_is_ours(monkey
 )
 @given(st.lists(hostile_text, min_size=4, max_size=4))
 def test_any_error_is_printable(monkeypatch, texts):
-    def fail():
+    def fail(_options):
         doing, happened, remedy, details = texts
         raise UsageError(doing, happened, remedy=remedy, details=details)
 
-    monkeypatch.setattr(schema, "schema_text", fail)
+    monkeypatch.setattr("harness.cli.schema.command", fail)
     check(said_by("schema"))
 
 
@@ -337,7 +337,7 @@ def test_no_machine_says_anything_to_the_terminal_through_flows(output, monkeypa
         remotes={HOSTILE: None}, roles={HOSTILE: HOSTILE}, prober=lambda _: None, pace=1.0
     )
     monkeypatch.setattr(
-        verb_flows, "place", lambda *_, **__: contextlib.nullcontext(enter_result=found)
+        Target, "reach", lambda *_, **__: contextlib.nullcontext(enter_result=found)
     )
     monkeypatch.setattr(verb_flows.flows, "measure", lambda *_, **__: ())
     monkeypatch.setattr(verb_flows.flows, "parse", lambda _: FlowMatrix((way,), (HOSTILE,)))

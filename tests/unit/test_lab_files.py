@@ -10,14 +10,16 @@ import pytest
 
 from harness.base.errors import InfrastructureError
 from harness.base.settings import ProviderName
-from harness.lab import isolation, machine, sysctls, topology
+from harness.lab import isolation, machine
 from harness.lab.isolation import IsolationReport
 from harness.lab.lab import substrate
 from harness.lab.machine import Machine
-from harness.lab.topology import MachineSpec, Network, Networks
-from harness.scenario.words import Role
+from harness.providers import topology
+from harness.providers.docker import sysctls
+from harness.providers.topology import MachineSpec, Network, Networks
 from harness.ssh import files as ssh_files
 from harness.ssh.files import SshEndpoint
+from harness.vocabulary.words import Role
 from tests.unit.paths import UNIT
 
 RECORDED = UNIT / "recordings" / "lab"

@@ -11,13 +11,15 @@ from harness.base.process import CommandFailedError, Completed
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import SystemClock
-from harness.lab import forwards, isolation, records
-from harness.lab.forwards import Forwards
+from harness.lab import isolation
 from harness.lab.lab import substrate
-from harness.lab.topology import MachineSpec
-from harness.lab.virtual_machines import VirtualMachines
-from harness.scenario.words import Role
+from harness.providers.boxed import VirtualMachines
+from harness.providers.libvirt import forwards
+from harness.providers.libvirt.forwards import Forwards
+from harness.providers.topology import MachineSpec
 from harness.ssh.files import SshEndpoint
+from harness.state import records
+from harness.vocabulary.words import Role
 from tests.unit.paths import UNIT
 
 RECORDED = UNIT / "recordings" / "lab"

@@ -12,13 +12,12 @@ from harness.base.errors import HostLacksError
 from harness.base.process import CommandFailedError, Completed
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName, Settings
-from harness.lab import box_volumes, leftovers, libvirt, listing, owner, records
-from harness.lab.libvirt import Libvirt, LibvirtError, mac_of, owner_mark
+from harness.lab import leftovers, listing
 from harness.lab.listing import LabState
-from harness.lab.owner import Owner
 from harness.lab.sweeps import RELEASE_SECONDS, sweep_libvirt
-from harness.lab.topology import Network
-from harness.lab.virsh_output import (
+from harness.providers.libvirt import box_volumes, virsh
+from harness.providers.libvirt.virsh import Libvirt, LibvirtError, mac_of, owner_mark
+from harness.providers.libvirt.virsh_output import (
     Volume,
     parse_console,
     parse_disks,
@@ -27,6 +26,9 @@ from harness.lab.virsh_output import (
     parse_physical,
     parse_volumes,
 )
+from harness.providers.topology import Network
+from harness.state import owner, records
+from harness.state.owner import Owner
 from harness.testing import FakeClock
 from tests.unit.paths import UNIT
 
@@ -130,7 +132,7 @@ def test_a_domain_and_a_network_say_whose_they_are():
 
 def test_the_nat_network_hands_each_machine_its_address_and_a_way_out_that_leads_nowhere():
     mark = owner_mark(NAT.name, user="root", state_folder=LABS)
-    xml = libvirt.nat_network_xml(NAT, {"52:54:00:f6:a9:d4": "172.30.66.10"}, mark=mark)
+    xml = virsh.nat_network_xml(NAT, {"52:54:00:f6:a9:d4": "172.30.66.10"}, mark=mark)
     # What libvirt made of it, beside what it added of its own.
     kept = element(recorded("network-nat.xml"))
     kept.remove(kept.find("mac"))
@@ -145,7 +147,7 @@ def test_the_private_network_hands_out_nothing():
     kept = element(recorded("network-private.xml"))
     kept.remove(kept.find("mac"))
     del kept.attrib["connections"]
-    assert shape(element(libvirt.private_network_xml(network, mark=mark))) == shape(kept)
+    assert shape(element(virsh.private_network_xml(network, mark=mark))) == shape(kept)
     assert kept.find("ip/dhcp") is None
 
 

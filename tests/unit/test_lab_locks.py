@@ -7,8 +7,8 @@ import pytest
 
 from harness.base.errors import InfrastructureError
 from harness.base.wait import SystemClock, WaitTimeoutError
-from harness.lab import locks
-from harness.lab.locks import FileLock, host_lock, is_held
+from harness.state import locks
+from harness.state.locks import FileLock, host_lock, is_held
 
 
 @pytest.fixture

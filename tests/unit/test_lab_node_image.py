@@ -11,10 +11,10 @@ from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName
 from harness.base.wait import SystemClock
-from harness.images import node_image
 from harness.images.seed import Seed
-from harness.lab import containers, records
-from harness.lab.containers import Containers
+from harness.providers.docker import machines, node_image
+from harness.providers.docker.machines import Containers
+from harness.state import records
 from harness.testing import FakeRunner
 
 IMAGE_ID = "sha256:44c95f4628c79130eec649ac137eb122a665526a03ade4805faec80914cc07f9"
@@ -48,7 +48,7 @@ def test_a_seeded_image_has_a_tag_of_its_own(tmp_path):
 
 
 def test_a_seeded_lab_of_containers_is_made_of_the_seeded_image(tmp_path, monkeypatch):
-    monkeypatch.setattr(containers, "host_lock", lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setattr(machines, "host_lock", lambda *_, **__: contextlib.nullcontext())
     record = records.make_record(
         run_id=RunId("k5-4gtqzp"),
         scenario="konnectivity-on",

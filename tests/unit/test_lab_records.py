@@ -15,8 +15,9 @@ from harness.base.process import Completed
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName, Settings
 from harness.base.wait import SystemClock
-from harness.lab import leftovers, listing, records
+from harness.lab import leftovers, listing
 from harness.lab.listing import LabState
+from harness.state import records
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
@@ -24,7 +25,7 @@ NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 HOLD_A_LOCK = """
 import sys
 from pathlib import Path
-from harness.lab.locks import FileLock
+from harness.state.locks import FileLock
 lock = FileLock(Path(sys.argv[1]))
 assert lock.try_acquire("a test")
 print("held", flush=True)

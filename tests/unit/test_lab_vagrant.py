@@ -6,8 +6,8 @@ import pytest
 
 from harness.base.process import CommandFailedError, Completed
 from harness.base.settings import ProviderName
-from harness.lab.topology import HOST_KEY_MARKER
-from harness.lab.vagrant import (
+from harness.providers.topology import HOST_KEY_MARKER
+from harness.providers.vagrant import (
     Vagrant,
     VagrantError,
     environment,

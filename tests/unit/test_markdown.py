@@ -14,11 +14,11 @@ from markdown_it import MarkdownIt
 
 from harness.check.model import Verdict
 from harness.diagnose.model import Confidence, Diagnosis, Hop, HopId, HopState
-from harness.engine.events import (
+from harness.engine.outcome import Outcome
+from harness.engine.results import (
     AppliedChange,
     ArtifactUsed,
     ExpectationResult,
-    Outcome,
     PhaseResult,
     Precondition,
     PreconditionId,
@@ -28,7 +28,7 @@ from harness.engine.events import (
 from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report import catalogue, flows, markdown, nightly, summary
 from harness.scenario.load import load_all
-from harness.scenario.words import Cause, Flow, FlowOutcome
+from harness.vocabulary.words import Cause, Flow, FlowOutcome
 from tests.unit.fuzz import examples
 from tests.unit.hostile import HOSTILE, hostile_text, obeyed
 from tests.unit.paths import PROJECT

@@ -13,8 +13,8 @@ from harness.plan.build import build
 from harness.plan.model import Plan
 from harness.scenario.load import load, load_text
 from harness.scenario.mistakes import ScenarioError
-from harness.scenario.version import K0sVersion
-from harness.scenario.words import Component, Role
+from harness.vocabulary.version import K0sVersion
+from harness.vocabulary.words import Component, Role
 from tests.unit.paths import SCENARIOS
 
 SUBNET = IPv4Network("172.31.77.0/24")

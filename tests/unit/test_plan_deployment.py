@@ -12,13 +12,13 @@ import yaml
 
 from harness.artifacts.pins import load_pins
 from harness.base.settings import ProviderName
+from harness.changes.deployment import k0sctl_steps
 from harness.plan.build import build
-from harness.plan.deployment import k0sctl_steps
 from harness.plan.k0sctl import render
 from harness.plan.model import Plan
 from harness.scenario.load import load_text
 from harness.scenario.mistakes import ScenarioError
-from harness.scenario.words import Component, Role
+from harness.vocabulary.words import Component, Role
 
 PODS = "{pods: {selector: a=b, ready: 1}}"
 

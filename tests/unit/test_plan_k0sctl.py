@@ -17,7 +17,7 @@ from harness.plan.build import build
 from harness.plan.k0sctl import CONTAINERD_DROP_IN, render
 from harness.plan.model import Plan
 from harness.scenario.load import load_text
-from harness.scenario.words import Component
+from harness.vocabulary.words import Component
 
 BUNDLE = Path("/cache/k0s-airgap-bundle")
 

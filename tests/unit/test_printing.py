@@ -69,7 +69,7 @@ def test_nothing_else_in_the_harness_writes_to_the_terminal():
 def test_a_writer_is_found_where_there_is_one():
     (found,) = others_that_write(ast.parse("def f():\n    print('x')\n"))
     assert found == (2, "print")
-    assert list(others_that_write(ast.parse((HARNESS / "printing.py").read_text())))
+    assert list(others_that_write(ast.parse((HARNESS / "base/printing.py").read_text())))
 
 
 @settings(max_examples=examples(15), deadline=None)

@@ -12,8 +12,8 @@ import pytest
 
 from harness.base.errors import HostLacksError, InfrastructureError
 from harness.check.model import Verdict
-from harness.engine.events import ExpectationResult, PhaseResult, ScenarioResult
 from harness.engine.outcome import outcome_of
+from harness.engine.results import ExpectationResult, PhaseResult, ScenarioResult
 from harness.engine.session import RunSession, plan_of
 from harness.scenario.load import load
 from tests.unit.paths import SCENARIOS

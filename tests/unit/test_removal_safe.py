@@ -27,12 +27,13 @@ from harness.artifacts.store import Store
 from harness.base.errors import HarnessError, UsageError
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName
-from harness.commands import labs as verb
-from harness.lab import records, sysctls
-from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER
-from harness.lab.libvirt import owner_mark
+from harness.cli import labs as verb
 from harness.lab.listing import own_labs
 from harness.lab.reservation import Host, reserve
+from harness.providers.docker import sysctls
+from harness.providers.docker.engine import LABEL_RUN, LABEL_STATE, LABEL_USER
+from harness.providers.libvirt.virsh import owner_mark
+from harness.state import records
 from tests.unit.fuzz import examples
 from tests.unit.strangers import DEAD, ELSEWHERE, KEPT, ME, SECRET, SOMEBODY, THEIRS, Thing, World
 

@@ -13,9 +13,9 @@ import pytest
 from harness.base.errors import ExitCode, UsageError
 from harness.check.model import Verdict
 from harness.cli import main
-from harness.commands.bundles import REPLAY, replay_bundle
+from harness.cli.replay import REPLAY, replay_bundle
 from harness.diagnose.judge import diagnose
-from harness.engine.events import Outcome
+from harness.engine.outcome import Outcome
 from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProber
 from harness.engine.replay import diagnose_again, replay
 from harness.engine.timeline import RUN_SECONDS
@@ -23,7 +23,7 @@ from harness.evidence.bundle import read_bundle, write_bundle
 from harness.evidence.recorder import OBSERVATIONS, Recorder
 from harness.probe import apiservice
 from harness.report import json_report
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 from tests.unit.paths import PROJECT
 from tests.unit.recorded import lines, redacted
 from tests.unit.recorded_run import ENTERED, MET, META, SCENARIO, events_of, readings_of
@@ -401,7 +401,7 @@ def test_a_look_gets_what_was_read_then_as_it_was_read(recording):
     readings = recording("konnectivity-off/watched-broken")
     wanted = [each for each in readings if each.probe == "apiservice"]
     clock = RecordedClock(wanted[3].elapsed - 0.4)
-    found = RecordedProber(clock, readings).read(apiservice.probe())
+    found = RecordedProber(clock, readings).read(apiservice.look())
     assert found is wanted[3]
     assert clock.at == pytest.approx(found.elapsed + found.duration)
 
@@ -409,19 +409,19 @@ def test_a_look_gets_what_was_read_then_as_it_was_read(recording):
 def test_a_look_that_nobody_took_is_a_gap_and_no_later_or_older_reading(recording):
     readings = recording("konnectivity-off/watched-broken")
     last = max(each.elapsed for each in readings)
-    found = RecordedProber(RecordedClock(last + 60), readings).read(apiservice.probe())
+    found = RecordedProber(RecordedClock(last + 60), readings).read(apiservice.look())
     assert found.failed
     assert "the recording has no look at apiservice" in found.error
-    assert RecordedProber(RecordedClock(10.0), []).read(apiservice.probe()).failed
+    assert RecordedProber(RecordedClock(10.0), []).read(apiservice.look()).failed
 
 
 def test_readings_of_the_next_phase_tell_nothing_of_this_one(recording):
     readings = recording("konnectivity-off/watched-repaired")
     first = next(each for each in readings if each.probe == "apiservice")
     prober = RecordedProber(RecordedClock(first.elapsed), readings)
-    assert not prober.read(apiservice.probe()).failed
+    assert not prober.read(apiservice.look()).failed
     prober.show(0.0, first.elapsed)
-    assert prober.read(apiservice.probe()).failed
+    assert prober.read(apiservice.look()).failed
 
 
 def test_work_beside_the_stream_has_a_time_of_its_own():

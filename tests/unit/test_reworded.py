@@ -18,6 +18,7 @@ from harness.diagnose import model as diagnosis_model
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis, HopId
 from harness.engine import events as engine_events
+from harness.engine import results
 from harness.engine.replay import replay
 from harness.evidence.bundle import Bundle, read_bundle
 from harness.evidence.old_format import report_with_ids
@@ -37,7 +38,7 @@ def reworded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every name of a hop, a step and a precondition is another one."""
     tables = (
         diagnosis_model.HOP_NAMES,
-        engine_events.PRECONDITION_NAMES,
+        results.PRECONDITION_NAMES,
         engine_events._STEP_TITLES,
     )
     for table in tables:

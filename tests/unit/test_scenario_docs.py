@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import get_args
 
 import pytest
 
-from harness.scenario.expectations import HOLD_SECONDS, WITHIN_SECONDS
-from harness.scenario.fields import duration_text
+from harness.changes import CHANGES
+from harness.expectations.apiservice import HOLD_SECONDS
+from harness.expectations.kind import WITHIN_SECONDS
 from harness.scenario.load import load_all_text
-from harness.scenario.model import Change
-from harness.scenario.reserved import RESERVED
 from harness.scenario.schema import json_schema
-from harness.scenario.words import (
+from harness.vocabulary.cluster_config import all_reserved
+from harness.vocabulary.fields import duration_text
+from harness.vocabulary.words import (
     Answer,
     Cause,
     Flow,
@@ -64,13 +64,13 @@ def test_every_word_is_listed(word):
     assert f"`{word}`" in TEXT
 
 
-@pytest.mark.parametrize("change", get_args(get_args(Change)[0]), ids=lambda change: change.kind)
+@pytest.mark.parametrize("change", list(CHANGES), ids=lambda change: change.kind)
 def test_every_kind_of_change_is_listed_with_its_undo(change):
     (row,) = [line for line in TEXT.splitlines() if line.startswith(f"| `{{{change.kind}: ")]
     assert row.endswith(f"| {change.undo} |")
 
 
-@pytest.mark.parametrize("reserved", RESERVED, ids=lambda reserved: reserved.dotted)
+@pytest.mark.parametrize("reserved", all_reserved(), ids=lambda reserved: reserved.dotted)
 def test_every_value_that_the_harness_sets_is_named(reserved):
     assert f"`{reserved.dotted}`" in TEXT
 

@@ -8,6 +8,9 @@ from textwrap import dedent
 import pytest
 
 from harness.base.errors import ExitCode
+from harness.changes.enable_component import EnableComponent
+from harness.expectations.apiservice import Apiservice
+from harness.expectations.top_nodes import TopNodes
 from harness.scenario.load import (
     MOST_BYTES,
     ScenarioNotFoundError,
@@ -19,8 +22,7 @@ from harness.scenario.load import (
     load_text,
 )
 from harness.scenario.mistakes import MOST_SHOWN, ScenarioError
-from harness.scenario.model import Apiservice, EnableComponent, TopNodes
-from harness.scenario.words import ApiserviceReason, Component, TopOutcome
+from harness.vocabulary.words import ApiserviceReason, Component, TopOutcome
 from tests.unit.paths import SCENARIOS
 
 HEAD = "format: k0s-harness/1\nname: x\ntitle: X\n"

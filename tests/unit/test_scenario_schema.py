@@ -12,7 +12,7 @@ import yaml
 from harness.scenario.load import files_in, load_all_text
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.schema import json_schema, schema_text
-from harness.scenario.words import Component
+from harness.vocabulary.words import Component
 from tests.unit.paths import PROJECT
 
 HEAD = {"format": "k0s-harness/1", "name": "x", "title": "X"}

@@ -1,6 +1,6 @@
 """The causes, one module each, in the order in which they are asked.
 
-A cause is added by its word in `harness.scenario.words.Cause`, at its place in that order, and by
+A cause is added by its word in `harness.vocabulary.words.Cause`, at its place in that order, and by
 the module of that name here.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from harness.diagnose.causes.kind import CauseKind
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 def _kind(cause: Cause) -> CauseKind:

@@ -6,7 +6,7 @@ from harness.diagnose import findings, passing, places
 from harness.diagnose.causes.kind import BACKEND, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 K0S_ISSUES = "https://github.com/k0sproject/k0s/issues/"
 

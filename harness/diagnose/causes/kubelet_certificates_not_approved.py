@@ -6,7 +6,8 @@ from harness.diagnose import findings, passing
 from harness.diagnose.causes.kind import BACKEND, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause
+from harness.probe import objects
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
@@ -24,7 +25,9 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
 
 
 def _remedy(facts: Facts) -> str:
-    waiting = [each.name for each in facts.csrs or () if not each.approved and not each.denied]
+    waiting = [
+        each.name for each in facts.one(objects.CSRS) or () if not each.approved and not each.denied
+    ]
     names = " ".join(waiting) or "$(kubectl get csr -o name)"
     return (
         f"kubectl certificate approve {names}\n"

@@ -6,7 +6,8 @@ from harness.diagnose import passing
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, does_hold
-from harness.scenario.words import Cause
+from harness.probe import workloads
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, hops: Hops) -> bool | None:
@@ -20,7 +21,7 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
         again = passing.scraping_again(facts)
         return None if again is None else not again
     # A Deployment without pods is neither missing nor ready.
-    return facts.pods == () and does_hold(hops, HopId.API_SERVER)
+    return facts.one(workloads.PODS) == () and does_hold(hops, HopId.API_SERVER)
 
 
 def _remedy(_: Facts) -> str:

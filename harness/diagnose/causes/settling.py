@@ -6,7 +6,8 @@ from harness.diagnose import hops_way, node_findings, passing
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState
-from harness.scenario.words import Cause
+from harness.probe import apiservice, controlplane
+from harness.vocabulary.words import Cause
 
 _AFTER_THE_WAY = frozenset({HopId.CONDITION, HopId.DATA})
 
@@ -25,7 +26,10 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
         return False
     # The way is whole: the aggregator looks again within 30 s, figures want two scrapes. But only
     # where all of it was seen.
-    seen = facts.apiserver_flags is not None and facts.apiservice is not None
+    seen = (
+        facts.of_controller(controlplane.FLAGS) is not None
+        and facts.one(apiservice.PROBE) is not None
+    )
     seen = seen and not node_findings.uncovered(facts) and hops_way.proxied(facts) is not None
     unseen = [hop for hop in hops.values() if hop.state is HopState.NOT_SEEN]
     return True if seen and {hop.id for hop in unseen} <= {HopId.OTHERS} else None

@@ -6,7 +6,9 @@ from harness.diagnose import findings, hops_way, places
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, does_hold, is_broken, state_of
-from harness.scenario.words import Cause
+from harness.k0s import METRICS_SERVER_PORT
+from harness.probe import routing, workloads
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, hops: Hops) -> bool | None:
@@ -14,7 +16,11 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     on = findings.konnectivity(facts)
     # Without an endpoint nothing is there to be reached.
     if not does_hold(hops, HopId.SERVICE):
-        return None if facts.service is None or facts.endpoints is None else False
+        return (
+            None
+            if facts.one(workloads.SERVICE) is None or facts.one(workloads.ENDPOINTS) is None
+            else False
+        )
     if findings.isolated(facts) and (is_broken(hops, HopId.PATH) or is_broken(hops, HopId.DIAL)):
         return True
     if on is not False:
@@ -42,7 +48,7 @@ def _no_agent_reaches(facts: Facts) -> bool:
 def _remedy(facts: Facts) -> str:
     policies = findings.isolating_policies(facts) or ()
     pod = findings.pod_target(facts)
-    port = pod[1] if pod is not None else findings.METRICS_PORT
+    port = pod[1] if pod is not None else METRICS_SERVER_PORT
     if policies:
         names = ", ".join(each.name for each in policies)
         sources = places.controller_address(facts)
@@ -54,7 +60,9 @@ def _remedy(facts: Facts) -> str:
         )
     target = hops_way.dialled(facts)
     place = f"{target[0]}:{target[1]}" if target is not None else "metrics-server"
-    route = facts.route(target[0]) if target is not None else None
+    route = (
+        facts.to(routing.PROBE).get((facts.controller, target[0])) if target is not None else None
+    )
     via = f" through {route.gateway}" if route is not None and route.gateway else ""
     return (
         f"something drops or refuses TCP from {facts.controller or 'the controller'} to {place}"

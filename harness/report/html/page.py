@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.engine.events import ScenarioResult
+from harness.engine.results import ScenarioResult
 from harness.evidence.redaction import redact
 from harness.report import json_report
 from harness.report.html import compare, drawing, kept, phases, timeline, top

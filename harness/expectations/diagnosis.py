@@ -1,0 +1,72 @@
+"""The cause that the diagnosis names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from harness.diagnose import model
+from harness.expectations.kind import SETTLE_SECONDS, Watched
+from harness.expectations.sample import Match, Sample
+from harness.vocabulary.fields import Word
+from harness.vocabulary.kinds import Surroundings
+from harness.vocabulary.nearest import quoted
+from harness.vocabulary.part import Found
+from harness.vocabulary.words import Cause
+
+
+class Diagnosis(Watched):
+    """The cause that the diagnosis names, from evidence alone."""
+
+    kind: ClassVar[str] = "diagnosis"
+    presumes_metrics_server: ClassVar[bool] = True
+    notes: ClassVar[Mapping[str, str]] = {"also": "second causes"}
+    lacks: ClassVar[Mapping[str, str]] = {
+        "hold": "a diagnosis is made once, from all the evidence: it has no `hold`"
+    }
+
+    cause: Annotated[Cause, Word(Cause, "cause")]
+    """The cause."""
+
+    also: Annotated[
+        tuple[Annotated[Cause, Word(Cause, "cause")], ...], Field(strict=False, min_length=1)
+    ] = ()
+    """Second causes that it must name, too."""
+
+    @property
+    def settle_seconds(self) -> float:
+        """How long after the endpoint became ready an observation first counts."""
+        return 0.0 if self.cause is Cause.HEALTHY else SETTLE_SECONDS
+
+    def is_gone(self, state: str) -> bool:
+        """Whether the cluster is healthy, where it is to be broken."""
+        return self.cause is not Cause.HEALTHY and state == Cause.HEALTHY
+
+    def describe(self) -> str:
+        """Return what is expected in words."""
+        also = f", also {', '.join(self.also)}" if self.also else ""
+        return f"diagnosis: {self.cause}{also}"
+
+    def rules(self, around: Surroundings) -> tuple[Found, ...]:
+        """Return the rule on the second causes."""
+        return (self._second_causes(),)
+
+    def _second_causes(self) -> Found:
+        for index, cause in enumerate(self.also):
+            if cause in (self.cause, *self.also[:index]):
+                yield ("also", index), f"{quoted(cause)} is listed twice"
+            elif Cause.HEALTHY in (self.cause, cause):
+                yield ("also", index), "a healthy cluster has no second cause"
+
+    def sample(self, found: model.Diagnosis, at: float) -> Sample:
+        """Return a diagnosis made at `at`, as it sees it."""
+        named = found.cause is self.cause and set(self.also) <= set(found.also)
+        match = Match.MATCH if named else Match.MISMATCH
+        first = found.first_broken_hop
+        text = f"{found.cause} ({found.confidence} confidence)" + "".join(
+            f", also {cause}" for cause in found.also
+        )
+        full = text + (f", first broken hop: {first}" if first else "")
+        return Sample(at, match, full, state=found.cause)

@@ -1,0 +1,209 @@
+"""Making a box: root file system, disk, package; what that needs of this host."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.artifacts.hashing import sha256_of
+from harness.base.errors import HostLacksError
+from harness.base.process import Runner
+from harness.base.settings import ProviderName, Settings
+from harness.images import disk, rootfs
+from harness.images.box import cache, lockfile, package
+from harness.images.box.cache import boxes_dir, folder_of, move
+from harness.images.box.lockfile import PackageLock
+from harness.images.box.package import Box
+from harness.images.rootfs import Archive, Recipe
+from harness.images.seed import Seed, make_tree
+from harness.state import removal
+
+CODENAME = "bookworm"
+RECIPE = Recipe(rootfs.BOXES / "vm")
+
+# Root file system, tree, disk, its packed form and the box of a seeded build: 4.3 GB measured. What
+# stays in the cache of one is 1 GB.
+WORK_MIB = 5120
+CACHE_MIB = 1280
+READ_SECONDS = 60.0
+
+_DOING = "Making the box"
+_FILE = "k0s-harness-debian12.box"
+_PACKAGES = {
+    "mmdebstrap": "mmdebstrap",
+    "mke2fs": "e2fsprogs",
+    "debugfs": "e2fsprogs",
+    "dumpe2fs": "e2fsprogs",
+    "grub-mkimage": "grub-common",
+    "qemu-img": "qemu-utils",
+    "tar": "tar",
+}
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A box that is to be made; `version` is the hash of all the rest."""
+
+    provider: ProviderName
+    lock: PackageLock
+    seed: Seed | None = None
+
+    @property
+    def version(self) -> str:
+        """The box's version, in a form that Vagrant can order: `0.<recipe>[.<seed>]`."""
+        recipe = RECIPE.digest(
+            CODENAME,
+            self.lock.text(),
+            *disk.layout(),
+            self.provider,
+        )
+        return f"0.{recipe}" if self.seed is None else f"0.{recipe}.{self.seed.key}"
+
+
+@dataclass(frozen=True)
+class Build:
+    """What the making of a box goes by."""
+
+    runner: Runner
+    settings: Settings
+    log: Path
+    narrate: Say
+    mark: Mapping[str, str] = field(default_factory=dict)
+
+    def make(self, wanted: Wanted) -> Box:
+        """Make the box, and keep it and its root file system in the cache."""
+        self.check_host(seeded=wanted.seed is not None)
+        self.narrate(f"making the box {package.NAME} {wanted.version} for {wanted.provider}")
+        with rootfs.work_folder(self.runner) as work:
+            return self.package(wanted, self._kept_root(wanted.lock, work), work)
+
+    def check_host(self, *, seeded: bool) -> None:
+        """Raise `HostLacksError` with all that a build lacks on this host."""
+        if platform.machine() != "x86_64":
+            raise HostLacksError(
+                _DOING,
+                f"its boot loader is for x86_64, and this host is {platform.machine()}",
+                remedy="bring a box with BOX_URL= and BOX_SHA256=, or use PROVIDER=docker",
+            )
+        packages = missing_packages(seeded=seeded)
+        if packages:
+            raise HostLacksError(
+                _DOING,
+                f"this host does not have {', '.join(packages)}",
+                remedy=f"sudo apt-get install --no-install-recommends {' '.join(packages)}",
+            )
+        rootfs.remove_build_folder(self.runner)
+        folder = boxes_dir(self.settings)
+        folder.mkdir(parents=True, exist_ok=True)
+        for place, need, variable in (
+            (rootfs.build_folder().parent, WORK_MIB, "TMPDIR"),
+            (folder, CACHE_MIB, "K0S_HARNESS_CACHE"),
+        ):
+            free = shutil.disk_usage(place).free // disk.MIB
+            if free < need:
+                raise HostLacksError(
+                    _DOING,
+                    f"it needs {need} MiB in {place}, and {free} are free",
+                    remedy=f"make room there, or name a folder on a larger disk in {variable}",
+                )
+
+    def root(self, lock: PackageLock, work: Path) -> Path:
+        """Return the root file system as a tar in `work`, of the lock's versions if it has any."""
+        root = work / "root.tar"
+        archive = Archive(self.runner, work, self.settings.box_sources)
+        self.narrate("fetching the package lists")
+        archive.update()
+        pinned: list[str] = []
+        if lock.versions:
+            lockfile.check_available(lock, archive.versions(sorted(lock.versions)))
+            preferences = work / "k0s-harness-lock"
+            preferences.write_text(lock.preferences())
+            pinned = [f"--setup-hook=copy-in {preferences} /etc/apt/preferences.d"]
+        self.runner.run(
+            rootfs.mmdebstrap_command(archive.distribution(CODENAME), RECIPE, root, pinned),
+            doing=_DOING,
+            deadline=rootfs.BUILD_SECONDS,
+            env={**self.mark, "TMPDIR": str(work), "SOURCE_DATE_EPOCH": str(lock.epoch)},
+            log=self.log,
+            on_line=self.narrate,
+        )
+        return root
+
+    def package(self, wanted: Wanted, root: Path, work: Path) -> Box:
+        """Make the disk and the box of it in `work`, and move it into the cache."""
+        tree = None
+        if wanted.seed is not None:
+            tree = make_tree(
+                self.runner,
+                wanted.seed,
+                work,
+                log=self.log,
+                narrate=self.narrate,
+                mark=self.mark,
+            )
+        self.narrate("making the disk")
+        epoch = wanted.lock.epoch
+        image = disk.make_disk(self.runner, root, work, epoch=epoch, seed=tree)
+        self.narrate("packing the box")
+        packed = work / _FILE
+        package.pack(self.runner, wanted.provider, image, packed, epoch=epoch)
+        folder = folder_of(self.settings, wanted.provider, wanted.version)
+        removal.remove_folder(folder.parent, folder.name)
+        folder.mkdir(parents=True)
+        box = Box(
+            name=package.NAME,
+            version=wanted.version,
+            provider=wanted.provider,
+            folder=folder,
+            path=folder / _FILE,
+            sha256=sha256_of(packed),
+            seed=json.loads(wanted.seed.text()) if wanted.seed is not None else None,
+        )
+        move(packed, box.path)
+        package.record(box)
+        return box
+
+    def installed_in(self, root: Path) -> Mapping[str, str]:
+        """Return each package's version in the root file system `root` (a tar)."""
+        done = self.runner.run(
+            ["tar", "--extract", "--to-stdout", f"--file={root}", "./var/lib/dpkg/status"],
+            doing="Reading what was installed",
+            deadline=READ_SECONDS,
+        )
+        return lockfile.parse_status(done.stdout)
+
+    def _kept_root(self, lock: PackageLock, work: Path) -> Path:
+        """Return the root file system of the lock, made now if the cache does not have it.
+
+        It stays there: another seed or another provider is then a matter of seconds.
+        """
+        folder = boxes_dir(self.settings)
+        kept = folder / f"root.{RECIPE.digest(CODENAME, lock.text())}.tar"
+        if not kept.is_file():
+            made = self.root(lock, work)
+            lockfile.check_installed(lock, self.installed_in(made), self.log)
+            cache.remove_roots(self.settings)
+            move(made, kept)
+        return kept
+
+
+def missing_packages(*, seeded: bool) -> tuple[str, ...]:
+    """Return Debian's packages that a build needs and this host does not have."""
+    path = rootfs.tool_path()["PATH"]
+    tools = {
+        **_PACKAGES,
+        **({"containerd": "containerd"} if seeded else {}),
+        # mmdebstrap makes a root file system as an ordinary user in a namespace of that user's.
+        **({"newuidmap": "uidmap"} if os.getuid() != 0 else {}),
+    }
+    packages = {name for tool, name in tools.items() if not shutil.which(tool, path=path)}
+    if not (disk.GRUB / "boot.img").is_file():
+        packages.add("grub-pc-bin")
+    return tuple(sorted(packages))

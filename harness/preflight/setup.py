@@ -1,0 +1,255 @@
+"""Makes this host able to run labs, with its owner's consent, and writes down what it did.
+
+`bootstrap.sh` runs this as `python -m harness.preflight.setup` before there is a virtual
+environment, so it imports nothing but the standard library and the harness's own ground.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from harness.base.errors import ExitCode, HarnessError, HostLacksError
+from harness.base.printable import printable_line
+from harness.base.printing import ArgumentParser, ask, say, show, show_tracebacks
+from harness.base.process import LocalRunner
+from harness.base.settings import ProviderName, Settings
+from harness.base.wait import SystemClock
+from harness.host import services, tools
+from harness.host.facts import HostFacts, facts_from, read_host
+from harness.host.services import Service
+from harness.host.tools import Tool, missing_tools
+from harness.host.vm_facts import uri_problem
+from harness.preflight.choice import choose_provider, service_problem
+from harness.preflight.report import describe, inspect_host
+from harness.preflight.setup_services import (
+    ROOT_SECONDS,
+    Means,
+    is_member,
+    join_argv,
+    open_service,
+    stop_started,
+)
+from harness.providers.libvirt.problems import POOL_PATH, pool_steps, typed
+
+# Another apt (unattended-upgrades after boot) may hold the lock for minutes.
+LOCK_SECONDS = 300
+DOING = "Setting up this host"
+APT = (
+    "env",
+    "LC_ALL=C",
+    "DEBIAN_FRONTEND=noninteractive",
+    "NEEDRESTART_SUSPEND=1",
+    "apt-get",
+    "-q",
+    "-o",
+    f"DPkg::Lock::Timeout={LOCK_SECONDS}",
+)
+
+
+class Consent(Enum):
+    """Whether packages may be installed and services started here."""
+
+    GIVEN = "as root, or with CI or YES=1"
+    ASK = "an ordinary user on a terminal"
+    REFUSED = "NO_INSTALL is set"
+    NOBODY_TO_ASK = "an ordinary user without a terminal"
+
+
+def consent_of(environ: Mapping[str, str], *, root: bool, terminal: bool) -> Consent:
+    """Return the consent that the environment gives; NO_INSTALL beats everything."""
+    if environ.get("NO_INSTALL"):
+        return Consent.REFUSED
+    if root or environ.get("CI") or environ.get("YES"):
+        return Consent.GIVEN
+    return Consent.ASK if terminal else Consent.NOBODY_TO_ASK
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """Set-up of one host; `ask` gets a question and returns True for yes."""
+
+    means: Means
+    consent: Consent
+    ask: Callable[[str], bool]
+
+    def ensure(self, *, engine_optional: bool = False) -> None:
+        """Install and start what a lab needs; does nothing on a host that has it all.
+
+        Raises `HostLacksError` with the command to type where it may not or cannot. With
+        `engine_optional` an engine that does not start is only said: the tests that need none run.
+        """
+        facts = self.means.look()
+        provider = choose_provider(facts, self.means.settings.provider).provider
+        missing = missing_tools(facts, provider)
+        service = _service_here(facts, provider)
+        if not missing and (service is None or self._serves(facts, service)):
+            return
+        if missing:
+            self._agree(facts, missing, provider)
+            self._install(facts, missing)
+            facts = self.means.look()
+        try:
+            if service is not None and not self._serves(facts, service, member=False):
+                if not missing:
+                    self._agree(facts, (), provider)
+                open_service(self.means, facts, service)
+        except HarnessError as error:
+            if not engine_optional:
+                raise
+            self.means.say(error.text())
+            self.means.say("    Tests that need machines will be skipped.")
+
+    def _serves(self, facts: HostFacts, service: Service, *, member: bool = True) -> bool:
+        """Whether `service` has all that a lab needs.
+
+        A member of its group who is not in it yet is served too: by bootstrap.sh, under sg.
+        """
+        if services.denied(facts, service):
+            return member and is_member(facts, service)
+        return services.answers(facts, service) and not _lacks_pool(facts, service)
+
+    def _agree(self, facts: HostFacts, missing: Sequence[Tool], provider: ProviderName) -> None:
+        """Return when all that will be done has the owner's consent; asks once, for all of it."""
+        service = _service_here(facts, provider)
+        if missing:
+            state = f"missing: {', '.join(tool.program for tool in missing)}"
+            by_hand = tools.install_command(facts, missing)
+        else:
+            assert service is not None
+            state, by_hand = service_problem(facts, service), self._by_hand(facts, service)
+        if self.consent is Consent.REFUSED:
+            why = "NO_INSTALL is set, nothing was changed"
+        elif not tools.is_supported(facts) or provider is ProviderName.VIRTUALBOX:
+            why = f"nothing is set up for you on {facts.name} with {provider}"
+        elif facts.sudo in {"none", "password"}:
+            why = f"{facts.user} is not root and has no password-less sudo"
+        elif self.consent is Consent.NOBODY_TO_ASK:
+            why = "there is no terminal to ask on; YES=1 answers yes"
+        else:
+            steps = self._steps(facts, missing, service)
+            if self.consent is Consent.GIVEN or self.ask(f"{'; '.join(steps)}. Go on?"):
+                return
+            why = "nothing was changed"
+        raise HostLacksError(DOING, f"{state}; {why}", remedy=by_hand)
+
+    def _steps(
+        self, facts: HostFacts, missing: Sequence[Tool], service: Service | None
+    ) -> list[str]:
+        steps = []
+        if missing:
+            words = " ".join(tools.packages_for(facts, missing))
+            steps.append(f"To be installed with apt-get: {words}")
+        if service is None:
+            return steps
+        if not services.answers(facts, service) and not services.denied(facts, service):
+            steps.append(f"{service.title} to be started where it does not run")
+        if service is services.LIBVIRT and not self._serves(facts, service, member=False):
+            name = facts.libvirt.pool_name
+            steps.append(f"its storage pool {name} to be made in {POOL_PATH} where it is missing")
+        if facts.sudo != "root" and not is_member(facts, service):
+            steps.append(
+                f"{facts.user} to join the group {service.group}, whose members are as powerful"
+                " as root"
+            )
+        return steps
+
+    def _by_hand(self, facts: HostFacts, service: Service) -> str:
+        if services.denied(facts, service):
+            return f"sudo {shlex.join(join_argv(facts, service))}, then log in again"
+        if services.answers(facts, service):
+            return typed(pool_steps(facts.libvirt), tools.sudo_for(facts))
+        return services.start_command(facts, service)
+
+    def _install(self, facts: HostFacts, missing: Sequence[Tool]) -> None:
+        packages = tools.packages_for(facts, missing)
+        words = " ".join(packages)
+        self.means.say(f"==> Installing {words} with apt-get (up to {ROOT_SECONDS / 60:.0f} min)")
+        began = self.means.clock.monotonic()
+        self.means.root(facts, [*APT, "update"], doing="Updating the list of packages")
+        # Only now the archive's lists are sure to be here, and to be of today.
+        facts = self.means.look()
+        absent = tools.absent_for(facts, missing)
+        if absent:
+            raise HostLacksError(
+                DOING,
+                f"the archive of {facts.name} does not have {', '.join(absent)}; nothing was"
+                " installed",
+                remedy=tools.install_command(facts, missing),
+            )
+        # Recommended packages are left out: Vagrant's are a hypervisor, 671 packages and not 83.
+        said = self.means.root(
+            facts,
+            [*APT, "install", "-y", "--no-install-recommends", *packages],
+            doing=f"Installing {words}",
+            log=self.means.settings.state_dir / "setup.log",
+        ).stdout
+        undo = f"{tools.sudo_for(facts)}apt-get purge --autoremove {words}"
+        self.means.record("installed", packages, undo)
+        number = re.search(r"(\d+) newly installed", said)
+        size = re.search(r"After this operation, (\S+ \S+) of", said)
+        self.means.say(
+            f"    {number.group(1) if number else len(packages)} packages"
+            f"{', ' + size.group(1) if size else ''}, {self.means.took(began)}"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run set-up as `bootstrap.sh` does; return the exit code of design's list."""
+    show_tracebacks()
+    parser = ArgumentParser(prog="python -m harness.preflight.setup", description=__doc__)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--lab", action="store_true", help="a lab is to be made here")
+    what.add_argument("--tests", action="store_true", help="the same, an engine is optional")
+    what.add_argument("--report", action="store_true", help="change nothing, say what is here")
+    what.add_argument("--stop-started", action="store_true", help="stop what was started here")
+    options = parser.parse_args(arguments)
+    try:
+        settings = Settings.from_environment(os.environ)
+        runner = LocalRunner()
+        if options.report:
+            report = inspect_host(runner, settings, os.environ)
+            show("\n".join(describe(report)))
+            return ExitCode.OK if report.ready else ExitCode.HOST_LACKS
+        root, terminal = os.getuid() == 0, sys.stdin is not None and sys.stdin.isatty()
+        consent = consent_of(os.environ, root=root, terminal=terminal)
+
+        def look() -> HostFacts:
+            return facts_from(read_host(runner, settings, os.environ, versions=False))
+
+        means = Means(runner, settings, look, SystemClock(), say)
+        if options.stop_started:
+            stop_started(means)
+        else:
+            SetUp(means, consent, ask).ensure(engine_optional=options.tests)
+    except HarnessError as error:
+        say(error.text())
+        say(printable_line(f"k0s-harness: exit {error.exit_code}: {error}"))
+        return error.exit_code
+    except KeyboardInterrupt:
+        say(f"k0s-harness: exit {ExitCode.INTERRUPTED}: interrupted while setting up")
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK
+
+
+def _service_here(facts: HostFacts, provider: ProviderName) -> Service | None:
+    """Return the service of this host that `provider` needs, None where it needs none here."""
+    libvirt = facts.libvirt
+    if provider is ProviderName.LIBVIRT and (libvirt.host or uri_problem(libvirt.uri)):
+        return None
+    return services.SERVICES.get(provider)
+
+
+def _lacks_pool(facts: HostFacts, service: Service) -> bool:
+    """Whether set-up has a storage pool to make or start."""
+    libvirt = facts.libvirt
+    return service is services.LIBVIRT and libvirt.reachable and bool(pool_steps(libvirt))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

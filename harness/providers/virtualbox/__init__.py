@@ -1,0 +1,1 @@
+"""Machines that are VMs of VirtualBox."""
