@@ -6,12 +6,12 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 import pytest
-from harness.change import footprint
 
 from harness import cni
 from harness.artifacts.pins import load_pins
 from harness.base.errors import UsageError
 from harness.base.settings import ProviderName
+from harness.changes import footprint
 from harness.cni import Cni, NodeAddress
 from harness.diagnose.judge import diagnose
 from harness.plan.build import build
