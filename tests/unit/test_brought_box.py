@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import tarfile
-from pathlib import Path
 
 import pytest
 
@@ -16,10 +15,11 @@ from harness.base.settings import ProviderName, Settings
 from harness.base.wait import SystemClock
 from harness.images import rootfs
 from harness.images.box import boxes, cache
+from tests.unit.paths import UNIT
 
 LIBVIRT = ProviderName.LIBVIRT
 # qemu-img takes what it does not know for a raw disk.
-RECORDINGS = Path(__file__).parent / "recordings" / "box"
+RECORDINGS = UNIT / "recordings" / "box"
 UNKNOWN = (RECORDINGS / "qemu-img-info-unknown.json").read_text()
 
 

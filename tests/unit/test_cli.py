@@ -285,7 +285,7 @@ class FakeRun:
     def enter(self, _phase):
         raise self._error
 
-    def finish(self, _interrupted_by, *, hand_on=False):  # noqa: ARG002
+    def finish(self, _interrupted_by, *, hand_on=False):
         return ScenarioResult(
             run_id=self._session.run_id,
             scenario=self._name,

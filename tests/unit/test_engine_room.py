@@ -15,8 +15,9 @@ from harness.lab.listing import LabState
 from harness.plan.build import build
 from harness.preflight.choice import Problem
 from harness.scenario.load import load
+from tests.unit.paths import SCENARIOS
 
-SCENARIO = Path(__file__).parents[2] / "scenarios" / "konnectivity-on.yaml"
+SCENARIO = SCENARIOS / "konnectivity-on.yaml"
 SHORT = Problem("4000 MiB of memory are available, this lab needs 6656", "end it", passes=True)
 BROKEN = Problem("missing: vagrant", "apt-get install vagrant")
 

@@ -10,7 +10,6 @@ import secrets
 import signal
 import stat
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -18,9 +17,8 @@ from harness.base.errors import InfrastructureError, UsageError
 from harness.evidence import recorder as module
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import TIMELINE, Recorder, load_readings
+from tests.unit.paths import RECORDINGS
 from tests.unit.recorded import readings, redacted
-
-RECORDINGS = Path(__file__).parents[1] / "recordings"
 
 
 def reading(stdout="", *, argv=("true",), number=0) -> Reading:

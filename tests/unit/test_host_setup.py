@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -20,9 +19,10 @@ from harness.preflight.choice import LabNeeds, ProviderChoice, problems
 from harness.preflight.report import HostReport, SetupRecord, append_record, describe, read_records
 from harness.preflight.setup import Consent, SetUp, consent_of
 from harness.preflight.setup_services import Means, stop_started
+from tests.unit.paths import UNIT
 
 LIBVIRT = ProviderName.LIBVIRT
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = UNIT / "recordings"
 READY = facts_from(RawHost.from_json((RECORDINGS / "host-debian-12.json").read_text()))
 # Everything but Python and make: what a clean container has.
 STOPPED = replace(

@@ -10,7 +10,6 @@ import re
 import shlex
 from dataclasses import replace
 from ipaddress import IPv4Network
-from pathlib import Path
 
 import pytest
 
@@ -25,8 +24,9 @@ from harness.host.vm_facts import Kvm
 from harness.preflight.choice import LabNeeds, choose_provider, missing_tools, problems, refuse
 from harness.preflight.report import HostReport, describe
 from harness.providers.libvirt.problems import kvm_remedy
+from tests.unit.paths import UNIT
 
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = UNIT / "recordings"
 RAW = RawHost.from_json((RECORDINGS / "host-libvirt.json").read_text())
 USER = facts_from(RawHost.from_json((RECORDINGS / "host-libvirt-user.json").read_text()))
 HERE = facts_from(RAW)

@@ -22,8 +22,9 @@ from harness.images.box.build import Build, Wanted
 from harness.images.box.lockfile import PackageLock
 from harness.images.box.package import Box
 from harness.images.seed import Seed
+from tests.unit.paths import UNIT
 
-RECORDINGS = Path(__file__).parent / "recordings" / "box"
+RECORDINGS = UNIT / "recordings" / "box"
 LIBVIRT, VIRTUALBOX = ProviderName.LIBVIRT, ProviderName.VIRTUALBOX
 
 

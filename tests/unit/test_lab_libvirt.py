@@ -30,8 +30,9 @@ from harness.providers.libvirt.virsh_output import (
 from harness.providers.topology import Network
 from harness.state import owner, records
 from harness.state.owner import Owner
+from tests.unit.paths import UNIT
 
-RECORDED = Path(__file__).parent / "recordings" / "libvirt"
+RECORDED = UNIT / "recordings" / "libvirt"
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 # The state folder of the lab that was recorded.
 LABS = Path("/home/user/.local/state/k0s-harness/labs")

@@ -51,7 +51,7 @@ class FakeRun:
                 return self._results[name]
         raise AssertionError(name)
 
-    def finish(self, interrupted_by=None, *, hand_on=False):  # noqa: ARG002
+    def finish(self, interrupted_by=None, *, hand_on=False):
         self._log.append(("finish", self.name, type(interrupted_by).__name__))
         found = [each.verdict for phase in self._results.values() for each in phase.verdicts]
         return ScenarioResult(

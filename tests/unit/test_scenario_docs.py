@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -25,8 +24,9 @@ from harness.vocabulary.words import (
     Protocol,
     TopOutcome,
 )
+from tests.unit.paths import PROJECT
 
-TEXT = (Path(__file__).parents[2] / "docs/writing-scenarios.md").read_text("utf-8")
+TEXT = (PROJECT / "docs/writing-scenarios.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
