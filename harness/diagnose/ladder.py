@@ -19,7 +19,15 @@ from harness.diagnose.facts import Facts, facts_from
 from harness.diagnose.model import Hop
 from harness.evidence.reading import Reading
 from harness.k0s import KUBELET_PORT
-from harness.probe import controlplane, dials, https, objects, registry, routing, workloads
+from harness.probe import (
+    controlplane,
+    dials,
+    https,
+    objects,
+    registry,
+    routing,
+    workloads,
+)
 from harness.probe.core import ApiProbe, MachineProbe, Probe, ReadingSource
 
 # New connections from each worker: where every other one is lost, all of them open by chance once
