@@ -1,7 +1,7 @@
 """Firewall changes: an nftables table of the harness's own on the machine, one for each change.
 
-kube-proxy and CNIs write iptables' tables again and again, and insert at their heads; they
-do not know this one, so the rule stays where it is, and taking it back is exact: the table goes.
+kube-proxy and CNIs write iptables' tables again and again, and insert at their heads; they do not
+know this one, so the rule stays where it is, and taking it back is exact: the table goes.
 
 Its chain comes after connection tracking and after the translation of destinations (priorities -200
 and -100), so addresses and ports are those of the pod behind a Service; and before every filter

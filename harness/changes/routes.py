@@ -1,7 +1,7 @@
 """What static routes and blackhole routes, in a machine's main table, have in common.
 
-A CNI writes routes of its own and brings back those that go; it does not touch others. So
-a route of ours never takes the place of one that is there: it has a prefix of its own.
+A CNI writes routes of its own and brings back those that go; it does not touch others. So a route
+of ours never takes the place of one that is there: it has a prefix of its own.
 """
 
 from __future__ import annotations

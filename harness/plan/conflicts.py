@@ -14,7 +14,7 @@ from harness.k0s import ADMIN_PORT, AGENT_PORT, API_PORT, KUBELET_PORT, POD_CIDR
 from harness.plan.deployment import deployments
 from harness.scenario.load import LoadedScenario
 from harness.scenario.mistakes import Mistake
-from harness.vocabulary.cluster_config import ABSENT, all_reserved, at
+from harness.vocabulary.cluster_config import ABSENT, PROVIDER, all_reserved, at
 from harness.vocabulary.part import Path
 
 # k0s's own, where the file says nothing (pkg/apis/k0s/v1beta1/network.go, konnectivity.go, api.go).
@@ -34,7 +34,6 @@ _FIXED_PORTS = {
     8092: "konnectivity's health check",
     KUBELET_PORT: "the kubelet",
 }
-_PROVIDER = ("spec", "network", "provider")
 # More of a host's networks than this do not fit a line.
 _MOST_NAMED = 3
 
@@ -131,7 +130,7 @@ def _overlaps(
 
 
 def _mixed_providers(configuration: _Configuration) -> Iterator[Mistake]:
-    provider = configuration.get(_PROVIDER, CNIS[0].word)
+    provider = configuration.get(PROVIDER, CNIS[0].word)
     # k0s ignores the settings of those that are not chosen.
     for other in (each.word for each in CNIS):
         keys = ("spec", "network", other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError
@@ -19,13 +20,13 @@ M = TypeVar("M", bound=BaseModel)
 def draft(data: dict[str, Any]) -> Scenario:
     """Return the cluster and the phases of `data`; what of them did not parse is missing."""
     return Scenario.model_construct(
-        cluster=_part(ClusterSpec, data.get("cluster") or {}),
+        cluster=_part(ClusterSpec, _mapping(data.get("cluster"))),
         phases=tuple(_phase(each) for each in _list(data.get("phases"))),
     )
 
 
 def _phase(data: object) -> Phase:
-    given = data if isinstance(data, dict) else {}
+    given = _mapping(data)
     return _part(Phase, {"name": given.get("name")}).model_copy(
         update={
             "change": tuple(_entry(CHANGES, each) for each in _list(given.get("change"))),
@@ -58,10 +59,15 @@ def _part(model: type[M], data: Any) -> M:  # noqa: ANN401  # any YAML
         part.__dict__.pop(name, None)
         if isinstance(data, dict):
             wrong = [loc[1:] for loc in mistakes if loc[:1] == (key,)]
-            parsed = _salvaged(TypeAdapter(field.rebuild_annotation()), data[key], wrong)
+            parsed = _salvaged(_adapter(model, name), data[key], wrong)
             if not isinstance(parsed, Missing):
                 part.__dict__[name] = parsed
     return part
+
+
+@cache
+def _adapter(model: type[BaseModel], field: str) -> TypeAdapter[Any]:
+    return TypeAdapter(model.model_fields[field].rebuild_annotation())
 
 
 def _salvaged(adapter: TypeAdapter[Any], value: Any, wrong: list[Path]) -> object:  # noqa: ANN401
@@ -81,6 +87,10 @@ def _salvaged(adapter: TypeAdapter[Any], value: Any, wrong: list[Path]) -> objec
         for index in sorted(each for each in gone if isinstance(each, int)):
             parsed = (*parsed[:index], Missing(), *parsed[index:])
     return parsed
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _list(value: object) -> list[Any]:

@@ -71,7 +71,12 @@ class Registry(Generic[K]):
 
     @contextmanager
     def added(self, kind: type[K]) -> Iterator[None]:
-        """Know one more kind, the last one in order, until the end of the `with`."""
+        """Know one more kind, the last one in order, until the end of the `with`.
+
+        Raises `ValueError` where there is one of its name.
+        """
+        if kind.kind in self._kinds:
+            raise ValueError(f"there is a {self.sort} {kind.kind} already")
         self._kinds[kind.kind] = kind
         self.edition += 1
         try:

@@ -10,12 +10,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from harness.evidence.reading import Reading
+from tests.unit.fuzz import examples
+from tests.unit.paths import DEMO, RECORDINGS, UNIT
 from tests.unit.recorded import readings
 
-RECORDINGS = Path(__file__).parents[1] / "recordings"
-DEMO = Path(__file__).parents[2] / "demo/konnectivity-off.tar.gz"
+# Where a property does not say how often it is tried.
+settings.register_profile("unit", max_examples=examples(20))
+settings.load_profile("unit")
+
 
 Recording = Callable[[str], tuple[Reading, ...]]
 
@@ -70,7 +75,7 @@ def bundle_file(tmp_path: Path) -> Callable[..., Path]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Any warning fails a unit test: a deprecated call, a file or socket that is left open."""
-    here = Path(__file__).parent
+    here = UNIT
     for item in items:
         if item.path.is_relative_to(here):
             # First in the list, so that a test's own filter goes before it.

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 import threading
 
 import pytest
@@ -79,8 +80,11 @@ def make_store(tmp_path):
 
 @pytest.fixture
 def release(tmp_path):
-    """A mirror folder with the four files."""
-    folder = tmp_path / "release"
+    return lay_out(tmp_path / "release")
+
+
+def lay_out(folder):
+    """Make a mirror folder with the four files."""
     for ref in REFS:
         beside = folder / PINS.mirror_folders(ref)[0]
         beside.mkdir(parents=True, exist_ok=True)
@@ -103,12 +107,20 @@ def flat(tmp_path):
     return folder
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A cache with the four files, to be copied."""
+    folder = tmp_path_factory.mktemp("filled")
+    store = Store(Settings(folder / "s", folder / "cache", folder / "r"), PINS, say=lambda _: None)
+    import_folder(store, lay_out(folder / "release"))
+    return folder / "cache"
+
+
 @pytest.fixture
-def full(make_store, release):
+def full(make_store, filled, tmp_path):
     """A store whose cache has the four files."""
-    store = make_store()
-    import_folder(store, release)
-    return store
+    shutil.copytree(filled, tmp_path / "cache")
+    return make_store()
 
 
 def index_file(store, ref):

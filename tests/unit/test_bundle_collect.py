@@ -21,8 +21,9 @@ from harness.engine.place import Place, existing_cluster, place
 from harness.evidence.bundle import read_bundle
 from harness.evidence.manifest import Kind
 from harness.lab.reservation import Host
+from tests.unit.paths import PROJECT
 
-DOCS = Path(__file__).parents[2] / "docs/bundles.md"
+DOCS = PROJECT / "docs/bundles.md"
 
 
 class Played:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +13,7 @@ from harness.changes.manifest import Manifest
 from harness.changes.restart_pods import RestartPods, parse_pods
 from harness.changes.scale import Scale
 from harness.evidence.reading import Reading
+from tests.unit.paths import RECORDINGS
 
 # None of these changes needs to know where anything is.
 NOWHERE = Addresses(machines={}, workers=())
@@ -29,7 +29,7 @@ NOT_FOUND = 'Error from server (NotFound): deployments.apps "metrics-server" not
 @pytest.fixture
 def deployment():
     """metrics-server's Deployment, as a real cluster had it."""
-    folder = Path(__file__).parents[1] / "recordings" / "changes"
+    folder = RECORDINGS / "changes"
     return json.loads((folder / "deployment.json").read_text())
 
 

@@ -18,8 +18,8 @@ from harness.engine.outcome import outcome_of
 from harness.engine.results import ScenarioResult
 from harness.engine.session import RunSession
 from harness.scenario.load import files_in
+from tests.unit.paths import PROJECT
 
-ROOT = Path(__file__).parents[2]
 HEAD = "format: k0s-harness/1\nname: x\ntitle: X\n"
 PHASE = "phases:\n  - name: a\n    expect: [{pods: {selector: a=b, ready: 1}}]\n"
 
@@ -34,7 +34,7 @@ def _own_place(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     place = tmp_path / "project"
     place.mkdir()
-    (place / "scenarios").symlink_to(ROOT / "scenarios")
+    (place / "scenarios").symlink_to(PROJECT / "scenarios")
     monkeypatch.chdir(place)
 
 
@@ -246,7 +246,7 @@ def test_the_schema_is_json_and_the_committed_one(run):
     code, out, _ = run("schema")
     assert code == 0
     assert json.loads(out)["$schema"].startswith("https://json-schema.org/")
-    assert out == (ROOT / "schema/scenario.schema.json").read_text()
+    assert out == (PROJECT / "schema/scenario.schema.json").read_text()
 
 
 def test_a_cluster_file_that_is_not_there_or_none_is_usage(run):
@@ -285,7 +285,7 @@ class FakeRun:
     def enter(self, _phase):
         raise self._error
 
-    def finish(self, _interrupted_by, *, hand_on=False):  # noqa: ARG002
+    def finish(self, _interrupted_by, *, hand_on=False):
         return ScenarioResult(
             run_id=self._session.run_id,
             scenario=self._name,

@@ -1,5 +1,6 @@
 """`k0s-harness` in a folder of somebody else's executes and obeys nothing that lies there."""
 
+import functools
 import json
 import os
 import subprocess
@@ -150,12 +151,29 @@ def run_here(world):
     return run_scenarios([world / PLACES[0] / "x.yaml"], settings)
 
 
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """Run among files of one name, and return the exit code and the modules that were executed."""
+
+    @functools.cache
+    def among(name):
+        # In all places at once: were any of them looked into, the first would be obeyed.
+        folder = tmp_path_factory.mktemp("world")
+        with pytest.MonkeyPatch.context() as patch:
+            make_world(folder, patch)
+            for place in PLACES:
+                (folder / place / name).write_text(CONFIGURATIONS[name])
+            return run_here(folder), marks(folder)
+
+    return among
+
+
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 @pytest.mark.parametrize("place", PLACES)
-def test_no_configuration_of_pytest_is_read_wherever_it_lies(world, place, name, capsys):
-    (world / place / name).write_text(CONFIGURATIONS[name])
-    assert run_here(world) == 3
-    assert marks(world) == []
+def test_no_configuration_of_pytest_is_read_wherever_it_lies(executed, place, name):
+    code, modules = executed(name)
+    assert code == 3
+    assert [each for each in modules if each.startswith(Path(place).name)] == []
 
 
 ALONE = """

@@ -13,8 +13,9 @@ from harness.base.settings import ProviderName
 from harness.cluster.cluster import Cluster
 from harness.plan.build import build
 from harness.scenario.load import load_text
+from tests.unit.paths import SCENARIOS
 
-SCENARIO = Path(__file__).parents[2] / "scenarios" / "konnectivity-off.yaml"
+SCENARIO = SCENARIOS / "konnectivity-off.yaml"
 
 
 @pytest.fixture

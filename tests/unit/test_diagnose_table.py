@@ -19,10 +19,11 @@ from harness.probe import seen
 from harness.report import diagnosis as report
 from harness.vocabulary.words import Cause
 from tests.unit.fuzz import examples
+from tests.unit.paths import PROJECT, RECORDINGS
 from tests.unit.recorded import readings, redacted
 
-FOLDER = Path(__file__).parents[1] / "recordings/diagnosis"
-SCHEMA = Path(__file__).parents[2] / "schema/diagnosis.schema.json"
+FOLDER = RECORDINGS / "diagnosis"
+SCHEMA = PROJECT / "schema/diagnosis.schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
 # Where each cause breaks the way first, of the hops that its recordings can show.
 FIRST_BROKEN = {

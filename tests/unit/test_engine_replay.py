@@ -10,7 +10,6 @@ import re
 import types
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network
-from pathlib import Path
 
 import pytest
 
@@ -42,8 +41,8 @@ from harness.k0s import AGENT_PORT
 from harness.plan.build import build
 from harness.scenario.load import load, load_text
 from harness.vocabulary.words import Cause
+from tests.unit.paths import RECORDINGS, SCENARIOS
 
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
 WORKERS = ("worker0", "worker1")
 # Of the run, in seconds since it began: when `k0sctl apply` had ended, and when the preconditions
 # of its two phases held.
@@ -690,7 +689,7 @@ def test_a_cluster_settles_again_when_its_endpoint_was_gone(phases, one):
 @pytest.fixture
 def refusal(tmp_path):
     """The reason of tests/recordings/k0sctl, as k0sctl's own error carries it."""
-    recorded = Path(__file__).parents[1] / "recordings/k0sctl/refused-unknown-field.log"
+    recorded = RECORDINGS / "k0sctl/refused-unknown-field.log"
     reason = re.search(r'spec: .*?unknown field .*?"enabled\\?"', recorded.read_text())
     text = reason[0] if reason else 'unknown field "enabled"'
     return ApplyFailedError(text.replace('\\"', '"'), tmp_path / "k0sctl.log")
@@ -735,7 +734,7 @@ def test_a_failed_apply_is_no_refusal_even_where_one_is_expected(phases, tmp_pat
 @pytest.fixture
 def unjoined(tmp_path):
     """How k0sctl gave up in tests/recordings/k0sctl, as its own error carries it."""
-    recorded = Path(__file__).parents[1] / "recordings/k0sctl/failed-connectivity-check.log"
+    recorded = RECORDINGS / "k0sctl/failed-connectivity-check.log"
     return ApplyFailedError(reason_of(recorded.read_text()), tmp_path / "k0sctl.log")
 
 

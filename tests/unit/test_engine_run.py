@@ -23,8 +23,9 @@ from harness.engine.standing import Standing, start_state
 from harness.plan.build import build
 from harness.preflight.choice import ProviderChoice
 from harness.scenario.load import load
+from tests.unit.paths import SCENARIOS
 
-SCENARIO = Path(__file__).parents[2] / "scenarios/konnectivity-off.yaml"
+SCENARIO = SCENARIOS / "konnectivity-off.yaml"
 
 
 class FakePhases:

@@ -10,7 +10,6 @@ import secrets
 import signal
 import stat
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -20,9 +19,8 @@ from harness.evidence import recorder as module
 from harness.evidence.lines import READINGS, whole_lines
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import TIMELINE, Recorder
+from tests.unit.paths import RECORDINGS
 from tests.unit.recorded import readings, redacted
-
-RECORDINGS = Path(__file__).parents[1] / "recordings"
 
 
 def reading(stdout="", *, argv=("true",), number=0) -> Reading:

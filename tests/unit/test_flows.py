@@ -21,8 +21,9 @@ from harness.probe.flow_look import PROGRAM, parse_lines
 from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report import flows as report
 from harness.vocabulary.words import Flow, FlowOutcome, Role
+from tests.unit.paths import UNIT
 
-TEXTS = Path(__file__).parent / "recordings" / "flows"
+TEXTS = UNIT / "recordings" / "flows"
 WORKS, REFUSED, TIMED_OUT, UNREACHABLE, FAILED, PARTIAL, NOT_MEASURED = (
     FlowOutcome.WORKS,
     FlowOutcome.REFUSED,

@@ -29,8 +29,8 @@ from harness.evidence.lines import READINGS, whole_lines
 from harness.probe import flows
 from harness.report import diagnosis as report
 from tests.unit.fuzz import examples
+from tests.unit.paths import RECORDINGS
 
-RECORDINGS = Path(__file__).parents[1] / "recordings"
 # A recording of changes is none of probes, and a timeline has no readings.
 WALKS = [
     each

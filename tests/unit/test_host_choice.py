@@ -20,8 +20,9 @@ from harness.host.services import (
 from harness.host.texts import Engine
 from harness.host.tools import COMMON, SUPPORTED, TOOLS, install_command, packages_for
 from harness.preflight.choice import LabNeeds, missing_tools, problems, refuse
+from tests.unit.paths import PROJECT, UNIT
 
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = UNIT / "recordings"
 DEBIAN_12 = facts_from(RawHost.from_json((RECORDINGS / "host-debian-12.json").read_text()))
 DEBIAN_13 = facts_from(RawHost.from_json((RECORDINGS / "host-debian-13.json").read_text()))
 DOCKER = ProviderName.DOCKER
@@ -229,7 +230,7 @@ def test_without_an_init_each_daemon_is_started_detached_and_stopped_by_its_own_
 
 @pytest.mark.parametrize("provider", [DOCKER, ProviderName.LIBVIRT])
 def test_bootstrap_and_the_harness_name_the_same_systems_and_packages(provider):
-    script = (Path(__file__).parents[2] / "bootstrap.sh").read_text().replace("\\\n", "")
+    script = (PROJECT / "bootstrap.sh").read_text().replace("\\\n", "")
     for name, version in SUPPORTED:
         assert f"'{name} {version}'" in script
     bare = stopped(without(DEBIAN_12, *DEBIAN_12.programs))

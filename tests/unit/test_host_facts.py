@@ -9,7 +9,6 @@ import json
 import os
 import shlex
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -27,8 +26,9 @@ from harness.host.raw import (
 )
 from harness.host.texts import Answer, absent_packages, parse_os_release
 from harness.host.vm_facts import version_command
+from tests.unit.paths import UNIT
 
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = UNIT / "recordings"
 
 
 def raw(name="host-debian-12") -> RawHost:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from ipaddress import IPv4Network
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,8 +26,8 @@ from harness.scenario.load import LoadedScenario, files_in, load_all_text
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.schema import schema_text
 from tests.unit.fuzz import examples
+from tests.unit.paths import PROJECT
 
-ROOT = Path(__file__).parents[2]
 TRIED = settings(
     max_examples=examples(12),
     deadline=None,
@@ -90,7 +89,7 @@ def mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 # ---- scenarios
 
 SCHEMA = json.loads(schema_text())
-VALID = [read(path.read_text("utf-8")).data for path in files_in(ROOT / "scenarios")]
+VALID = [read(path.read_text("utf-8")).data for path in files_in(PROJECT / "scenarios")]
 WORDS = st.sampled_from(
     [
         *("a", "controller", "controller0", "worker0", "workers", "pods-on-worker1", "10.0.0.0/8"),

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from tests.unit.paths import UNIT
 
-HOSTILE = Path(__file__).parent / "hostile"
+HOSTILE = UNIT / "hostile"
 HEAD = "apiVersion: k0sctl.k0sproject.io/v1beta1\nkind: Cluster\nspec:\n  hosts:\n"
 
 

@@ -37,11 +37,10 @@ from harness.vocabulary.words import Flow, FlowOutcome
 from tests.unit.fuzz import examples
 from tests.unit.hostile import HOSTILE, hostile_text, obeyed
 from tests.unit.recorded import lines
-from tests.unit.test_replay import META, SCENARIO, events_of, readings_of
+from tests.unit.recorded_run import META, SCENARIO, events_of, readings_of
 
 pytest_plugins = ["pytester"]
 
-ROOT = Path(__file__).parents[2]
 # What can be an argument, the name of a file, or the output of a program: no NUL, no surrogate.
 SHELL = "\x1b[2J\u202e\r\x9b\u200b\x07x"
 LABEL = SHELL.replace("\r", "")

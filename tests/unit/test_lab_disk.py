@@ -10,8 +10,9 @@ import pytest
 from harness.base.errors import UsageError
 from harness.images import disk
 from harness.images.box import brought
+from tests.unit.paths import UNIT
 
-RECORDINGS = Path(__file__).parent / "recordings" / "box"
+RECORDINGS = UNIT / "recordings" / "box"
 GIB = 1024**3
 
 

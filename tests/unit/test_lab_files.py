@@ -20,8 +20,9 @@ from harness.providers.topology import MachineSpec, Network, Networks
 from harness.ssh import files as ssh_files
 from harness.ssh.files import SshEndpoint
 from harness.vocabulary.words import Role
+from tests.unit.paths import UNIT
 
-RECORDED = Path(__file__).parent / "recordings" / "lab"
+RECORDED = UNIT / "recordings" / "lab"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMrMVdGHwFsVRHTLitZTy19ERfaxvq+t+nQwGUppX+vo"
 NETWORKS = Networks(
     nat=Network("k5-abc123-nat", "k5-abc123n", "172.30.64.0/24"),

@@ -20,8 +20,9 @@ from harness.providers.topology import MachineSpec
 from harness.ssh.files import SshEndpoint
 from harness.state import records
 from harness.vocabulary.words import Role
+from tests.unit.paths import UNIT
 
-RECORDED = Path(__file__).parent / "recordings" / "lab"
+RECORDED = UNIT / "recordings" / "lab"
 URI = "qemu+ssh://ann@big:2222/system?keyfile=/home/ann/key"
 MARK = {"K0S_HARNESS_RUN": "/state/labs/k5-abc123"}
 

@@ -14,8 +14,9 @@ from harness.images import rootfs
 from harness.images.box import build
 from harness.images.rootfs import Distribution, Recipe
 from harness.providers.docker import node_image
+from tests.unit.paths import UNIT
 
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = UNIT / "recordings"
 INDEX_TARGETS = (RECORDINGS / "lab" / "apt-indextargets.txt").read_text()
 MADISON = (RECORDINGS / "box" / "apt-madison.txt").read_text()
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +9,9 @@ from hypothesis import strategies as st
 from harness.base.errors import HostLacksError
 from harness.base.settings import ProviderName
 from harness.host import subnets
+from tests.unit.paths import UNIT
 
-RECORDED = Path(__file__).parent / "recordings" / "lab"
+RECORDED = UNIT / "recordings" / "lab"
 DOCKER = ProviderName.DOCKER
 
 

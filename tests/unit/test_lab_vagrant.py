@@ -16,8 +16,9 @@ from harness.providers.vagrant import (
     reason,
     share_home,
 )
+from tests.unit.paths import UNIT
 
-RECORDED = Path(__file__).parent / "recordings" / "lab"
+RECORDED = UNIT / "recordings" / "lab"
 
 
 def recorded(name: str) -> Completed:

@@ -30,8 +30,8 @@ from harness.scenario.load import load_all
 from harness.vocabulary.words import Cause
 from tests.unit.fuzz import examples
 from tests.unit.hostile import HOSTILE, hostile_text, obeyed
+from tests.unit.paths import PROJECT
 
-ROOT = Path(__file__).parents[2]
 # GitHub's tables and strikethrough; HTML passes as it does there.
 RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 # Ours: the ladder and the runs of a nightly are folded.
@@ -172,7 +172,7 @@ def nightly_of(foreign):
     return nightly.job_summary([foreign, f"{foreign} missing"], [result_of(foreign)])
 
 
-(LOADED,) = load_all(ROOT / "scenarios/konnectivity-on.yaml")
+(LOADED,) = load_all(PROJECT / "scenarios/konnectivity-on.yaml")
 
 
 def catalogue_of(foreign):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network
-from pathlib import Path
 
 import pytest
 
@@ -16,8 +15,8 @@ from harness.scenario.load import load, load_text
 from harness.scenario.mistakes import ScenarioError
 from harness.vocabulary.version import K0sVersion
 from harness.vocabulary.words import Component, Role
+from tests.unit.paths import SCENARIOS
 
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SUBNET = IPv4Network("172.31.77.0/24")
 HEAD = "format: k0s-harness/1\nname: x\ntitle: X\n"
 PODS = "{pods: {selector: a=b, ready: 1}}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from ipaddress import IPv4Network
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +16,7 @@ from harness.expectations.kind import Expectation
 from harness.plan.build import build
 from harness.plan.show import describe
 from harness.scenario.load import load, load_text
-
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
+from tests.unit.paths import SCENARIOS
 
 
 def description(name: str, provider: ProviderName = ProviderName.DOCKER) -> str:

@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from harness.base.printing import Code, put, show_json
 from tests.unit.fuzz import examples
 from tests.unit.hostile import HOSTILE, hostile_text, obeyed
+from tests.unit.paths import PROJECT
 
-HARNESS = Path(__file__).parents[2] / "harness"
+HARNESS = PROJECT / "harness"
 WRITERS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 
 

@@ -1,7 +1,6 @@
 """Probes read what real clusters printed."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -21,6 +20,7 @@ from harness.probe import (
 )
 from harness.probe.core import UnreadableError, observe
 from harness.vocabulary.words import TopOutcome
+from tests.unit.paths import RECORDINGS
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_the_labs_filter_counts_what_left_by_destination(reading):
     assert counted["other"] == 0
 
 
-LADDER = Path(__file__).parents[1] / "recordings/ladder"
+LADDER = RECORDINGS / "ladder"
 
 
 def printed(probe, stdout, stderr="", returncode=0):

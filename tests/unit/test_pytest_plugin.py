@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,10 +16,9 @@ from harness.engine.outcome import outcome_of
 from harness.engine.results import ExpectationResult, PhaseResult, ScenarioResult
 from harness.engine.session import RunSession, plan_of
 from harness.scenario.load import load
+from tests.unit.paths import SCENARIOS
 
 pytest_plugins = ["pytester"]
-
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
 class FakeRun:
@@ -53,7 +51,7 @@ class FakeRun:
                 return self._results[name]
         raise AssertionError(name)
 
-    def finish(self, interrupted_by=None, *, hand_on=False):  # noqa: ARG002
+    def finish(self, interrupted_by=None, *, hand_on=False):
         self._log.append(("finish", self.name, type(interrupted_by).__name__))
         found = [each.verdict for phase in self._results.values() for each in phase.verdicts]
         return ScenarioResult(

@@ -2,15 +2,14 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from harness.base.errors import ExitCode
 from harness.cli import main
 from harness.scenario.load import files_in
+from tests.unit.paths import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text("utf-8")
 PAGES = [PROJECT / "README.md", *sorted(PROJECT.glob("docs/*.md")), *PROJECT.glob("tests/*/*.md")]
 TARGETS = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE))

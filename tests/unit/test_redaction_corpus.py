@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import re
-from pathlib import Path
 
 import pytest
 import redaction_corpus as corpus
 
 from harness.evidence import redaction
+from tests.unit.paths import PROJECT
 
-DOCS = Path(__file__).parents[2] / "docs/bundles.md"
+DOCS = PROJECT / "docs/bundles.md"
 KINDS = corpus.kinds("secrets.txt")
 HARMLESS = corpus.kinds("harmless.txt")
 # Most that may be changed of what is no secret: one text in a hundred.

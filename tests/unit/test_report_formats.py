@@ -39,9 +39,10 @@ from harness.report.files import write_reports
 from harness.report.html import page
 from harness.report.terminal import Narrator
 from harness.vocabulary.words import Cause
+from tests.unit.paths import PROJECT, UNIT
 
-SCHEMA = Path(__file__).parents[2] / "schema/report.schema.json"
-GOLDEN = Path(__file__).parent / "golden/summary-konnectivity-off.md"
+SCHEMA = PROJECT / "schema/report.schema.json"
+GOLDEN = UNIT / "golden/summary-konnectivity-off.md"
 
 # Measured on real clusters: the conditions of the APIService, konnectivity off and on.
 UNAVAILABLE = (

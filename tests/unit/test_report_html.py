@@ -21,8 +21,9 @@ from harness.evidence.old_format import report_with_ids
 from harness.report.html.elements import element, file_link, outward_link, text
 from harness.report.html.page import page
 from harness.report.html.run_folder import read
+from tests.unit.paths import RECORDINGS
 
-RUN = Path(__file__).parents[1] / "recordings/run-konnectivity-off"
+RUN = RECORDINGS / "run-konnectivity-off"
 HOSTILE = (
     "</title></style></script></svg></pre><script>alert(1)</script>"
     "<img src=x onerror=alert(1)>\" onmouseover='alert(2)' x=\"&lt;b&gt;&#0;]]>"

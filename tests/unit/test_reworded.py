@@ -25,10 +25,10 @@ from harness.evidence.old_format import report_with_ids
 from harness.report.html.compare import last_readings
 from harness.report.html.run_folder import read
 from harness.report.html.way import way_of
+from tests.unit.paths import PROJECT
 from tests.unit.recorded import readings
 
-ROOT = Path(__file__).parents[2]
-RECORDINGS = ROOT / "tests/recordings"
+RECORDINGS = PROJECT / "tests/recordings"
 RUN = RECORDINGS / "run-konnectivity-off"
 WALKS = sorted(RECORDINGS.glob("diagnosis/*/*.jsonl"))
 
@@ -59,7 +59,7 @@ def _walks() -> Iterator[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def as_it_was() -> tuple[list[tuple[Any, ...]], Bundle]:
-    return list(_walks()), read_bundle(ROOT / "demo/konnectivity-off.tar.gz")
+    return list(_walks()), read_bundle(PROJECT / "demo/konnectivity-off.tar.gz")
 
 
 def test_no_cause_goes_by_the_name_of_a_hop(

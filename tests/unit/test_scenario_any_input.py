@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.scenario.load import LoadedScenario, load_text
 from harness.scenario.mistakes import ScenarioError
 from tests.unit.fuzz import examples
+from tests.unit.paths import SCENARIOS
 
-VALID = Path(__file__).parents[2].joinpath("scenarios/konnectivity-off.yaml").read_text("utf-8")
+VALID = (SCENARIOS / "konnectivity-off.yaml").read_text("utf-8")
 # Pieces that parsers stumble over, between pieces that are good.
 PIECES = st.sampled_from(
     [

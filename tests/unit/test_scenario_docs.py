@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from harness.expectations.apiservice import HOLD_SECONDS
 from harness.expectations.kind import WITHIN_SECONDS
 from harness.scenario.load import load_all_text
 from harness.scenario.schema import json_schema
+from harness.scenario.tables import with_tables
 from harness.vocabulary.cluster_config import all_reserved
 from harness.vocabulary.fields import duration_text
 from harness.vocabulary.words import (
@@ -24,8 +24,9 @@ from harness.vocabulary.words import (
     Protocol,
     TopOutcome,
 )
+from tests.unit.paths import PROJECT
 
-TEXT = (Path(__file__).parents[2] / "docs/writing-scenarios.md").read_text("utf-8")
+TEXT = (PROJECT / "docs/writing-scenarios.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
@@ -68,6 +69,11 @@ def test_every_word_is_listed(word):
 def test_every_kind_of_change_is_listed_with_its_undo(change):
     (row,) = [line for line in TEXT.splitlines() if line.startswith(f"| `{{{change.kind}: ")]
     assert row.endswith(f"| {change.undo} |")
+
+
+def test_the_tables_of_kinds_are_the_generated_ones():
+    """Where not: `python -m harness.scenario.tables docs/writing-scenarios.md`."""
+    assert with_tables(TEXT) == TEXT
 
 
 @pytest.mark.parametrize("reserved", all_reserved(), ids=lambda reserved: reserved.dotted)

@@ -23,8 +23,7 @@ from harness.scenario.load import (
 )
 from harness.scenario.mistakes import MOST_SHOWN, ScenarioError
 from harness.vocabulary.words import ApiserviceReason, Component, TopOutcome
-
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
+from tests.unit.paths import SCENARIOS
 
 HEAD = "format: k0s-harness/1\nname: x\ntitle: X\n"
 PODS = "{pods: {selector: a=b, ready: 1}}"

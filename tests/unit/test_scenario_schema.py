@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -14,8 +13,8 @@ from harness.scenario.load import files_in, load_all_text
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.schema import json_schema, schema_text
 from harness.vocabulary.words import Component
+from tests.unit.paths import PROJECT
 
-ROOT = Path(__file__).parents[2]
 HEAD = {"format": "k0s-harness/1", "name": "x", "title": "X"}
 PODS: dict[str, Any] = {"pods": {"selector": "a=b", "ready": 1}}
 
@@ -34,7 +33,7 @@ def validator() -> jsonschema.Draft202012Validator:
 
 
 def test_the_committed_schema_is_the_generated_one():
-    assert (ROOT / "schema/scenario.schema.json").read_text("utf-8") == schema_text()
+    assert (PROJECT / "schema/scenario.schema.json").read_text("utf-8") == schema_text()
 
 
 def test_the_schema_is_a_schema_of_the_dialect_it_names():
@@ -44,7 +43,7 @@ def test_the_schema_is_a_schema_of_the_dialect_it_names():
 
 
 def test_every_scenario_of_the_repository_fits_the_schema():
-    files = files_in(ROOT / "scenarios")
+    files = files_in(PROJECT / "scenarios")
     assert files
     for path in files:
         validator().validate(yaml.safe_load(path.read_text("utf-8")))
