@@ -60,6 +60,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.AGENT_MISSING,
+    "some konnectivity agents are connected and others are not",
     _shown,
     (HopId.EGRESS, HopId.TUNNEL),
     rivals=(*SANE_NODES, Cause.AGENTS_CANNOT_CONNECT),

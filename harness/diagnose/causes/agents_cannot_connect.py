@@ -77,6 +77,7 @@ def side_facts(facts: Facts) -> tuple[str, ...]:
 
 KIND = CauseKind(
     Cause.AGENTS_CANNOT_CONNECT,
+    "no konnectivity agent can connect",
     _shown,
     (HopId.EGRESS, HopId.TUNNEL, HopId.BACKEND),
     rivals=SANE_NODES,

@@ -23,6 +23,7 @@ def _remedy(_: Facts) -> str:
 
 KIND = CauseKind(
     Cause.APISERVER_UNREACHABLE,
+    "the API server does not answer",
     _shown,
     (HopId.API_SERVER,),
     explains=CAUSES,

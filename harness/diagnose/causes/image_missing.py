@@ -28,6 +28,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.IMAGE_MISSING,
+    "metrics-server waits for its image",
     _shown,
     (HopId.BACKEND,),
     rivals=(Cause.NODE_NOT_READY,),

@@ -37,6 +37,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
+    "kubelets have no serving certificate that anybody approved",
     _shown,
     (HopId.BACKEND, HopId.SCRAPING),
     explains=(*BACKEND, Cause.NODE_NOT_SCRAPED, Cause.KUBELET_UNREACHABLE_FROM_PODS),

@@ -33,6 +33,7 @@ def _remedy(_: Facts) -> str:
 
 KIND = CauseKind(
     Cause.METRICS_SERVER_NOT_READY,
+    "metrics-server is there and not Ready",
     _shown,
     (HopId.BACKEND, HopId.SERVICE),
     rivals=(

@@ -66,6 +66,7 @@ def _side_facts(facts: Facts) -> tuple[str, ...]:
 
 KIND = CauseKind(
     Cause.NO_ROUTE_TO_SERVICE_NETWORK,
+    "the API server dials the ClusterIP, and its machine has no route there",
     _shown,
     (HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.BACKEND),
     remedy=_remedy,

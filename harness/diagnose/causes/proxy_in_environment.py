@@ -33,6 +33,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.PROXY_IN_ENVIRONMENT,
+    "a proxy has the API server's dials",
     _shown,
     (HopId.EGRESS, HopId.CONDITION),
     rivals=SANE_NODES,

@@ -41,6 +41,7 @@ def _remedy(_: Facts) -> str:
 
 KIND = CauseKind(
     Cause.SETTLING,
+    "what is broken ends by itself",
     _shown,
     (
         HopId.BACKEND,

@@ -42,6 +42,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.TUNNEL_DOWN,
+    "the konnectivity server is down",
     _shown,
     (HopId.EGRESS, HopId.TUNNEL),
     rivals=SANE_NODES,

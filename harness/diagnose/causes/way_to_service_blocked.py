@@ -79,6 +79,7 @@ def _side_facts(facts: Facts) -> tuple[str, ...]:
 
 KIND = CauseKind(
     Cause.WAY_TO_SERVICE_BLOCKED,
+    "something stands between the dialling side and metrics-server",
     _shown,
     (HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.ALIVE),
     rivals=(*SANE_NODES, Cause.CROSS_NODE_TRAFFIC_CUT),
