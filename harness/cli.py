@@ -208,13 +208,12 @@ def _run(options: argparse.Namespace) -> ExitCode:
 
 
 def _nightly(options: argparse.Namespace) -> ExitCode:
-    from harness.base.settings import ProviderName
     from harness.commands.run import nightly
+    from harness.providers.registry import provider
     from harness.scenario.load import files_in
 
     settings = _settings(options)
-    vms = settings.provider in {ProviderName.LIBVIRT, ProviderName.VIRTUALBOX}
-    paths = files_in(SCENARIOS, for_vms=vms)
+    paths = files_in(SCENARIOS, for_vms=provider(settings.provider).own_kernel)
     return nightly(paths, settings, options.summary)
 
 
@@ -381,10 +380,11 @@ def _box_lock(options: argparse.Namespace) -> ExitCode:
 
 def _settings(options: argparse.Namespace) -> Settings:
     from harness.base.settings import Settings
+    from harness.providers.registry import names
 
-    names = ("provider", "keep", "runs_dir", "fresh", "allow_unpinned")
-    overrides = {name: getattr(options, name, None) for name in names}
-    return Settings.from_environment(os.environ, overrides)
+    fields = ("provider", "keep", "runs_dir", "fresh", "allow_unpinned")
+    overrides = {name: getattr(options, name, None) for name in fields}
+    return Settings.from_environment(os.environ, overrides, providers=names())
 
 
 if __name__ == "__main__":

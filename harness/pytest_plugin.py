@@ -22,6 +22,7 @@ from harness.base.process import interrupt_on_sigterm
 from harness.base.settings import Settings
 from harness.check.model import Verdict
 from harness.engine.session import RunSession, Which
+from harness.providers.registry import names
 from harness.report.files import write_reports
 from harness.report.terminal import Narrator
 from harness.scenario.load import LoadedScenario, find, is_scenario, load, load_all
@@ -60,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "fresh": config.getoption("--k0s-fresh"),
     }
     try:
-        settings = Settings.from_environment(os.environ, overrides)
+        settings = Settings.from_environment(os.environ, overrides, providers=names())
     except UsageError as error:
         raise _usage(error) from None
     config.stash[SESSION] = RunSession(settings, emit=Narrator(), on_result=write_reports)

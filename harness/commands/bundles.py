@@ -9,6 +9,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.errors import ExitCode, UsageError
 from harness.base.printing import say, show
 from harness.base.process import LocalRunner
@@ -22,7 +23,6 @@ from harness.engine.place import Place, place, walk
 from harness.engine.replay import Replayed, diagnose_again, replay, replay_of
 from harness.evidence.bundle import META, Bundle, read_bundle, write_bundle
 from harness.evidence.recorder import Recorder, reason_of, write_whole
-from harness.lab.reservation import Host
 from harness.report import diagnosis as diagnosis_report
 from harness.report import summary
 from harness.report.files import REPORTS, write_reports
@@ -49,7 +49,7 @@ def collect_evidence(
     clock = SystemClock()
     runner = LocalRunner()
     began = clock.now()
-    host = Host(runner, clock, settings)
+    host = Context(runner, clock, settings)
     agree = consent(given=trust_ssh_options)
     with (
         tempfile.TemporaryDirectory(prefix="k0s-harness-collect-") as scratch,

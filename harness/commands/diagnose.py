@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.errors import ExitCode, HostLacksError, UsageError
 from harness.base.printing import say, show, show_json
 from harness.base.process import LocalRunner
@@ -22,7 +23,6 @@ from harness.diagnose.model import Diagnosis
 from harness.engine.place import Place, place, walk
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import reason_of, redacted_reading
-from harness.lab.reservation import Host
 from harness.probe.prober import Prober
 from harness.report import diagnosis as report
 from harness.scenario.words import Cause
@@ -67,7 +67,7 @@ def show_diagnosis(
     elif kubeconfig is not None:
         readings = _from_api(kubeconfig)
     else:
-        host = Host(LocalRunner(), SystemClock(), settings)
+        host = Context(LocalRunner(), SystemClock(), settings)
         agree = consent(given=trust_ssh_options)
         with place(host, lab, k0sctl, doing=_DOING, say=say, agree=agree) as found:
             readings = _from_place(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.errors import ExitCode
 from harness.base.printing import say, show, show_json
 from harness.base.process import LocalRunner
@@ -13,7 +14,6 @@ from harness.commands.consent import consent
 from harness.engine.place import place
 from harness.evidence.recorder import redacted_value
 from harness.evidence.redaction import redact
-from harness.lab.reservation import Host
 from harness.probe import flows
 from harness.probe.flows import FlowMatrix
 from harness.report import flows as report
@@ -35,7 +35,7 @@ def show_flows(
     measured.
     """
     clock = SystemClock()
-    host = Host(LocalRunner(), clock, settings)
+    host = Context(LocalRunner(), clock, settings)
     agree = consent(given=trust_ssh_options)
     with place(host, lab, k0sctl, doing="Measuring the flows", say=say, agree=agree) as found:
         say(f"looking from {', '.join(found.remotes)} and from the API server")

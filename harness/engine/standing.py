@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.lab.lab import Lab
 from harness.plan.model import Deployment, MachinePlan, Plan
-from harness.preflight.choice import ProviderChoice
+from harness.providers.base import ProviderChoice
 from harness.scenario.version import K0sVersion
 
 

@@ -6,14 +6,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from harness.artifacts.model import ArtifactRef
-from harness.base.settings import ProviderName
 from harness.scenario.model import Change, Expectation, Scenario
 from harness.scenario.reserved import ConfigLeaf, leaves
 from harness.scenario.version import K0sVersion
 from harness.scenario.words import Component, Role
+
+
+class PlannedProvider(Protocol):
+    """What a plan says of its provider, and goes by."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def machines(self) -> str:
+        """What its machines are, in words."""
+
+    @property
+    def isolation(self) -> str:
+        """What the host's part of the isolation is there, in words."""
+
+    @property
+    def own_kernel(self) -> bool:
+        """Whether its machines share no kernel with this host."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +111,7 @@ class Plan:
 
     scenario: Scenario
     path: Path
-    provider: ProviderName
+    provider: PlannedProvider
     subnet: IPv4Network
     k0s_version: K0sVersion
     machines: tuple[MachinePlan, ...]
