@@ -66,15 +66,22 @@ system() {
 }
 
 python_packages="python3 python3-venv"
-# What harness/preflight/setup.py installs next, named here so that the user is asked once for all.
-case ${PROVIDER:-} in
-    libvirt)
-        lab_packages="vagrant nftables openssh-client iproute2 vagrant-libvirt libvirt-clients \
-qemu-utils libvirt-daemon-system qemu-system-x86 dnsmasq-base mmdebstrap e2fsprogs fdisk \
-grub-common grub-pc-bin containerd"
-        ;;
-    *) lab_packages="vagrant docker.io mmdebstrap nftables openssh-client iproute2" ;;
-esac
+# What harness/preflight/setup.py installs next, from the lists that it reads itself, so that the user
+# is asked once for all: a program, its package, what for.
+provider=${PROVIDER:-docker}
+lab_packages=
+for list in host "providers/$provider" images/box; do
+    # A provider without these files is made of no box.
+    [ "$list" != images/box ] || [ -d "$here/boxes/vm/providers/$provider" ] || continue
+    [ -r "$here/harness/$list/tools.txt" ] || continue
+    while read -r program package _; do
+        case "$program $lab_packages " in
+            '#'* | ' '* | *" $package "*) ;;
+            *) lab_packages="$lab_packages $package" ;;
+        esac
+    done <"$here/harness/$list/tools.txt"
+done
+lab_packages=${lab_packages# }
 
 install_python() {
     then=

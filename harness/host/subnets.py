@@ -8,7 +8,6 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from harness.base.errors import HostLacksError
 from harness.base.process import Runner
-from harness.base.settings import ProviderName
 
 # k0s's defaults for pods and services (10.244.0.0/16, 10.96.0.0/12): a lab inside them would make
 # the very faults that scenarios are about.
@@ -49,10 +48,9 @@ def choose_free(
     )
 
 
-def choose_private(used: Iterable[IPv4Network], provider: ProviderName) -> IPv4Network:
-    """Return a free subnet for the network that carries the cluster."""
-    more = () if provider is ProviderName.VIRTUALBOX else MORE_PRIVATE_RANGES
-    return choose_free(used, (PRIVATE_RANGE, *more), what="private")
+def choose_private(used: Iterable[IPv4Network], ranges: Iterable[IPv4Network]) -> IPv4Network:
+    """Return a free subnet of `ranges` for the network that carries the cluster."""
+    return choose_free(used, ranges, what="private")
 
 
 def choose_nat(used: Iterable[IPv4Network]) -> IPv4Network:

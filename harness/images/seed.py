@@ -17,7 +17,7 @@ from pathlib import Path
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.base.errors import HostLacksError
 from harness.base.process import Runner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.images import embedded
 from harness.images.rootfs import BOXES, tool_path
 
@@ -66,16 +66,16 @@ class Seed:
 
 
 def seed_for(
-    provider: ProviderName, settings: Settings, artifacts: Mapping[ArtifactKind, Artifact]
+    settings: Settings, artifacts: Mapping[ArtifactKind, Artifact], *, boxed: bool
 ) -> Seed | None:
     """Return what the machines of a run are to be made with, None for machines without.
 
-    By default VMs are seeded where the release files are at hand and containers are not, whose
-    upload takes seconds; SEED= decides otherwise. A box that somebody brings (BOX_URL=) is taken as
-    it is.
+    `boxed` says that they are made of a box. By default those are seeded where the release files
+    are at hand, and containers are not, whose upload takes seconds; SEED= decides otherwise. A box
+    that somebody brings (BOX_URL=) is taken as it is.
     """
-    wanted = settings.seed if settings.seed is not None else provider is not ProviderName.DOCKER
-    if not wanted or (provider is not ProviderName.DOCKER and settings.box_url is not None):
+    wanted = settings.seed if settings.seed is not None else boxed
+    if not wanted or (boxed and settings.box_url is not None):
         return None
     k0s = artifacts.get(ArtifactKind.K0S)
     bundle = artifacts.get(ArtifactKind.BUNDLE)

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.base.context import Say
 from harness.base.process import Completed
 from harness.providers.topology import MachineSpec
-
-Say = Callable[[str], None]
 
 
 class Substrate(Protocol):
@@ -36,9 +35,6 @@ class Substrate(Protocol):
 
         The lock for making machines is held.
         """
-
-    def host_layer_reason(self) -> str | None:
-        """Return why this host cannot isolate the lab, None where it can."""
 
     def way(self, spec: MachineSpec, port: int) -> tuple[str, int]:
         """Return the address and port at which this host reaches `port` of a machine."""

@@ -7,12 +7,21 @@ import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+from harness.base.context import Say
 from harness.base.errors import InfrastructureError
 from harness.base.wait import Clock, wait_until
 
+# What all users of a host share, one at a time: names and subnets; the making of an image, where
+# 160 MB of packages are the longest thing a first run does; the making of machines, the heaviest
+# quarter minute of a run: two at once on a small host overrun the bound of a boot.
+NAMES_LOCK = "names"
+IMAGE_LOCK = "image"
+MACHINES_LOCK = "machines"
+# Another run creates three machines in about 20 s; behind several of them this is long enough.
+LOCK_SECONDS = 600.0
 # How often a waiting run looks whether the lock is free: a creation takes about 20 s.
 LOOK_EVERY = 0.5
 # What a holder says is a line: its run, its scenario, its process.
@@ -97,7 +106,7 @@ def lock_path(name: str) -> Path:
 
 @contextlib.contextmanager
 def host_lock(
-    name: str, *, holder: str, bound: float, clock: Clock, narrate: Callable[[str], None]
+    name: str, *, holder: str, bound: float, clock: Clock, narrate: Say
 ) -> Iterator[None]:
     """Hold the lock `name` of this host, all its users included.
 

@@ -15,7 +15,7 @@ from harness.artifacts.hashing import sha256_of
 from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin
 from harness.base.errors import HostLacksError, InfrastructureError, UsageError
 from harness.base.process import LocalRunner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.images.box import boxes, build, cache, lockfile, package
 from harness.images.box.build import Build, Wanted
@@ -26,7 +26,7 @@ from harness.testing import FakeRunner
 from tests.unit.paths import UNIT
 
 RECORDINGS = UNIT / "recordings" / "box"
-LIBVIRT, VIRTUALBOX = ProviderName.LIBVIRT, ProviderName.VIRTUALBOX
+LIBVIRT, VIRTUALBOX = "libvirt", "virtualbox"
 
 
 def seed(sha256="a" * 64):

@@ -8,8 +8,9 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin
+from harness.base.context import Context
 from harness.base.run_id import RunId
-from harness.base.settings import ProviderName
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.images.seed import Seed
 from harness.providers.docker import machines, node_image
@@ -52,7 +53,7 @@ def test_a_seeded_lab_of_containers_is_made_of_the_seeded_image(tmp_path, monkey
     record = records.make_record(
         run_id=RunId("k5-4gtqzp"),
         scenario="konnectivity-on",
-        provider=ProviderName.DOCKER,
+        provider="docker",
         labs_dir=tmp_path,
         machines=["controller0"],
         private=IPv4Network("172.16.77.0/24"),
@@ -60,8 +61,11 @@ def test_a_seeded_lab_of_containers_is_made_of_the_seeded_image(tmp_path, monkey
         created=datetime(2026, 11, 23, tzinfo=UTC),
     )
 
+    settings = Settings(tmp_path, tmp_path, tmp_path)
+    context = Context(has_every_image(), SystemClock(), settings)
+
     def image(wanted):
-        part = Containers(record, has_every_image(), SystemClock(), seed=wanted)
+        part = Containers(record, context, seed=wanted)
         return part.image(log_dir=tmp_path, say=lambda _text: None)["image"]
 
     assert image(seed()) == f"{image(None)}-{seed().key}"

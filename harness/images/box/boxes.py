@@ -9,12 +9,13 @@ checksum. BOX_URL= brings another (`harness.images.box.brought`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.base.context import Say
 from harness.base.process import Runner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import Clock
 from harness.images import disk, rootfs
 from harness.images.box import brought, lockfile, package
@@ -26,6 +27,7 @@ from harness.images.seed import UNPACK_SECONDS, Seed
 
 # The unseeded libvirt box as the project's own build of this lock had it, committed.
 CATALOGUE = rootfs.BOXES / package.CATALOGUE
+CATALOGUED = "libvirt"
 
 # All of it: 100 s measured for a seeded box on two cores, 30 s where only the seed is new.
 BUILD_SECONDS = (
@@ -33,13 +35,11 @@ BUILD_SECONDS = (
 )
 _DAY = 24 * 60 * 60
 
-Say = Callable[[str], None]
-
 
 def ensure(
     runner: Runner,
     settings: Settings,
-    provider: ProviderName,
+    provider: str,
     *,
     seed: Seed | None,
     log: Path,
@@ -71,7 +71,7 @@ def ensure(
     return made
 
 
-def present(settings: Settings, provider: ProviderName, *, seed: Seed | None) -> Box | None:
+def present(settings: Settings, provider: str, *, seed: Seed | None) -> Box | None:
     """Return the box that `ensure` would, where it is in the cache; no lock is needed for that.
 
     None for one that is brought (BOX_URL=), which is looked at each time.
@@ -94,7 +94,7 @@ def renew_lock(runner: Runner, settings: Settings, *, log: Path, clock: Clock, n
     with rootfs.work_folder(runner) as work:
         root = build.root(PackageLock(epoch, {}), work)
         lock = PackageLock(epoch, build.installed_in(root))
-        box = build.package(Wanted(ProviderName.LIBVIRT, lock), root, work)
+        box = build.package(Wanted(CATALOGUED, lock), root, work)
     lockfile.LOCK.write_text(lock.text())
     CATALOGUE.write_text(catalogue_text(box))
     return box
@@ -111,6 +111,6 @@ def catalogued(box: Box) -> str | None:
     data: dict[str, Any] = json.loads(CATALOGUE.read_text())
     for listed in data["versions"]:
         for entry in listed["providers"]:
-            if (listed["version"], entry["name"]) == (box.version, box.provider.value):
+            if (listed["version"], entry["name"]) == (box.version, box.provider):
                 return str(entry["checksum"])
     return None

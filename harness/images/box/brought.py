@@ -14,15 +14,16 @@ import tarfile
 import urllib.parse
 import urllib.request
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifacts.download import HttpDownloader
 from harness.artifacts.hashing import sha256_of
+from harness.base.context import Say
 from harness.base.errors import UsageError
 from harness.base.process import Runner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.untrusted import RefusedError, json_value
 from harness.base.wait import Clock
 from harness.images import disk, rootfs
@@ -46,12 +47,8 @@ _EXT_MAGIC_AT = 1024 + 56
 # Files in a box made of an image have this time: what they say does not depend on a day.
 _EPOCH = 0
 
-Say = Callable[[str], None]
 
-
-def ensure(
-    runner: Runner, settings: Settings, provider: ProviderName, *, clock: Clock, narrate: Say
-) -> Box:
+def ensure(runner: Runner, settings: Settings, provider: str, *, clock: Clock, narrate: Say) -> Box:
     """Return the box that BOX_URL names, verified, made of an image now if it is one.
 
     Raises `UsageError` where the checksum is missing or another, or the file is neither a box for
@@ -141,7 +138,7 @@ def _fetch(url: str, expected: str, settings: Settings, *, clock: Clock, narrate
     return file
 
 
-def _check_provider(file: Path, provider: ProviderName) -> None:
+def _check_provider(file: Path, provider: str) -> None:
     try:
         text = package.read_member(file, "metadata.json") or b""
         data = json_value(text.decode(errors="replace"), package.METADATA)
@@ -154,7 +151,7 @@ def _check_provider(file: Path, provider: ProviderName) -> None:
             remedy="get the file again, and its checksum from its publisher",
         ) from None
     found = data.get("provider") if isinstance(data, dict) else None
-    if found != provider.value:
+    if found != provider:
         raise UsageError(
             _DOING,
             f"it is a box for {found}, not for {provider}"
@@ -164,9 +161,7 @@ def _check_provider(file: Path, provider: ProviderName) -> None:
         )
 
 
-def _from_image(
-    runner: Runner, file: Path, box: Path, provider: ProviderName, *, narrate: Say
-) -> None:
+def _from_image(runner: Runner, file: Path, box: Path, provider: str, *, narrate: Say) -> None:
     """Make the box of a cloud image."""
     with rootfs.work_folder(runner) as work:
         raw = work / "disk.raw"

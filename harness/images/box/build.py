@@ -6,14 +6,16 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.artifacts.hashing import sha256_of
+from harness.base.context import Say
 from harness.base.errors import HostLacksError
 from harness.base.process import Runner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
+from harness.host.tools import UIDMAP, tools_in
 from harness.images import disk, rootfs
 from harness.images.box import cache, lockfile, package
 from harness.images.box.cache import boxes_dir, folder_of, move
@@ -34,24 +36,13 @@ READ_SECONDS = 60.0
 
 _DOING = "Making the box"
 _FILE = "k0s-harness-debian12.box"
-_PACKAGES = {
-    "mmdebstrap": "mmdebstrap",
-    "mke2fs": "e2fsprogs",
-    "debugfs": "e2fsprogs",
-    "dumpe2fs": "e2fsprogs",
-    "grub-mkimage": "grub-common",
-    "qemu-img": "qemu-utils",
-    "tar": "tar",
-}
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Wanted:
     """A box that is to be made; `version` is the hash of all the rest."""
 
-    provider: ProviderName
+    provider: str
     lock: PackageLock
     seed: Seed | None = None
 
@@ -196,14 +187,14 @@ class Build:
 
 def missing_packages(*, seeded: bool) -> tuple[str, ...]:
     """Return Debian's packages that a build needs and this host does not have."""
-    path = rootfs.tool_path()["PATH"]
-    tools = {
-        **_PACKAGES,
-        **({"containerd": "containerd"} if seeded else {}),
-        # mmdebstrap makes a root file system as an ordinary user in a namespace of that user's.
-        **({"newuidmap": "uidmap"} if os.getuid() != 0 else {}),
-    }
-    packages = {name for tool, name in tools.items() if not shutil.which(tool, path=path)}
-    if not (disk.GRUB / "boot.img").is_file():
-        packages.add("grub-pc-bin")
-    return tuple(sorted(packages))
+    tools = [
+        tool for tool in tools_in(Path(__file__).parent) if seeded or tool.program != "containerd"
+    ]
+    tools += [UIDMAP] if os.getuid() != 0 else []
+    return tuple(sorted({tool.package for tool in tools if not _is_here(tool.program)}))
+
+
+def _is_here(program: str) -> bool:
+    if program.startswith("/"):
+        return (disk.GRUB / Path(program).name).is_file()
+    return shutil.which(program, path=rootfs.tool_path()["PATH"]) is not None
