@@ -69,7 +69,6 @@ class Firewall(OnMachine, DirectChange):
     """Only packets longer than this many bytes."""
 
     def describe(self) -> str:
-        """Return the change in words."""
         what = {Answer.DROP: "drop", Answer.RESET: "reset"}.get(
             self.answer, f"reject ({self.answer})"
         )
@@ -84,7 +83,6 @@ class Firewall(OnMachine, DirectChange):
         return f"{what} {' '.join(limits)} on {self.machine} ({self.hook})"
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        """Return the rules on the machine, on the places, and on what only TCP has."""
         return (
             *super().rules(around),
             *place_rules(self, "source", around),

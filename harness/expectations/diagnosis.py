@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from harness.diagnose import model
-from harness.expectations.kind import SETTLE_SECONDS, Watched
+from harness.expectations.kind import Watched
 from harness.expectations.sample import Match, Sample
 from harness.vocabulary.fields import Word
 from harness.vocabulary.kinds import Surroundings
@@ -22,6 +22,7 @@ class Diagnosis(Watched):
 
     kind: ClassVar[str] = "diagnosis"
     presumes_metrics_server: ClassVar[bool] = True
+    working: ClassVar[Collection[str]] = (Cause.HEALTHY,)
     notes: ClassVar[Mapping[str, str]] = {"also": "second causes"}
     lacks: ClassVar[Mapping[str, str]] = {
         "hold": "a diagnosis is made once, from all the evidence: it has no `hold`"
@@ -36,21 +37,14 @@ class Diagnosis(Watched):
     """Second causes that it must name, too."""
 
     @property
-    def settle_seconds(self) -> float:
-        """How long after the endpoint became ready an observation first counts."""
-        return 0.0 if self.cause is Cause.HEALTHY else SETTLE_SECONDS
-
-    def is_gone(self, state: str) -> bool:
-        """Whether the cluster is healthy, where it is to be broken."""
-        return self.cause is not Cause.HEALTHY and state == Cause.HEALTHY
+    def wants_broken(self) -> bool:
+        return self.cause is not Cause.HEALTHY
 
     def describe(self) -> str:
-        """Return what is expected in words."""
         also = f", also {', '.join(self.also)}" if self.also else ""
         return f"diagnosis: {self.cause}{also}"
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        """Return the rule on the second causes."""
         return (self._second_causes(),)
 
     def _second_causes(self) -> Found:

@@ -32,15 +32,12 @@ class Pods(Streamed):
     """Exactly how many are Ready."""
 
     def describe(self) -> str:
-        """Return what is expected in words."""
         return f"pods {self.selector} in {self.namespace}: {self.ready} Ready"
 
     def probe(self) -> Probe[tuple[workloads.Pod, ...]]:
-        """Return the probe of the pods."""
         return workloads.pods_look(self.selector, self.namespace)
 
     def judge(self, value: tuple[workloads.Pod, ...], nodes: tuple[str, ...]) -> Seen:
-        """Return how the number of Ready pods stands to it."""
         ready = sum(pod.ready for pod in value)
         text = f"{ready} of {len(value)} Ready"
         return Seen(ready == self.ready, text, text)
