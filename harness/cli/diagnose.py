@@ -109,7 +109,7 @@ def show_diagnosis(
 
 def exit_code(found: Diagnosis) -> ExitCode:
     """Return how the verb ends."""
-    if found.cause is Cause.HEALTHY:
+    if found.cause == Cause.HEALTHY:
         return ExitCode.OK
     if found.first_broken_hop is None:
         return ExitCode.INFRASTRUCTURE

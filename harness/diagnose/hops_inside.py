@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, node_findings
+from harness.diagnose import findings, node_findings, scrapes
 from harness.diagnose.evidence import broken, holds, not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import Hop, HopId
@@ -79,7 +79,7 @@ def _wrong_with(facts: Facts, all_nodes: tuple[Node, ...]) -> tuple[list[str], s
     ]
     # A machine may well reach the API server (a load balancer) over another network than the
     # nodes' own; it is a fault where something suffers.
-    if findings.suffers(facts):
+    if scrapes.suffers(facts):
         wrong += [f"{name}: {why}" for name, why in node_findings.stray_addresses(facts).items()]
     wrong += [f"{node.name} is not Ready ({node.trouble})" for node in all_nodes if not node.ready]
     look: tuple[str, str | None] = (workloads.NODES.name, None)
@@ -160,8 +160,8 @@ def alive(facts: Facts) -> Hop:
 
 def scraping(facts: Facts) -> Hop:
     """Return whether metrics-server gets figures from every kubelet."""
-    waiting = findings.unapproved(facts)
-    failing = findings.failing_scrapes(facts)
+    waiting = scrapes.unapproved(facts)
+    failing = scrapes.failing_scrapes(facts)
     if waiting:
         text = f"kubelet-serving certificates wait for approval: {', '.join(waiting)}"
         if failing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from harness.diagnose import findings
+from harness.diagnose import findings, scrapes
 from harness.diagnose.evidence import broken, holds, not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.messages import classify
@@ -250,7 +250,7 @@ def condition(facts: Facts) -> Hop:
 def data(facts: Facts) -> Hop:
     """Return whether there are fresh figures of every node."""
     metrics = facts.one(metrics_data.PROBE)
-    missing = findings.missing_figures(facts)
+    missing = scrapes.missing_figures(facts)
     if missing is None:
         return not_seen(facts, HopId.DATA, metrics_data.PROBE.name)
     probe = metrics_data.PROBE.name if metrics is not None else top_nodes.PROBE.name

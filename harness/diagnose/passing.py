@@ -5,7 +5,7 @@ Three values each: None means that what it takes was not seen.
 
 from __future__ import annotations
 
-from harness.diagnose import findings
+from harness.diagnose import findings, scrapes
 from harness.diagnose.facts import Facts
 from harness.probe import apiservice, egress, https, nodelogs, objects, workloads
 from harness.probe.workloads import Pod
@@ -101,7 +101,7 @@ def reconnecting(facts: Facts) -> bool | None:
     if (
         not all(each.all_connected for each in dials.values())
         or not all(each.connected for each in asked.values())
-        or not all(findings.is_of_network(failure.why) for failure in said.values())
+        or not all(scrapes.is_of_network(failure.why) for failure in said.values())
     ):
         return rolling
     workers = set(facts.workers)
@@ -121,15 +121,15 @@ def scraping_again(facts: Facts) -> bool | None:
     running = [pod for pod in none_ready(facts) or () if pod.phase == "Running" and not pod.waiting]
     if not running:
         return None if facts.one(workloads.PODS) is None else False
-    if findings.failing_scrapes(facts):
+    if scrapes.failing_scrapes(facts):
         return False
     addresses = {pod.address for pod in running}
     health = [each for (_, address), each in facts.to(https.HEALTH).items() if address in addresses]
     if any(each.livez != _OK or set(each.failing) - _NO_FIGURES_YET for each in health):
         return False
     ready = {node.name for node in facts.one(workloads.NODES) or () if node.ready}
-    answering = {name for name, each in findings.kubelets(facts).items() if each.answered}
-    failed = findings.scrapes_failed_lately(facts)
+    answering = {name for name, each in scrapes.kubelets(facts).items() if each.answered}
+    failed = scrapes.scrapes_failed_lately(facts)
     if failed == 0:
         return False
     return True if failed and health and ready and ready <= answering else None

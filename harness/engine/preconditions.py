@@ -11,37 +11,14 @@ from harness.changes.deployment import Deployment
 from harness.diagnose.facts import Facts, facts_from
 from harness.engine.results import PRECONDITION_NAMES, Precondition, PreconditionId
 from harness.evidence.reading import Reading
-from harness.expectations.apiservice import Apiservice
 from harness.expectations.diagnosis import Diagnosis
-from harness.expectations.kind import Expectation
-from harness.expectations.pods import Pods
 from harness.k0s import AGENT_PORT
 from harness.plan.model import PhasePlan, Plan
 from harness.probe import controlplane, workloads
 from harness.probe.core import AnyProbe, Probe
 from harness.probe.seen import Seen, seen_in
 from harness.vocabulary.cluster_config import ConfigLeaf
-from harness.vocabulary.words import ApiserviceReason, Cause, Component
-
-# Reasons of a condition, and causes, that say that metrics-server itself is not Ready, or need not
-# be: where the nodes' network is wrong it depends on the node that it came to.
-_REASONS_WITHOUT_BACKEND = {
-    ApiserviceReason.SERVICE_NOT_FOUND,
-    ApiserviceReason.SERVICE_PORT_ERROR,
-    ApiserviceReason.ENDPOINTS_NOT_FOUND,
-    ApiserviceReason.MISSING_ENDPOINTS,
-}
-_CAUSES_WITHOUT_BACKEND = {
-    Cause.APISERVICE_MISSING,
-    Cause.METRICS_SERVER_MISSING,
-    Cause.METRICS_SERVER_NOT_READY,
-    Cause.IMAGE_MISSING,
-    Cause.KUBELET_UNREACHABLE_FROM_PODS,
-    Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
-    Cause.NODE_ADDRESSES_WRONG,
-    Cause.NETWORKS_OVERLAP,
-    Cause.NODE_NOT_READY,
-}
+from harness.vocabulary.words import Cause, Component
 
 
 @dataclass(frozen=True)
@@ -74,7 +51,7 @@ def presumed_by(plan: Plan, phase: PhasePlan) -> Presumed:
         settled(plan, phase.deployment),
         metrics_server=Component.METRICS_SERVER not in phase.disabled_components
         and any(each.presumes_metrics_server for each in wanted)
-        and not any(_denies_backend(each) for each in wanted),
+        and not any(each.denies_backend for each in wanted),
         nodes_ready=Cause.NODE_NOT_READY not in causes,
     )
 
@@ -101,18 +78,6 @@ def comparable(plan: Plan) -> Presumed:
     the nodes were, and they would have been taken for the change's (20261125-230413-50bd).
     """
     return replace(settled(plan, plan.start), plugins=True)
-
-
-def _denies_backend(expectation: Expectation) -> bool:
-    match expectation:
-        case Pods(selector=workloads.METRICS_SERVER, ready=0):
-            return True
-        case Apiservice(reason=reason) if reason in _REASONS_WITHOUT_BACKEND:
-            return True
-        case Diagnosis(cause=cause) if cause in _CAUSES_WITHOUT_BACKEND:
-            return True
-        case _:
-            return False
 
 
 def _agent_port(fragment: Mapping[str, Any]) -> int:

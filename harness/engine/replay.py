@@ -242,7 +242,7 @@ def _differences(
 
 
 def _cause(phase: PhaseResult) -> str:
-    return "none" if phase.diagnosis is None else phase.diagnosis.cause.value
+    return "none" if phase.diagnosis is None else phase.diagnosis.cause
 
 
 def _outcome(recorded: ScenarioResult, phases: Iterable[PhaseResult]) -> Outcome:

@@ -17,6 +17,12 @@ from harness.vocabulary.words import ApiserviceReason, MessageClass
 
 # One resync of the aggregator (30 s) and its probe's cap (6 s), rounded up: a flap would show.
 HOLD_SECONDS = 45.0
+_WITHOUT_BACKEND = {
+    ApiserviceReason.SERVICE_NOT_FOUND,
+    ApiserviceReason.SERVICE_PORT_ERROR,
+    ApiserviceReason.ENDPOINTS_NOT_FOUND,
+    ApiserviceReason.MISSING_ENDPOINTS,
+}
 
 
 class Apiservice(Streamed):
@@ -50,6 +56,10 @@ class Apiservice(Streamed):
     @property
     def wants_broken(self) -> bool:
         return not self.available
+
+    @property
+    def denies_backend(self) -> bool:
+        return self.reason in _WITHOUT_BACKEND
 
     def describe(self) -> str:
         details = [

@@ -8,13 +8,14 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from harness.diagnose import model
+from harness.diagnose.causes import KINDS
 from harness.expectations.kind import Watched
 from harness.expectations.sample import Match, Sample
 from harness.vocabulary.fields import Word
 from harness.vocabulary.kinds import Surroundings
 from harness.vocabulary.nearest import quoted
 from harness.vocabulary.part import Found
-from harness.vocabulary.words import Cause
+from harness.vocabulary.words import CAUSES, Cause
 
 
 class Diagnosis(Watched):
@@ -28,17 +29,21 @@ class Diagnosis(Watched):
         "hold": "a diagnosis is made once, from all the evidence: it has no `hold`"
     }
 
-    cause: Annotated[Cause, Word(Cause, "cause")]
+    cause: Annotated[str, Word(CAUSES, "cause")]
     """The cause."""
 
     also: Annotated[
-        tuple[Annotated[Cause, Word(Cause, "cause")], ...], Field(strict=False, min_length=1)
+        tuple[Annotated[str, Word(CAUSES, "cause")], ...], Field(strict=False, min_length=1)
     ] = ()
     """Second causes that it must name, too."""
 
     @property
     def wants_broken(self) -> bool:
-        return self.cause is not Cause.HEALTHY
+        return self.cause != Cause.HEALTHY
+
+    @property
+    def denies_backend(self) -> bool:
+        return any(kind.backend_down for kind in KINDS if kind.cause == self.cause)
 
     def describe(self) -> str:
         also = f", also {', '.join(self.also)}" if self.also else ""
@@ -56,7 +61,7 @@ class Diagnosis(Watched):
 
     def sample(self, found: model.Diagnosis, at: float) -> Sample:
         """Return a diagnosis made at `at`, as it sees it."""
-        named = found.cause is self.cause and set(self.also) <= set(found.also)
+        named = found.cause == self.cause and set(self.also) <= set(found.also)
         match = Match.MATCH if named else Match.MISMATCH
         first = found.first_broken_hop
         text = f"{found.cause} ({found.confidence} confidence)" + "".join(

@@ -48,6 +48,11 @@ class Expectation(Kind, Part):
         return False
 
     @property
+    def denies_backend(self) -> bool:
+        """Whether it says that metrics-server is not Ready, or need not be."""
+        return False
+
+    @property
     def settle_seconds(self) -> float:
         """How long after the endpoint became ready an observation first counts."""
         return SETTLE_SECONDS if self.wants_broken else 0.0

@@ -31,6 +31,10 @@ class Pods(Streamed):
     ready: Annotated[int, Field(ge=0, le=1000)]
     """Exactly how many are Ready."""
 
+    @property
+    def denies_backend(self) -> bool:
+        return self.selector == workloads.METRICS_SERVER and self.ready == 0
+
     def describe(self) -> str:
         return f"pods {self.selector} in {self.namespace}: {self.ready} Ready"
 

@@ -152,7 +152,7 @@ class Word(_ReadFromText):
     `only` are those that may stand here, where not all may.
     """
 
-    words: type[StrEnum]
+    words: type[StrEnum] | list[str]
     what: str
     only: tuple[StrEnum, ...] = ()
 
@@ -161,15 +161,15 @@ class Word(_ReadFromText):
     ) -> JsonSchemaValue:
         return {"type": "string", "enum": self._values()}
 
-    def _read(self, value: object) -> StrEnum:
-        words = self._values()
-        if isinstance(value, str) and value in words:
-            return self.words(value)
-        hint = nearest(value if isinstance(value, str) else "", words)
+    def _read(self, value: object) -> str:
+        for word in self.only or self.words:
+            if isinstance(value, str) and word == value:
+                return word
+        hint = nearest(value if isinstance(value, str) else "", self._values())
         raise mistake(f"unknown {self.what} {quoted(value)}{hint}")
 
     def _values(self) -> list[str]:
-        return [word.value for word in self.only or self.words]
+        return [str(word) for word in self.only or self.words]
 
 
 def duration_text(seconds: float) -> str:

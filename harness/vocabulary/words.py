@@ -107,6 +107,10 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
+CAUSES: list[str] = list(Cause)
+"""Every cause that there is: these, and those that `harness.diagnose.causes.register` adds."""
+
+
 class Hook(StrEnum):
     """Where a firewall change looks at packets, in netfilter's words."""
 

@@ -22,7 +22,6 @@ import pytest
 from harness.base.process import CommandFailedError, Completed
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName, Settings
-from harness.base.wait import SystemClock
 from harness.lab import isolation, leftovers, orphans, sweeps
 from harness.providers.docker import sysctls
 from harness.providers.docker.engine import LABEL_RUN, LABEL_STATE, LABEL_USER
@@ -30,6 +29,7 @@ from harness.providers.libvirt import virsh as libvirt
 from harness.ssh import files as ssh_files
 from harness.state import locks, records
 from harness.state.owner import Owner, current_user
+from harness.testing import FakeClock
 
 NOW = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
 ME = current_user()
@@ -45,22 +45,6 @@ _REMOVED = {
     "net-undefine": "libvirt network",
     "vol-delete": "image",
 }
-
-
-class Clock(SystemClock):
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.at = 0.0
-
-    def now(self) -> datetime:
-        return NOW
-
-    def monotonic(self) -> float:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += seconds
 
 
 @dataclass
@@ -247,7 +231,7 @@ class World:
         self.labs = self.settings.labs_dir
         self.sockets = root / "tmp"
         self.engine = Engine()
-        self.clock = Clock()
+        self.clock = FakeClock(0.0, now=NOW)
         # Paths that may change: this user's runs made them.
         self.own: set[Path] = set()
 

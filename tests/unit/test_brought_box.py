@@ -15,19 +15,13 @@ from harness.base.settings import ProviderName, Settings
 from harness.base.wait import SystemClock
 from harness.images import rootfs
 from harness.images.box import boxes, cache
+from harness.testing import FakeRunner
 from tests.unit.paths import UNIT
 
 LIBVIRT = ProviderName.LIBVIRT
 # qemu-img takes what it does not know for a raw disk.
 RECORDINGS = UNIT / "recordings" / "box"
 UNKNOWN = (RECORDINGS / "qemu-img-info-unknown.json").read_text()
-
-
-class NothingRuns:
-    """A runner of commands that must not be needed."""
-
-    def run(self, argv, **_):
-        raise AssertionError(f"{argv} was started")
 
 
 class QemuSays:
@@ -52,7 +46,7 @@ def ensure(tmp_path, monkeypatch):
         if sha256 is not None:
             variables["BOX_SHA256"] = sha256
         return boxes.ensure(
-            runner or NothingRuns(),
+            runner or FakeRunner(),
             Settings.from_environment(variables),
             provider,
             seed=None,

@@ -1,7 +1,6 @@
 """Making changes: nothing counts as made that was not seen, and it is taken back in turn."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
 import pytest
@@ -16,22 +15,10 @@ from harness.changes.route import Route
 from harness.cluster.changer import COMMAND, Changer
 from harness.cluster.prober import Prober
 from harness.evidence.reading import Reading
+from harness.testing import FakeClock
 from harness.vocabulary.words import Role
 
 WORKER = Addresses(machines={"worker0": IPv4Address("192.168.57.11")}, workers=("worker0",))
-
-
-class Clock:
-    at = 1000.0
-
-    def monotonic(self):
-        return self.at
-
-    def now(self):
-        return datetime(2026, 11, 23, 5, 40, tzinfo=UTC)
-
-    def sleep(self, seconds):
-        self.at += seconds
 
 
 class Machine:
@@ -80,7 +67,7 @@ class Plan:
 
 class Lab:
     def __init__(self, **stubborn):
-        self.clock = Clock()
+        self.clock = FakeClock()
         self.recorded = []
         self.machines = {
             each.name: Machine(each.name, stubborn=each.name in stubborn) for each in Plan.machines

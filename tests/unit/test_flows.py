@@ -319,13 +319,6 @@ def test_the_table_says_how_far_a_broken_way_got_and_why_one_was_not_measured():
     assert "    no such pod" in text
 
 
-def test_markdown_has_a_row_a_way_of_as_many_cells():
-    lines = report.markdown(replace(MATRIX, unread=("a | b",))).splitlines()
-    rows = [line.replace("\\|", "") for line in lines if line.startswith("|")]
-    assert {row.count("|") for row in rows} == {8}
-    assert len(rows) == 2 + len(Flow) + 2
-
-
 def test_the_json_form_has_every_way_and_every_flow():
     document = report.document(MATRIX)
     assert set(document["flows"]) == {str(flow) for flow in Flow}

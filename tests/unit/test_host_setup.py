@@ -19,6 +19,7 @@ from harness.preflight.choice import LabNeeds, ProviderChoice, problems
 from harness.preflight.report import HostReport, SetupRecord, append_record, describe, read_records
 from harness.preflight.setup import Consent, SetUp, consent_of
 from harness.preflight.setup_services import Means, stop_started
+from harness.testing import FakeClock
 from tests.unit.paths import UNIT
 
 LIBVIRT = ProviderName.LIBVIRT
@@ -44,20 +45,6 @@ POOL_MISSING = replace(LIBVIRT_READY, libvirt=replace(LIBVIRT_READY.libvirt, poo
 def nothing_runs_on_this_host(monkeypatch):
     """The machine that runs these tests may have daemons of its own."""
     monkeypatch.setattr(setup_services, "pid_of", lambda _daemon: "")
-
-
-class Clock:
-    def __init__(self):
-        self.seconds = 0.0
-
-    def monotonic(self):
-        return self.seconds
-
-    def now(self):
-        return datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
-
-    def sleep(self, seconds):
-        self.seconds += seconds
 
 
 # What moves a host to its next state: virtlogd alone serves nobody, a started pool is there.
@@ -103,7 +90,13 @@ class Host:
         settings = Settings(
             state_dir=tmp_path / "state", cache_dir=tmp_path, runs_dir=tmp_path, provider=provider
         )
-        means = Means(self, settings, lambda: self.states[0], Clock(), self.said.append)
+        means = Means(
+            self,
+            settings,
+            lambda: self.states[0],
+            FakeClock(0.0, now=datetime(2026, 11, 23, 5, 0, tzinfo=UTC)),
+            self.said.append,
+        )
         SetUp(means, self.consent, self.ask).ensure(engine_optional=engine_optional)
         return read_records(settings.state_dir)
 
@@ -312,7 +305,13 @@ def test_only_the_very_daemons_that_were_started_here_are_stopped(tmp_path, monk
         append_record(tmp_path, record)
     host = Host(LIBVIRT_READY)
     settings = Settings(tmp_path, tmp_path, tmp_path)
-    means = Means(host, settings, lambda: LIBVIRT_READY, Clock(), host.said.append)
+    means = Means(
+        host,
+        settings,
+        lambda: LIBVIRT_READY,
+        FakeClock(0.0, now=datetime(2026, 11, 23, 5, 0, tzinfo=UTC)),
+        host.said.append,
+    )
     stop_started(means)
     (stopped,) = host.ran
     assert "--stop" in stopped

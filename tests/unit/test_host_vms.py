@@ -14,7 +14,6 @@ from ipaddress import IPv4Network
 import pytest
 
 from harness.base.errors import ExitCode, HostLacksError
-from harness.base.process import Completed
 from harness.base.settings import Driver, ProviderName, Settings
 from harness.host import vm_facts as vms
 from harness.host.facts import facts_from, read_host
@@ -24,6 +23,7 @@ from harness.host.vm_facts import Kvm
 from harness.preflight.choice import LabNeeds, choose_provider, missing_tools, problems, refuse
 from harness.preflight.report import HostReport, describe
 from harness.providers.libvirt.problems import kvm_remedy
+from harness.testing import FakeRunner
 from tests.unit.paths import UNIT
 
 RECORDINGS = UNIT / "recordings"
@@ -367,13 +367,10 @@ def test_another_host_needs_fewer_tools_here():
     ],
 )
 def test_a_uri_that_no_lab_can_use_is_refused_without_asking_it(uri, tmp_path):
-    class Nobody:
-        def run(self, argv, **_):
-            assert argv[0] != "virsh"
-            return Completed(tuple(argv), 1, "", "", 0.0)
-
+    host = FakeRunner({"": 1})
     settings = Settings(tmp_path, tmp_path, tmp_path, provider=LIBVIRT, libvirt_uri=uri)
-    raw = read_host(Nobody(), settings, {"PATH": "/usr/bin:/bin"})
+    raw = read_host(host, settings, {"PATH": "/usr/bin:/bin"})
+    assert not any(command[0] == "virsh" for command in host.commands)
     facts = replace(HERE, libvirt=facts_from(raw).libvirt)
     problem = only_problem(facts)
     assert uri in problem.happened
@@ -381,19 +378,13 @@ def test_a_uri_that_no_lab_can_use_is_refused_without_asking_it(uri, tmp_path):
 
 
 def test_libvirt_is_asked_only_where_its_machines_may_be_chosen(tmp_path):
-    class Counting:
-        def __init__(self):
-            self.asked = set()
-
-        def run(self, argv, **_):
-            self.asked.add(argv[0])
-            return Completed(tuple(argv), 1, "", "", 0.0)
-
     for provider, wanted in ((ProviderName.DOCKER, False), (LIBVIRT, True)):
-        runner = Counting()
+        runner = FakeRunner({"": 1})
         settings = Settings(tmp_path, tmp_path, tmp_path, provider=provider)
         raw = read_host(runner, settings, {"PATH": "/usr/bin:/bin"})
-        assert ("virsh" in runner.asked) == (wanted and "virsh" in raw.programs)
+        assert ("virsh" in {command[0] for command in runner.commands}) == (
+            wanted and "virsh" in raw.programs
+        )
 
 
 def test_virtualboxs_networks_are_the_default_where_no_file_says_otherwise():
@@ -434,10 +425,8 @@ def test_the_plugin_a_user_installed_is_found_before_the_systems(tmp_path):
     spec.parent.mkdir(parents=True)
     spec.touch()
 
-    class Silent:
-        def run(self, argv, **_):
-            return Completed(tuple(argv), 1, "", "", 0.0)
-
     settings = Settings(tmp_path, tmp_path, tmp_path)
-    raw = read_host(Silent(), settings, {"PATH": "/usr/bin", "VAGRANT_HOME": str(tmp_path)})
+    raw = read_host(
+        FakeRunner({"": 1}), settings, {"PATH": "/usr/bin", "VAGRANT_HOME": str(tmp_path)}
+    )
     assert facts_from(raw).plugin == "0.12.2"

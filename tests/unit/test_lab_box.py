@@ -22,17 +22,11 @@ from harness.images.box.build import Build, Wanted
 from harness.images.box.lockfile import PackageLock
 from harness.images.box.package import Box
 from harness.images.seed import Seed
+from harness.testing import FakeRunner
 from tests.unit.paths import UNIT
 
 RECORDINGS = UNIT / "recordings" / "box"
 LIBVIRT, VIRTUALBOX = ProviderName.LIBVIRT, ProviderName.VIRTUALBOX
-
-
-class NothingRuns:
-    """A runner of commands that must not be needed."""
-
-    def run(self, argv, **_):
-        raise AssertionError(f"{argv} was started")
 
 
 def seed(sha256="a" * 64):
@@ -54,7 +48,7 @@ def ensure(settings, tmp_path):
     def call(provider=LIBVIRT, seed=None, **changes):
         given = Settings(**{**vars(settings), **changes})
         return boxes.ensure(
-            NothingRuns(),
+            FakeRunner(),
             given,
             provider,
             seed=seed,

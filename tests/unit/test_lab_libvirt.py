@@ -12,7 +12,6 @@ from harness.base.errors import HostLacksError
 from harness.base.process import CommandFailedError, Completed
 from harness.base.run_id import RunId
 from harness.base.settings import ProviderName, Settings
-from harness.base.wait import SystemClock
 from harness.lab import leftovers, listing
 from harness.lab.listing import LabState
 from harness.lab.sweeps import RELEASE_SECONDS, sweep_libvirt
@@ -30,6 +29,7 @@ from harness.providers.libvirt.virsh_output import (
 from harness.providers.topology import Network
 from harness.state import owner, records
 from harness.state.owner import Owner
+from harness.testing import FakeClock
 from tests.unit.paths import UNIT
 
 RECORDED = UNIT / "recordings" / "libvirt"
@@ -69,18 +69,6 @@ class Virsh:
 
     def named(self, command):
         return [call for call in self.calls if call.startswith(command + " ")]
-
-
-class Clock(SystemClock):
-    """Time that passes only when somebody sleeps."""
-
-    at = 0.0
-
-    def monotonic(self):
-        return self.at
-
-    def sleep(self, seconds):
-        self.at += seconds
 
 
 def a_lab(**more):
@@ -260,7 +248,7 @@ def test_the_users_own_connection_is_the_one_that_is_asked(monkeypatch):
 def sweep(host, run_id="k5-zhwuk4"):
     # Another host's: nothing on this one is looked at.
     virsh = Libvirt(host, "qemu+ssh://build/system")
-    clock = Clock()
+    clock = FakeClock(0.0)
     whose = Owner(RunId(run_id), "root", LABS)
     problems = sweep_libvirt(virsh, whose, lambda *_: None, runner=host, clock=clock)
     return problems, clock.at
@@ -326,7 +314,9 @@ def libvirt_record(labs_dir, monkeypatch):
 
 
 def clean(settings, host):
-    return leftovers.clean(runner=host, clock=Clock(), settings=settings, narrate=lambda *_: None)
+    return leftovers.clean(
+        runner=host, clock=FakeClock(0.0), settings=settings, narrate=lambda *_: None
+    )
 
 
 @pytest.fixture

@@ -25,10 +25,9 @@ from harness.engine.results import (
     ScenarioResult,
     SettingUsed,
 )
-from harness.probe.flows import FlowMatrix, FlowResult
-from harness.report import catalogue, flows, markdown, nightly, summary
+from harness.report import catalogue, markdown, nightly, summary
 from harness.scenario.load import load_all
-from harness.vocabulary.words import Cause, Flow, FlowOutcome
+from harness.vocabulary.words import Cause
 from tests.unit.fuzz import examples
 from tests.unit.hostile import HOSTILE, hostile_text, obeyed
 from tests.unit.paths import PROJECT
@@ -173,14 +172,6 @@ def nightly_of(foreign):
     return nightly.job_summary([foreign, f"{foreign} missing"], [result_of(foreign)])
 
 
-def flows_of(foreign):
-    way = FlowResult(
-        Flow.NODE_TO_POD, foreign, foreign, foreign, FlowOutcome.FAILED, "tls", 0.1, foreign
-    )
-    none = dataclasses.replace(way, flow=Flow.POD_TO_NODE, source="")
-    return flows.markdown(FlowMatrix((way, none), (foreign, foreign)))
-
-
 (LOADED,) = load_all(PROJECT / "scenarios/konnectivity-on.yaml")
 
 
@@ -195,7 +186,6 @@ def catalogue_of(foreign):
 RENDERED = {
     "the summary": summary_of,
     "the nightly": nightly_of,
-    "the flows": flows_of,
     "the catalogue": catalogue_of,
 }
 OURS = {"the catalogue": ["../scenarios/konnectivity-on.yaml"]}

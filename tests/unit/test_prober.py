@@ -12,16 +12,7 @@ from harness.cluster.prober import Prober
 from harness.probe import apiservice, controlplane, dials, egress, machines
 from harness.probe.dials import DIAL_SECONDS
 from harness.ssh.remote import Dial, DialResult
-
-
-class Clock:
-    at = 1000.0
-
-    def monotonic(self):
-        return self.at
-
-    def now(self):
-        return datetime(2026, 11, 23, 5, 40, 0, 123456, tzinfo=UTC)
+from harness.testing import FakeClock
 
 
 class Machine:
@@ -63,7 +54,7 @@ class Api:
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return FakeClock(now=datetime(2026, 11, 23, 5, 40, 0, 123456, tzinfo=UTC))
 
 
 def test_a_reading_has_what_was_run_where_when_and_what_it_said(clock):

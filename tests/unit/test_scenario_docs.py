@@ -15,8 +15,8 @@ from harness.scenario.tables import with_tables
 from harness.vocabulary.cluster_config import all_reserved
 from harness.vocabulary.fields import duration_text
 from harness.vocabulary.words import (
+    CAUSES,
     Answer,
-    Cause,
     Flow,
     FlowOutcome,
     Hook,
@@ -59,7 +59,7 @@ def test_every_key_of_the_format_is_explained():
 
 
 @pytest.mark.parametrize(
-    "word", [*TopOutcome, *MessageClass, *Cause, *Flow, *FlowOutcome, *Hook, *Protocol, *Answer]
+    "word", [*TopOutcome, *MessageClass, *CAUSES, *Flow, *FlowOutcome, *Hook, *Protocol, *Answer]
 )
 def test_every_word_is_listed(word):
     assert f"`{word}`" in TEXT

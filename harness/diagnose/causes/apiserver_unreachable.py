@@ -6,7 +6,7 @@ from harness.diagnose import hops_inside
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.vocabulary.words import Cause
+from harness.vocabulary.words import CAUSES, Cause
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
@@ -25,6 +25,6 @@ KIND = CauseKind(
     Cause.APISERVER_UNREACHABLE,
     _shown,
     (HopId.API_SERVER,),
-    explains=tuple(Cause),
+    explains=CAUSES,
     remedy=_remedy,
 )

@@ -33,6 +33,7 @@ KIND = CauseKind(
     (HopId.CONDITION,),
     rivals=(Cause.METRICS_SERVER_MISSING,),
     passes=True,
+    backend_down=True,
     remedy=_remedy,
     link=f"{K0S_ISSUES}1192",
 )

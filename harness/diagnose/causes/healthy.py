@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings
+from harness.diagnose import scrapes
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, does_hold, state_of
@@ -17,7 +17,7 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     if any(hop.state is HopState.BROKEN for hop in hops.values()):
         return False
     # Figures outlive a kubelet's port by half a minute; only a request tells.
-    asked = set(findings.kubelets(facts))
+    asked = set(scrapes.kubelets(facts))
     if state_of(hops, HopId.DATA) is HopState.NOT_SEEN or (
         asked and not asked >= {node.name for node in nodes if node.ready}
     ):

@@ -32,6 +32,7 @@ KIND = CauseKind(
     (HopId.BACKEND,),
     rivals=(Cause.NODE_NOT_READY,),
     explains=BACKEND,
+    backend_down=True,
     remedy=_remedy,
     link="https://docs.k0sproject.io/stable/airgap-install/",
 )

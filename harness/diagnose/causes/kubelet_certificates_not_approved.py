@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, passing
+from harness.diagnose import passing, scrapes
 from harness.diagnose.causes.kind import BACKEND, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
@@ -12,15 +12,15 @@ from harness.vocabulary.words import Cause
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
     """Whether kubelets have no serving certificate that anybody approved."""
-    failing = findings.failing_scrapes(facts)
-    if failing and any(findings.is_about_certificates(each.why) for each in failing.values()):
+    failing = scrapes.failing_scrapes(facts)
+    if failing and any(scrapes.is_about_certificates(each.why) for each in failing.values()):
         return True
-    waiting = findings.unapproved(facts)
+    waiting = scrapes.unapproved(facts)
     if waiting:
         # Without an approver nothing else need be wrong, but something must be.
         return failing is None or bool(failing) or bool(passing.none_ready(facts))
     if waiting is None and failing is None:
-        return None if findings.metrics_server_runs(facts) is not False else False
+        return None if scrapes.metrics_server_runs(facts) is not False else False
     return False
 
 
@@ -41,6 +41,7 @@ KIND = CauseKind(
     (HopId.BACKEND, HopId.SCRAPING),
     explains=(*BACKEND, Cause.NODE_NOT_SCRAPED, Cause.KUBELET_UNREACHABLE_FROM_PODS),
     passes=True,
+    backend_down=True,
     remedy=_remedy,
     link="https://github.com/kubernetes-sigs/metrics-server/issues/146",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings
+from harness.diagnose import findings, scrapes
 from harness.diagnose.causes.kind import BACKEND, K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
@@ -14,24 +14,24 @@ from harness.vocabulary.words import Cause
 def _shown(facts: Facts, _: Hops) -> bool | None:
     """Whether metrics-server can read no kubelet at all."""
     nodes = facts.one(workloads.NODES)
-    failing = findings.failing_scrapes(facts)
+    failing = scrapes.failing_scrapes(facts)
     if failing is None:
-        return None if findings.metrics_server_runs(facts) is not False else False
+        return None if scrapes.metrics_server_runs(facts) is not False else False
     if nodes is None:
         return None if failing else False
     network = {
-        node for node, each in failing.items() if not findings.is_about_certificates(each.why)
+        node for node, each in failing.items() if not scrapes.is_about_certificates(each.why)
     }
     ready = {node.name for node in nodes if node.ready}
-    if network and not ready <= network | findings.scraped(facts):
+    if network and not ready <= network | scrapes.scraped(facts):
         return None
     return bool(network) and network >= ready
 
 
 def remedy(facts: Facts) -> str:
     """Return what lets metrics-server reach the kubelets that it does not."""
-    failing = findings.failing_scrapes(facts) or {}
-    names = set(failing) or set(findings.missing_figures(facts) or ())
+    failing = scrapes.failing_scrapes(facts) or {}
+    names = set(failing) or set(scrapes.missing_figures(facts) or ())
     nodes = [node for node in facts.one(workloads.NODES) or () if node.name in names]
     to = ", ".join(address for node in nodes for address in node.addresses) or "every worker"
     pod = findings.metrics_pod(facts)
@@ -58,6 +58,7 @@ KIND = CauseKind(
     explains=(*BACKEND, Cause.NODE_NOT_SCRAPED),
     passes=True,
     by_the_log=True,
+    backend_down=True,
     remedy=remedy,
     link=f"{K0S_ISSUES}4016",
 )

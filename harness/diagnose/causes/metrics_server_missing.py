@@ -35,6 +35,7 @@ KIND = CauseKind(
     (HopId.BACKEND,),
     explains=BACKEND,
     passes=True,
+    backend_down=True,
     remedy=_remedy,
     link=f"{K0S_ISSUES}1192",
 )

@@ -42,5 +42,6 @@ KIND = CauseKind(
         Cause.KUBELET_UNREACHABLE_FROM_PODS,
     ),
     passes=True,
+    backend_down=True,
     remedy=_remedy,
 )

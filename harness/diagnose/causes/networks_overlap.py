@@ -29,6 +29,7 @@ KIND = CauseKind(
     (HopId.API_SERVER, HopId.NODES),
     rivals=(Cause.NODE_ADDRESSES_WRONG,),
     explains=(*NETWORK, *BACKEND, Cause.NODE_NOT_READY),
+    backend_down=True,
     remedy=_remedy,
     link="https://docs.k0sproject.io/stable/configuration/#specnetwork",
 )

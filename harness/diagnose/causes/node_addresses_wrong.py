@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, node_findings, places
+from harness.diagnose import node_findings, places, scrapes
 from harness.diagnose.causes.kind import BACKEND, K0S_ISSUES, NETWORK, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
@@ -18,8 +18,8 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     if node_findings.duplicate_addresses(nodes) or node_findings.cni_elsewhere(nodes):
         return True
     if node_findings.stray_addresses(facts):
-        return findings.suffers(facts)
-    return None if node_findings.untold_addresses(facts) and findings.suffers(facts) else False
+        return scrapes.suffers(facts)
+    return None if node_findings.untold_addresses(facts) and scrapes.suffers(facts) else False
 
 
 def _remedy(facts: Facts) -> str:
@@ -51,6 +51,7 @@ KIND = CauseKind(
     _shown,
     (HopId.NODES,),
     explains=(*NETWORK, *BACKEND, Cause.NODE_NOT_READY),
+    backend_down=True,
     remedy=_remedy,
     link=f"{K0S_ISSUES}1669",
 )

@@ -34,5 +34,6 @@ KIND = CauseKind(
     rivals=(Cause.CLOCK_SKEW,),
     explains=(*NETWORK, *BACKEND),
     passes=True,
+    backend_down=True,
     remedy=_remedy,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings
+from harness.diagnose import findings, scrapes
 from harness.diagnose.causes import kubelet_unreachable_from_pods
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
@@ -15,11 +15,11 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     """Whether some nodes have no figures while others do."""
     top = facts.one(top_nodes.PROBE)
     metrics = facts.one(metrics_data.PROBE)
-    failing = findings.failing_scrapes(facts)
-    missing = findings.missing_figures(facts)
+    failing = scrapes.failing_scrapes(facts)
+    missing = scrapes.missing_figures(facts)
     names = {node.name for node in facts.one(workloads.NODES) or ()}
     if failing and set(failing) < names:
-        return True if names - set(failing) <= findings.scraped(facts) else None
+        return True if names - set(failing) <= scrapes.scraped(facts) else None
     served = metrics is not None and metrics.answered
     served = served or (top is not None and bool(top.nodes))
     partial = bool(missing) and set(missing or ()) < names and served
