@@ -22,9 +22,9 @@ from harness.changes import connections
 from harness.changes.action import Action, Before, Check, Command, Step
 from harness.changes.addresses import Addresses, machines, resolve
 from harness.changes.kind import DirectChange, OnMachine
+from harness.changes.nftables import ANSWERS, PRIORITY, Table, ruleset, table_name, table_probe
 from harness.changes.places import place_rules
 from harness.changes.stop import Stop
-from harness.changes.tables import ANSWERS, PRIORITY, Table, ruleset, table_name, table_probe
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe
 from harness.vocabulary.fields import MOST_MTU, Interface, Place, Word
