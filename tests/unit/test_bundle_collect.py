@@ -17,7 +17,7 @@ from harness.base.wait import SystemClock
 from harness.cli.collect import collect_evidence
 from harness.cli.options import Target
 from harness.engine.collect import collect
-from harness.engine.pieces import OF_API, of_machine
+from harness.engine.evidence_commands import OF_API, of_machine
 from harness.engine.place import Place, existing_cluster, place
 from harness.evidence.bundle import read_bundle
 from harness.evidence.manifest import Kind
