@@ -11,6 +11,7 @@ from harness.artifacts.commands import wanted
 from harness.artifacts.model import ArtifactKind
 from harness.artifacts.store import Store
 from harness.base.errors import ExitCode, UsageError
+from harness.base.locks import IMAGE_LOCK, host_lock
 from harness.base.printing import say, show
 from harness.base.process import LocalRunner
 from harness.base.settings import Settings
@@ -18,7 +19,6 @@ from harness.base.wait import Clock, SystemClock
 from harness.images.box import boxes, cache, lockfile
 from harness.images.seed import cannot_unpack, seed_for
 from harness.providers.registry import provider
-from harness.state.locks import IMAGE_LOCK, host_lock
 
 
 def build_box(settings: Settings) -> ExitCode:

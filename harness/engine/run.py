@@ -30,7 +30,7 @@ from harness.engine.timeline import RUN_SECONDS
 from harness.evidence.bundle import SCENARIO
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import Recorder
-from harness.lab.creation import LabRequest, bounds
+from harness.lab.creation import bounds
 from harness.lab.lab import Lab, bring_up
 from harness.lab.leftovers import uninterrupted
 from harness.lab.reservation import reserve
@@ -39,6 +39,7 @@ from harness.plan.model import PhasePlan, Plan
 from harness.plan.show import describe
 from harness.probe.prober import Prober
 from harness.providers.base import ProviderChoice
+from harness.providers.substrate import LabRequest
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from harness.base.wait import SystemClock
 from harness.images.seed import Seed
 from harness.providers.docker import machines, node_image
 from harness.providers.docker.machines import Containers
+from harness.providers.substrate import LabRequest
 from harness.state import records
 
 IMAGE_ID = "sha256:44c95f4628c79130eec649ac137eb122a665526a03ade4805faec80914cc07f9"
@@ -72,7 +73,7 @@ def test_a_seeded_lab_of_containers_is_made_of_the_seeded_image(tmp_path, monkey
     context = Context(HasEveryImage(), SystemClock(), settings)
 
     def image(wanted):
-        part = Containers(record, context, seed=wanted)
+        part = Containers(record, LabRequest((), tmp_path, seed=wanted), context)
         return part.image(log_dir=tmp_path, say=lambda _text: None)["image"]
 
     assert image(seed()) == f"{image(None)}-{seed().key}"
