@@ -25,7 +25,7 @@ def build_box(settings: Settings) -> ExitCode:
     """Make the box of `settings`, if the cache does not have it, and print a line about it.
 
     It is seeded where a run would seed it. Raises `UsageError` for a provider whose machines are
-    made of no box, and what `harness.images.box.boxes.ensure` raises.
+    made of no box, and what making it raises.
     """
     chosen = provider(settings.provider or boxes.CATALOGUED)
     if not chosen.boxed:
