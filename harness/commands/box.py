@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from harness.artifacts.commands import wanted
 from harness.artifacts.model import ArtifactKind
 from harness.artifacts.store import Store
+from harness.base.context import Context
 from harness.base.errors import ExitCode, UsageError
 from harness.base.locks import IMAGE_LOCK, host_lock
 from harness.base.printing import say, show
 from harness.base.process import LocalRunner
 from harness.base.settings import Settings
-from harness.base.wait import Clock, SystemClock
+from harness.base.wait import SystemClock
 from harness.images.box import boxes, cache, lockfile
+from harness.images.making import Making
 from harness.images.seed import cannot_unpack, seed_for
 from harness.providers.registry import provider
 
@@ -43,17 +44,8 @@ def build_box(settings: Settings) -> ExitCode:
         absent = [str(ref) for ref in refs if ref.kind not in found]
         reason = f"{' and '.join(absent)} not here" if absent else cannot_unpack()
         say(f"without a seed: {reason}")
-    runner, clock = LocalRunner(), SystemClock()
-    with _building(clock):
-        made = boxes.ensure(
-            runner,
-            settings,
-            chosen.name,
-            seed=seed,
-            log=_log(settings),
-            clock=clock,
-            narrate=say,
-        )
+    with _making(settings) as making:
+        made = boxes.ensure(making, chosen.name, seed)
     show(f"{made.describe()}\ncatalogue {made.catalogue}")
     return ExitCode.OK
 
@@ -77,19 +69,15 @@ def remove_boxes(settings: Settings, versions: Sequence[str]) -> ExitCode:
 
 def renew_lock(settings: Settings) -> ExitCode:
     """Renew the lock of the box's packages and the catalogue, and print what came out."""
-    runner, clock = LocalRunner(), SystemClock()
-    with _building(clock):
-        made = boxes.renew_lock(runner, settings, log=_log(settings), clock=clock, narrate=say)
+    with _making(settings) as making:
+        made = boxes.renew_lock(making)
     show(f"{made.describe()}\nwritten: {lockfile.LOCK} and {boxes.CATALOGUE}")
     return ExitCode.OK
 
 
-def _log(settings: Settings) -> Path:
-    return settings.state_dir / "box-build.log"
-
-
 @contextlib.contextmanager
-def _building(clock: Clock) -> Iterator[None]:
+def _making(settings: Settings) -> Iterator[Making]:
+    clock = SystemClock()
     with host_lock(
         IMAGE_LOCK,
         holder=f"process {os.getpid()}, which makes a box",
@@ -97,4 +85,5 @@ def _building(clock: Clock) -> Iterator[None]:
         clock=clock,
         narrate=say,
     ):
-        yield
+        context = Context(LocalRunner(), clock, settings, say)
+        yield Making(context, settings.state_dir / "box-build.log")

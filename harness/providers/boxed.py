@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from harness.base.context import Context, Say
 from harness.base.locks import IMAGE_LOCK, host_lock
 from harness.base.process import Completed
 from harness.images.box import boxes
+from harness.images.making import Making
 from harness.providers.substrate import LabRequest
 from harness.providers.topology import HOST_KEY_MARKER, MachineSpec
 from harness.providers.vagrant import STATE_FOLDER, Vagrant, machine_lines, mark, share_home
@@ -43,16 +45,10 @@ class BoxedMachines:
                 clock=self._context.clock,
                 narrate=say,
             ):
-                made = boxes.ensure(
-                    self._context.runner,
-                    self._context.settings,
-                    provider,
-                    seed=self._request.seed,
-                    log=log_dir / "box.log",
-                    clock=self._context.clock,
-                    narrate=say,
-                    mark=mark(self._record.folder),
+                making = Making(
+                    replace(self._context, say=say), log_dir / "box.log", mark(self._record.folder)
                 )
+                made = boxes.ensure(making, provider, self._request.seed)
         return {
             "box": made.name,
             "box_version": made.version,

@@ -13,6 +13,7 @@ from harness.base.process import Completed
 from harness.base.run_id import RunId
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
+from harness.images.making import Making
 from harness.images.seed import Seed
 from harness.providers.docker import machines, node_image
 from harness.providers.docker.machines import Containers
@@ -42,17 +43,21 @@ def seed():
     return Seed(k0s, bundle)
 
 
+def making(runner, tmp_path):
+    return Making(Context(runner, SystemClock(), Settings(tmp_path, tmp_path, tmp_path)))
+
+
 def test_an_image_that_is_there_is_taken(tmp_path):
     engine = HasEveryImage()
-    image = node_image.ensure(engine, log=tmp_path / "log")
+    image = node_image.ensure(making(engine, tmp_path))
     assert engine.asked == [image.tag]
     assert (image.digest, image.built) == (IMAGE_ID, False)
     assert image.tag == f"k0s-harness/node:{image.recipe}"
 
 
 def test_a_seeded_image_has_a_tag_of_its_own(tmp_path):
-    plain = node_image.ensure(HasEveryImage(), log=tmp_path / "log")
-    seeded = node_image.ensure(HasEveryImage(), log=tmp_path / "log", seed=seed())
+    plain = node_image.ensure(making(HasEveryImage(), tmp_path))
+    seeded = node_image.ensure(making(HasEveryImage(), tmp_path), seed())
     assert seeded.tag == f"{plain.tag}-{seed().key}"
 
 

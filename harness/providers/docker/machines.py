@@ -6,12 +6,14 @@ import csv
 import io
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.base.context import Context, Say
 from harness.base.locks import IMAGE_LOCK, host_lock
 from harness.base.process import Completed
+from harness.images.making import Making
 from harness.providers.docker import node_image
 from harness.providers.docker.engine import Docker
 from harness.providers.substrate import LabRequest
@@ -51,13 +53,12 @@ class Containers:
             clock=self._context.clock,
             narrate=say,
         ):
-            made = node_image.ensure(
-                self._context.runner,
-                log=log_dir / "node-image.log",
-                seed=self._request.seed,
-                narrate=say,
-                mark=mark(self._record.folder),
+            making = Making(
+                replace(self._context, say=say),
+                log_dir / "node-image.log",
+                mark(self._record.folder),
             )
+            made = node_image.ensure(making, self._request.seed)
         return {"image": made.tag}
 
     def make_networks(self) -> None:
