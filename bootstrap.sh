@@ -8,7 +8,7 @@
 #   --dev    the linters and type stubs as well                 container engine that can run
 #
 # A clean Debian or Ubuntu has neither Python nor anything else, so this file is POSIX sh and does
-# only what comes before Python: find or install it, hand over to harness/preflight/setup.py for the rest
+# only what comes before Python: find or install it, hand over to harness/preflight for the rest
 # of the host, make the virtual environment. All narration goes to stderr.
 set -eu
 
@@ -149,7 +149,7 @@ apt_get() {
         apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }
 
-# What was installed, with the command that undoes it: one JSON line, read by harness/preflight/setup.py.
+# What was installed, with the command that undoes it: one JSON line, read by harness/host/admin.py.
 record() {
     [ -n "$1" ] || return 0
     state=${K0S_HARNESS_STATE:-${XDG_STATE_HOME:-${HOME:-/root}/.local/state}/k0s-harness}

@@ -29,13 +29,13 @@ from harness.engine.events import Event, StepId, TransitionSeen, title_of
 from harness.engine.machines import machine_specs
 from harness.engine.session import RunSession, Which, plan_of
 from harness.k0s import API_PORT
-from harness.lab.creation import LabRequest
 from harness.lab.lab import lay_out
 from harness.lab.reservation import reserve
 from harness.plan import k0sctl as k0sctl_yaml
 from harness.plan.build import readdressed
 from harness.probe.apiservice import METRICS_API
 from harness.providers.registry import DEFAULT
+from harness.providers.substrate import LabRequest
 from harness.providers.vagrant import PROJECT
 from harness.scenario.load import find, load
 from harness.ssh.files import USER, SshEndpoint

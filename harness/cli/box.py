@@ -6,21 +6,22 @@ import argparse
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from harness.artifacts.commands import wanted
 from harness.artifacts.model import ArtifactKind
 from harness.artifacts.store import Store
+from harness.base.context import Context
 from harness.base.errors import ExitCode, UsageError
+from harness.base.locks import IMAGE_LOCK, host_lock
 from harness.base.printing import say, show
 from harness.base.process import LocalRunner
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.cli.options import settings_of
 from harness.images.box import boxes, cache, lockfile
+from harness.images.making import Making
 from harness.images.seed import cannot_unpack, seed_for
 from harness.providers.registry import provider
-from harness.state.locks import IMAGE_LOCK, host_lock
 
 Action = Callable[[Settings, argparse.Namespace], list[str]]
 
@@ -53,7 +54,7 @@ def _build(settings: Settings, _options: argparse.Namespace) -> list[str]:
     """Make the box of `settings`, if the cache does not have it; seeded where a run would seed it.
 
     Raises `UsageError` for a provider whose machines are made of no box, and what
-    `harness.images.box.boxes.ensure` raises.
+    making it raises.
     """
     chosen = provider(settings.provider or boxes.CATALOGUED)
     if not chosen.boxed:
@@ -71,17 +72,8 @@ def _build(settings: Settings, _options: argparse.Namespace) -> list[str]:
         absent = [str(ref) for ref in refs if ref.kind not in found]
         reason = f"{' and '.join(absent)} not here" if absent else cannot_unpack()
         say(f"without a seed: {reason}")
-    clock = SystemClock()
-    with _building(clock):
-        made = boxes.ensure(
-            LocalRunner(),
-            settings,
-            chosen.name,
-            seed=seed,
-            log=_log(settings),
-            clock=clock,
-            narrate=say,
-        )
+    with _making(settings) as making:
+        made = boxes.ensure(making, chosen.name, seed)
     return [made.describe(), f"catalogue {made.catalogue}"]
 
 
@@ -101,20 +93,14 @@ def _remove(settings: Settings, options: argparse.Namespace) -> list[str]:
 
 
 def _lock(settings: Settings, _options: argparse.Namespace) -> list[str]:
-    clock = SystemClock()
-    with _building(clock):
-        made = boxes.renew_lock(
-            LocalRunner(), settings, log=_log(settings), clock=clock, narrate=say
-        )
+    with _making(settings) as making:
+        made = boxes.renew_lock(making)
     return [made.describe(), f"written: {lockfile.LOCK} and {boxes.CATALOGUE}"]
 
 
-def _log(settings: Settings) -> Path:
-    return settings.state_dir / "box-build.log"
-
-
 @contextlib.contextmanager
-def _building(clock: SystemClock) -> Iterator[None]:
+def _making(settings: Settings) -> Iterator[Making]:
+    clock = SystemClock()
     with host_lock(
         IMAGE_LOCK,
         holder=f"process {os.getpid()}, which makes a box",
@@ -122,4 +108,5 @@ def _building(clock: SystemClock) -> Iterator[None]:
         clock=clock,
         narrate=say,
     ):
-        yield
+        context = Context(LocalRunner(), clock, settings, say)
+        yield Making(context, settings.state_dir / "box-build.log")

@@ -8,10 +8,10 @@ from pathlib import Path
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.base.settings import Settings
 from harness.images.seed import seed_for
-from harness.lab.creation import LabRequest
 from harness.plan.model import Plan
 from harness.providers.base import ProviderChoice
 from harness.providers.registry import provider
+from harness.providers.substrate import LabRequest
 from harness.providers.topology import MachineSpec
 
 

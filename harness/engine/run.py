@@ -40,7 +40,7 @@ from harness.engine.timeline import RUN_SECONDS
 from harness.evidence.bundle import SCENARIO
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import Recorder
-from harness.lab.creation import LabRequest, bounds
+from harness.lab.creation import bounds
 from harness.lab.lab import Lab, bring_up
 from harness.lab.leftovers import uninterrupted
 from harness.lab.reservation import reserve
@@ -48,6 +48,7 @@ from harness.plan.build import readdressed
 from harness.plan.model import PhasePlan, Plan
 from harness.plan.show import describe
 from harness.providers.base import ProviderChoice
+from harness.providers.substrate import LabRequest
 
 
 @dataclass(frozen=True)

@@ -55,23 +55,23 @@ class Service(ABC):
     def denied(self, facts: HostFacts) -> bool:
         """Return whether it runs here and this user may not talk to it."""
 
-    def hindrance(self, facts: HostFacts) -> Problem | None:  # noqa: ARG002
+    def hindrance(self, facts: HostFacts) -> Problem | None:
         """Return what keeps it from being started here, None where nothing does."""
         return None
 
-    def config(self, facts: HostFacts) -> tuple[str, str] | None:  # noqa: ARG002
+    def config(self, facts: HostFacts) -> tuple[str, str] | None:
         """Return the daemon that needs a configuration of ours here, and its text."""
         return None
 
-    def beside(self, facts: HostFacts) -> str:  # noqa: ARG002
+    def beside(self, facts: HostFacts) -> str:
         """Return what set-up makes beside starting it, in words, or nothing."""
         return ""
 
-    def lacks(self, facts: HostFacts) -> str:  # noqa: ARG002
+    def lacks(self, facts: HostFacts) -> str:
         """Return the command that makes what it lacks although it answers, or nothing."""
         return ""
 
-    def complete(self, admin: Admin, facts: HostFacts) -> None:  # noqa: B027
+    def complete(self, admin: Admin, facts: HostFacts) -> None:
         """Make what it lacks, once it runs: nothing, mostly."""
 
 

@@ -11,7 +11,8 @@ from harness.base.process import Runner
 
 # k0s's defaults for pods and services (10.244.0.0/16, 10.96.0.0/12): a lab inside them would make
 # the very faults that scenarios are about.
-CLUSTER_NETWORKS = (IPv4Network("10.244.0.0/16"), IPv4Network("10.96.0.0/12"))
+POD_NETWORK = IPv4Network("10.244.0.0/16")
+SERVICE_NETWORK = IPv4Network("10.96.0.0/12")
 # VirtualBox allows host-only networks in 192.168.56.0/21 only, without /etc/vbox/networks.conf; so
 # private networks come from there, and NAT networks, which the host itself makes, from elsewhere.
 PRIVATE_RANGE = IPv4Network("192.168.56.0/21")
@@ -37,7 +38,7 @@ def choose_free(
 
     Raises `HostLacksError` when every one is taken.
     """
-    taken = (*used, *CLUSTER_NETWORKS)
+    taken = (*used, POD_NETWORK, SERVICE_NETWORK)
     for candidate in _each_24(ranges):
         if not any(candidate.overlaps(network) for network in taken):
             return candidate

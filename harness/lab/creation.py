@@ -6,20 +6,18 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network
-from pathlib import Path
 from typing import Any
 
 from harness.base.context import Context, Narrate, Say
 from harness.base.errors import HarnessError
+from harness.base.locks import LOCK_SECONDS, MACHINES_LOCK, host_lock
 from harness.base.process import Completed
-from harness.images.seed import Seed
 from harness.k0s import API_PORT
 from harness.lab import isolation, nat_picture
 from harness.lab.isolation import IsolationReport
 from harness.lab.machine import Machine, prepare
 from harness.providers.registry import provider
-from harness.providers.substrate import Substrate
+from harness.providers.substrate import LabRequest, Substrate
 from harness.providers.topology import MachineSpec, topology
 from harness.providers.vagrant import BOOT_SECONDS, Vagrant, topology_path, up_seconds
 from harness.ssh import files as ssh_files
@@ -27,7 +25,6 @@ from harness.ssh import pace
 from harness.ssh.client import ParamikoRemote
 from harness.ssh.files import SshEndpoint
 from harness.ssh.remote import Remote
-from harness.state.locks import LOCK_SECONDS, MACHINES_LOCK, host_lock
 from harness.state.records import LabRecord
 
 STEP_IMAGE = "image"
@@ -40,34 +37,6 @@ SSH_PORT = 22
 NETWORKS_SECONDS = 60.0
 # Host keys and four short commands a machine: 0.8 s measured, 2 s on a busy host.
 ACCESS_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class LabRequest:
-    """What is to be made; `log_dir` is the run's folder, where vagrant.log goes.
-
-    `services` and `pods` are the cluster's networks, which the isolation counts by name. `seed` is
-    what the machines' image is to have of k0s already, None for nothing; `emulated` says that the
-    virtual processors are programs; `same_nat_address` gives all machines VirtualBox's one.
-    """
-
-    machines: tuple[MachineSpec, ...]
-    log_dir: Path
-    services: IPv4Network = isolation.SERVICE_NETWORK
-    pods: IPv4Network = isolation.POD_NETWORK
-    seed: Seed | None = None
-    emulated: bool = False
-    same_nat_address: bool = False
-
-    @property
-    def boot_pace(self) -> float:
-        """How many times slower than this host the machines are taken to be until they are up."""
-        return pace.EMULATED if self.emulated else 1.0
-
-    @property
-    def log(self) -> Path:
-        """The file with all that Vagrant said."""
-        return self.log_dir / "vagrant.log"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from harness.base.errors import HostLacksError, InfrastructureError
 from harness.base.process import CommandFailedError, Runner
+from harness.host.subnets import POD_NETWORK, SERVICE_NETWORK
 from harness.probe.isolation import MACHINE_TABLE
 from harness.ssh.remote import Remote
 from harness.state.networks import Networks
@@ -28,10 +29,6 @@ COUNTER_OTHER = "other"
 # The host table's counters.
 COUNTER_FORWARD = "forward_dropped"
 COUNTER_INPUT = "input_dropped"
-
-# k0s's defaults; a scenario that changes them passes its own.
-SERVICE_NETWORK = IPv4Network("10.96.0.0/12")
-POD_NETWORK = IPv4Network("10.244.0.0/16")
 
 # nft loads a table in a few milliseconds.
 NFT_SECONDS = 20.0

@@ -14,12 +14,13 @@ from pathlib import Path
 from harness.base.run_id import RunId
 from harness.images.seed import Seed
 from harness.lab import machine, nat_picture
-from harness.lab.creation import Creation, LabRequest
+from harness.lab.creation import Creation
 from harness.lab.isolation import IsolationReport
 from harness.lab.machine import Machine
 from harness.lab.reservation import Reservation, files_written, removing
 from harness.providers.backend import backend
 from harness.providers.registry import provider
+from harness.providers.substrate import LabRequest
 from harness.providers.vagrant import environment
 from harness.ssh.client import ParamikoRemote
 from harness.ssh.remote import Remote
@@ -166,13 +167,6 @@ def _begin(reservation: Reservation, request: LabRequest) -> Creation:
     reservation.record = replace(
         reservation.record, machines=tuple(spec.name for spec in request.machines)
     )
-    substrate = backend(reservation.record.provider).substrate(
-        reservation.record,
-        reservation.context,
-        request.machines,
-        seed=request.seed,
-        emulated=request.emulated,
-    )
-    return Creation(
-        reservation.record, request, substrate, reservation.context, reservation.narrate
-    )
+    record, context = reservation.record, reservation.context
+    substrate = backend(record.provider).substrate(record, request, context)
+    return Creation(record, request, substrate, context, reservation.narrate)

@@ -15,6 +15,15 @@ from dataclasses import dataclass
 
 from harness.base.context import Context, Narrate, silent
 from harness.base.errors import HarnessError
+from harness.base.locks import (
+    IMAGE_LOCK,
+    LOCK_SECONDS,
+    MACHINES_LOCK,
+    NAMES_LOCK,
+    FileLock,
+    host_lock,
+    lock_path,
+)
 from harness.base.own_files import close_to_others, folder_problem
 from harness.base.process import Runner
 from harness.base.run_id import RunId
@@ -27,15 +36,6 @@ from harness.providers.registry import providers
 from harness.ssh import files as ssh_files
 from harness.ssh.files import is_socket_dir_of
 from harness.state.entries import LabEntry, LabState
-from harness.state.locks import (
-    IMAGE_LOCK,
-    LOCK_SECONDS,
-    MACHINES_LOCK,
-    NAMES_LOCK,
-    FileLock,
-    host_lock,
-    lock_path,
-)
 from harness.state.networks import host_table
 from harness.state.owner import Owner, current_user
 from harness.state.records import LOCK, LabRecord

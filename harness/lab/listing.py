@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from harness.base.errors import HarnessError, InfrastructureError
+from harness.base.locks import is_held
 from harness.base.own_files import folder_problem
 from harness.base.process import Runner
 from harness.base.run_id import RunId
@@ -21,7 +22,6 @@ from harness.providers.backend import backend
 from harness.providers.registry import connections, providers
 from harness.state import records
 from harness.state.entries import WITHOUT_RECORD, LabEntry, LabState, stranger
-from harness.state.locks import is_held
 from harness.state.record_fields import moment
 from harness.state.records import LOCK, RECORD, LabRecord
 

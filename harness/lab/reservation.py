@@ -18,6 +18,7 @@ from typing import Self
 
 from harness.base.context import Context, Narrate, silent
 from harness.base.errors import HarnessError, InfrastructureError
+from harness.base.locks import LOCK_SECONDS, NAMES_LOCK, FileLock, host_lock
 from harness.base.run_id import RunId
 from harness.host import subnets
 from harness.lab import leftovers, listing
@@ -25,7 +26,6 @@ from harness.lab.creation import STEP_NETWORKS
 from harness.providers import registry
 from harness.providers.backend import backend
 from harness.state import records
-from harness.state.locks import LOCK_SECONDS, NAMES_LOCK, FileLock, host_lock
 from harness.state.records import LabRecord
 
 

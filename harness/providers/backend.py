@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -14,10 +14,8 @@ from typing import Protocol, cast
 
 from harness.base.context import Context, Narrate
 from harness.base.process import Runner
-from harness.images.seed import Seed
 from harness.providers.registry import provider
-from harness.providers.substrate import Substrate
-from harness.providers.topology import MachineSpec
+from harness.providers.substrate import LabRequest, Substrate
 from harness.state.entries import LabEntry
 from harness.state.owner import Owner
 from harness.state.records import LabRecord
@@ -27,19 +25,8 @@ class Backend(ABC):
     """One provider's part of labs, from their first network to the last thing that is removed."""
 
     @abstractmethod
-    def substrate(
-        self,
-        record: LabRecord,
-        context: Context,
-        machines: Sequence[MachineSpec],
-        *,
-        seed: Seed | None,
-        emulated: bool,
-    ) -> Substrate:
-        """Return its part in making the lab of `record`.
-
-        `seed` is what the machines are to have of k0s already, None for nothing.
-        """
+    def substrate(self, record: LabRecord, request: LabRequest, context: Context) -> Substrate:
+        """Return its part in making the lab of `record`."""
 
     @abstractmethod
     def sweep(
@@ -50,24 +37,24 @@ class Backend(ABC):
         It may be done again at any time: what is not there is as good as removed.
         """
 
-    def seen(self, runner: Runner, labs_dir: Path) -> Iterable[LabEntry]:  # noqa: ARG002
+    def seen(self, runner: Runner, labs_dir: Path) -> Iterable[LabEntry]:
         """Return what is here of labs, and what says falsely that it is."""
         return ()
 
-    def networks(self, runner: Runner) -> Iterable[IPv4Network]:  # noqa: ARG002
+    def networks(self, runner: Runner) -> Iterable[IPv4Network]:
         """Return the networks that are taken here, beside what this host's interfaces use."""
         return ()
 
-    def record_host(self, state_dir: Path) -> None:  # noqa: B027
+    def record_host(self, state_dir: Path) -> None:
         """Write down what machines change of this host itself."""
 
-    def restore_host(self, state_dir: Path, runner: Runner) -> None:  # noqa: B027
+    def restore_host(self, state_dir: Path, runner: Runner) -> None:
         """Put back what was written down, once no lab is left."""
 
-    def tidy(self, context: Context) -> None:  # noqa: B027
+    def tidy(self, context: Context) -> None:
         """Put right what a killed run left that is no lab's, while no machines are being made."""
 
-    def restore_ways(  # noqa: B027
+    def restore_ways(
         self, record: LabRecord, ways: Mapping[int, tuple[str, int]], runner: Runner
     ) -> None:
         """Make sure that local ports lead where they led, where machines are on another host.

@@ -69,11 +69,11 @@ class Provider(ABC):
 
     # --- choosing it ------------------------------------------------------------------------------
 
-    def wanted(self, facts: HostFacts) -> str:  # noqa: ARG002
+    def wanted(self, facts: HostFacts) -> str:
         """Return why a run takes it here where the user named none, nothing where it does not."""
         return ""
 
-    def choice(self, facts: HostFacts, reason: str) -> ProviderChoice:  # noqa: ARG002
+    def choice(self, facts: HostFacts, reason: str) -> ProviderChoice:
         """Return the choice of it for `reason`."""
         return ProviderChoice(self.name, reason)
 
@@ -103,11 +103,11 @@ class Provider(ABC):
             if tool not in spared and tool.program not in facts.programs
         )
 
-    def service_here(self, facts: HostFacts) -> Service | None:  # noqa: ARG002
+    def service_here(self, facts: HostFacts) -> Service | None:
         """Return the service of this host that it needs, None where it needs none here."""
         return self.service
 
-    def problems(self, facts: HostFacts, needs: LabNeeds) -> Sequence[Problem]:  # noqa: ARG002
+    def problems(self, facts: HostFacts, needs: LabNeeds) -> Sequence[Problem]:
         """Return what keeps its machines from this host; tools, disk and memory aside."""
         return ()
 
@@ -120,7 +120,7 @@ class Provider(ABC):
         """Return the memory there is, and on which other host, nothing where it is this one."""
         return facts.available_mib, ""
 
-    def places(self, needs: LabNeeds) -> Mapping[str, int]:  # noqa: ARG002
+    def places(self, needs: LabNeeds) -> Mapping[str, int]:
         """Return the MiB that a lab takes in places that are this provider's."""
         return {}
 
@@ -128,7 +128,7 @@ class Provider(ABC):
         """Return the free MiB of each place."""
         return facts.free_mib
 
-    def rows(self, facts: HostFacts, chosen: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002
+    def rows(self, facts: HostFacts, chosen: str) -> Sequence[tuple[str, str]]:
         """Return what `doctor` says of it, a label and a text a line; `chosen` was said already."""
         here = f"({facts.programs[self.command]})" if self.command in facts.programs else "not here"
         return [(self.name, here)]
@@ -139,7 +139,7 @@ class Provider(ABC):
         """Return where its machines are made, as the record of a lab says; None: on this host."""
         return None
 
-    def host_layer_reason(self, *, elsewhere: bool = False) -> str | None:  # noqa: ARG002
+    def host_layer_reason(self, *, elsewhere: bool = False) -> str | None:
         """Return why this host cannot isolate a lab, None where it can.
 
         `elsewhere` says that the machines are on another host.

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.base.context import Context, Say
+from harness.base.locks import IMAGE_LOCK, host_lock
 from harness.base.process import Completed
 from harness.images.box import boxes
-from harness.images.seed import Seed
+from harness.images.making import Making
+from harness.providers.substrate import LabRequest
 from harness.providers.topology import HOST_KEY_MARKER, MachineSpec
 from harness.providers.vagrant import STATE_FOLDER, Vagrant, machine_lines, mark, share_home
 from harness.ssh import files as ssh_files
-from harness.state.locks import IMAGE_LOCK, host_lock
 from harness.state.records import LabRecord
 
 # What Vagrant calls the system of our own box.
@@ -23,30 +25,18 @@ GUEST = "debian"
 class BoxedMachines:
     """VMs on networks that Vagrant makes, each reached at its private address."""
 
-    def __init__(
-        self,
-        record: LabRecord,
-        context: Context,
-        machines: Sequence[MachineSpec],
-        *,
-        seed: Seed | None,
-        emulated: bool,
-    ) -> None:
+    def __init__(self, record: LabRecord, request: LabRequest, context: Context) -> None:
         self._record = record
+        self._request = request
         self._context = context
-        self._machines = machines
-        self._seed = seed
-        self._emulated = emulated
 
     @property
     def elsewhere(self) -> str:
-        """The other host that the machines are on, nothing where it is this one."""
         return self._record.elsewhere
 
     def image(self, *, log_dir: Path, say: Say) -> Mapping[str, Any]:
-        """Return the box's name, version, catalogue and system, made now if it is not there yet."""
         provider = self._record.provider
-        made = boxes.present(self._context.settings, provider, seed=self._seed)
+        made = boxes.present(self._context.settings, provider, seed=self._request.seed)
         if made is None:
             with host_lock(
                 IMAGE_LOCK,
@@ -55,16 +45,10 @@ class BoxedMachines:
                 clock=self._context.clock,
                 narrate=say,
             ):
-                made = boxes.ensure(
-                    self._context.runner,
-                    self._context.settings,
-                    provider,
-                    seed=self._seed,
-                    log=log_dir / "box.log",
-                    clock=self._context.clock,
-                    narrate=say,
-                    mark=mark(self._record.folder),
+                making = Making(
+                    replace(self._context, say=say), log_dir / "box.log", mark(self._record.folder)
                 )
+                made = boxes.ensure(making, provider, self._request.seed)
         return {
             "box": made.name,
             "box_version": made.version,
@@ -77,15 +61,12 @@ class BoxedMachines:
         """Do nothing: Vagrant makes them with the machines."""
 
     def settings(self) -> Mapping[str, Any]:
-        """Return nothing: the machines' names and sizes are enough."""
         return {}
 
     def before_up(self) -> None:
-        """Share the user's boxes with the run."""
         share_home(self._record.folder)
 
     def way(self, spec: MachineSpec, port: int) -> tuple[str, int]:
-        """Return the machine's private address, which this host reaches, and the port."""
         return spec.address, port
 
     def key(self, machine: str) -> Path:
@@ -101,12 +82,10 @@ class BoxedMachines:
         return Path(vagrant.ssh_settings(machine)["IdentityFile"])
 
     def host_keys(self, machines: tuple[MachineSpec, ...], said: Completed) -> dict[str, str]:
-        """Return each machine's host key, which it printed over Vagrant's own connection."""
         lines = machine_lines(said, HOST_KEY_MARKER)
         return {
             spec.name: ssh_files.host_key(lines.get(spec.name, ""), spec.name) for spec in machines
         }
 
-    def console(self, machine: str) -> str:  # noqa: ARG002
-        """Return nothing: what a machine prints is not kept."""
+    def console(self, machine: str) -> str:
         return ""

@@ -18,13 +18,13 @@ from uuid import UUID
 
 from harness.base import untrusted
 from harness.base.errors import InfrastructureError
+from harness.base.locks import FileLock
 from harness.base.own_files import folder_problem, make_private, write_own
 from harness.base.run_id import RunId
 from harness.base.untrusted import RefusedError
 from harness.host.vm_facts import remote_host
 from harness.ssh import files as ssh_files
 from harness.state import owner, record_fields
-from harness.state.locks import FileLock
 from harness.state.networks import Network, Networks, bridge_names, host_table, network_names
 from harness.state.owner import Owner
 from harness.state.record_fields import RecordFields

@@ -20,7 +20,6 @@ from harness.base.process import LocalRunner
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.lab import leftovers
-from harness.lab.creation import LabRequest
 from harness.lab.lab import Lab, bring_up
 from harness.lab.leftovers import Removal
 from harness.lab.reservation import reserve
@@ -28,6 +27,7 @@ from harness.preflight.choice import choose_provider
 from harness.preflight.survey import survey
 from harness.providers import registry
 from harness.providers.docker.sysctls import NAMES
+from harness.providers.substrate import LabRequest
 from harness.providers.topology import MachineSpec
 from harness.state.owner import LABEL_RUN
 from harness.vocabulary.words import Role

@@ -17,10 +17,10 @@ from harness.base.context import Context
 from harness.base.process import LocalRunner
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.lab.creation import LabRequest
 from harness.lab.lab import bring_up
 from harness.lab.reservation import reserve
 from harness.providers import registry
+from harness.providers.substrate import LabRequest
 from harness.providers.topology import MachineSpec
 from harness.vocabulary.words import Role
 

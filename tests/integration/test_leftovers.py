@@ -14,12 +14,12 @@ from harness.base.process import LocalRunner
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.lab import listing
-from harness.lab.creation import LabRequest
 from harness.lab.isolation import install_on_host
 from harness.lab.kept import attach
 from harness.lab.lab import bring_up
 from harness.lab.reservation import reserve
 from harness.providers.docker.engine import Docker, ObjectKind
+from harness.providers.substrate import LabRequest
 from harness.providers.topology import MachineSpec
 from harness.ssh.files import make_socket_dir
 from harness.state.entries import LabState

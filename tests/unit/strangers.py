@@ -19,6 +19,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from harness.base import locks
 from harness.base.process import CommandFailedError, Completed
 from harness.base.run_id import RunId
 from harness.base.settings import Settings
@@ -28,7 +29,7 @@ from harness.providers.docker import sysctls
 from harness.providers.libvirt import sweep
 from harness.providers.libvirt import virsh as libvirt
 from harness.ssh import files as ssh_files
-from harness.state import locks, records
+from harness.state import records
 from harness.state.networks import host_table
 from harness.state.owner import (
     LABEL_RUN,

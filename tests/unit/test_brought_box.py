@@ -9,12 +9,14 @@ import tarfile
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.errors import UsageError
 from harness.base.process import Completed, LocalRunner
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.images import rootfs
 from harness.images.box import boxes, cache
+from harness.images.making import Making
 from harness.testing import FakeRunner
 from tests.unit.paths import UNIT
 
@@ -45,14 +47,9 @@ def ensure(tmp_path, monkeypatch):
         variables = {"HOME": str(tmp_path), "BOX_URL": str(url)}
         if sha256 is not None:
             variables["BOX_SHA256"] = sha256
-        return boxes.ensure(
-            runner or FakeRunner(),
-            Settings.from_environment(variables),
-            provider,
-            seed=None,
-            log=tmp_path / "log",
-            clock=SystemClock(),
-        )
+        settings = Settings.from_environment(variables)
+        context = Context(runner or FakeRunner(), SystemClock(), settings)
+        return boxes.ensure(Making(context, tmp_path / "log"), provider, None)
 
     return call
 

@@ -16,6 +16,7 @@ from harness.providers.libvirt import forwards
 from harness.providers.libvirt.forwards import Forwards
 from harness.providers.libvirt.machines import LibvirtMachines
 from harness.providers.registry import provider
+from harness.providers.substrate import LabRequest
 from harness.providers.topology import MachineSpec
 from harness.ssh.files import SshEndpoint
 from harness.state import records
@@ -180,7 +181,7 @@ def machines(tmp_path):
             libvirt_uri=uri,
         )
         context = Context(ssh, SystemClock(), Settings(tmp_path, tmp_path, tmp_path))
-        return LibvirtMachines(record, context, (CONTROLLER,), seed=None, emulated=True)
+        return LibvirtMachines(record, LabRequest((CONTROLLER,), tmp_path, emulated=True), context)
 
     return make
 

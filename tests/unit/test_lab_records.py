@@ -28,7 +28,7 @@ NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 HOLD_A_LOCK = """
 import sys
 from pathlib import Path
-from harness.state.locks import FileLock
+from harness.base.locks import FileLock
 lock = FileLock(Path(sys.argv[1]))
 assert lock.try_acquire("a test")
 print("held", flush=True)

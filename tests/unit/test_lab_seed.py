@@ -13,6 +13,7 @@ from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin
 from harness.base.errors import HostLacksError, UsageError
 from harness.base.settings import Settings
 from harness.images import seed as seeds
+from harness.images.making import Making
 from harness.images.seed import Seed, seed_for
 from harness.providers.registry import provider as provider_of
 
@@ -86,7 +87,7 @@ def test_an_ordinary_user_and_a_host_without_containerd_cannot_unpack(monkeypatc
 def test_what_cannot_be_unpacked_says_both_ways_out(artifacts, monkeypatch, tmp_path):
     monkeypatch.setattr(seeds, "cannot_unpack", lambda: "there is no program containerd")
     with pytest.raises(HostLacksError) as lacking:
-        seeds.make_tree(None, Seed(*artifacts.values()), tmp_path)
+        seeds.make_tree(Making(None), Seed(*artifacts.values()), tmp_path)
     assert "apt-get install containerd" in lacking.value.text()
     assert "SEED=0" in lacking.value.text()
 

@@ -65,4 +65,7 @@ def test_no_choice_overlaps_what_is_taken_nor_a_clusters_networks(taken):
     except HostLacksError:
         return
     assert chosen.prefixlen == 24
-    assert not any(chosen.overlaps(network) for network in (*taken, *subnets.CLUSTER_NETWORKS))
+    assert not any(
+        chosen.overlaps(network)
+        for network in (*taken, subnets.POD_NETWORK, subnets.SERVICE_NETWORK)
+    )

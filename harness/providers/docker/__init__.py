@@ -23,11 +23,9 @@ class Engine(Service):
     """The docker engine."""
 
     def answers(self, facts: HostFacts) -> bool:
-        """Return whether it answers this user."""
         return facts.engine.reachable
 
     def denied(self, facts: HostFacts) -> bool:
-        """Return whether it runs here and this user may not talk to it."""
         return facts.engine.denied
 
     def problem(self, facts: HostFacts) -> str:
@@ -37,7 +35,6 @@ class Engine(Service):
         return f"docker is not running: {facts.engine.problem}"
 
     def hindrance(self, facts: HostFacts) -> Problem | None:
-        """Return what keeps it from being started here: the client asks another one."""
         if not facts.docker_host:
             return None
         return Problem(
@@ -76,13 +73,11 @@ class DockerProvider(Provider):
     own_kernel = False
 
     def wanted(self, facts: HostFacts) -> str:
-        """Return why there are no VMs: containers are what every host can have."""
         if facts.kvm is Kvm.USABLE:
             return "KVM is usable, but libvirt is not set up; PROVIDER=libvirt does it"
         return f"no VMs at full speed: {facts.kvm.value}"
 
     def problems(self, facts: HostFacts, needs: LabNeeds) -> Sequence[Problem]:
-        """Return what keeps containers from this host, disk and memory aside."""
         engine = facts.engine
         if facts.system != "linux":
             return [
@@ -112,11 +107,9 @@ class DockerProvider(Provider):
         return [*found, *_cgroup_problems(facts, needs)]
 
     def places(self, needs: LabNeeds) -> Mapping[str, int]:
-        """Return what the engine's store takes."""
         return {"docker": needs.machines_mib}
 
-    def rows(self, facts: HostFacts, chosen: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002
-        """Return the engine's version and place, or why it does not answer."""
+    def rows(self, facts: HostFacts, chosen: str) -> Sequence[tuple[str, str]]:
         if self.command not in facts.programs:
             return [(self.name, "not here")]
         if facts.engine.reachable:
@@ -125,8 +118,7 @@ class DockerProvider(Provider):
             text = f"not reachable: {facts.engine.problem}"
         return [(self.name, text)]
 
-    def describe(self, machines: int, *, emulated: bool = False, elsewhere: bool = False) -> str:  # noqa: ARG002
-        """Return what stands there; containers are never called VMs."""
+    def describe(self, machines: int, *, emulated: bool = False, elsewhere: bool = False) -> str:
         return f"{counted(machines, 'container')} sharing this host's kernel"
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.base.context import Context, Narrate
 from harness.base.process import Runner
 from harness.base.run_id import RunId
-from harness.images.seed import Seed
 from harness.providers.backend import Backend
 from harness.providers.docker import DockerProvider, sysctls
 from harness.providers.docker.engine import Docker, Labelled, ObjectKind
 from harness.providers.docker.machines import Containers
-from harness.providers.topology import MachineSpec
+from harness.providers.substrate import LabRequest
 from harness.state import owner
 from harness.state.entries import WITHOUT_RECORD, LabEntry, LabState, stranger
 from harness.state.networks import network_names
@@ -33,45 +32,31 @@ _QUOTED = 200
 class DockerBackend(Backend):
     """Containers, networks and volumes that carry the run's labels."""
 
-    def substrate(
-        self,
-        record: LabRecord,
-        context: Context,
-        machines: Sequence[MachineSpec],  # noqa: ARG002
-        *,
-        seed: Seed | None,
-        emulated: bool,  # noqa: ARG002
-    ) -> Containers:
-        """Return what makes the containers of `record`."""
-        return Containers(record, context, seed=seed)
+    def substrate(self, record: LabRecord, request: LabRequest, context: Context) -> Containers:
+        return Containers(record, request, context)
 
     def sweep(
         self,
         whose: Owner,
         context: Context,
         narrate: Narrate,
-        record: LabRecord | None,  # noqa: ARG002
+        record: LabRecord | None,
     ) -> list[str]:
-        """Remove all that carries the run's labels and is named as the run's are."""
         return sweep(Docker(context.runner), whose, narrate)
 
     def seen(self, runner: Runner, labs_dir: Path) -> Iterator[LabEntry]:
-        """Yield what carries a label of ours, falsely or not."""
         docker = Docker(runner)
         for kind in (ObjectKind.CONTAINER, ObjectKind.NETWORK):
             for thing in docker.labelled(kind):
                 yield _entry(thing, labs_dir)
 
     def networks(self, runner: Runner) -> Iterable[IPv4Network]:
-        """Return the subnets of the engine's networks."""
         return Docker(runner).subnets()
 
     def record_host(self, state_dir: Path) -> None:
-        """Write the host's sysctls down, which containers share."""
         sysctls.record(state_dir)
 
     def restore_host(self, state_dir: Path, runner: Runner) -> None:
-        """Put the host's sysctls back."""
         sysctls.restore(state_dir, runner)
 
 

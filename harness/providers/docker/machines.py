@@ -6,18 +6,20 @@ import csv
 import io
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.base.context import Context, Say
+from harness.base.locks import IMAGE_LOCK, host_lock
 from harness.base.process import Completed
-from harness.images.seed import Seed
+from harness.images.making import Making
 from harness.providers.docker import node_image
 from harness.providers.docker.engine import Docker
+from harness.providers.substrate import LabRequest
 from harness.providers.topology import MachineSpec
 from harness.providers.vagrant import mark
 from harness.ssh import files as ssh_files
-from harness.state.locks import IMAGE_LOCK, host_lock
 from harness.state.owner import machine_name
 from harness.state.records import LabRecord
 
@@ -31,24 +33,19 @@ LOG_LINES = 200
 
 
 class Containers:
-    """The docker provider: a node image of this host's own distribution, two bridge networks.
+    """The docker provider: a node image of this host's own distribution, two bridge networks."""
 
-    `seed` is what the image is to have of k0s already, None for nothing.
-    """
-
-    def __init__(self, record: LabRecord, context: Context, *, seed: Seed | None = None) -> None:
+    def __init__(self, record: LabRecord, request: LabRequest, context: Context) -> None:
         self._record = record
         self._context = context
-        self._seed = seed
+        self._request = request
         self._docker = Docker(context.runner)
 
     @property
     def elsewhere(self) -> str:
-        """Nothing: containers are on this host."""
         return ""
 
     def image(self, *, log_dir: Path, say: Say) -> Mapping[str, Any]:
-        """Return the node image's tag, made now if this host does not have it."""
         with host_lock(
             IMAGE_LOCK,
             holder=self._record.holder(),
@@ -56,17 +53,15 @@ class Containers:
             clock=self._context.clock,
             narrate=say,
         ):
-            made = node_image.ensure(
-                self._context.runner,
-                log=log_dir / "node-image.log",
-                seed=self._seed,
-                narrate=say,
-                mark=mark(self._record.folder),
+            making = Making(
+                replace(self._context, say=say),
+                log_dir / "node-image.log",
+                mark(self._record.folder),
             )
+            made = node_image.ensure(making, self._request.seed)
         return {"image": made.tag}
 
     def make_networks(self) -> None:
-        """Make the two bridges."""
         networks = self._record.networks
         for network in (networks.nat, networks.private):
             self._docker.create_network(
@@ -78,7 +73,6 @@ class Containers:
             )
 
     def settings(self) -> Mapping[str, Any]:
-        """Return what containers must do without on this host, and whose they are."""
         labels = self._record.labels
         return {
             "drop_capabilities": list(dropped_capabilities()),
@@ -90,15 +84,12 @@ class Containers:
         """Do nothing: a killed run leaves nothing that others would use."""
 
     def way(self, spec: MachineSpec, port: int) -> tuple[str, int]:
-        """Return the machine's private address, which this host reaches, and the port."""
         return spec.address, port
 
-    def key(self, machine: str) -> Path:  # noqa: ARG002  # one key for all: the image knows none
-        """Return the run's own key, which the containers were given when they were made."""
+    def key(self, machine: str) -> Path:  # one key for all: the image knows none
         return self._record.key
 
-    def host_keys(self, machines: tuple[MachineSpec, ...], said: Completed) -> dict[str, str]:  # noqa: ARG002
-        """Return each machine's host key, read through the engine."""
+    def host_keys(self, machines: tuple[MachineSpec, ...], said: Completed) -> dict[str, str]:
         return {
             spec.name: ssh_files.host_key(
                 self._docker.run(
@@ -114,7 +105,6 @@ class Containers:
         }
 
     def console(self, machine: str) -> str:
-        """Return the last lines of what the container printed."""
         return self._docker.logs(machine_name(self._record.run_id, machine), LOG_LINES)
 
 

@@ -55,36 +55,29 @@ class LibvirtProvider(Provider):
         return "there is no docker here" if ready and "docker" not in facts.programs else ""
 
     def choice(self, facts: HostFacts, reason: str) -> ProviderChoice:
-        """Return the choice of it, which says what the machines get as processors."""
         return ProviderChoice(self.name, f"{reason}; {processors(facts)}", facts.emulated)
 
     def missing_tools(self, facts: HostFacts) -> tuple[Tool, ...]:
-        """Return the tools that are missing; for another host's libvirt those that ask it."""
         missing = super().missing_tools(facts)
         if not facts.libvirt.host:
             return missing
         return tuple(tool for tool in missing if tool.program not in _THERE)
 
     def service_here(self, facts: HostFacts) -> Service | None:
-        """Return libvirt's daemons, where it is this host's."""
         libvirt = facts.libvirt
         return None if libvirt.host or uri_problem(libvirt.uri) else self.service
 
-    def problems(self, facts: HostFacts, needs: LabNeeds) -> Sequence[Problem]:  # noqa: ARG002
-        """Return what keeps machines of libvirt from this host, disk and memory aside."""
+    def problems(self, facts: HostFacts, needs: LabNeeds) -> Sequence[Problem]:
         return libvirt_problems(facts)
 
     def available_mib(self, facts: HostFacts) -> tuple[int, str]:
-        """Return the memory of the host that machines would be on."""
         host = facts.libvirt.host
         return (facts.libvirt.available_mib or 0, host) if host else super().available_mib(facts)
 
     def places(self, needs: LabNeeds) -> Mapping[str, int]:
-        """Return what the storage pool and Vagrant's folder take."""
         return {"pool": needs.machines_mib, "boxes": 2 * IMAGE_MIB}
 
     def free_mib(self, facts: HostFacts) -> Mapping[str, int]:
-        """Return the free MiB; libvirt counts what the file system keeps for root, qemu may not."""
         pool = facts.libvirt.pool
         if pool is None or pool.free_mib is None:
             return facts.free_mib
@@ -92,7 +85,6 @@ class LibvirtProvider(Provider):
         return {**facts.free_mib, "pool": min(pool.free_mib, free)}
 
     def rows(self, facts: HostFacts, chosen: str) -> Sequence[tuple[str, str]]:
-        """Return a line for each thing that virtual machines need."""
         kvm = "usable" if facts.kvm is Kvm.USABLE else f"not usable: {facts.kvm.value}"
         forced = "; K0S_HARNESS_DRIVER=qemu" if facts.driver == Driver.QEMU else ""
         rows = [("kvm", kvm + forced)]
@@ -111,11 +103,9 @@ class LibvirtProvider(Provider):
         return [*rows, ("", f"vagrant-libvirt {plugin}; qemu-img {here}")]
 
     def connection(self) -> str:
-        """Return the connection that this user's environment names, the system's without."""
         return os.environ.get(URI_VARIABLE) or DEFAULT_URI
 
     def host_layer_reason(self, *, elsewhere: bool = False) -> str | None:
-        """Return why the host of the machines cannot isolate them, None where it can."""
         if elsewhere:
             return (
                 "the machines are on another host, whose packet filter is not the harness's;"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 from uuid import UUID
@@ -10,14 +10,13 @@ from uuid import UUID
 from harness.base.context import Context, Narrate
 from harness.base.process import Runner
 from harness.base.run_id import RunId
-from harness.images.seed import Seed
 from harness.providers.backend import Backend
 from harness.providers.libvirt import LibvirtProvider, box_volumes
 from harness.providers.libvirt.forwards import Forwards, networks_of
 from harness.providers.libvirt.machines import LibvirtMachines
 from harness.providers.libvirt.sweep import sweep
 from harness.providers.libvirt.virsh import Libvirt
-from harness.providers.topology import MachineSpec
+from harness.providers.substrate import LabRequest
 from harness.providers.vagrant import mark
 from harness.ssh import files as ssh_files
 from harness.state import owner
@@ -30,27 +29,18 @@ class LibvirtBackend(Backend):
     """Domains, networks and volumes of libvirt that carry the run's mark or its names."""
 
     def substrate(
-        self,
-        record: LabRecord,
-        context: Context,
-        machines: Sequence[MachineSpec],
-        *,
-        seed: Seed | None,
-        emulated: bool,
+        self, record: LabRecord, request: LabRequest, context: Context
     ) -> LibvirtMachines:
-        """Return what makes the VMs of `record`."""
-        return LibvirtMachines(record, context, machines, seed=seed, emulated=emulated)
+        return LibvirtMachines(record, request, context)
 
     def sweep(
         self, whose: Owner, context: Context, narrate: Narrate, record: LabRecord | None
     ) -> list[str]:
-        """Remove the domains and networks that carry the run's mark, and their volumes."""
         virsh = Libvirt(context.runner, record.libvirt_uri if record is not None else None)
         machines = record.machines if record is not None else ()
         return sweep(virsh, whose, narrate, machines=machines, context=context)
 
     def seen(self, runner: Runner, labs_dir: Path) -> Iterator[LabEntry]:
-        """Yield what is called as things of runs are."""
         virsh = Libvirt(runner)
         user = owner.current_user()
         marks: dict[str, UUID | None] = {found.name: found.uuid for found in virsh.domains("k5-")}
@@ -69,7 +59,6 @@ class LibvirtBackend(Backend):
             yield LabEntry(run_id, state, text, provider=LibvirtProvider.name)
 
     def networks(self, runner: Runner) -> Iterable[IPv4Network]:
-        """Return the subnets of libvirt's networks; of another host, also what that itself uses."""
         virsh = Libvirt(runner)
         used = [] if virsh.is_local else [*networks_of(virsh.uri, runner)]
         for network in virsh.networks():
@@ -77,13 +66,11 @@ class LibvirtBackend(Backend):
         return used
 
     def tidy(self, context: Context) -> None:
-        """Remove what a killed run left of sending a box."""
         box_volumes.remove_incomplete(Libvirt(context.runner), context.settings.pool)
 
     def restore_ways(
         self, record: LabRecord, ways: Mapping[int, tuple[str, int]], runner: Runner
     ) -> None:
-        """Open the ways to a lab on another host again, should they have been cut."""
         ssh_files.make_socket_dir(record.run_id, record.folder)
         Forwards(
             record.libvirt_uri or "",

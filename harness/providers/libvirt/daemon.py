@@ -34,24 +34,19 @@ class LibvirtDaemons(Service):
     """libvirt and what keeps its machines' consoles."""
 
     def answers(self, facts: HostFacts) -> bool:
-        """Return whether it answers this user."""
         return facts.libvirt.reachable
 
     def denied(self, facts: HostFacts) -> bool:
-        """Return whether it runs here and this user may not talk to it."""
         return facts.libvirt.denied
 
     def config(self, facts: HostFacts) -> tuple[str, str] | None:
-        """Return what opens libvirt to its group, for a user whom no polkit can be asked about."""
         return None if facts.sudo == "root" else ("libvirtd", CONFIG)
 
     def beside(self, facts: HostFacts) -> str:
-        """Return in words that its storage pool is made."""
         name = facts.libvirt.pool_name
         return f"its storage pool {name} to be made in {POOL_PATH} where it is missing"
 
     def lacks(self, facts: HostFacts) -> str:
-        """Return the command that makes or starts its storage pool, or nothing."""
         if not facts.libvirt.reachable:
             return ""
         return typed(pool_steps(facts.libvirt), sudo_for(facts))

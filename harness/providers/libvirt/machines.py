@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from harness.base.context import Context
-from harness.images.seed import Seed
 from harness.providers.boxed import BoxedMachines
 from harness.providers.libvirt import box_volumes
 from harness.providers.libvirt.forwards import LISTEN, Forwards
 from harness.providers.libvirt.virsh import Libvirt, mac_of, nat_network_xml, private_network_xml
+from harness.providers.substrate import LabRequest
 from harness.providers.topology import MachineSpec, nat_address
 from harness.providers.vagrant import mark
 from harness.state.owner import machine_name
@@ -20,16 +20,8 @@ from harness.state.records import LabRecord
 class LibvirtMachines(BoxedMachines):
     """VMs of a libvirt, here or on another host."""
 
-    def __init__(
-        self,
-        record: LabRecord,
-        context: Context,
-        machines: Sequence[MachineSpec],
-        *,
-        seed: Seed | None,
-        emulated: bool,
-    ) -> None:
-        super().__init__(record, context, machines, seed=seed, emulated=emulated)
+    def __init__(self, record: LabRecord, request: LabRequest, context: Context) -> None:
+        super().__init__(record, request, context)
         self._virsh = Libvirt(context.runner, record.libvirt_uri)
         self._forwards = Forwards(
             record.libvirt_uri or "",
@@ -46,7 +38,7 @@ class LibvirtMachines(BoxedMachines):
         networks = self._record.networks
         leases = {
             mac_of(self._record.run_id, spec.name, "nat"): nat_address(spec, networks)
-            for spec in self._machines
+            for spec in self._request.machines
         }
         mark_of = self._record.mark_of
         nat, private = networks.nat, networks.private
@@ -57,28 +49,24 @@ class LibvirtMachines(BoxedMachines):
             self._forwards.check(private.ipv4)
 
     def settings(self) -> Mapping[str, Any]:
-        """Return how VMs run here, and whose they are."""
         return {
             # Without hardware virtualisation a virtual CPU is a program.
-            "driver": "qemu" if self._emulated else "kvm",
+            "driver": "qemu" if self._request.emulated else "kvm",
             "pool": self._context.settings.pool,
             "uri": self._record.libvirt_uri,
-            "domains": {spec.name: self._domain(spec.name) for spec in self._machines},
+            "domains": {spec.name: self._domain(spec.name) for spec in self._request.machines},
         }
 
     def before_up(self) -> None:
-        """Delete box images that were not sent whole, and share the user's boxes with the run."""
         box_volumes.remove_incomplete(self._virsh, self._context.settings.pool)
         super().before_up()
 
     def way(self, spec: MachineSpec, port: int) -> tuple[str, int]:
-        """Return the machine's address and the port, or those of a way to it on another host."""
         if self.elsewhere:
             return LISTEN, self._forwards.forward(spec.address, port)
         return super().way(spec, port)
 
     def console(self, machine: str) -> str:
-        """Return the end of what the machine printed on its serial console."""
         return self._virsh.console(machine_name(self._record.run_id, machine))
 
     def _domain(self, machine: str) -> Mapping[str, str | None]:

@@ -31,11 +31,9 @@ class VirtualBoxProvider(Provider):
     is_set_up = False
 
     def choice(self, facts: HostFacts, reason: str) -> ProviderChoice:
-        """Return the choice of it, which says that no run of it has been seen."""
         return super().choice(facts, f"{reason}; not yet run on real VMs")
 
     def problems(self, facts: HostFacts, needs: LabNeeds) -> Sequence[Problem]:
-        """Return what keeps VirtualBox's machines from this host, disk and memory aside."""
         found = []
         if facts.system == "linux" and not facts.virtualisation:
             found.append(
@@ -57,18 +55,15 @@ class VirtualBoxProvider(Provider):
         return found
 
     def places(self, needs: LabNeeds) -> Mapping[str, int]:
-        """Return what Vagrant's folder takes: machines are clones of the box there."""
         return {"boxes": 2 * IMAGE_MIB + needs.machines_mib}
 
     def rows(self, facts: HostFacts, chosen: str) -> Sequence[tuple[str, str]]:
-        """Return where it is and which networks it allows."""
         ((label, here),) = super().rows(facts, chosen)
         if self.command in facts.programs:
             here += f"; host-only networks allowed in {_allowed(facts)}"
         return [(label, here)]
 
-    def host_layer_reason(self, *, elsewhere: bool = False) -> str | None:  # noqa: ARG002
-        """Return why this host cannot isolate a lab of VirtualBox."""
+    def host_layer_reason(self, *, elsewhere: bool = False) -> str | None:
         return "VirtualBox's networks are no bridges of this host"
 
 

@@ -5,13 +5,10 @@ Vagrant makes its networks, and it keeps its machines per user, so no other user
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from harness.base.context import Context, Narrate
-from harness.images.seed import Seed
 from harness.providers.backend import Backend
 from harness.providers.boxed import BoxedMachines
-from harness.providers.topology import MachineSpec
+from harness.providers.substrate import LabRequest
 from harness.providers.virtualbox.vboxmanage import VirtualBox
 from harness.state.owner import Owner
 from harness.state.records import LabRecord
@@ -21,22 +18,12 @@ from harness.state.removal import Step, each
 class VirtualBoxBackend(Backend):
     """VMs that are named after the run."""
 
-    def substrate(
-        self,
-        record: LabRecord,
-        context: Context,
-        machines: Sequence[MachineSpec],
-        *,
-        seed: Seed | None,
-        emulated: bool,
-    ) -> BoxedMachines:
-        """Return what makes the VMs of `record`."""
-        return BoxedMachines(record, context, machines, seed=seed, emulated=emulated)
+    def substrate(self, record: LabRecord, request: LabRequest, context: Context) -> BoxedMachines:
+        return BoxedMachines(record, request, context)
 
     def sweep(
         self, whose: Owner, context: Context, narrate: Narrate, record: LabRecord | None
     ) -> list[str]:
-        """Remove the machines named after the run, and the interface of its private network."""
         virtualbox = VirtualBox(context.runner)
         steps: list[Step] = [("machines", lambda: virtualbox.destroy(whose.run_id))]
         if record is not None:

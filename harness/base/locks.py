@@ -8,6 +8,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from harness.base.context import Say
@@ -104,16 +105,21 @@ def lock_path(name: str) -> Path:
     return (folder if world_writable else Path(tempfile.gettempdir())) / f"k0s-harness-{name}.lock"
 
 
-@contextlib.contextmanager
 def host_lock(
     name: str, *, holder: str, bound: float, clock: Clock, narrate: Say
-) -> Iterator[None]:
-    """Hold the lock `name` of this host, all its users included.
+) -> AbstractContextManager[None]:
+    """Hold the lock `name` of this host, all its users included; otherwise as `holding`."""
+    return holding(lock_path(name), holder=holder, bound=bound, clock=clock, narrate=narrate)
+
+
+@contextlib.contextmanager
+def holding(path: Path, *, holder: str, bound: float, clock: Clock, narrate: Say) -> Iterator[None]:
+    """Hold the lock `path`.
 
     While another run has it, `narrate` gets its holder's words. Raises `WaitTimeoutError` after
     `bound` seconds.
     """
-    lock = FileLock(lock_path(name))
+    lock = FileLock(path)
 
     def look() -> str | None:
         return None if lock.try_acquire(holder) else lock.holder() or "another run"
