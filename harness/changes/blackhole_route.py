@@ -33,7 +33,6 @@ class BlackholeRoute(RouteChange):
     does: ClassVar[str] = "adds a route that silently drops"
 
     def describe(self) -> str:
-        """Return the change in words."""
         return f"drop by a route what {self.machine} sends to {self.to}"
 
     def action(self, addresses: Addresses, before: Before) -> Action:

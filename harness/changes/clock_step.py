@@ -39,15 +39,12 @@ class ClockStep(OnMachine, DirectChange):
     """How far forward, as in 30m."""
 
     def describe(self) -> str:
-        """Return the change in words."""
         return f"step the clock of {self.machine} by {duration_text(self.by)}"
 
     def looks(self, addresses: Addresses) -> tuple[Probe[Any], ...]:
-        """Return what is to be read before: the clocks."""
         return tuple(offset_probe(machine) for machine in machines(self.machine, addresses))
 
     def action(self, addresses: Addresses, before: Before) -> Action:
-        """Return the action of a step forward."""
         where = machines(self.machine, addresses)
         was = {machine: before.value(offset_probe(machine)) for machine in where}
         step = Decimal(str(self.by))

@@ -20,11 +20,9 @@ class DisableComponent(ComponentChange):
     does: ClassVar[str] = "turns a component off; what it had installed stays in the cluster"
 
     def describe(self) -> str:
-        """Return the change in words."""
         return f"turn {self.component} off"
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        """Return the rule that it is on."""
         return (self._is_on(around),)
 
     def _is_on(self, around: Surroundings) -> Found:
@@ -32,6 +30,5 @@ class DisableComponent(ComponentChange):
             yield (), f"{quoted(self.component)} is already disabled here"
 
     def deployed(self, deployment: Deployment, workers: Sequence[str]) -> Deployment:
-        """Return `deployment` with the component among the disabled ones."""
         disabled = deployment.disabled_components | {self.component}
         return replace(deployment, disabled_components=disabled)

@@ -22,11 +22,9 @@ class EnableComponent(ComponentChange):
     )
 
     def describe(self) -> str:
-        """Return the change in words."""
         return f"turn {self.component} on"
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        """Return the rule that it is off."""
         return (self._is_off(around),)
 
     def _is_off(self, around: Surroundings) -> Found:
@@ -34,6 +32,5 @@ class EnableComponent(ComponentChange):
             yield (), f"{quoted(self.component)} is not disabled here"
 
     def deployed(self, deployment: Deployment, workers: Sequence[str]) -> Deployment:
-        """Return `deployment` without the component among the disabled ones."""
         disabled = deployment.disabled_components - {self.component}
         return replace(deployment, disabled_components=disabled)

@@ -40,12 +40,10 @@ class Environment(OnMachine, DeploymentChange):
     """The variables, as in HTTPS_PROXY."""
 
     def describe(self) -> str:
-        """Return the change in words."""
         given = (f"{name}={value}" for name, value in self.variables.items())
         return f"give k0s on {self.machine} the environment {', '.join(given)}"
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        """Return the rules on the machine and on the variables."""
         return (*super().rules(around), self._variables())
 
     def _variables(self) -> Found:
@@ -58,7 +56,6 @@ class Environment(OnMachine, DeploymentChange):
                 yield ("variables", name), why
 
     def deployed(self, deployment: Deployment, workers: Sequence[str]) -> Deployment:
-        """Return `deployment` with the variables beside those that the machine has."""
         environment = dict(deployment.environment)
         for name in named(self.machine, workers):
             environment[name] = {**environment.get(name, {}), **self.variables}

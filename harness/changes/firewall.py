@@ -22,9 +22,9 @@ from harness.changes import connections
 from harness.changes.action import Action, Before, Check, Command, Step
 from harness.changes.addresses import Addresses, machines, resolve
 from harness.changes.kind import DirectChange, OnMachine
+from harness.changes.nftables import ANSWERS, PRIORITY, Table, ruleset, table_name, table_probe
 from harness.changes.places import place_rules
 from harness.changes.stop import Stop
-from harness.changes.tables import ANSWERS, PRIORITY, Table, ruleset, table_name, table_probe
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe
 from harness.vocabulary.fields import MOST_MTU, Interface, Place, Word
@@ -69,7 +69,6 @@ class Firewall(OnMachine, DirectChange):
     """Only packets longer than this many bytes."""
 
     def describe(self) -> str:
-        """Return the change in words."""
         what = {Answer.DROP: "drop", Answer.RESET: "reset"}.get(
             self.answer, f"reject ({self.answer})"
         )
@@ -84,7 +83,6 @@ class Firewall(OnMachine, DirectChange):
         return f"{what} {' '.join(limits)} on {self.machine} ({self.hook})"
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        """Return the rules on the machine, on the places, and on what only TCP has."""
         return (
             *super().rules(around),
             *place_rules(self, "source", around),

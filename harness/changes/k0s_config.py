@@ -31,12 +31,10 @@ class K0sConfig(DeploymentChange, RootModel[Annotated[dict[str, Any], Field(min_
         return self.root
 
     def describe(self) -> str:
-        """Return the change in words."""
         given = (f"{leaf.dotted}={leaf.value}" for leaf in leaves(self.fragment))
         return f"configure k0s with {', '.join(given)}"
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        """Return the rules on what the harness sets, and on what k0s cannot change."""
         return collisions(self.fragment, around.cluster.break_), self._provider()
 
     def _provider(self) -> Found:
@@ -45,5 +43,4 @@ class K0sConfig(DeploymentChange, RootModel[Annotated[dict[str, Any], Field(min_
             yield PROVIDER, f"{why}; set it under `cluster.k0s`"
 
     def deployed(self, deployment: Deployment, workers: Sequence[str]) -> Deployment:
-        """Return `deployment` with the fragment merged over its own."""
         return replace(deployment, fragment=merged(deployment.fragment, self.fragment))

@@ -21,7 +21,6 @@ class LinkChange(OnMachine, DirectChange):
     """Name of the interface, as in eth1."""
 
     def looks(self, addresses: Addresses) -> tuple[Probe[Any], ...]:
-        """Return what is to be read before: the interface, its addresses and its routes."""
         return tuple(
             probe
             for machine in machines(self.machine, addresses)

@@ -24,17 +24,14 @@ class LoadModule(OnMachine, DirectChange):
     """Name of the module, as in nf_conntrack."""
 
     def describe(self) -> str:
-        """Return the change in words."""
         return f"load the kernel module {self.name} on {self.machine}"
 
     def looks(self, addresses: Addresses) -> tuple[Probe[Any], ...]:
-        """Return what is to be read before: whether it is loaded."""
         return tuple(
             loaded_probe(machine, self.name) for machine in machines(self.machine, addresses)
         )
 
     def action(self, addresses: Addresses, before: Before) -> Action:
-        """Return the action; a module that was loaded before stays when it is taken back."""
         where = machines(self.machine, addresses)
         undo: list[Step] = []
         for machine in where:

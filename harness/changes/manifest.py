@@ -45,7 +45,6 @@ class Manifest(
         return self.root
 
     def describe(self) -> str:
-        """Return the change in words."""
         names = (f"{each['kind']} {each['metadata']['name']}" for each in self.objects)
         return f"apply {', '.join(names)}"
 
@@ -68,11 +67,9 @@ class Manifest(
                 yield (index,), "write each object of a list as an entry of its own (`- …`)"
 
     def looks(self, addresses: Addresses) -> tuple[Probe[Any], ...]:
-        """Return what is to be read before: each object as it is."""
         return tuple(object_probe(item) for item in self.objects)
 
     def action(self, addresses: Addresses, before: Before) -> Action:
-        """Return the action; its undo replaces what was there, and deletes what was not."""
         were = [(item, before.value(object_probe(item))) for item in self.objects]
         old = [essence(was) for _, was in were if was is not None]
         new = [item for item, was in reversed(were) if was is None]

@@ -26,7 +26,6 @@ class Mtu(LinkChange):
     """The MTU in bytes."""
 
     def describe(self) -> str:
-        """Return the change in words."""
         return f"set the MTU of {self.interface} on {self.machine} to {self.size}"
 
     def action(self, addresses: Addresses, before: Before) -> Action:

@@ -34,11 +34,9 @@ class NicDown(LinkChange):
     does: ClassVar[str] = "takes an interface down"
 
     def describe(self) -> str:
-        """Return the change in words."""
         return f"take {self.interface} of {self.machine} down"
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        """Return the rules on the machine and on the interface."""
         return (*super().rules(around), self._spares_the_api())
 
     def _spares_the_api(self) -> Found:

@@ -27,10 +27,8 @@ class NodeIp(OnMachine, DeploymentChange):
     """`nat`: the address of the machine's NAT interface."""
 
     def describe(self) -> str:
-        """Return the change in words."""
         return f"give the kubelet of {self.machine} its NAT address as node address"
 
     def deployed(self, deployment: Deployment, workers: Sequence[str]) -> Deployment:
-        """Return `deployment` with the NAT address for these machines."""
         added = frozenset(named(self.machine, workers))
         return replace(deployment, nat_node_ips=deployment.nat_node_ips | added)

@@ -47,11 +47,9 @@ class RemoveImage(OnMachine, DirectChange):
     """Last part of its name, as in metrics-server."""
 
     def describe(self) -> str:
-        """Return the change in words."""
         return f"remove the image {self.image} from {self.machine}"
 
     def looks(self, addresses: Addresses) -> tuple[Probe[Any], ...]:
-        """Return what is to be read before: the images."""
         return tuple(images_probe(machine) for machine in machines(self.machine, addresses))
 
     def action(self, addresses: Addresses, before: Before) -> Action:

@@ -45,11 +45,9 @@ class RestartPods(DirectChange, Part):
     """Namespace of the pods."""
 
     def describe(self) -> str:
-        """Return the change in words."""
         return f"restart the pods {self.selector} in {self.namespace}"
 
     def looks(self, addresses: Addresses) -> tuple[Probe[Any], ...]:
-        """Return what is to be read before: the pods."""
         return (pods_probe(self.selector, self.namespace),)
 
     def action(self, addresses: Addresses, before: Before) -> Action:

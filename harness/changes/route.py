@@ -39,11 +39,9 @@ class Route(RouteChange):
     """The machine to go through, by its address on the private network."""
 
     def describe(self) -> str:
-        """Return the change in words."""
         return f"route {self.to} via {self.via} on {self.machine}"
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        """Return the rules on the machine, on the place and on the gateway."""
         return (*super().rules(around), self._leads_on(around))
 
     def _leads_on(self, around: Surroundings) -> Found:
@@ -56,7 +54,6 @@ class Route(RouteChange):
             yield ("via",), f"{quoted(self.via)} would send to itself: the route leads nowhere"
 
     def action(self, addresses: Addresses, before: Before) -> Action:
-        """Return the action of a route through another machine."""
         gateway = address(self.via, addresses)
         networks = resolve(self.to, addresses)
         where = machines(self.machine, addresses)

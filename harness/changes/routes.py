@@ -63,7 +63,6 @@ class Added:
         self.check.append(check)
 
     def action(self, text: str) -> Action:
-        """Return all of them as one action."""
         return Action(text, tuple(self.do), tuple(self.undo), tuple(self.check))
 
 
@@ -136,7 +135,6 @@ class RouteChange(OnMachine, DirectChange):
     """Where to: `service-network`, `pod-network`, `pods-on-worker0`, an address or a network."""
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        """Return the rules on the machine and on where the route leads."""
         return (*super().rules(around), *place_rules(self, "to", around), self._not_its_own(around))
 
     def clashes(self, subnet: IPv4Network) -> Found:
@@ -150,7 +148,6 @@ class RouteChange(OnMachine, DirectChange):
             yield ("to",), why
 
     def looks(self, addresses: Addresses) -> tuple[Probe[Any], ...]:
-        """Return what is to be read before: the tables that the routes go into."""
         return tuple(main_table_probe(machine) for machine in machines(self.machine, addresses))
 
     def _not_its_own(self, around: Surroundings) -> Found:

@@ -53,15 +53,12 @@ class Scale(DirectChange, Part):
     """How many pods it is to have."""
 
     def describe(self) -> str:
-        """Return the change in words."""
         return f"scale {self.workload} in {self.namespace} to {self.replicas}"
 
     def looks(self, addresses: Addresses) -> tuple[Probe[Any], ...]:
-        """Return what is to be read before: the workload."""
         return (workload_probe(self.workload, self.namespace),)
 
     def action(self, addresses: Addresses, before: Before) -> Action:
-        """Return the action; its undo waits until as many pods are ready as before."""
         probe = workload_probe(self.workload, self.namespace)
         was = before.value(probe)
 

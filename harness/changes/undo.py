@@ -27,5 +27,4 @@ class UndoPhase(Change, RootModel[Name]):
         return self.root
 
     def describe(self) -> str:
-        """Return the change in words."""
         return f"take back what phase {self.phase} changed"

@@ -8,29 +8,17 @@ from ipaddress import IPv4Network, ip_address
 from typing import Any
 
 from harness.changes.deployment import Deployment
-from harness.diagnose.causes import KINDS
 from harness.diagnose.facts import Facts, facts_from
 from harness.engine.results import PRECONDITION_NAMES, Precondition, PreconditionId
 from harness.evidence.reading import Reading
-from harness.expectations.apiservice import Apiservice
 from harness.expectations.diagnosis import Diagnosis
-from harness.expectations.kind import Expectation
-from harness.expectations.pods import Pods
 from harness.k0s import AGENT_PORT
 from harness.plan.model import PhasePlan, Plan
 from harness.probe import controlplane, workloads
 from harness.probe.core import AnyProbe, Probe
 from harness.probe.seen import Seen, seen_in
 from harness.vocabulary.cluster_config import ConfigLeaf
-from harness.vocabulary.words import ApiserviceReason, Cause, Component
-
-# Reasons of a condition that say that metrics-server itself is not Ready, or need not be.
-_REASONS_WITHOUT_BACKEND = {
-    ApiserviceReason.SERVICE_NOT_FOUND,
-    ApiserviceReason.SERVICE_PORT_ERROR,
-    ApiserviceReason.ENDPOINTS_NOT_FOUND,
-    ApiserviceReason.MISSING_ENDPOINTS,
-}
+from harness.vocabulary.words import Cause, Component
 
 
 @dataclass(frozen=True)
@@ -63,7 +51,7 @@ def presumed_by(plan: Plan, phase: PhasePlan) -> Presumed:
         settled(plan, phase.deployment),
         metrics_server=Component.METRICS_SERVER not in phase.disabled_components
         and any(each.presumes_metrics_server for each in wanted)
-        and not any(_denies_backend(each) for each in wanted),
+        and not any(each.denies_backend for each in wanted),
         nodes_ready=Cause.NODE_NOT_READY not in causes,
     )
 
@@ -90,18 +78,6 @@ def comparable(plan: Plan) -> Presumed:
     the nodes were, and they would have been taken for the change's (20261125-230413-50bd).
     """
     return replace(settled(plan, plan.start), plugins=True)
-
-
-def _denies_backend(expectation: Expectation) -> bool:
-    match expectation:
-        case Pods(selector=workloads.METRICS_SERVER, ready=0):
-            return True
-        case Apiservice(reason=reason) if reason in _REASONS_WITHOUT_BACKEND:
-            return True
-        case Diagnosis(cause=cause):
-            return any(kind.backend_down for kind in KINDS if kind.cause == cause)
-        case _:
-            return False
 
 
 def _agent_port(fragment: Mapping[str, Any]) -> int:

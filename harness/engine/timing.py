@@ -45,7 +45,7 @@ class Timing:
         The last verdict came when its state had been reached and had held: reaching it is the
         cluster's answer to the changes, or the end of its cold start.
         """
-        holds = max((each.expectation.hold_seconds for each in phase.expectations), default=0.0)
+        holds = max((each.expectation.times[1] for each in phase.expectations), default=0.0)
         judged = max((each.seconds for each in results), default=0.0)
         holds = min(holds, judged)
         reached = judged - holds

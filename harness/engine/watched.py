@@ -77,9 +77,10 @@ def window_of(planned: PlannedExpectation, stage: Stage, pace: float) -> Window:
     """Return when the expectation is judged, on machines that are `pace` times as slow."""
     expectation = planned.expectation
     settled = stage.endpoint_ready + expectation.settle_seconds
+    within, hold_for = expectation.times
     return Window(
         opened=stage.opened,
         earliest=max(stage.opened, settled),
-        within=expectation.within_seconds * pace,
-        hold=expectation.hold_seconds,
+        within=within * pace,
+        hold=hold_for,
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, ClassVar
 
 from harness.diagnose.messages import classify
-from harness.expectations.kind import SETTLE_SECONDS, Seen, Streamed
+from harness.expectations.kind import Seen, Streamed
 from harness.probe import apiservice
 from harness.probe.core import Probe
 from harness.vocabulary.fields import Hold, ObjectName, Word
@@ -17,6 +17,12 @@ from harness.vocabulary.words import ApiserviceReason, MessageClass
 
 # One resync of the aggregator (30 s) and its probe's cap (6 s), rounded up: a flap would show.
 HOLD_SECONDS = 45.0
+_WITHOUT_BACKEND = {
+    ApiserviceReason.SERVICE_NOT_FOUND,
+    ApiserviceReason.SERVICE_PORT_ERROR,
+    ApiserviceReason.ENDPOINTS_NOT_FOUND,
+    ApiserviceReason.MISSING_ENDPOINTS,
+}
 
 
 class Apiservice(Streamed):
@@ -24,6 +30,7 @@ class Apiservice(Streamed):
 
     kind: ClassVar[str] = "apiservice"
     presumes_metrics_server: ClassVar[bool] = True
+    working: ClassVar[Collection[str]] = ("True Passed",)
     notes: ClassVar[Mapping[str, str]] = {"available": "true or false"}
 
     name: ObjectName
@@ -43,20 +50,18 @@ class Apiservice(Streamed):
 
     @property
     def wants_connections(self) -> bool:
-        """Whether it is to be available: one success of five tries is enough for the condition."""
+        # One success of five tries is enough for the condition.
         return self.available
 
     @property
-    def settle_seconds(self) -> float:
-        """How long after the endpoint became ready an observation first counts."""
-        return 0.0 if self.available else SETTLE_SECONDS
+    def wants_broken(self) -> bool:
+        return not self.available
 
-    def is_gone(self, state: str) -> bool:
-        """Whether it is available, where it is to be unavailable."""
-        return not self.available and state == "True Passed"
+    @property
+    def denies_backend(self) -> bool:
+        return self.reason in _WITHOUT_BACKEND
 
     def describe(self) -> str:
-        """Return what is expected in words."""
         details = [
             f"Available={self.available}",
             *([f"reason {self.reason}"] if self.reason else []),
@@ -65,7 +70,6 @@ class Apiservice(Streamed):
         return f"APIService {self.name}: {', '.join(details)}"
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        """Return the rules on what an available APIService never has."""
         return self._reason(), self._message_class()
 
     def _reason(self) -> Found:
@@ -82,11 +86,9 @@ class Apiservice(Streamed):
             yield ("message_class",), "only a failed check has a message class"
 
     def probe(self) -> Probe[apiservice.APIServiceState]:
-        """Return the probe of the condition."""
         return apiservice.look(self.name)
 
     def judge(self, value: apiservice.APIServiceState, nodes: tuple[str, ...]) -> Seen:
-        """Return how the condition stands to it."""
         matches = (
             value.exists
             and value.available is self.available

@@ -34,16 +34,13 @@ class Apply(Expectation):
     """Text that k0sctl's reason must contain; needed with `failed`."""
 
     def describe(self) -> str:
-        """Return what is expected in words."""
         text = f" with {self.message_contains!r}" if self.message_contains else ""
         return f"k0sctl apply: {self.outcome}{text}"
 
     def describe_times(self) -> str:
-        """Return its bound."""
         return "within the deadline of k0sctl apply"
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        """Return the rules on the message."""
         return self._no_message(), self._needs_message()
 
     def _no_message(self) -> Found:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from harness.diagnose import model
-from harness.expectations.kind import SETTLE_SECONDS, Watched
+from harness.diagnose.causes import KINDS
+from harness.expectations.kind import Watched
 from harness.expectations.sample import Match, Sample
 from harness.vocabulary.fields import Word
 from harness.vocabulary.kinds import Surroundings
@@ -22,6 +23,7 @@ class Diagnosis(Watched):
 
     kind: ClassVar[str] = "diagnosis"
     presumes_metrics_server: ClassVar[bool] = True
+    working: ClassVar[Collection[str]] = (Cause.HEALTHY,)
     notes: ClassVar[Mapping[str, str]] = {"also": "second causes"}
     lacks: ClassVar[Mapping[str, str]] = {
         "hold": "a diagnosis is made once, from all the evidence: it has no `hold`"
@@ -36,21 +38,18 @@ class Diagnosis(Watched):
     """Second causes that it must name, too."""
 
     @property
-    def settle_seconds(self) -> float:
-        """How long after the endpoint became ready an observation first counts."""
-        return 0.0 if self.cause == Cause.HEALTHY else SETTLE_SECONDS
+    def wants_broken(self) -> bool:
+        return self.cause != Cause.HEALTHY
 
-    def is_gone(self, state: str) -> bool:
-        """Whether the cluster is healthy, where it is to be broken."""
-        return self.cause != Cause.HEALTHY and state == Cause.HEALTHY
+    @property
+    def denies_backend(self) -> bool:
+        return any(kind.backend_down for kind in KINDS if kind.cause == self.cause)
 
     def describe(self) -> str:
-        """Return what is expected in words."""
         also = f", also {', '.join(self.also)}" if self.also else ""
         return f"diagnosis: {self.cause}{also}"
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        """Return the rule on the second causes."""
         return (self._second_causes(),)
 
     def _second_causes(self) -> Found:

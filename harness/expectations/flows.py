@@ -30,7 +30,6 @@ class Flows(Held):
     """Kind of flow and how it ends, as in `controller-to-cluster-ip: timed-out`."""
 
     def describe(self) -> str:
-        """Return what is expected in words."""
         cells = (f"{flow} {outcome}" for flow, outcome in self.cells.items())
         return f"flows: {', '.join(cells)}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from harness.expectations.sample import Match, Sample
@@ -26,12 +26,13 @@ class Expectation(Kind, Part):
     """What a phase may demand of observations.
 
     `notes` say in the documentation's table what a key takes. `presumes_metrics_server` is whether
-    it says something of a cluster whose metrics-server pod is Ready, `wants_connections` whether
-    its state is only there while the way is whole, too.
+    it says something of a cluster whose metrics-server pod is Ready; `working` are the states that
+    a working cluster has.
     """
 
     notes: ClassVar[Mapping[str, str]] = {}
     presumes_metrics_server: ClassVar[bool] = False
+    working: ClassVar[Collection[str]] = ()
 
     when: When | None = None
     """Only for these k0s releases, as in `k0s >= 1.35.1`; conditions are joined by `and`."""
@@ -42,29 +43,34 @@ class Expectation(Kind, Part):
         return False
 
     @property
+    def wants_broken(self) -> bool:
+        """Whether it wants what a healthy cluster, too, shows in its first minute."""
+        return False
+
+    @property
+    def denies_backend(self) -> bool:
+        """Whether it says that metrics-server is not Ready, or need not be."""
+        return False
+
+    @property
     def settle_seconds(self) -> float:
         """How long after the endpoint became ready an observation first counts."""
-        return 0.0
+        return SETTLE_SECONDS if self.wants_broken else 0.0
 
     @property
-    def within_seconds(self) -> float:
-        """How long there is to reach the state; 0 where there is nothing to wait for."""
-        return 0.0
+    def times(self) -> tuple[float, float]:
+        """How long there is to reach the state, and how long it must then last, in seconds."""
+        return getattr(self, "within", 0.0), getattr(self, "hold", 0.0)
 
-    @property
-    def hold_seconds(self) -> float:
-        """How long the state must then last."""
-        return 0.0
-
-    def is_gone(self, state: str) -> bool:  # most want no broken cluster
+    def is_gone(self, state: str) -> bool:
         """Whether `state` is a working cluster's, where the expectation wants a broken one."""
-        return False
+        return self.wants_broken and state in self.working
 
     def describe_times(self) -> str:
         """Return its bound and hold, as in `within 2m, then holds 45s`."""
-        hold = self.hold_seconds
+        within, hold = self.times
         held = f", then holds {duration_text(hold)}" if hold else ""
-        return f"within {duration_text(self.within_seconds)}{held}"
+        return f"within {duration_text(within)}{held}"
 
 
 class Watched(Expectation):
@@ -73,22 +79,12 @@ class Watched(Expectation):
     within: Within = WITHIN_SECONDS
     """The state must be reached in this time after the phase's preconditions hold."""
 
-    @property
-    def within_seconds(self) -> float:
-        """How long there is to reach the state."""
-        return self.within
-
 
 class Held(Watched):
     """An expectation of a state that may have to last."""
 
     hold: Hold = 0.0
     """How long the state must then last; 0s means once is enough. May be longer than `within`."""
-
-    @property
-    def hold_seconds(self) -> float:
-        """How long the state must then last."""
-        return self.hold
 
 
 class Seen(NamedTuple):

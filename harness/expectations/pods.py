@@ -31,16 +31,17 @@ class Pods(Streamed):
     ready: Annotated[int, Field(ge=0, le=1000)]
     """Exactly how many are Ready."""
 
+    @property
+    def denies_backend(self) -> bool:
+        return self.selector == workloads.METRICS_SERVER and self.ready == 0
+
     def describe(self) -> str:
-        """Return what is expected in words."""
         return f"pods {self.selector} in {self.namespace}: {self.ready} Ready"
 
     def probe(self) -> Probe[tuple[workloads.Pod, ...]]:
-        """Return the probe of the pods."""
         return workloads.pods_look(self.selector, self.namespace)
 
     def judge(self, value: tuple[workloads.Pod, ...], nodes: tuple[str, ...]) -> Seen:
-        """Return how the number of Ready pods stands to it."""
         ready = sum(pod.ready for pod in value)
         text = f"{ready} of {len(value)} Ready"
         return Seen(ready == self.ready, text, text)

@@ -22,5 +22,4 @@ class Reachability(Watched):
     """true: every connection succeeded; false: some failed and others did not."""
 
     def describe(self) -> str:
-        """Return what is expected in words."""
         return f"new connections: {'all' if self.whole else 'only some'} succeed"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from harness.expectations.kind import SETTLE_SECONDS, Seen, Streamed
+from harness.expectations.kind import Seen, Streamed
 from harness.probe import top_nodes
 from harness.probe.core import Probe
 from harness.vocabulary.fields import Word
@@ -16,9 +17,8 @@ from harness.vocabulary.nearest import quoted
 from harness.vocabulary.part import Found
 from harness.vocabulary.words import TopOutcome
 
-# A healthy cluster, too, shows these in its first minute.
-_OF_A_YOUNG_CLUSTER = {TopOutcome.API_NOT_AVAILABLE, TopOutcome.SERVICE_UNAVAILABLE}
-_WITHOUT_ROWS = {*_OF_A_YOUNG_CLUSTER, TopOutcome.NOT_YET}
+_WITHOUT_API = {TopOutcome.API_NOT_AVAILABLE, TopOutcome.SERVICE_UNAVAILABLE}
+_WITHOUT_ROWS = {*_WITHOUT_API, TopOutcome.NOT_YET}
 
 
 class TopNodes(Streamed):
@@ -26,6 +26,7 @@ class TopNodes(Streamed):
 
     kind: ClassVar[str] = "top_nodes"
     presumes_metrics_server: ClassVar[bool] = True
+    working: ClassVar[Collection[str]] = (TopOutcome.COMPLETE, TopOutcome.PARTIAL)
 
     outcome: Annotated[TopOutcome, Word(TopOutcome, "outcome")]
     """How the command ends: its exit status alone says nothing."""
@@ -34,22 +35,14 @@ class TopNodes(Streamed):
     """Nodes that have a row with values, and no others. Without it: all of the cluster's."""
 
     @property
-    def settle_seconds(self) -> float:
-        """How long after the endpoint became ready an observation first counts."""
-        return SETTLE_SECONDS if self.outcome in _OF_A_YOUNG_CLUSTER else 0.0
-
-    def is_gone(self, state: str) -> bool:
-        """Whether there are rows, where there is to be no metrics API."""
-        working = (TopOutcome.COMPLETE, TopOutcome.PARTIAL)
-        return self.outcome in _OF_A_YOUNG_CLUSTER and state in working
+    def wants_broken(self) -> bool:
+        return self.outcome in _WITHOUT_API
 
     def describe(self) -> str:
-        """Return what is expected in words."""
         rows = f", rows for {', '.join(self.nodes)}" if self.nodes else ""
         return f"kubectl top nodes: {self.outcome}{rows}"
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        """Return the rules on the nodes."""
         return self._has_rows(), self._are_nodes(around)
 
     def _has_rows(self) -> Found:
@@ -71,11 +64,9 @@ class TopNodes(Streamed):
                 yield ("nodes", index), f"{quoted(node)} is listed twice"
 
     def probe(self) -> Probe[top_nodes.TopNodes]:
-        """Return the probe of the command."""
         return top_nodes.PROBE.look()
 
     def judge(self, value: top_nodes.TopNodes, nodes: tuple[str, ...]) -> Seen:
-        """Return how the rows stand to it."""
         matches = value.outcome is self.outcome
         if matches and value.outcome is TopOutcome.COMPLETE:
             matches = set(value.nodes) == set(self.nodes or nodes)

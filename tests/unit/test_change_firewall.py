@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 
 from harness.base.errors import InconclusiveError
-from harness.changes import connections, tables
+from harness.changes import connections, nftables
 from harness.changes.action import Before, Command
 from harness.changes.addresses import Addresses, SshWay
 from harness.changes.firewall import Firewall
@@ -32,7 +32,7 @@ def change(**words):
 
 
 def rules(**words):
-    text = tables.ruleset("t", change(**words).stop(CLUSTER), WAY)
+    text = nftables.ruleset("t", change(**words).stop(CLUSTER), WAY)
     lines = (line.strip() for line in text.split("policy accept;")[1].splitlines())
     return [line for line in lines if line not in ("", "}")]
 
@@ -193,9 +193,9 @@ def test_values_reach_a_shell_as_arguments_only():
 
 def test_the_kernel_s_table_is_read_with_its_last_word_and_its_counter(recording):
     *there, gone = recording("changes/firewall")
-    found = [tables.parse_table(reading) for reading in there]
+    found = [nftables.parse_table(reading) for reading in there]
     assert {table.hook for table in found} == {"input"}
-    assert {table.priority for table in found} == {tables.PRIORITY}
+    assert {table.priority for table in found} == {nftables.PRIORITY}
     assert [table.verdicts[-1] for table in found] == [
         "drop",
         "reject with tcp reset",
@@ -204,7 +204,7 @@ def test_the_kernel_s_table_is_read_with_its_last_word_and_its_counter(recording
         "reject with icmpx type admin-prohibited",
     ]
     assert found[0].stopped > 0
-    assert tables.parse_table(gone) is None
+    assert nftables.parse_table(gone) is None
 
 
 def test_a_rule_that_is_not_there_or_another_one_is_noticed(recording):
