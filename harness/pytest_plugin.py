@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     from harness.engine.session import RunSession, Which
     from harness.lab.lab import Lab
 
-_SETTINGS = pytest.StashKey[Settings]()
+OPTIONS = {
+    "provider": "--k0s-provider",
+    "keep": "--k0s-keep",
+    "fresh": "--k0s-fresh",
+    "runs_dir": "--k0s-runs",
+}
+"""The options of pytest by the setting that each is for."""
 SESSION = pytest.StashKey["RunSession"]()
 """The runs of a session that has some, in `config.stash`; the command line reads their results."""
 STATE = pytest.StashKey["tuple[Which, str] | None"]()
@@ -49,27 +55,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the settings."""
-    overrides = {
-        "provider": config.getoption("--k0s-provider"),
-        "keep": config.getoption("--k0s-keep"),
-        "runs_dir": config.getoption("--k0s-runs"),
-        "fresh": config.getoption("--k0s-fresh"),
-    }
-    try:
-        config.stash[_SETTINGS] = Settings.from_environment(os.environ, overrides)
-    except UsageError as error:
-        raise usage(error) from None
+    """Read the settings where one was given."""
+    if any(config.getoption(option) for option in OPTIONS.values()):
+        # Whoever names one means clusters, and is to hear of a mistake at once.
+        session_of(config)
 
 
 def session_of(config: pytest.Config) -> RunSession:
     """Return the runs of this pytest session, which begin with the first one who asks."""
     if SESSION not in config.stash:
         from harness.engine.session import RunSession
+        from harness.providers.registry import names
         from harness.report.files import write_reports
         from harness.report.terminal import Narrator
 
-        settings = config.stash[_SETTINGS]
+        overrides = {name: config.getoption(option) for name, option in OPTIONS.items()}
+        try:
+            settings = Settings.from_environment(os.environ, overrides, providers=names())
+        except UsageError as error:
+            raise usage(error) from None
         config.stash[SESSION] = RunSession(settings, emit=Narrator(), on_result=write_reports)
     return config.stash[SESSION]
 

@@ -18,22 +18,24 @@ from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.artifacts.store import Store
+from harness.base.context import Context
 from harness.base.errors import ExitCode, InfrastructureError
 from harness.base.printing import say, show
 from harness.base.process import LocalRunner, Runner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import Clock, SystemClock
 from harness.cli.options import SCENARIOS, settings_of
 from harness.engine.events import Event, StepId, TransitionSeen, title_of
 from harness.engine.machines import machine_specs
 from harness.engine.session import RunSession, Which, plan_of
 from harness.k0s import API_PORT
-from harness.lab.creation import LabRequest
 from harness.lab.lab import lay_out
-from harness.lab.reservation import Host, reserve
+from harness.lab.reservation import reserve
 from harness.plan import k0sctl as k0sctl_yaml
 from harness.plan.build import readdressed
 from harness.probe.apiservice import METRICS_API
+from harness.providers.registry import DEFAULT
+from harness.providers.substrate import LabRequest
 from harness.providers.vagrant import PROJECT
 from harness.scenario.load import find, load
 from harness.ssh.files import USER, SshEndpoint
@@ -131,7 +133,7 @@ def _by_hand(scenario: Path, settings: Settings) -> Timing:
     artifacts = Store(settings).provide(plan.artifacts)
     with (
         reserve(
-            Host(runner, clock, settings), scenario="bench", provider=ProviderName.DOCKER
+            Context(runner, clock, settings), scenario="bench", provider=DEFAULT
         ) as reservation,
         tempfile.TemporaryDirectory(prefix="k0s-harness-bench-") as folder,
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from harness.base.context import Context
 from harness.base.errors import ExitCode, InfrastructureError, UsageError
 from harness.base.printable import printable_line
 from harness.base.printing import say, show
@@ -48,10 +49,8 @@ def clean_labs(settings: Settings, *, named: Sequence[str], kept_too: bool) -> E
     """
     ids = _ids(named)
     removals = leftovers.clean(
-        runner=LocalRunner(),
-        clock=SystemClock(),
-        settings=settings,
-        narrate=lambda step, detail: say(f"    {step}: {detail}" if detail else f"    {step}"),
+        Context(LocalRunner(), SystemClock(), settings),
+        lambda step, detail: say(f"    {step}: {detail}" if detail else f"    {step}"),
         named=ids,
         kept_too=kept_too,
     )

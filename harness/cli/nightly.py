@@ -8,11 +8,12 @@ from pathlib import Path
 
 from harness.base.errors import ExitCode, InfrastructureError
 from harness.base.printing import show
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.cli.options import SCENARIOS, settings_of
 from harness.cli.run import add_runs, through_pytest
 from harness.engine.outcome import worst
 from harness.evidence.recorder import write_whole
+from harness.providers.registry import provider
 from harness.report import junit
 from harness.report import nightly as nightly_report
 from harness.scenario.load import files_in, load_all
@@ -27,7 +28,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 def command(options: argparse.Namespace) -> ExitCode:
     """Run every scenario that the provider's machines can run."""
     settings = settings_of(options)
-    vms = settings.provider in {ProviderName.LIBVIRT, ProviderName.VIRTUALBOX}
+    vms = provider(settings.provider).own_kernel
     return nightly(files_in(SCENARIOS, for_vms=vms), settings, options.summary)
 
 

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.printing import say
 from harness.base.process import LocalRunner
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.cli.consent import consent
 from harness.engine.place import Place, place
-from harness.lab.reservation import Host
+from harness.providers.registry import names
 from harness.scenario.load import find, load_all
 from harness.scenario.mistakes import Mistake, ScenarioError
 
@@ -26,7 +27,7 @@ _SETTINGS = ("provider", "keep", "runs_dir", "fresh", "allow_unpinned")
 def settings_of(options: argparse.Namespace) -> Settings:
     """Return the settings of the environment and of the options that were given."""
     overrides = {name: getattr(options, name, None) for name in _SETTINGS}
-    return Settings.from_environment(os.environ, overrides)
+    return Settings.from_environment(os.environ, overrides, providers=names())
 
 
 def add_provider(verb: argparse.ArgumentParser) -> None:
@@ -67,7 +68,7 @@ class Target:
     @contextmanager
     def reach(self, settings: Settings, *, doing: str) -> Iterator[Place]:
         """Yield the way to the cluster; raises what `harness.engine.place.place` raises."""
-        host = Host(LocalRunner(), SystemClock(), settings)
+        host = Context(LocalRunner(), SystemClock(), settings)
         agree = consent(given=self.trust_ssh_options)
         with place(host, self.lab, self.k0sctl, doing=doing, say=say, agree=agree) as found:
             yield found

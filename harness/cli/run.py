@@ -24,7 +24,7 @@ from harness.base.settings import Settings
 from harness.cli.options import add_provider, scenario_files, settings_of
 from harness.engine.outcome import outcome_of, worst
 from harness.engine.session import RunSession
-from harness.pytest_plugin import SESSION
+from harness.pytest_plugin import OPTIONS, SESSION
 from harness.report import summary
 
 
@@ -85,7 +85,7 @@ def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None
                 # The plugin reads the environment itself, and says where each value came from.
                 *(
                     f"{option}={value:d}" if isinstance(value, bool) else f"{option}={value}"
-                    for name, option in _OPTIONS.items()
+                    for name, option in OPTIONS.items()
                     if settings.origin.get(name, "").startswith("--")
                     for value in [getattr(settings, name)]
                 ),
@@ -127,14 +127,6 @@ def _no_settings_of_pytest() -> Iterator[None]:
         yield
     finally:
         os.environ.update(taken)
-
-
-_OPTIONS = {
-    "runs_dir": "--k0s-runs",
-    "keep": "--k0s-keep",
-    "provider": "--k0s-provider",
-    "fresh": "--k0s-fresh",
-}
 
 
 class _SessionKeeper:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.base.process import Runner
-from harness.base.settings import ProviderName
 from harness.changes.deployment import Deployment
 from harness.cluster.k0sctl import K0sctl
 from harness.cluster.kubectl import Kubectl
@@ -112,7 +111,7 @@ class Cluster:
             # drop-in is written (pkg/component/worker/containerd/component.go at v1.32.3+k0s.0),
             # and a scrape in the 5 s without one leaves metrics-server nothing to serve, so that it
             # is not Ready half a minute later (four scenarios of thirty, 2026-11-24).
-            restrict_oom_score=self._lab.provider is ProviderName.DOCKER and self.deployed is None,
+            restrict_oom_score=not self._lab.own_kernel and self.deployed is None,
             use_existing_k0s=seeded,
             slow_machines=is_slow(self._lab.pace),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from harness.diagnose import findings, ladder, node_findings, passing, scrapes
+from harness.diagnose import findings, ladder, node_findings, scrapes, settling
 from harness.diagnose.causes import KINDS
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts, facts_from
@@ -55,7 +55,7 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
         f"whether metrics-server's pod reaches {node}'s kubelet now"
         for node in _only_logged(facts, kind)
     ]
-    if cause == Cause.SETTLING and not passing.known(facts):
+    if cause == Cause.SETTLING and not settling.known(facts):
         missing += _unavailable_for_long(facts)
     if kind is None:
         missing += [
@@ -91,7 +91,7 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
 def _first(facts: Facts, hops: dict[HopId, Hop]) -> tuple[CauseKind | None, list[str]]:
     """Return the first kind that is shown, and what would have been needed to be sure of one."""
     told: dict[str, bool | None] = {}
-    joining = passing.joining(facts)
+    joining = settling.joining(facts)
     for kind in KINDS:
         shown = kind.shown(facts, hops)
         told[kind.cause] = shown
@@ -168,6 +168,6 @@ def _check_again(broken: Hop | None) -> str:
 
 
 def _look_again(facts: Facts) -> str:
-    seconds = STARTING_SECONDS if passing.joining(facts) else RESYNC_SECONDS
+    seconds = STARTING_SECONDS if settling.joining(facts) else RESYNC_SECONDS
     then = datetime.fromtimestamp(facts.at + seconds, UTC)
     return f"in {seconds} seconds, at {then:%H:%M:%S} UTC"

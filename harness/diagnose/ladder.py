@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.diagnose import findings, hops_inside, hops_way
+from harness.diagnose import findings, hops_backend, hops_egress
 from harness.diagnose.facts import Facts, facts_from
 from harness.diagnose.model import Hop
 from harness.evidence.reading import Reading
@@ -143,23 +143,23 @@ def walk(facts: Facts) -> tuple[Hop, ...]:
     of that kind is judged.
     """
     return (
-        hops_inside.cluster(facts),
-        hops_inside.nodes(facts),
-        hops_inside.backend(facts),
-        hops_inside.alive(facts),
-        hops_inside.scraping(facts),
-        hops_inside.service(facts),
-        hops_way.way_of_dials(facts),
-        *hops_way.way_out(facts),
-        hops_way.path(facts),
-        hops_way.large(facts),
-        hops_way.condition(facts),
-        hops_way.data(facts),
-        hops_way.others(facts),
+        hops_backend.cluster(facts),
+        hops_backend.nodes(facts),
+        hops_backend.backend(facts),
+        hops_backend.alive(facts),
+        hops_backend.scraping(facts),
+        hops_backend.service(facts),
+        hops_egress.way_of_dials(facts),
+        *hops_egress.way_out(facts),
+        hops_egress.path(facts),
+        hops_egress.large(facts),
+        hops_egress.condition(facts),
+        hops_egress.data(facts),
+        hops_egress.others(facts),
     )
 
 
 def dialled_address(facts: Facts) -> str | None:
     """Return the address the aggregator dials: the ClusterIP, or a pod with aggregator routing."""
-    target = hops_way.dialled(facts)
+    target = hops_egress.dialled(facts)
     return target[0] if target is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.base.errors import HarnessError, InfrastructureError, UsageError
 from harness.diagnose.facts import Facts
-from harness.diagnose.hops_inside import answers
+from harness.diagnose.hops_backend import answers
 from harness.probe import registry, workloads
 from harness.probe.core import API, MachineProbe, refused_by_sudo
 

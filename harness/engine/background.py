@@ -119,12 +119,8 @@ class Connections:
         rounds = self._context.take(_paths(self._stage, facts))
         found = [observe(dials.parse, reading) for reading in rounds]
         # A path that is not known, or a machine that did not answer, was not seen to be whole.
-        unread = [
-            why
-            for probe in (workloads.SERVICE, workloads.ENDPOINTS)
-            for (name, _), why in facts.unseen_at.items()
-            if name == probe.name
-        ]
+        way = (workloads.SERVICE, workloads.ENDPOINTS)
+        unread = [facts.why_unseen(each.name) for each in way if facts.one(each) is None]
         unread += [each.problem for each in found if each.problem is not None]
         return _Round(
             tuple(each.value for each in found if each.value is not None),

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from harness.base.errors import HarnessError
 from harness.base.process import CommandFailedError, Completed
 from harness.cluster.prober import ApiClient
-from harness.engine.pieces import OF_API, Wanted, of_machine
+from harness.engine.evidence_commands import OF_API, Wanted, of_machine
 from harness.evidence.recorder import Recorder
 from harness.k0s import DATA_DIR
 from harness.ssh.remote import RemoteReader

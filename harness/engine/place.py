@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.errors import InfrastructureError, UsageError
 from harness.base.process import Runner
 from harness.base.wait import Clock
@@ -18,7 +19,6 @@ from harness.cluster.prober import ApiClient, Prober
 from harness.diagnose import ladder
 from harness.evidence.reading import Reading
 from harness.lab import kept
-from harness.lab.reservation import Host
 from harness.ssh.arguments import Agree, refuse
 from harness.ssh.openssh import OpenSSHRemote
 from harness.ssh.remote import RemoteReader
@@ -63,7 +63,7 @@ class Place:
 
 
 @contextlib.contextmanager
-def kept_lab(host: Host, name: str | None, *, doing: str) -> Iterator[Place]:
+def kept_lab(host: Context, name: str | None, *, doing: str) -> Iterator[Place]:
     """Yield a kept lab: the one that is named, or the only one.
 
     Raises `UsageError` where there is none, or several and no name.
@@ -150,7 +150,7 @@ def _reach(remote: OpenSSHRemote) -> InfrastructureError | None:
 
 @contextlib.contextmanager
 def place(
-    host: Host,
+    host: Context,
     lab: str | None,
     k0sctl: Path | None,
     *,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.artifacts.store import Store
+from harness.base.context import Context
 from harness.base.process import Runner
 from harness.base.settings import Keep, Settings
 from harness.base.wait import Clock
@@ -39,14 +40,15 @@ from harness.engine.timeline import RUN_SECONDS
 from harness.evidence.bundle import SCENARIO
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import Recorder
-from harness.lab.creation import LabRequest, bounds
+from harness.lab.creation import bounds
 from harness.lab.lab import Lab, bring_up
 from harness.lab.leftovers import uninterrupted
-from harness.lab.reservation import Host, reserve
+from harness.lab.reservation import reserve
 from harness.plan.build import readdressed
 from harness.plan.model import PhasePlan, Plan
 from harness.plan.show import describe
-from harness.preflight.choice import ProviderChoice
+from harness.providers.base import ProviderChoice
+from harness.providers.substrate import LabRequest
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,7 @@ class ScenarioRun:
         of = [str(len(names)), provider]
         with self._steps.step(StepId.MACHINES, bound, of=of) as tell:
             reservation = reserve(
-                Host(self._runner, self._clock, self._settings),
+                Context(self._runner, self._clock, self._settings),
                 scenario=self.plan.scenario.name,
                 provider=provider,
                 narrate=narrate_to(tell),

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from harness.artifacts.model import host_arch
 from harness.artifacts.pins import load_pins
+from harness.base.context import Context
 from harness.base.errors import HarnessError, UsageError
 from harness.base.process import LocalRunner, Runner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import Clock, SystemClock
 from harness.engine import ending
 from harness.engine.events import Event, StepId
@@ -26,7 +27,8 @@ from harness.host.subnets import PRIVATE_RANGE
 from harness.lab.leftovers import uninterrupted
 from harness.plan.build import build
 from harness.plan.model import Plan, PlannedExpectation
-from harness.preflight.choice import ProviderChoice
+from harness.providers.base import ProviderChoice
+from harness.providers.registry import provider
 from harness.scenario.load import LoadedScenario, load
 
 
@@ -196,9 +198,7 @@ class RunSession:
         # Of a scenario that was to come in between, and never began.
         self._remove_standing()
         with Steps(self.clock, self.emit).step(StepId.HOST) as tell:
-            choice = make_room(
-                plan, settings=self.settings, runner=self.runner, clock=self.clock, tell=tell
-            )
+            choice = make_room(plan, Context(self.runner, self.clock, self.settings), tell)
             tell(f"Vagrant provider {choice.provider}: {choice.reason}")
         return self._run(plan, choice, None)
 
@@ -222,7 +222,7 @@ def plan_of(loaded: LoadedScenario, settings: Settings) -> Plan:
     return build(
         loaded,
         subnet=next(PRIVATE_RANGE.subnets(new_prefix=24)),
-        provider=settings.provider or ProviderName.DOCKER,
+        provider=provider(settings.provider),
         pins=load_pins(),
         arch=host_arch(),
     )

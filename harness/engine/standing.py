@@ -9,7 +9,7 @@ from harness.artifacts.model import Artifact, ArtifactKind
 from harness.changes.deployment import Deployment
 from harness.lab.lab import Lab
 from harness.plan.model import MachinePlan, Plan
-from harness.preflight.choice import ProviderChoice
+from harness.providers.base import ProviderChoice
 from harness.vocabulary.version import K0sVersion
 
 

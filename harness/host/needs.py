@@ -28,6 +28,13 @@ WORKER_INOTIFY = 20
 CACHE_MIB = 1024
 SMALL_MIB = 64
 
+# What makes the processor's virtualisation usable where it is off.
+FIRMWARE = (
+    "turn virtualisation on in the firmware; if this host is a virtual machine itself, turn nested"
+    " virtualisation on for it, on its own host (kvm_intel.nested=1 or kvm_amd.nested=1, and a"
+    " processor of the kind host-passthrough)"
+)
+
 
 @dataclass(frozen=True)
 class LabNeeds:

@@ -1,16 +1,18 @@
 """The tools a lab needs and the commands that get them, system by system.
 
-Pure: `HostFacts` in, an argument list or a line for people to type out. The tools are those that
-`harness/lab/` and `boxes/` call.
+Which they are stands in files `tools.txt` (of every lab here, of each provider in its folder),
+which `bootstrap.sh` reads before there is Python. The rest is pure: `HostFacts` in, a line for
+people to type out.
 """
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from harness.base.settings import ProviderName
 from harness.host.facts import HostFacts
 
 # Set-up is done for the user on these, and nowhere else; bootstrap.sh has the same list.
@@ -26,57 +28,10 @@ class Tool:
     why: str
 
 
-VAGRANT = Tool("vagrant", "vagrant", "makes the machines")
-NFT = Tool("nft", "nftables", "keeps the lab's packets in the lab")
-# Debian 13 took the client out of docker.io; `packages_for` adds it there.
-DOCKER = Tool("docker", "docker.io", "the container engine's client")
-DOCKERD = Tool("dockerd", "docker.io", "the container engine")
 # mmdebstrap makes a root file system as an ordinary user in a namespace of that user's.
 UIDMAP = Tool("newuidmap", "uidmap", "lets an ordinary user make the machines' image")
-COMMON = (
-    VAGRANT,
-    NFT,
-    Tool("ssh", "openssh-client", "reaches the machines"),
-    Tool("ip", "iproute2", "finds a free subnet"),
-)
-# What talks to a libvirt, here or on another host.
-LIBVIRT_CLIENT = (
-    Tool("vagrant-libvirt", "vagrant-libvirt", "Vagrant's way to libvirt"),
-    Tool("virsh", "libvirt-clients", "asks libvirt"),
-    Tool("qemu-img", "qemu-utils", "reads and makes the box's disk"),
-)
-LIBVIRTD = Tool("libvirtd", "libvirt-daemon-system", "runs the VMs")
-# What the box is made with (harness/images/box/boxes.py).
-BOX_BUILD = (
-    Tool("mmdebstrap", "mmdebstrap", "makes the box from Debian packages"),
-    Tool("mkfs.ext4", "e2fsprogs", "makes the box's file system"),
-    Tool("sfdisk", "fdisk", "makes the box's partition"),
-    Tool("grub-mkimage", "grub-common", "makes the box's boot loader"),
-    Tool("/usr/lib/grub/i386-pc/boot.img", "grub-pc-bin", "is the box's boot loader"),
-    Tool("containerd", "containerd", "unpacks pod images into the box"),
-)
-TOOLS: Mapping[ProviderName, tuple[Tool, ...]] = {
-    ProviderName.DOCKER: (
-        *COMMON,
-        DOCKER,
-        DOCKERD,
-        Tool("mmdebstrap", "mmdebstrap", "makes the node image from Debian packages"),
-    ),
-    ProviderName.LIBVIRT: (
-        *COMMON,
-        *LIBVIRT_CLIENT,
-        LIBVIRTD,
-        Tool("qemu-system-x86_64", "qemu-system-x86", "is a VM"),
-        Tool("dnsmasq", "dnsmasq-base", "gives the VMs their NAT addresses"),
-        *BOX_BUILD,
-    ),
-    ProviderName.VIRTUALBOX: (
-        *COMMON,
-        Tool("VBoxManage", "virtualbox", "runs the VMs"),
-        Tool("qemu-img", "qemu-utils", "makes the box's disk"),
-        *BOX_BUILD,
-    ),
-}
+# What a release took out of a package, by the program that went.
+SPLIT: Mapping[tuple[str, str], Mapping[str, str]] = {("debian", "13"): {"docker": "docker-cli"}}
 
 # Where an archive has no Vagrant (Ubuntu's since 24.04): the release as its makers publish it.
 UPSTREAM_VAGRANT = "2.4.9"
@@ -99,25 +54,17 @@ OTHER_SYSTEMS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 }  # fmt: skip
 
 
-def missing_tools(facts: HostFacts, provider: ProviderName) -> tuple[Tool, ...]:
-    """Return the tools of `provider` that are not on this host, in the order they are needed."""
-    tools = TOOLS[provider]
-    if provider is ProviderName.LIBVIRT and facts.libvirt.host:
-        # The other host has the rest, and its packet filter is not this user's.
-        away = {*TOOLS[provider]} - {*COMMON, *LIBVIRT_CLIENT, *BOX_BUILD} | {NFT}
-        tools = tuple(tool for tool in tools if tool not in away)
-    # A box is made on Linux alone; elsewhere BOX_URL= brings one.
-    builds = provider is ProviderName.DOCKER or (facts.system == "linux" and not facts.box_url)
-    if not builds:
-        tools = tuple(tool for tool in tools if tool not in BOX_BUILD)
-    elif facts.sudo != "root":
-        tools = (*tools, UIDMAP)
-    # Where a daemon answers it may be one of another kind, or in another place on this host.
-    served = {DOCKERD} if facts.engine.reachable else set()
-    served |= {LIBVIRTD} if facts.libvirt.reachable else set()
-    return tuple(
-        tool for tool in tools if tool.program not in facts.programs and tool not in served
-    )
+@functools.cache
+def tools_in(folder: Path) -> tuple[Tool, ...]:
+    """Return the tools in the `tools.txt` of `folder`, in the order they are needed."""
+    lines = (folder / "tools.txt").read_text(encoding="utf-8").splitlines()
+    words = (line.split(maxsplit=2) for line in lines if line and not line.startswith("#"))
+    return tuple(Tool(program, package, why) for program, package, why in words)
+
+
+def common_tools() -> tuple[Tool, ...]:
+    """Return the tools of every lab."""
+    return tools_in(Path(__file__).parent)
 
 
 def sudo_for(facts: HostFacts) -> str:
@@ -132,9 +79,9 @@ def is_supported(facts: HostFacts) -> bool:
 
 def packages_for(facts: HostFacts, tools: Sequence[Tool]) -> tuple[str, ...]:
     """Return Debian's packages for `tools`, each once, as this release has them."""
-    names = [name for tool in tools for name in tool.package.split()]
-    if DOCKER in tools and facts.release == ("debian", "13"):
-        names.append("docker-cli")
+    split = SPLIT.get(facts.release, {})
+    names = [tool.package for tool in tools]
+    names += [split[tool.program] for tool in tools if tool.program in split]
     return tuple(dict.fromkeys(names))
 
 

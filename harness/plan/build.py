@@ -8,9 +8,14 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 from harness.artifacts.pins import Pins
-from harness.base.settings import ProviderName
 from harness.plan.deployment import deployments
-from harness.plan.model import MachinePlan, PhasePlan, Plan, PlannedExpectation
+from harness.plan.model import (
+    MachinePlan,
+    PhasePlan,
+    Plan,
+    PlannedExpectation,
+    PlannedProvider,
+)
 from harness.scenario.load import LoadedScenario
 from harness.scenario.mistakes import Mistake, ScenarioError
 from harness.scenario.model import Phase
@@ -32,7 +37,7 @@ def build(
     loaded: LoadedScenario,
     *,
     subnet: IPv4Network,
-    provider: ProviderName,
+    provider: PlannedProvider,
     pins: Pins,
     arch: str,
 ) -> Plan:
@@ -124,8 +129,8 @@ def _expectations(loaded: LoadedScenario, phase: Phase, index: int) -> Iterator[
         )
 
 
-def _changes_refused(loaded: LoadedScenario, provider: ProviderName) -> Iterator[Mistake]:
-    if provider is not ProviderName.DOCKER:
+def _changes_refused(loaded: LoadedScenario, provider: PlannedProvider) -> Iterator[Mistake]:
+    if provider.own_kernel:
         return
     for index, phase in enumerate(loaded.scenario.phases):
         for number, change in enumerate(phase.change):

@@ -5,15 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Protocol
 
 from harness.artifacts.model import ArtifactRef
-from harness.base.settings import ProviderName
 from harness.changes.deployment import Deployment
 from harness.changes.kind import Change
 from harness.expectations.kind import Expectation
 from harness.scenario.model import Scenario
 from harness.vocabulary.version import K0sVersion
 from harness.vocabulary.words import Component, Role
+
+
+class PlannedProvider(Protocol):
+    """What a plan says of its provider, and goes by."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def machines(self) -> str:
+        """What its machines are, in words."""
+
+    @property
+    def isolation(self) -> str:
+        """What the host's part of the isolation is there, in words."""
+
+    @property
+    def own_kernel(self) -> bool:
+        """Whether its machines share no kernel with this host."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +87,7 @@ class Plan:
 
     scenario: Scenario
     path: Path
-    provider: ProviderName
+    provider: PlannedProvider
     subnet: IPv4Network
     k0s_version: K0sVersion
     machines: tuple[MachinePlan, ...]

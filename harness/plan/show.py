@@ -7,37 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base.settings import ProviderName
 from harness.changes.deployment import Deployment, k0sctl_steps
 from harness.plan.k0sctl import render
 from harness.plan.model import MachinePlan, PhasePlan, Plan, PlannedExpectation
 from harness.vocabulary.cluster_config import PRIVATE_INTERFACE
 
-_SUBSTRATE = {
-    ProviderName.DOCKER: "containers sharing this host's kernel, each with systemd and its own SSH",
-    ProviderName.LIBVIRT: "virtual machines (libvirt); not yet run on real VMs",
-    ProviderName.VIRTUALBOX: "virtual machines (VirtualBox); not yet run on real VMs",
-}
 _NAT_INTERFACE = "eth0"
 _ON_EVERY_MACHINE = (
     f"on every machine, before k0s is there: a packet filter table silently drops and counts what "
     f"leaves through {_NAT_INTERFACE}, except replies of SSH, and DHCP"
 )
-_ON_THE_HOST = {
-    ProviderName.DOCKER: (
-        "on the host, with root: a rule stops what goes between the lab's bridges and any other "
-        "interface, host service or container. Without root this layer is missing, and the report "
-        "says so"
-    ),
-    ProviderName.LIBVIRT: (
-        "on the host: libvirt forwards nothing from or to the private network; a rule of the "
-        "harness's own is not there for VMs yet"
-    ),
-    ProviderName.VIRTUALBOX: (
-        "on the host: the private network is host-only; a rule of the harness's own is not there "
-        "for VMs yet"
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -59,7 +38,7 @@ def describe(plan: Plan) -> str:
         [f"{plan.scenario.name}: {plan.scenario.title}", *_references(plan)],
         ["Machines", *_indented(_machines(plan))],
         ["Network", *_indented(_network(plan))],
-        ["Isolation", *_wrapped(_ON_EVERY_MACHINE), *_wrapped(_ON_THE_HOST[plan.provider])],
+        ["Isolation", *_wrapped(_ON_EVERY_MACHINE), *_wrapped(plan.provider.isolation)],
         ["Artifacts", *_indented(_artifacts(plan))],
         ["Phases", *_indented(_phases(plan))],
         [f"k0sctl.yaml of phase {plan.phases[0].name}", *_indented(_k0sctl(plan))],
@@ -73,7 +52,7 @@ def _references(plan: Plan) -> Iterator[str]:
 
 
 def _machines(plan: Plan) -> Iterator[str]:
-    yield f"{len(plan.machines)} {_SUBSTRATE[plan.provider]}; {plan.memory_mib} MiB in all"
+    yield f"{len(plan.machines)} {plan.provider.machines}; {plan.memory_mib} MiB in all"
     width = max(11, *(len(machine.role) for machine in plan.machines))
     for machine in plan.machines:
         size = f"{machine.cpus} CPU{'' if machine.cpus == 1 else 's'}, {machine.memory_mib} MiB"
@@ -130,7 +109,7 @@ def _k0sctl(plan: Plan) -> list[str]:
         nat_addresses={
             machine.name: f"<NAT address of {machine.name}>" for machine in plan.machines
         },
-        restrict_oom_score=plan.provider is ProviderName.DOCKER,
+        restrict_oom_score=not plan.provider.own_kernel,
     ).splitlines()
 
 

@@ -14,28 +14,30 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from harness.base.context import Context
 from harness.base.errors import ExitCode, HarnessError, HostLacksError
 from harness.base.printable import printable_line
 from harness.base.printing import ArgumentParser, ask, say, show, show_tracebacks
 from harness.base.process import LocalRunner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.host import services, tools
-from harness.host.facts import HostFacts, facts_from, read_host
-from harness.host.services import Service
-from harness.host.tools import Tool, missing_tools
-from harness.host.vm_facts import uri_problem
-from harness.preflight.choice import choose_provider, service_problem
+from harness.host import tools
+from harness.host.admin import ROOT_SECONDS, Admin
+from harness.host.facts import HostFacts
+from harness.host.needs import LabNeeds
+from harness.host.services import Service, start_command
+from harness.host.tools import Tool
+from harness.preflight.choice import choose_provider
 from harness.preflight.report import describe, inspect_host
 from harness.preflight.setup_services import (
-    ROOT_SECONDS,
-    Means,
     is_member,
     join_argv,
     open_service,
     stop_started,
 )
-from harness.providers.libvirt.problems import POOL_PATH, pool_steps, typed
+from harness.preflight.survey import survey
+from harness.providers.base import Provider
+from harness.providers.registry import names, provider
 
 # Another apt (unattended-upgrades after boot) may hold the lock for minutes.
 LOCK_SECONDS = 300
@@ -74,7 +76,7 @@ def consent_of(environ: Mapping[str, str], *, root: bool, terminal: bool) -> Con
 class SetUp:
     """Set-up of one host; `ask` gets a question and returns True for yes."""
 
-    means: Means
+    admin: Admin
     consent: Consent
     ask: Callable[[str], bool]
 
@@ -84,49 +86,50 @@ class SetUp:
         Raises `HostLacksError` with the command to type where it may not or cannot. With
         `engine_optional` an engine that does not start is only said: the tests that need none run.
         """
-        facts = self.means.look()
-        provider = choose_provider(facts, self.means.settings.provider).provider
-        missing = missing_tools(facts, provider)
-        service = _service_here(facts, provider)
+        facts = self.admin.look()
+        chosen = provider(choose_provider(facts, self.admin.context.settings.provider).provider)
+        missing = chosen.missing_tools(facts)
+        service = chosen.service_here(facts)
         if not missing and (service is None or self._serves(facts, service)):
             return
         if missing:
-            self._agree(facts, missing, provider)
+            self._agree(facts, missing, chosen)
             self._install(facts, missing)
-            facts = self.means.look()
+            facts = self.admin.look()
         try:
             if service is not None and not self._serves(facts, service, member=False):
                 if not missing:
-                    self._agree(facts, (), provider)
-                open_service(self.means, facts, service)
+                    self._agree(facts, (), chosen)
+                open_service(self.admin, facts, service)
         except HarnessError as error:
             if not engine_optional:
                 raise
-            self.means.say(error.text())
-            self.means.say("    Tests that need machines will be skipped.")
+            self.admin.context.say(error.text())
+            self.admin.context.say("    Tests that need machines will be skipped.")
 
     def _serves(self, facts: HostFacts, service: Service, *, member: bool = True) -> bool:
         """Whether `service` has all that a lab needs.
 
         A member of its group who is not in it yet is served too: by bootstrap.sh, under sg.
         """
-        if services.denied(facts, service):
+        if service.denied(facts):
             return member and is_member(facts, service)
-        return services.answers(facts, service) and not _lacks_pool(facts, service)
+        return service.answers(facts) and not service.lacks(facts)
 
-    def _agree(self, facts: HostFacts, missing: Sequence[Tool], provider: ProviderName) -> None:
+    def _agree(self, facts: HostFacts, missing: Sequence[Tool], chosen: Provider) -> None:
         """Return when all that will be done has the owner's consent; asks once, for all of it."""
-        service = _service_here(facts, provider)
+        service = chosen.service_here(facts)
         if missing:
             state = f"missing: {', '.join(tool.program for tool in missing)}"
             by_hand = tools.install_command(facts, missing)
         else:
             assert service is not None
-            state, by_hand = service_problem(facts, service), self._by_hand(facts, service)
+            state = "; ".join(each.happened for each in chosen.problems(facts, LabNeeds()))
+            by_hand = self._by_hand(facts, service)
         if self.consent is Consent.REFUSED:
             why = "NO_INSTALL is set, nothing was changed"
-        elif not tools.is_supported(facts) or provider is ProviderName.VIRTUALBOX:
-            why = f"nothing is set up for you on {facts.name} with {provider}"
+        elif not tools.is_supported(facts) or not chosen.is_set_up:
+            why = f"nothing is set up for you on {facts.name} with {chosen.name}"
         elif facts.sudo in {"none", "password"}:
             why = f"{facts.user} is not root and has no password-less sudo"
         elif self.consent is Consent.NOBODY_TO_ASK:
@@ -147,11 +150,10 @@ class SetUp:
             steps.append(f"To be installed with apt-get: {words}")
         if service is None:
             return steps
-        if not services.answers(facts, service) and not services.denied(facts, service):
+        if not service.answers(facts) and not service.denied(facts):
             steps.append(f"{service.title} to be started where it does not run")
-        if service is services.LIBVIRT and not self._serves(facts, service, member=False):
-            name = facts.libvirt.pool_name
-            steps.append(f"its storage pool {name} to be made in {POOL_PATH} where it is missing")
+        if not self._serves(facts, service, member=False) and service.beside(facts):
+            steps.append(service.beside(facts))
         if facts.sudo != "root" and not is_member(facts, service):
             steps.append(
                 f"{facts.user} to join the group {service.group}, whose members are as powerful"
@@ -160,20 +162,19 @@ class SetUp:
         return steps
 
     def _by_hand(self, facts: HostFacts, service: Service) -> str:
-        if services.denied(facts, service):
+        if service.denied(facts):
             return f"sudo {shlex.join(join_argv(facts, service))}, then log in again"
-        if services.answers(facts, service):
-            return typed(pool_steps(facts.libvirt), tools.sudo_for(facts))
-        return services.start_command(facts, service)
+        return service.lacks(facts) or start_command(facts, service)
 
     def _install(self, facts: HostFacts, missing: Sequence[Tool]) -> None:
         packages = tools.packages_for(facts, missing)
         words = " ".join(packages)
-        self.means.say(f"==> Installing {words} with apt-get (up to {ROOT_SECONDS / 60:.0f} min)")
-        began = self.means.clock.monotonic()
-        self.means.root(facts, [*APT, "update"], doing="Updating the list of packages")
+        say, clock = self.admin.context.say, self.admin.context.clock
+        say(f"==> Installing {words} with apt-get (up to {ROOT_SECONDS / 60:.0f} min)")
+        began = clock.monotonic()
+        self.admin.root(facts, [*APT, "update"], doing="Updating the list of packages")
         # Only now the archive's lists are sure to be here, and to be of today.
-        facts = self.means.look()
+        facts = self.admin.look()
         absent = tools.absent_for(facts, missing)
         if absent:
             raise HostLacksError(
@@ -183,19 +184,19 @@ class SetUp:
                 remedy=tools.install_command(facts, missing),
             )
         # Recommended packages are left out: Vagrant's are a hypervisor, 671 packages and not 83.
-        said = self.means.root(
+        said = self.admin.root(
             facts,
             [*APT, "install", "-y", "--no-install-recommends", *packages],
             doing=f"Installing {words}",
-            log=self.means.settings.state_dir / "setup.log",
+            log=self.admin.context.settings.state_dir / "setup.log",
         ).stdout
         undo = f"{tools.sudo_for(facts)}apt-get purge --autoremove {words}"
-        self.means.record("installed", packages, undo)
+        self.admin.record("installed", packages, undo)
         number = re.search(r"(\d+) newly installed", said)
         size = re.search(r"After this operation, (\S+ \S+) of", said)
-        self.means.say(
+        say(
             f"    {number.group(1) if number else len(packages)} packages"
-            f"{', ' + size.group(1) if size else ''}, {self.means.took(began)}"
+            f"{', ' + size.group(1) if size else ''}, {self.admin.took(began)}"
         )
 
 
@@ -210,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what.add_argument("--stop-started", action="store_true", help="stop what was started here")
     options = parser.parse_args(arguments)
     try:
-        settings = Settings.from_environment(os.environ)
+        settings = Settings.from_environment(os.environ, providers=names())
         runner = LocalRunner()
         if options.report:
             report = inspect_host(runner, settings, os.environ)
@@ -219,14 +220,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         root, terminal = os.getuid() == 0, sys.stdin is not None and sys.stdin.isatty()
         consent = consent_of(os.environ, root=root, terminal=terminal)
 
-        def look() -> HostFacts:
-            return facts_from(read_host(runner, settings, os.environ, versions=False))
-
-        means = Means(runner, settings, look, SystemClock(), say)
+        admin = Admin(
+            Context(runner, SystemClock(), settings, say),
+            lambda: survey(runner, settings, os.environ, versions=False),
+        )
         if options.stop_started:
-            stop_started(means)
+            stop_started(admin)
         else:
-            SetUp(means, consent, ask).ensure(engine_optional=options.tests)
+            SetUp(admin, consent, ask).ensure(engine_optional=options.tests)
     except HarnessError as error:
         say(error.text())
         say(printable_line(f"k0s-harness: exit {error.exit_code}: {error}"))
@@ -235,20 +236,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"k0s-harness: exit {ExitCode.INTERRUPTED}: interrupted while setting up")
         return ExitCode.INTERRUPTED
     return ExitCode.OK
-
-
-def _service_here(facts: HostFacts, provider: ProviderName) -> Service | None:
-    """Return the service of this host that `provider` needs, None where it needs none here."""
-    libvirt = facts.libvirt
-    if provider is ProviderName.LIBVIRT and (libvirt.host or uri_problem(libvirt.uri)):
-        return None
-    return services.SERVICES.get(provider)
-
-
-def _lacks_pool(facts: HostFacts, service: Service) -> bool:
-    """Whether set-up has a storage pool to make or start."""
-    libvirt = facts.libvirt
-    return service is services.LIBVIRT and libvirt.reachable and bool(pool_steps(libvirt))
 
 
 if __name__ == "__main__":

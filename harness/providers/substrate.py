@@ -5,14 +5,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.base.context import Say
 from harness.base.process import Completed
+from harness.host.subnets import POD_NETWORK, SERVICE_NETWORK
+from harness.images.seed import Seed
 from harness.providers.topology import MachineSpec
+from harness.ssh.pace import EMULATED
 
-Say = Callable[[str], None]
+
+@dataclass(frozen=True)
+class LabRequest:
+    """What is to be made; `log_dir` is the run's folder, where vagrant.log goes.
+
+    `services` and `pods` are the cluster's networks, which the isolation counts by name. `seed` is
+    what the machines' image is to have of k0s already, None for nothing; `emulated` says that the
+    virtual processors are programs; `same_nat_address` gives all machines VirtualBox's one.
+    """
+
+    machines: tuple[MachineSpec, ...]
+    log_dir: Path
+    services: IPv4Network = SERVICE_NETWORK
+    pods: IPv4Network = POD_NETWORK
+    seed: Seed | None = None
+    emulated: bool = False
+    same_nat_address: bool = False
+
+    @property
+    def boot_pace(self) -> float:
+        """How many times slower than this host the machines are taken to be until they are up."""
+        return EMULATED if self.emulated else 1.0
+
+    @property
+    def log(self) -> Path:
+        """The file with all that Vagrant said."""
+        return self.log_dir / "vagrant.log"
 
 
 class Substrate(Protocol):
@@ -36,9 +68,6 @@ class Substrate(Protocol):
 
         The lock for making machines is held.
         """
-
-    def host_layer_reason(self) -> str | None:
-        """Return why this host cannot isolate the lab, None where it can."""
 
     def way(self, spec: MachineSpec, port: int) -> tuple[str, int]:
         """Return the address and port at which this host reaches `port` of a machine."""

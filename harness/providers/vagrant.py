@@ -11,13 +11,13 @@ import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from harness.base.context import Say
 from harness.base.errors import InfrastructureError
 from harness.base.process import CommandFailedError, Completed, Runner
-from harness.base.settings import ProviderName
 from harness.host.raw import vagrant_home
 
 # Where the one Vagrantfile is.
@@ -54,7 +54,7 @@ class Vagrant:
         runner: Runner,
         *,
         folder: Path,
-        provider: ProviderName,
+        provider: str,
         log: Path | None,
         pace: float = 1.0,
     ) -> None:
@@ -64,9 +64,7 @@ class Vagrant:
         self._pace = pace
         self.environment: Mapping[str, str] = environment(folder)
 
-    def up(
-        self, names: Sequence[str], *, on_line: Callable[[str], None] | None = None
-    ) -> Completed:
+    def up(self, names: Sequence[str], *, on_line: Say | None = None) -> Completed:
         """Create and boot the machines `names`, as far as the provider can side by side.
 
         Returns what Vagrant said. Raises `VagrantError` with Vagrant's reason; the machines stay
@@ -117,7 +115,7 @@ class Vagrant:
         arguments: Sequence[str],
         *,
         deadline: float,
-        on_line: Callable[[str], None] | None,
+        on_line: Say | None,
     ) -> Completed:
         try:
             return self._runner.run(

@@ -1,4 +1,4 @@
-"""The tables of all kinds in docs/writing-scenarios.md.
+"""The tables of all kinds, and of all causes, in docs/writing-scenarios.md.
 
 `python -m harness.scenario.tables docs/writing-scenarios.md` writes them again.
 """
@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from harness.changes import CHANGES
 from harness.changes.kind import Change
+from harness.diagnose.causes import KINDS
+from harness.diagnose.causes.kind import CauseKind
 from harness.expectations import EXPECTATIONS
 from harness.expectations.kind import Expectation
 from harness.vocabulary.fields import duration_text
@@ -27,6 +29,7 @@ def with_tables(page: str) -> str:
     tables = {
         "| change | what it does | undo |": map(_change, CHANGES),
         "| expectation | keys | `within` | `hold` |": map(_expectation, EXPECTATIONS),
+        "| cause | what it says |": map(_cause, KINDS),
     }
     for head, rows in tables.items():
         pattern = rf"^({re.escape(head)}\n\|[-|]+\|\n)(?:\|.*\n)*"
@@ -46,6 +49,11 @@ def _expectation(kind: type[Expectation]) -> str:
         if name not in (_WHEN, *_TIMES)
     ]
     return f"| `{kind.kind}` | {', '.join(keys)} | {' | '.join(_time(kind, e) for e in _TIMES)} |"
+
+
+def _cause(kind: CauseKind) -> str:
+    more = f" ([more]({kind.link}))" if kind.link is not None else ""
+    return f"| `{kind.cause}` | {kind.text}{more} |"
 
 
 def _time(kind: type[BaseModel], name: str) -> str:

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from harness.base.run_id import RunId
-from harness.providers.docker.engine import LABEL_RUN, LABEL_STATE, LABEL_USER, Labelled, ObjectKind
-from harness.providers.libvirt.virsh import owner_mark
 
-# A volume that was given no name, as those of machines are.
-_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+LABEL_RUN = "io.k0s-harness.run"
+LABEL_USER = "io.k0s-harness.user"
+LABEL_STATE = "io.k0s-harness.state"
+_OWNER = UUID("6b35d8a0-5d0c-5c35-9a64-6d3b1f1a4c52")
 
 
 @dataclass(frozen=True)
@@ -49,23 +49,15 @@ class Owner:
         """Return the UUID by which the network or domain `name` says that it is this run's."""
         return owner_mark(name, user=self.user, state_folder=self.labs_dir)
 
-    def made(self, thing: Labelled) -> bool:
-        """Return whether docker's `thing` is this run's: all its labels say so, and its name."""
-        return thing.labels == self.labels and is_named_after(thing, self.run_id)
+
+def machine_name(run_id: RunId, machine: str) -> str:
+    """Return what a machine is called by its provider: named after the run."""
+    return f"{RunId(run_id)}-{machine}"
 
 
-def network_names(run_id: RunId) -> tuple[str, str]:
-    """Return the names of a run's NAT and private network."""
-    return f"{RunId(run_id)}-nat", f"{RunId(run_id)}-private"
-
-
-def is_named_after(thing: Labelled, run_id: RunId) -> bool:
-    """Return whether docker's `thing` is called as those of the run are."""
-    if thing.kind is ObjectKind.CONTAINER:
-        return RunId.of_machine(thing.name) == run_id
-    if thing.kind is ObjectKind.NETWORK:
-        return thing.name in network_names(run_id)
-    return _ANONYMOUS.fullmatch(thing.name) is not None
+def owner_mark(name: str, *, user: str, state_folder: Path) -> UUID:
+    """Return the UUID that a network or domain `name` gets from this user and state folder."""
+    return uuid.uuid5(_OWNER, "\n".join((name, user, str(state_folder))))
 
 
 def current_user() -> str:

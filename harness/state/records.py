@@ -18,18 +18,15 @@ from uuid import UUID
 
 from harness.base import untrusted
 from harness.base.errors import InfrastructureError
+from harness.base.locks import FileLock
 from harness.base.own_files import folder_problem, make_private, write_own
 from harness.base.run_id import RunId
-from harness.base.settings import ProviderName
 from harness.base.untrusted import RefusedError
 from harness.host.vm_facts import remote_host
-from harness.lab import isolation
-from harness.providers.libvirt.virsh import effective_uri
-from harness.providers.topology import Network, Networks, container_name
 from harness.ssh import files as ssh_files
 from harness.state import owner, record_fields
-from harness.state.locks import FileLock
-from harness.state.owner import Owner, network_names
+from harness.state.networks import Network, Networks, bridge_names, host_table, network_names
+from harness.state.owner import Owner
 from harness.state.record_fields import RecordFields
 
 RECORD = "record.json"
@@ -42,17 +39,16 @@ _QUOTED = 100
 class LabRecord:
     """What a run is going to make, by name; all names follow from the run's id.
 
-    `pid` and `pid_started` (clock ticks since boot) name the process that made it; `created` and
-    `kept_until` are ISO 8601 in UTC, the latter None unless the lab is kept on purpose.
+    `pid` is the process that made it; `created` and `kept_until` are ISO 8601 in UTC, the latter
+    None unless the lab is kept on purpose.
     `libvirt_uri` is where a libvirt lab's machines are, None on other providers.
     """
 
     run_id: RunId
     scenario: str
-    provider: ProviderName
+    provider: str
     user: str
     pid: int
-    pid_started: str
     created: str
     folder: Path
     machines: tuple[str, ...]
@@ -68,7 +64,7 @@ class LabRecord:
     @property
     def nft_table(self) -> str:
         """The name of the table that isolates the lab on this host."""
-        return isolation.host_table(self.run_id)
+        return host_table(self.run_id)
 
     @property
     def socket_dir(self) -> Path:
@@ -83,11 +79,6 @@ class LabRecord:
     def mark_of(self, name: str) -> UUID:
         """Return the UUID by which the network or domain `name` says that it is this run's."""
         return self.owner.mark(name)
-
-    @property
-    def containers(self) -> tuple[str, ...]:
-        """Names of the containers that the machines are on the docker provider."""
-        return tuple(container_name(self.run_id, name) for name in self.machines)
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -119,24 +110,17 @@ class LabRecord:
         return f"run {self.run_id} ({self.scenario}, process {self.pid}, user {self.user})"
 
 
-def bridge_names(run_id: RunId) -> tuple[str, str]:
-    """Return the names of the bridges of a run's NAT and private network.
-
-    An interface's name has at most 15 characters; these have ten.
-    """
-    return f"{RunId(run_id)}n", f"{RunId(run_id)}p"
-
-
 def make_record(
     *,
     run_id: RunId,
     scenario: str,
-    provider: ProviderName,
+    provider: str,
     labs_dir: Path,
     machines: Sequence[str],
     private: IPv4Network,
     nat: IPv4Network,
     created: datetime,
+    libvirt_uri: str | None = None,
 ) -> LabRecord:
     """Return the record of a lab that is about to be made by this process."""
     return LabRecord(
@@ -145,12 +129,11 @@ def make_record(
         provider=provider,
         user=owner.current_user(),
         pid=os.getpid(),
-        pid_started=process_started(os.getpid()) or "",
         created=created.isoformat(),
         folder=labs_dir / run_id,
         machines=tuple(machines),
         networks=_networks(run_id, nat=str(nat), private=str(private)),
-        libvirt_uri=effective_uri() if provider is ProviderName.LIBVIRT else None,
+        libvirt_uri=libvirt_uri,
     )
 
 
@@ -159,8 +142,10 @@ def write(record: LabRecord) -> None:
     write_own(record.folder / RECORD, json.dumps(_to_json(record), indent=2) + "\n")
 
 
-def read(folder: Path) -> LabRecord:
+def read(folder: Path, providers: Mapping[str, bool]) -> LabRecord:
     """Read the record in `folder`, which is this user's own.
+
+    `providers` says of each name whether its machines are made over a connection that is named.
 
     Raises `InfrastructureError` for one that cannot be read, and for one that is not to be
     believed: what it says must follow from where it lies and from who reads it.
@@ -173,7 +158,9 @@ def read(folder: Path) -> LabRecord:
         text = untrusted.read_text(path, record_fields.LIMITS, own=True)
         fields = record_fields.parse(untrusted.json_value(text, record_fields.LIMITS))
         record = _from_fields(fields, folder)
-        _require_agreement(fields, record)
+        if record.provider not in providers:
+            raise RefusedError(f"its provider is {record.provider}, which there is not")
+        _require_agreement(fields, record, connects=providers[record.provider])
     except (OSError, ValueError) as problem:
         raise InfrastructureError(
             f"Reading {path}", f"this is not the record of a lab: {problem}"
@@ -210,16 +197,6 @@ def keep(record: LabRecord, until: datetime) -> LabRecord:
     return kept
 
 
-def process_started(pid: int) -> str | None:
-    """Return when process `pid` began, in clock ticks since boot, None where there is none."""
-    try:
-        # After the program's name in parentheses, which may hold anything, comes field 3; the
-        # start time is field 22 (proc(5)).
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return None
-
-
 def _networks(run_id: RunId, *, nat: str, private: str) -> Networks:
     nat_name, private_name = network_names(run_id)
     nat_bridge, private_bridge = bridge_names(run_id)
@@ -233,10 +210,9 @@ def _to_json(record: LabRecord) -> dict[str, Any]:
     return {
         "run_id": str(record.run_id),
         "scenario": record.scenario,
-        "provider": record.provider.value,
+        "provider": record.provider,
         "user": record.user,
         "pid": record.pid,
-        "pid_started": record.pid_started,
         "created": record.created,
         "folder": str(record.folder),
         "machines": list(record.machines),
@@ -255,10 +231,9 @@ def _from_fields(fields: RecordFields, folder: Path) -> LabRecord:
     return LabRecord(
         run_id=run_id,
         scenario=fields.scenario,
-        provider=ProviderName(fields.provider),
+        provider=fields.provider,
         user=owner.current_user(),
         pid=fields.pid,
-        pid_started=fields.pid_started,
         created=fields.created,
         folder=folder,
         machines=tuple(fields.machines),
@@ -270,7 +245,7 @@ def _from_fields(fields: RecordFields, folder: Path) -> LabRecord:
     )
 
 
-def _require_agreement(fields: RecordFields, record: LabRecord) -> None:
+def _require_agreement(fields: RecordFields, record: LabRecord, *, connects: bool) -> None:
     """Raise `RefusedError` where the file says otherwise than what follows from its place."""
     said, follows = fields.model_dump(), _to_json(record)
     for name, value in said.items():
@@ -279,5 +254,5 @@ def _require_agreement(fields: RecordFields, record: LabRecord) -> None:
                 f"its {name} is {str(value)[:_QUOTED]}, and of a lab of this user in this folder"
                 f" it is {follows[name]}"
             )
-    if (record.provider is ProviderName.LIBVIRT) < (record.libvirt_uri is not None):
+    if not connects and record.libvirt_uri is not None:
         raise RefusedError(f"it has a libvirt_uri, and its provider is {record.provider}")

@@ -1,4 +1,4 @@
-"""The one place that removes folders, and what it refuses.
+"""Removing step by step, and the one place that removes folders, and what it refuses.
 
 A removal that runs every night, often as root, must not be led astray by what was written down. So
 it takes no path, but a folder that is known and the name of one in it. What lies there must be a
@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.base.errors import InfrastructureError
+from harness.base.context import Narrate
+from harness.base.errors import HarnessError, InfrastructureError
 from harness.base.own_files import folder_problem
 from harness.base.run_id import RunId
 
 _MOUNTS = Path("/proc/self/mountinfo")
 # The field of a line in it that has the place (proc(5)), counted from 0.
 _PLACE = 4
+
+Step = tuple[str, Callable[[], None]]
 
 
 class NotOursError(InfrastructureError):
@@ -71,3 +75,19 @@ def _is_mounted_in(path: Path) -> bool:
 def _unescaped(place: str) -> str:
     """Return the path that the kernel wrote with blanks and backslashes as octal numbers."""
     return place.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+
+
+def each(steps: Sequence[Step], narrate: Narrate) -> list[str]:
+    """Take all steps, whatever became of the others; return what went wrong, in words."""
+    problems = []
+    for what, step in steps:
+        narrate(what, "removing")
+        try:
+            step()
+        except HarnessError as problem:
+            # The program's own last words, where it had any: "exit status 1" helps nobody.
+            said = (problem.details or "").splitlines()[-1:]
+            problems.append(": ".join([what, str(problem), *said]))
+        except OSError as problem:
+            problems.append(f"{what}: {problem}")
+    return problems

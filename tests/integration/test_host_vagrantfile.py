@@ -6,9 +6,11 @@ import pytest
 
 from harness.base.process import LocalRunner
 from harness.base.run_id import RunId
-from harness.base.settings import ProviderName
-from harness.providers.topology import ALWAYS_DROPPED, MachineSpec, Network, Networks, topology
+from harness.providers.docker.machines import ALWAYS_DROPPED, volume_labels
+from harness.providers.registry import names
+from harness.providers.topology import MachineSpec, topology
 from harness.providers.vagrant import environment, topology_path
+from harness.state.networks import Network, Networks
 from harness.vocabulary.words import Role
 
 BOX = {"box": "k0s-harness/none", "box_version": "0.1", "box_url": "file:///none/catalog.json"}
@@ -19,23 +21,25 @@ DOMAIN = {
     "console": "/none/console",
 }
 OF_PROVIDER = {
-    ProviderName.DOCKER: {
+    "docker": {
         "image": "k0s-harness/node:none",
         "drop_capabilities": list(ALWAYS_DROPPED),
+        "labels": {"of": "a test"},
+        "volume_labels": volume_labels({"of": "a test"}),
     },
-    ProviderName.LIBVIRT: {
+    "libvirt": {
         **BOX,
         "driver": "qemu",
         "pool": "default",
         "uri": "qemu:///system",
         "domains": {"controller0": DOMAIN, "worker0": DOMAIN},
     },
-    ProviderName.VIRTUALBOX: BOX,
+    "virtualbox": BOX,
 }
 
 
 @pytest.mark.skipif(shutil.which("vagrant") is None, reason="there is no Vagrant on this host")
-@pytest.mark.parametrize("provider", ProviderName)
+@pytest.mark.parametrize("provider", names())
 def test_vagrant_accepts_the_vagrantfile(tmp_path, provider):
     machines = [
         MachineSpec("controller0", Role.CONTROLLER, "10.77.1.10"),
@@ -53,7 +57,6 @@ def test_vagrant_accepts_the_vagrantfile(tmp_path, provider):
             provider=provider,
             machines=machines,
             networks=networks,
-            labels={"of": "a test"},
             key=key,
             public_key="ssh-ed25519 none",
             boot_seconds=120,
@@ -66,7 +69,7 @@ def test_vagrant_accepts_the_vagrantfile(tmp_path, provider):
         deadline=60,
         env={
             **environment(tmp_path),
-            "VAGRANT_DEFAULT_PROVIDER": provider.value,
+            "VAGRANT_DEFAULT_PROVIDER": provider,
         },
         check=False,
     )

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from harness.lab import nat_picture
-from harness.lab.creation import LabRequest
 from harness.lab.lab import bring_up
 from harness.lab.reservation import reserve
+from harness.providers.substrate import LabRequest
 from harness.providers.topology import MachineSpec
 from harness.ssh.remote import Dial
 from harness.vocabulary.words import Role

@@ -133,11 +133,11 @@ def rewrite(store, ref, **changes):
 
 
 def snapshot(folder):
-    """What a reader of the cache could notice of each file."""
+    """What a reader of the cache could notice of each file; the lock says who had it last."""
     return {
         str(path.relative_to(folder)): (status.st_ino, status.st_mtime_ns, status.st_mode)
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.name != "lock"
         for status in [path.stat()]
     }
 

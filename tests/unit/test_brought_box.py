@@ -9,16 +9,18 @@ import tarfile
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.errors import UsageError
 from harness.base.process import Completed, LocalRunner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.images import rootfs
 from harness.images.box import boxes, cache
+from harness.images.making import Making
 from harness.testing import FakeRunner
 from tests.unit.paths import UNIT
 
-LIBVIRT = ProviderName.LIBVIRT
+LIBVIRT = "libvirt"
 # qemu-img takes what it does not know for a raw disk.
 RECORDINGS = UNIT / "recordings" / "box"
 UNKNOWN = (RECORDINGS / "qemu-img-info-unknown.json").read_text()
@@ -45,14 +47,9 @@ def ensure(tmp_path, monkeypatch):
         variables = {"HOME": str(tmp_path), "BOX_URL": str(url)}
         if sha256 is not None:
             variables["BOX_SHA256"] = sha256
-        return boxes.ensure(
-            runner or FakeRunner(),
-            Settings.from_environment(variables),
-            provider,
-            seed=None,
-            log=tmp_path / "log",
-            clock=SystemClock(),
-        )
+        settings = Settings.from_environment(variables)
+        context = Context(runner or FakeRunner(), SystemClock(), settings)
+        return boxes.ensure(Making(context, tmp_path / "log"), provider, None)
 
     return call
 
@@ -109,7 +106,7 @@ def test_a_box_with_another_checksum_is_refused_with_both(ensure, brought):
 
 def test_a_box_for_another_provider_is_refused_by_name(ensure, brought):
     with pytest.raises(UsageError, match="it is a box for libvirt, not for virtualbox"):
-        ensure(brought, sha256(brought), ProviderName.VIRTUALBOX)
+        ensure(brought, sha256(brought), "virtualbox")
 
 
 def test_a_tar_that_is_no_box_is_refused(ensure, tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.errors import ExitCode, InfrastructureError, UsageError
 from harness.base.process import Completed
 from harness.base.settings import Settings
@@ -16,11 +17,10 @@ from harness.base.wait import SystemClock
 from harness.cli.collect import collect_evidence
 from harness.cli.options import Target
 from harness.engine.collect import collect
-from harness.engine.pieces import OF_API, of_machine
+from harness.engine.evidence_commands import OF_API, of_machine
 from harness.engine.place import Place, existing_cluster, place
 from harness.evidence.bundle import read_bundle
 from harness.evidence.manifest import Kind
-from harness.lab.reservation import Host
 from tests.unit.paths import PROJECT
 
 DOCS = PROJECT / "docs/bundles.md"
@@ -142,7 +142,7 @@ def test_a_bundle_is_written_where_one_stands_unless_told_otherwise(
 
 
 def test_a_lab_and_a_cluster_at_once_are_refused(settings):
-    host = Host(Refusing(), SystemClock(), settings)
+    host = Context(Refusing(), SystemClock(), settings)
     with (
         pytest.raises(UsageError, match="not both"),
         place(host, "k5-abcdef", Path("k0sctl.yaml"), doing="Collecting", say=print),

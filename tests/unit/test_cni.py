@@ -10,7 +10,6 @@ import pytest
 from harness import cni
 from harness.artifacts.pins import load_pins
 from harness.base.errors import UsageError
-from harness.base.settings import ProviderName
 from harness.changes import footprint
 from harness.cni import Cni, NodeAddress
 from harness.diagnose.judge import diagnose
@@ -18,6 +17,7 @@ from harness.plan.build import build
 from harness.plan.config import cluster_config
 from harness.plan.conflicts import conflicts
 from harness.probe import workloads
+from harness.providers.registry import provider
 from harness.scenario.load import load_text
 from harness.vocabulary.words import Cause
 
@@ -72,7 +72,7 @@ def test_a_plan_gives_it_the_private_interface_and_warns_of_settings_that_it_ign
     plan = build(
         loaded,
         subnet=IPv4Network("172.31.77.0/24"),
-        provider=ProviderName.DOCKER,
+        provider=provider("docker"),
         pins=load_pins(),
         arch="amd64",
     )

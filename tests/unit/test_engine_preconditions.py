@@ -6,7 +6,6 @@ from ipaddress import IPv4Network
 import pytest
 
 from harness.artifacts.pins import load_pins
-from harness.base.settings import ProviderName
 from harness.engine.preconditions import (
     Presumed,
     comparable,
@@ -18,6 +17,7 @@ from harness.engine.preconditions import (
 )
 from harness.plan.build import build
 from harness.probe.controlplane import CONFIG
+from harness.providers.registry import provider
 from harness.scenario.load import load_text
 from harness.vocabulary.cluster_config import ConfigLeaf
 
@@ -222,7 +222,7 @@ def phases_of(change="", expect="{pods: {selector: a=b, ready: 1}}", cluster="{}
     plan = build(
         load_text(text, "x.yaml"),
         subnet=IPv4Network("192.168.56.0/24"),
-        provider=ProviderName.DOCKER,
+        provider=provider("docker"),
         pins=load_pins(),
         arch="amd64",
     )

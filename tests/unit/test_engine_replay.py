@@ -15,7 +15,6 @@ import pytest
 
 from harness.artifacts.pins import load_pins
 from harness.base.errors import ExitCode, InfrastructureError
-from harness.base.settings import ProviderName
 from harness.check.model import Verdict
 from harness.cluster.k0sctl import ApplyFailedError, reason_of
 from harness.diagnose import ladder
@@ -39,6 +38,7 @@ from harness.engine.steps import Steps
 from harness.engine.watch import PhaseWatch
 from harness.k0s import AGENT_PORT
 from harness.plan.build import build
+from harness.providers.registry import provider
 from harness.scenario.load import load, load_text
 from harness.vocabulary.words import Cause
 from tests.unit.paths import RECORDINGS, SCENARIOS
@@ -106,7 +106,7 @@ def plan_of(loaded):
     return build(
         loaded,
         subnet=IPv4Network("192.168.56.0/24"),
-        provider=ProviderName.DOCKER,
+        provider=provider("docker"),
         pins=load_pins(),
         arch="amd64",
     )

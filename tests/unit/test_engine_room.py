@@ -8,13 +8,15 @@ from types import SimpleNamespace
 import pytest
 
 from harness.artifacts.pins import load_pins
+from harness.base.context import Context
 from harness.base.errors import HostLacksError
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.engine import room
-from harness.lab.listing import LabState
+from harness.host.needs import Problem
 from harness.plan.build import build
-from harness.preflight.choice import Problem
+from harness.providers.registry import provider
 from harness.scenario.load import load
+from harness.state.entries import LabState
 from harness.testing import FakeClock
 from tests.unit.paths import SCENARIOS
 
@@ -30,16 +32,15 @@ def host(monkeypatch):
     def make(*shown, other_lab_until=float("inf")):
         clock = FakeClock(0.0)
         looks = list(shown)
-        choice = SimpleNamespace(provider=ProviderName.DOCKER, reason="for a test")
+        choice = SimpleNamespace(provider="docker", reason="for a test")
         lab = SimpleNamespace(run_id="k5-abcdef", text="konnectivity-off", state=LabState.LIVE)
-        monkeypatch.setattr(room, "read_host", lambda *_: None)
-        monkeypatch.setattr(room, "facts_from", lambda _: None)
-        monkeypatch.setattr(room.choice, "choose_provider", lambda *_: choice)
+        monkeypatch.setattr(room, "survey", lambda *_: None)
+        monkeypatch.setattr(room, "choose_provider", lambda *_: choice)
         monkeypatch.setattr(
-            room.choice, "problems", lambda *_: looks.pop(0) if len(looks) > 1 else looks[0]
+            room, "problems", lambda *_: looks.pop(0) if len(looks) > 1 else looks[0]
         )
         monkeypatch.setattr(
-            room.listing,
+            room,
             "list_labs",
             lambda *_, **__: [lab] if clock.at < other_lab_until else [],
         )
@@ -52,20 +53,20 @@ def ask(clock):
     plan = build(
         load(SCENARIO),
         subnet=IPv4Network("192.168.56.0/24"),
-        provider=ProviderName.DOCKER,
+        provider=provider("docker"),
         pins=load_pins(),
         arch="amd64",
     )
     told = []
     settings = Settings(Path("/state"), Path("/cache"), Path("/runs"))
-    choice = room.make_room(plan, settings=settings, runner=None, clock=clock, tell=told.append)
+    choice = room.make_room(plan, Context(None, clock, settings), told.append)
     return choice, told
 
 
 def test_a_host_with_room_is_taken_at_once(host):
     clock = host([])
     choice, told = ask(clock)
-    assert choice.provider is ProviderName.DOCKER
+    assert choice.provider == "docker"
     assert (told, clock.at) == ([], 0.0)
 
 

@@ -11,7 +11,7 @@ import pytest
 from harness.artifacts.pins import load_pins
 from harness.base.errors import InconclusiveError, InfrastructureError
 from harness.base.process import LocalRunner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.check.model import Verdict
 from harness.engine import run as engine_run
@@ -21,7 +21,8 @@ from harness.engine.run import RunRequest, ScenarioRun
 from harness.engine.settling import PreconditionsUnmetError
 from harness.engine.standing import Standing, start_state
 from harness.plan.build import build
-from harness.preflight.choice import ProviderChoice
+from harness.providers.base import ProviderChoice
+from harness.providers.registry import provider
 from harness.scenario.load import load
 from tests.unit.paths import SCENARIOS
 
@@ -85,12 +86,12 @@ def make(tmp_path, monkeypatch):
         plan = build(
             load(SCENARIO),
             subnet=IPv4Network("192.168.56.0/24"),
-            provider=ProviderName.DOCKER,
+            provider=provider("docker"),
             pins=load_pins(),
             arch="amd64",
         )
         run = ScenarioRun(
-            RunRequest("r1", plan, ProviderChoice(ProviderName.DOCKER, "a test")),
+            RunRequest("r1", plan, ProviderChoice("docker", "a test")),
             settings=settings,
             runner=LocalRunner(),
             clock=SystemClock(),
@@ -289,7 +290,7 @@ def test_machines_that_were_taken_over_are_removed_even_if_the_run_never_got_to_
     make, monkeypatch
 ):
     lab = FakeLab()
-    choice = ProviderChoice(ProviderName.DOCKER, "a test")
+    choice = ProviderChoice("docker", "a test")
     run, _, _ = make(
         standing=Standing("before", None, choice, lab, {}, endpoint_ready=None), ready=False
     )

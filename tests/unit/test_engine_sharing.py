@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import InfrastructureError
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.engine import session as sessions
 from harness.engine.events import StepEnded
 from harness.engine.outcome import Outcome
 from harness.engine.results import PhaseResult, ScenarioResult
 from harness.engine.session import RunSession, Which
 from harness.engine.standing import Standing, start_state
-from harness.preflight.choice import ProviderChoice
+from harness.providers.base import ProviderChoice
 
 EXACT = "{route: {machine: controller0, to: service-network, via: worker0}}"
 LEAVES = "{disable_component: konnectivity-server}"
@@ -91,7 +91,7 @@ class FakeHost:
 @pytest.fixture
 def host(tmp_path, monkeypatch):
     fake = FakeHost(tmp_path)
-    choice = ProviderChoice(ProviderName.DOCKER, "a test")
+    choice = ProviderChoice("docker", "a test")
     monkeypatch.setattr(sessions, "make_room", lambda *_, **__: choice)
     monkeypatch.setattr(
         sessions,

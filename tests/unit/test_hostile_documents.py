@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from harness.artifacts.pins import load_pins
 from harness.base.errors import UsageError
-from harness.base.settings import ProviderName
 from harness.cluster.existing import CONTROLS, WORKS, ExistingHost, read_hosts
 from harness.plan.build import build
 from harness.plan.conflicts import conflicts
 from harness.plan.show import describe
+from harness.providers.registry import provider
 from harness.scenario.document import read
 from harness.scenario.load import LoadedScenario, files_in, load_all_text
 from harness.scenario.mistakes import ScenarioError
@@ -172,7 +172,7 @@ def plan_is_an_answer(loaded: LoadedScenario) -> None:
     """The verbs `plan` and `validate` go on with what the loader let through."""
     try:
         plan = build(
-            loaded, subnet=SUBNET, provider=ProviderName.LIBVIRT, pins=load_pins(), arch="amd64"
+            loaded, subnet=SUBNET, provider=provider("libvirt"), pins=load_pins(), arch="amd64"
         )
     except ScenarioError:
         return

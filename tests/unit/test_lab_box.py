@@ -13,20 +13,22 @@ import pytest
 from harness import cli
 from harness.artifacts.hashing import sha256_of
 from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin
+from harness.base.context import Context
 from harness.base.errors import HostLacksError, InfrastructureError, UsageError
 from harness.base.process import LocalRunner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.images.box import boxes, build, cache, lockfile, package
 from harness.images.box.build import Build, Wanted
 from harness.images.box.lockfile import PackageLock
 from harness.images.box.package import Box
+from harness.images.making import Making
 from harness.images.seed import Seed
 from harness.testing import FakeRunner
 from tests.unit.paths import UNIT
 
 RECORDINGS = UNIT / "recordings" / "box"
-LIBVIRT, VIRTUALBOX = ProviderName.LIBVIRT, ProviderName.VIRTUALBOX
+LIBVIRT, VIRTUALBOX = "libvirt", "virtualbox"
 
 
 def seed(sha256="a" * 64):
@@ -47,14 +49,8 @@ def settings(tmp_path, monkeypatch):
 def ensure(settings, tmp_path):
     def call(provider=LIBVIRT, seed=None, **changes):
         given = Settings(**{**vars(settings), **changes})
-        return boxes.ensure(
-            FakeRunner(),
-            given,
-            provider,
-            seed=seed,
-            log=tmp_path / "log",
-            clock=SystemClock(),
-        )
+        context = Context(FakeRunner(), SystemClock(), given)
+        return boxes.ensure(Making(context, tmp_path / "log"), provider, seed)
 
     return call
 
@@ -277,7 +273,7 @@ def test_a_lock_that_the_archive_outran_ends_before_anything_is_installed(
             return LocalRunner().run(argv, **given)
 
     lock = PackageLock(1, {"adduser": "3.134", "openssh-server": "1:9.2p1-2+deb12u8"})
-    build = Build(OnlyApt(), settings, tmp_path / "log", lambda _: None)
+    build = Build(Making(Context(OnlyApt(), SystemClock(), settings), tmp_path / "log"))
     with pytest.raises(HostLacksError, match="1 of the 2") as lacking:
         build.root(lock, tmp_path)
     assert "openssh-server 1:9.2p1-2+deb12u8 (there is 1:9.2p1-2+deb12u10" in lacking.value.text()

@@ -23,11 +23,12 @@ from harness.images import rootfs
 from harness.images.box import cache
 from harness.lab import isolation, orphans
 from harness.providers.docker.engine import Docker, Labelled, ObjectKind
-from harness.providers.libvirt.virsh import owner_mark
-from harness.providers.topology import Network, Networks, container_name, volume_labels
+from harness.providers.docker.machines import volume_labels
 from harness.providers.vagrant import mark
 from harness.ssh import files as ssh_files
 from harness.state import removal
+from harness.state.networks import Network, Networks, host_table
+from harness.state.owner import machine_name, owner_mark
 from harness.state.removal import NotOursError, remove_folder
 
 RUN = RunId("k5-abc123")
@@ -59,8 +60,8 @@ def test_nothing_is_computed_from_a_text_that_is_no_id(text):
     for computes in (
         RunId,
         ssh_files.socket_dir,
-        isolation.host_table,
-        lambda text: container_name(text, "worker0"),
+        host_table,
+        lambda text: machine_name(text, "worker0"),
         lambda text: removal.remove_lab(Path("/nowhere"), text),
     ):
         with pytest.raises(NotARunIdError, match="no lab's id"):
@@ -301,7 +302,7 @@ NETWORKS = Networks(
     nat=Network("k5-abc123-nat", "k5-abc123n", "172.30.64.0/24"),
     private=Network("k5-abc123-private", "k5-abc123p", "192.168.56.0/24"),
 )
-TABLE = isolation.host_table(RUN)
+TABLE = host_table(RUN)
 MARK = owner_mark(TABLE, user="root", state_folder=Path("/labs"))
 
 

@@ -13,7 +13,6 @@ import jsonschema
 import pytest
 
 from harness.artifacts.pins import load_pins
-from harness.base.settings import ProviderName
 from harness.changes import CHANGES
 from harness.changes.action import Action, Before, Check, Command
 from harness.changes.addresses import Addresses, machines
@@ -25,6 +24,7 @@ from harness.expectations.sample import Match
 from harness.plan.build import build
 from harness.plan.show import describe
 from harness.probe.core import Probe, observe, require_success
+from harness.providers.registry import provider
 from harness.scenario.load import load_text
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.schema import json_schema
@@ -149,7 +149,7 @@ def test_a_plan_says_them_in_words():
     planned = build(
         load_text(GOOD, "s.yaml"),
         subnet=IPv4Network("10.9.0.0/24"),
-        provider=ProviderName.DOCKER,
+        provider=provider("docker"),
         pins=load_pins(),
         arch="amd64",
     )

@@ -17,7 +17,7 @@ from harness.base.process import CommandFailedError, Completed, LocalRunner
 from harness.base.wait import SystemClock
 from harness.cluster.prober import Prober
 from harness.engine.collect import _kept
-from harness.engine.pieces import Wanted
+from harness.engine.evidence_commands import Wanted
 from harness.probe.core import Probe, require_success
 
 MIB = 1024 * 1024

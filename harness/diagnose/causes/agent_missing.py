@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import agent_findings, findings, passing
+from harness.diagnose import agent_findings, findings, settling
 from harness.diagnose.causes import agents_cannot_connect
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
@@ -19,7 +19,7 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
         return on and False
     agents = findings.connected_agents(facts)
     lost = agent_findings.lost(facts)
-    again = passing.reconnecting(facts)
+    again = settling.reconnecting(facts)
     if agents == 0 or again:
         return agent_pods == frozenset() and not again
     if lost and (agent_findings.some_connected(facts) or lost != set(findings.server_dials(facts))):
@@ -60,6 +60,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.AGENT_MISSING,
+    "some konnectivity agents are connected and others are not",
     _shown,
     (HopId.EGRESS, HopId.TUNNEL),
     rivals=(*SANE_NODES, Cause.AGENTS_CANNOT_CONNECT),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import agent_findings, findings, passing, places
+from harness.diagnose import agent_findings, findings, places, settling
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
@@ -24,9 +24,9 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     agents = findings.connected_agents(facts)
     if agents == 0:
         seen = bool(findings.server_dials(facts) or facts.on(nodelogs.AGENT))
-        if lost or facts.one(objects.AGENT_PODS) == frozenset() or passing.starting(facts):
+        if lost or facts.one(objects.AGENT_PODS) == frozenset() or settling.starting(facts):
             return bool(lost)
-        again = passing.reconnecting(facts)
+        again = settling.reconnecting(facts)
         return None if again is None else not again and (bool(said) or seen)
     return (
         False
@@ -77,6 +77,7 @@ def side_facts(facts: Facts) -> tuple[str, ...]:
 
 KIND = CauseKind(
     Cause.AGENTS_CANNOT_CONNECT,
+    "no konnectivity agent can connect",
     _shown,
     (HopId.EGRESS, HopId.TUNNEL, HopId.BACKEND),
     rivals=SANE_NODES,

@@ -29,6 +29,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.APISERVICE_MISSING,
+    "the APIService does not exist",
     _shown,
     (HopId.CONDITION,),
     rivals=(Cause.METRICS_SERVER_MISSING,),

@@ -25,6 +25,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.CLOCK_SKEW,
+    "a machine's clock differs from the others'",
     _shown,
     (HopId.NODES,),
     explains=(

@@ -61,6 +61,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.CROSS_NODE_TRAFFIC_CUT,
+    "the pod is reached from its own node and not from another",
     _shown,
     (HopId.ALIVE, HopId.PATH),
     rivals=(*SANE_NODES, Cause.NETWORKS_OVERLAP),

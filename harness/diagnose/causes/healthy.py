@@ -27,6 +27,7 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
 
 KIND = CauseKind(
     Cause.HEALTHY,
+    "every hop holds, and the figures are there",
     _shown,
     (
         HopId.API_SERVER,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, passing, places
+from harness.diagnose import findings, places, settling
 from harness.diagnose.causes.kind import BACKEND, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
@@ -11,8 +11,8 @@ from harness.vocabulary.words import Cause
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
     """Whether metrics-server waits for its image, and no other of its pods is Ready."""
-    pods = passing.none_ready(facts)
-    return None if pods is None else any(passing.waits_for_image(pod) for pod in pods)
+    pods = settling.none_ready(facts)
+    return None if pods is None else any(settling.waits_for_image(pod) for pod in pods)
 
 
 def _remedy(facts: Facts) -> str:
@@ -28,6 +28,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.IMAGE_MISSING,
+    "metrics-server waits for its image",
     _shown,
     (HopId.BACKEND,),
     rivals=(Cause.NODE_NOT_READY,),

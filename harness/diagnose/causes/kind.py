@@ -34,7 +34,7 @@ def _no_facts(_: Facts) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class CauseKind:
-    """One cause.
+    """One cause, and what it says in a few words.
 
     `shown` says whether the facts show it, None where what that takes was not seen; `rests_on` are
     the hops that must have been seen. Of its `rivals` each must have been ruled out; what it
@@ -47,6 +47,7 @@ class CauseKind:
     """
 
     cause: str
+    text: str
     shown: Callable[[Facts, Hops], bool | None]
     rests_on: tuple[HopId, ...]
     rivals: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import passing, scrapes
+from harness.diagnose import scrapes, settling
 from harness.diagnose.causes.kind import BACKEND, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
@@ -18,7 +18,7 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     waiting = scrapes.unapproved(facts)
     if waiting:
         # Without an approver nothing else need be wrong, but something must be.
-        return failing is None or bool(failing) or bool(passing.none_ready(facts))
+        return failing is None or bool(failing) or bool(settling.none_ready(facts))
     if waiting is None and failing is None:
         return None if scrapes.metrics_server_runs(facts) is not False else False
     return False
@@ -37,6 +37,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
+    "kubelets have no serving certificate that anybody approved",
     _shown,
     (HopId.BACKEND, HopId.SCRAPING),
     explains=(*BACKEND, Cause.NODE_NOT_SCRAPED, Cause.KUBELET_UNREACHABLE_FROM_PODS),

@@ -52,6 +52,7 @@ def remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.KUBELET_UNREACHABLE_FROM_PODS,
+    "metrics-server can read no kubelet",
     _shown,
     (HopId.BACKEND, HopId.SCRAPING),
     rivals=SANE_NODES,

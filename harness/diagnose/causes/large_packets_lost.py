@@ -33,6 +33,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.LARGE_PACKETS_LOST,
+    "connections open that carry no full-size packets",
     _shown,
     (HopId.ALIVE, HopId.LARGE),
     rivals=SANE_NODES,

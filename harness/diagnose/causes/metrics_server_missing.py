@@ -31,6 +31,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.METRICS_SERVER_MISSING,
+    "metrics-server is not installed, or scaled to nothing",
     _shown,
     (HopId.BACKEND,),
     explains=BACKEND,

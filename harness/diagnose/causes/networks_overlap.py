@@ -25,6 +25,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.NETWORKS_OVERLAP,
+    "the cluster's networks overlap each other or the machines'",
     _shown,
     (HopId.API_SERVER, HopId.NODES),
     rivals=(Cause.NODE_ADDRESSES_WRONG,),

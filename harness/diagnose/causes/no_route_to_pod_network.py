@@ -31,6 +31,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.NO_ROUTE_TO_POD_NETWORK,
+    "the API server dials pods, and its machine has no route there",
     _shown,
     (HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.BACKEND),
     remedy=_remedy,

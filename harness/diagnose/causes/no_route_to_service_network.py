@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, hops_way, places
+from harness.diagnose import findings, hops_egress, places
 from harness.diagnose.causes.kind import K0S_ISSUES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, does_hold, is_broken, state_of
@@ -31,7 +31,7 @@ def no_route(facts: Facts, hops: Hops, *, to_pods: bool) -> bool | None:
 def _remedy(facts: Facts) -> str:
     flags = facts.of_controller(controlplane.FLAGS)
     cidr = flags.service_cidr if flags is not None else ""
-    target = hops_way.dialled(facts)
+    target = hops_egress.dialled(facts)
     route = (
         facts.to(routing.PROBE).get((facts.controller, target[0])) if target is not None else None
     )
@@ -66,6 +66,7 @@ def _side_facts(facts: Facts) -> tuple[str, ...]:
 
 KIND = CauseKind(
     Cause.NO_ROUTE_TO_SERVICE_NETWORK,
+    "the API server dials the ClusterIP, and its machine has no route there",
     _shown,
     (HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.BACKEND),
     remedy=_remedy,

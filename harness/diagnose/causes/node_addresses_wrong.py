@@ -48,6 +48,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.NODE_ADDRESSES_WRONG,
+    "nodes share an address, or have one that is not the cluster network's",
     _shown,
     (HopId.NODES,),
     explains=(*NETWORK, *BACKEND, Cause.NODE_NOT_READY),

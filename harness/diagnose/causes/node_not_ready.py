@@ -29,6 +29,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.NODE_NOT_READY,
+    "a node is not Ready",
     _shown,
     (HopId.NODES,),
     rivals=(Cause.CLOCK_SKEW,),

@@ -38,6 +38,7 @@ def _lately(facts: Facts) -> bool:
 
 KIND = CauseKind(
     Cause.NODE_NOT_SCRAPED,
+    "some nodes have no figures while others do",
     _shown,
     (HopId.SCRAPING, HopId.DATA),
     rivals=(*SANE_NODES, Cause.CROSS_NODE_TRAFFIC_CUT, Cause.KUBELET_UNREACHABLE_FROM_PODS),

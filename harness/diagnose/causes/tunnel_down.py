@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, passing
+from harness.diagnose import findings, settling
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
@@ -17,7 +17,7 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
         return on
     if findings.listens(facts) is False:
         # k0s starts it after the API server.
-        begun = passing.restarted(facts)
+        begun = settling.restarted(facts)
         return None if begun is None else not begun
     told = findings.server_dials(facts) or bool(facts.on(nodelogs.AGENT))
     if told or facts.one(objects.AGENT_PODS) == frozenset():
@@ -42,6 +42,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.TUNNEL_DOWN,
+    "the konnectivity server is down",
     _shown,
     (HopId.EGRESS, HopId.TUNNEL),
     rivals=SANE_NODES,

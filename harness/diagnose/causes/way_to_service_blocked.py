@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, hops_way, places
+from harness.diagnose import findings, hops_egress, places
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, does_hold, is_broken, state_of
@@ -32,7 +32,7 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
 
 
 def _connects(facts: Facts) -> bool | None:
-    target = hops_way.dialled(facts)
+    target = hops_egress.dialled(facts)
     return findings.reaches(facts, facts.controller, *target) if target is not None else None
 
 
@@ -58,7 +58,7 @@ def _remedy(facts: Facts) -> str:
             "from podSelector k8s-app=konnectivity-agent while it is on\n"
             f"or remove it: kubectl -n kube-system delete networkpolicy {policies[0].name}"
         )
-    target = hops_way.dialled(facts)
+    target = hops_egress.dialled(facts)
     place = f"{target[0]}:{target[1]}" if target is not None else "metrics-server"
     route = (
         facts.to(routing.PROBE).get((facts.controller, target[0])) if target is not None else None
@@ -79,6 +79,7 @@ def _side_facts(facts: Facts) -> tuple[str, ...]:
 
 KIND = CauseKind(
     Cause.WAY_TO_SERVICE_BLOCKED,
+    "something stands between the dialling side and metrics-server",
     _shown,
     (HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.ALIVE),
     rivals=(*SANE_NODES, Cause.CROSS_NODE_TRAFFIC_CUT),

@@ -9,23 +9,21 @@ checksum. BOX_URL= brings another (`harness.images.box.brought`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from harness.base.process import Runner
-from harness.base.settings import ProviderName, Settings
-from harness.base.wait import Clock
+from harness.base.settings import Settings
 from harness.images import disk, rootfs
 from harness.images.box import brought, lockfile, package
 from harness.images.box.build import Build, Wanted
 from harness.images.box.cache import folder_of, forget_old
 from harness.images.box.lockfile import PackageLock
 from harness.images.box.package import Box
+from harness.images.making import Making
 from harness.images.seed import UNPACK_SECONDS, Seed
 
 # The unseeded libvirt box as the project's own build of this lock had it, committed.
 CATALOGUE = rootfs.BOXES / package.CATALOGUE
+CATALOGUED = "libvirt"
 
 # All of it: 100 s measured for a seeded box on two cores, 30 s where only the seed is new.
 BUILD_SECONDS = (
@@ -33,45 +31,34 @@ BUILD_SECONDS = (
 )
 _DAY = 24 * 60 * 60
 
-Say = Callable[[str], None]
 
-
-def ensure(
-    runner: Runner,
-    settings: Settings,
-    provider: ProviderName,
-    *,
-    seed: Seed | None,
-    log: Path,
-    clock: Clock,
-    narrate: Say = lambda _line: None,
-    mark: Mapping[str, str] | None = None,
-) -> Box:
+def ensure(making: Making, provider: str, seed: Seed | None) -> Box:
     """Return the box for `provider` with `seed` in it, made now if it is not in the cache yet.
 
-    Call it with the lock of the node image held: both are made in the same folder. `log` gets the
-    build's output, `mark` lies in the environment of what is started. Raises `HostLacksError` for
-    what this host lacks (a tool, room, a package version of the lock), `UsageError` for BOX_URL=
-    without a good BOX_SHA256=, and `CommandFailedError` when the build fails.
+    Call it with the lock of the node image held: both are made in the same folder. Raises
+    `HostLacksError` for what this host lacks (a tool, room, a package version of the lock),
+    `UsageError` for BOX_URL= without a good BOX_SHA256=, and `CommandFailedError` when the build
+    fails.
     """
+    settings = making.settings
     if settings.box_url is not None:
-        return brought.ensure(runner, settings, provider, clock=clock, narrate=narrate)
+        return brought.ensure(making, provider)
     ready = present(settings, provider, seed=seed)
     if ready is not None:
         return ready
     wanted = Wanted(provider, lockfile.read_lock(), seed)
-    made = Build(runner, settings, log, narrate, mark or {}).make(wanted)
+    made = Build(making).make(wanted)
     forget_old(settings, provider, keep=made)
     expected = catalogued(made)
     if expected not in {None, made.sha256}:
-        narrate(
+        making.say(
             f"its sha256 is {made.sha256}, in boxes/catalog.json it is {expected}: docs/boxes.md "
             "says what makes the difference"
         )
     return made
 
 
-def present(settings: Settings, provider: ProviderName, *, seed: Seed | None) -> Box | None:
+def present(settings: Settings, provider: str, *, seed: Seed | None) -> Box | None:
     """Return the box that `ensure` would, where it is in the cache; no lock is needed for that.
 
     None for one that is brought (BOX_URL=), which is looked at each time.
@@ -82,19 +69,19 @@ def present(settings: Settings, provider: ProviderName, *, seed: Seed | None) ->
     return package.load(folder_of(settings, provider, version))
 
 
-def renew_lock(runner: Runner, settings: Settings, *, log: Path, clock: Clock, narrate: Say) -> Box:
+def renew_lock(making: Making) -> Box:
     """Make the box of today's package versions, and write the lock and the catalogue of it.
 
     Returns the box; the two files are changed in the working tree.
     """
-    build = Build(runner, settings, log, narrate)
+    build = Build(making)
     build.check_host(seeded=False)
     # The day, not the second: the same archive on the same day gives the same lock.
-    epoch = int(clock.now().timestamp()) // _DAY * _DAY
-    with rootfs.work_folder(runner) as work:
+    epoch = int(making.context.clock.now().timestamp()) // _DAY * _DAY
+    with rootfs.work_folder(making.runner) as work:
         root = build.root(PackageLock(epoch, {}), work)
         lock = PackageLock(epoch, build.installed_in(root))
-        box = build.package(Wanted(ProviderName.LIBVIRT, lock), root, work)
+        box = build.package(Wanted(CATALOGUED, lock), root, work)
     lockfile.LOCK.write_text(lock.text())
     CATALOGUE.write_text(catalogue_text(box))
     return box
@@ -111,6 +98,6 @@ def catalogued(box: Box) -> str | None:
     data: dict[str, Any] = json.loads(CATALOGUE.read_text())
     for listed in data["versions"]:
         for entry in listed["providers"]:
-            if (listed["version"], entry["name"]) == (box.version, box.provider.value):
+            if (listed["version"], entry["name"]) == (box.version, box.provider):
                 return str(entry["checksum"])
     return None

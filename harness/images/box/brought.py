@@ -14,7 +14,7 @@ import tarfile
 import urllib.parse
 import urllib.request
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,14 +22,14 @@ from harness.artifacts.download import HttpDownloader
 from harness.artifacts.hashing import sha256_of
 from harness.base.errors import UsageError
 from harness.base.process import Runner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.untrusted import RefusedError, json_value
-from harness.base.wait import Clock
 from harness.images import disk, rootfs
 from harness.images.box import package
 from harness.images.box.cache import PARTIAL, boxes_dir, folder_of, move
 from harness.images.box.package import Box
 from harness.images.disk import SECTOR
+from harness.images.making import Making
 from harness.images.rootfs import Recipe
 from harness.state import removal
 
@@ -46,17 +46,14 @@ _EXT_MAGIC_AT = 1024 + 56
 # Files in a box made of an image have this time: what they say does not depend on a day.
 _EPOCH = 0
 
-Say = Callable[[str], None]
 
-
-def ensure(
-    runner: Runner, settings: Settings, provider: ProviderName, *, clock: Clock, narrate: Say
-) -> Box:
+def ensure(making: Making, provider: str) -> Box:
     """Return the box that BOX_URL names, verified, made of an image now if it is one.
 
     Raises `UsageError` where the checksum is missing or another, or the file is neither a box for
     `provider` nor a cloud image, `HostLacksError` where it cannot be had.
     """
+    settings = making.settings
     url = settings.box_url or ""
     expected = _expected(settings)
     version = f"0.{expected[:12]}.{Recipe(_CLOUD).digest()}"
@@ -64,7 +61,7 @@ def ensure(
     present = package.load(folder)
     if present is not None and present.brought == url:
         return present
-    file = _fetch(url, expected, settings, clock=clock, narrate=narrate)
+    file = _fetch(making, url, expected)
     removal.remove_folder(folder.parent, folder.name)
     folder.mkdir(parents=True)
     if tarfile.is_tarfile(file):
@@ -74,7 +71,7 @@ def ensure(
             move(file, path)
     else:
         path = folder / _FILE
-        _from_image(runner, file, path, provider, narrate=narrate)
+        _from_image(making, file, path, provider)
     box = Box(
         name=NAME,
         version=version,
@@ -105,18 +102,20 @@ def _partial(settings: Settings) -> Path:
     return boxes_dir(settings) / PARTIAL
 
 
-def _fetch(url: str, expected: str, settings: Settings, *, clock: Clock, narrate: Say) -> Path:
+def _fetch(making: Making, url: str, expected: str) -> Path:
     """Return the verified file that BOX_URL names, fetched into the cache where it is a URL."""
     try:
         parts = urllib.parse.urlsplit(url)
     except ValueError as error:
         raise UsageError(_DOING, f"BOX_URL is no URL: {error}") from None
     if parts.scheme in {"http", "https"}:
-        file = _partial(settings) / expected
+        file = _partial(making.settings) / expected
         file.parent.mkdir(parents=True, exist_ok=True)
         if not (file.is_file() and sha256_of(file) == expected):
-            narrate(f"fetching {parts.hostname}{parts.path}")
-            HttpDownloader(clock, narrate).file(url, file, most_bytes=disk.DISK_GIB * 1024**3)
+            making.say(f"fetching {parts.hostname}{parts.path}")
+            HttpDownloader(making.context.clock, making.say).file(
+                url, file, most_bytes=disk.DISK_GIB * 1024**3
+            )
     elif parts.scheme in {"", "file"}:
         name = urllib.request.url2pathname(parts.path) if parts.scheme else url
         file = Path(name).expanduser().absolute()
@@ -130,7 +129,7 @@ def _fetch(url: str, expected: str, settings: Settings, *, clock: Clock, narrate
         )
     actual = sha256_of(file)
     if actual != expected:
-        if file.parent == _partial(settings):
+        if file.parent == _partial(making.settings):
             file.unlink()
         raise UsageError(
             _DOING,
@@ -141,7 +140,7 @@ def _fetch(url: str, expected: str, settings: Settings, *, clock: Clock, narrate
     return file
 
 
-def _check_provider(file: Path, provider: ProviderName) -> None:
+def _check_provider(file: Path, provider: str) -> None:
     try:
         text = package.read_member(file, "metadata.json") or b""
         data = json_value(text.decode(errors="replace"), package.METADATA)
@@ -154,7 +153,7 @@ def _check_provider(file: Path, provider: ProviderName) -> None:
             remedy="get the file again, and its checksum from its publisher",
         ) from None
     found = data.get("provider") if isinstance(data, dict) else None
-    if found != provider.value:
+    if found != provider:
         raise UsageError(
             _DOING,
             f"it is a box for {found}, not for {provider}"
@@ -164,16 +163,15 @@ def _check_provider(file: Path, provider: ProviderName) -> None:
         )
 
 
-def _from_image(
-    runner: Runner, file: Path, box: Path, provider: ProviderName, *, narrate: Say
-) -> None:
+def _from_image(making: Making, file: Path, box: Path, provider: str) -> None:
     """Make the box of a cloud image."""
+    runner = making.runner
     with rootfs.work_folder(runner) as work:
         raw = work / "disk.raw"
-        narrate("unpacking the cloud image")
+        making.say("unpacking the cloud image")
         _to_raw(runner, file, raw)
         _let_vagrant_in(runner, raw, work)
-        narrate("packing the box")
+        making.say("packing the box")
         packed = work / _FILE
         package.pack(runner, provider, raw, packed, epoch=_EPOCH)
         move(packed, box)

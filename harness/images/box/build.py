@@ -6,19 +6,19 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifacts.hashing import sha256_of
 from harness.base.errors import HostLacksError
-from harness.base.process import Runner
-from harness.base.settings import ProviderName, Settings
+from harness.host.tools import UIDMAP, tools_in
 from harness.images import disk, rootfs
 from harness.images.box import cache, lockfile, package
 from harness.images.box.cache import boxes_dir, folder_of, move
 from harness.images.box.lockfile import PackageLock
 from harness.images.box.package import Box
+from harness.images.making import Making
 from harness.images.rootfs import Archive, Recipe
 from harness.images.seed import Seed, make_tree
 from harness.state import removal
@@ -34,24 +34,13 @@ READ_SECONDS = 60.0
 
 _DOING = "Making the box"
 _FILE = "k0s-harness-debian12.box"
-_PACKAGES = {
-    "mmdebstrap": "mmdebstrap",
-    "mke2fs": "e2fsprogs",
-    "debugfs": "e2fsprogs",
-    "dumpe2fs": "e2fsprogs",
-    "grub-mkimage": "grub-common",
-    "qemu-img": "qemu-utils",
-    "tar": "tar",
-}
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Wanted:
     """A box that is to be made; `version` is the hash of all the rest."""
 
-    provider: ProviderName
+    provider: str
     lock: PackageLock
     seed: Seed | None = None
 
@@ -69,19 +58,15 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Build:
-    """What the making of a box goes by."""
+    """The steps of making a box."""
 
-    runner: Runner
-    settings: Settings
-    log: Path
-    narrate: Say
-    mark: Mapping[str, str] = field(default_factory=dict)
+    making: Making
 
     def make(self, wanted: Wanted) -> Box:
         """Make the box, and keep it and its root file system in the cache."""
         self.check_host(seeded=wanted.seed is not None)
-        self.narrate(f"making the box {package.NAME} {wanted.version} for {wanted.provider}")
-        with rootfs.work_folder(self.runner) as work:
+        self.making.say(f"making the box {package.NAME} {wanted.version} for {wanted.provider}")
+        with rootfs.work_folder(self.making.runner) as work:
             return self.package(wanted, self._kept_root(wanted.lock, work), work)
 
     def check_host(self, *, seeded: bool) -> None:
@@ -99,8 +84,8 @@ class Build:
                 f"this host does not have {', '.join(packages)}",
                 remedy=f"sudo apt-get install --no-install-recommends {' '.join(packages)}",
             )
-        rootfs.remove_build_folder(self.runner)
-        folder = boxes_dir(self.settings)
+        rootfs.remove_build_folder(self.making.runner)
+        folder = boxes_dir(self.making.settings)
         folder.mkdir(parents=True, exist_ok=True)
         for place, need, variable in (
             (rootfs.build_folder().parent, WORK_MIB, "TMPDIR"),
@@ -117,8 +102,8 @@ class Build:
     def root(self, lock: PackageLock, work: Path) -> Path:
         """Return the root file system as a tar in `work`, of the lock's versions if it has any."""
         root = work / "root.tar"
-        archive = Archive(self.runner, work, self.settings.box_sources)
-        self.narrate("fetching the package lists")
+        archive = Archive(self.making.runner, work, self.making.settings.box_sources)
+        self.making.say("fetching the package lists")
         archive.update()
         pinned: list[str] = []
         if lock.versions:
@@ -126,13 +111,11 @@ class Build:
             preferences = work / "k0s-harness-lock"
             preferences.write_text(lock.preferences())
             pinned = [f"--setup-hook=copy-in {preferences} /etc/apt/preferences.d"]
-        self.runner.run(
+        self.making.run(
             rootfs.mmdebstrap_command(archive.distribution(CODENAME), RECIPE, root, pinned),
             doing=_DOING,
             deadline=rootfs.BUILD_SECONDS,
-            env={**self.mark, "TMPDIR": str(work), "SOURCE_DATE_EPOCH": str(lock.epoch)},
-            log=self.log,
-            on_line=self.narrate,
+            env={"TMPDIR": str(work), "SOURCE_DATE_EPOCH": str(lock.epoch)},
         )
         return root
 
@@ -140,21 +123,14 @@ class Build:
         """Make the disk and the box of it in `work`, and move it into the cache."""
         tree = None
         if wanted.seed is not None:
-            tree = make_tree(
-                self.runner,
-                wanted.seed,
-                work,
-                log=self.log,
-                narrate=self.narrate,
-                mark=self.mark,
-            )
-        self.narrate("making the disk")
+            tree = make_tree(self.making, wanted.seed, work)
+        self.making.say("making the disk")
         epoch = wanted.lock.epoch
-        image = disk.make_disk(self.runner, root, work, epoch=epoch, seed=tree)
-        self.narrate("packing the box")
+        image = disk.make_disk(self.making.runner, root, work, epoch=epoch, seed=tree)
+        self.making.say("packing the box")
         packed = work / _FILE
-        package.pack(self.runner, wanted.provider, image, packed, epoch=epoch)
-        folder = folder_of(self.settings, wanted.provider, wanted.version)
+        package.pack(self.making.runner, wanted.provider, image, packed, epoch=epoch)
+        folder = folder_of(self.making.settings, wanted.provider, wanted.version)
         removal.remove_folder(folder.parent, folder.name)
         folder.mkdir(parents=True)
         box = Box(
@@ -172,7 +148,7 @@ class Build:
 
     def installed_in(self, root: Path) -> Mapping[str, str]:
         """Return each package's version in the root file system `root` (a tar)."""
-        done = self.runner.run(
+        done = self.making.runner.run(
             ["tar", "--extract", "--to-stdout", f"--file={root}", "./var/lib/dpkg/status"],
             doing="Reading what was installed",
             deadline=READ_SECONDS,
@@ -184,26 +160,26 @@ class Build:
 
         It stays there: another seed or another provider is then a matter of seconds.
         """
-        folder = boxes_dir(self.settings)
+        folder = boxes_dir(self.making.settings)
         kept = folder / f"root.{RECIPE.digest(CODENAME, lock.text())}.tar"
         if not kept.is_file():
             made = self.root(lock, work)
-            lockfile.check_installed(lock, self.installed_in(made), self.log)
-            cache.remove_roots(self.settings)
+            lockfile.check_installed(lock, self.installed_in(made), self.making.log)
+            cache.remove_roots(self.making.settings)
             move(made, kept)
         return kept
 
 
 def missing_packages(*, seeded: bool) -> tuple[str, ...]:
     """Return Debian's packages that a build needs and this host does not have."""
-    path = rootfs.tool_path()["PATH"]
-    tools = {
-        **_PACKAGES,
-        **({"containerd": "containerd"} if seeded else {}),
-        # mmdebstrap makes a root file system as an ordinary user in a namespace of that user's.
-        **({"newuidmap": "uidmap"} if os.getuid() != 0 else {}),
-    }
-    packages = {name for tool, name in tools.items() if not shutil.which(tool, path=path)}
-    if not (disk.GRUB / "boot.img").is_file():
-        packages.add("grub-pc-bin")
-    return tuple(sorted(packages))
+    tools = [
+        tool for tool in tools_in(Path(__file__).parent) if seeded or tool.program != "containerd"
+    ]
+    tools += [UIDMAP] if os.getuid() != 0 else []
+    return tuple(sorted({tool.package for tool in tools if not _is_here(tool.program)}))
+
+
+def _is_here(program: str) -> bool:
+    if program.startswith("/"):
+        return (disk.GRUB / Path(program).name).is_file()
+    return shutil.which(program, path=rootfs.tool_path()["PATH"]) is not None

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.base.errors import UsageError
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.images.box import package
 from harness.images.box.package import Box
 from harness.state import removal
@@ -22,7 +22,7 @@ from harness.state import removal
 # A k0s developer gets a seeded box a build, of half a gigabyte; these stay for going back.
 KEPT = 3
 PARTIAL = "partial"
-_BOX = re.compile(r"(libvirt|virtualbox)-0\.[0-9a-f.]+")
+_BOX = re.compile(r"([a-z0-9]+)-0\.[0-9a-f.]+")
 # Also on its way here (`move`).
 _ROOT = re.compile(r"\.?root\.[0-9a-f]+\.tar")
 
@@ -32,7 +32,7 @@ def boxes_dir(settings: Settings) -> Path:
     return settings.cache_dir / "boxes"
 
 
-def folder_of(settings: Settings, provider: ProviderName, version: str) -> Path:
+def folder_of(settings: Settings, provider: str, version: str) -> Path:
     """Return where the box of that version is or would be."""
     return boxes_dir(settings) / f"{provider}-{version}"
 
@@ -81,12 +81,12 @@ def remove_roots(settings: Settings) -> None:
             file.unlink(missing_ok=True)
 
 
-def forget_old(settings: Settings, provider: ProviderName, *, keep: Box) -> None:
+def forget_old(settings: Settings, provider: str, *, keep: Box) -> None:
     """Remove boxes made here for `provider` but the newest, and what killed builds left."""
     others = [
         box
         for box in present_boxes(settings)
-        if box.provider is provider and not box.brought and box.version != keep.version
+        if box.provider == provider and not box.brought and box.version != keep.version
     ]
     broken = [folder for folder in _folders(settings) if package.load(folder) is None]
     for folder in (*(box.folder for box in others[KEPT - 1 :]), *broken):
@@ -105,5 +105,8 @@ def _folders(settings: Settings) -> tuple[Path, ...]:
     return tuple(
         path
         for path in boxes_dir(settings).glob("*-*")
-        if _BOX.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+        if (named := _BOX.fullmatch(path.name))
+        and named[1] in package.providers()
+        and path.is_dir()
+        and not path.is_symlink()
     )

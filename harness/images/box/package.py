@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.process import Runner
-from harness.base.settings import ProviderName
 from harness.base.untrusted import MIB, Limits, json_value, read_text, require_size
 from harness.images import disk
 from harness.images.rootfs import BOXES
@@ -35,7 +34,7 @@ class Box:
 
     name: str
     version: str
-    provider: ProviderName
+    provider: str
     folder: Path
     path: Path
     sha256: str
@@ -58,10 +57,16 @@ class Box:
         )
 
 
-def pack(runner: Runner, provider: ProviderName, image: Path, target: Path, *, epoch: int) -> None:
+def providers() -> tuple[str, ...]:
+    """Return the providers whose machines are made of a box."""
+    return tuple(sorted(folder.name for folder in _PROVIDERS.iterdir()))
+
+
+def pack(runner: Runner, provider: str, image: Path, target: Path, *, epoch: int) -> None:
     """Write the box `target` of the raw disk image `image`."""
-    folder = _PROVIDERS / provider.value
-    if provider is ProviderName.LIBVIRT:
+    folder = _PROVIDERS / provider
+    # Vagrant's plugin for libvirt wants to know the disk's format; VirtualBox imports one only.
+    if "format" in json.loads((folder / "metadata.json").read_text()):
         name, convert = "box.img", disk.qcow2
     else:
         name, convert = "box.vmdk", disk.stream_optimized
@@ -87,7 +92,7 @@ def metadata(box: Box, url: str) -> dict[str, Any]:
                 "version": box.version,
                 "providers": [
                     {
-                        "name": box.provider.value,
+                        "name": box.provider,
                         "url": url,
                         "checksum_type": "sha256",
                         "checksum": box.sha256,
@@ -103,7 +108,7 @@ def record(box: Box) -> None:
     note = {
         "name": box.name,
         "version": box.version,
-        "provider": box.provider.value,
+        "provider": box.provider,
         "path": str(box.path),
         "sha256": box.sha256,
         "seed": box.seed,
@@ -121,7 +126,7 @@ def load(folder: Path) -> Box | None:
         box = Box(
             name=note["name"],
             version=note["version"],
-            provider=ProviderName(note["provider"]),
+            provider=str(note["provider"]),
             folder=folder,
             path=Path(note["path"]),
             sha256=note["sha256"],
@@ -130,7 +135,11 @@ def load(folder: Path) -> Box | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return box if box.path.is_file() and box.catalogue.is_file() else None
+    return (
+        box
+        if box.provider in providers() and box.path.is_file() and box.catalogue.is_file()
+        else None
+    )
 
 
 def read_member(path: Path, name: str) -> bytes | None:

@@ -13,10 +13,8 @@ from harness.base.errors import InfrastructureError
 from harness.base.process import Completed, Runner
 from harness.base.run_id import RunId
 from harness.base.untrusted import MIB, Limits, json_value
+from harness.state.owner import LABEL_RUN, LABEL_STATE, LABEL_USER
 
-LABEL_RUN = "io.k0s-harness.run"
-LABEL_USER = "io.k0s-harness.user"
-LABEL_STATE = "io.k0s-harness.state"
 LABEL_RECIPE = "io.k0s-harness.recipe"
 
 # The engine answers in a tenth of a second; on a host busy with image layers it took eight.

@@ -2,68 +2,66 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.base.process import Completed, Runner
-from harness.base.wait import Clock
-from harness.images.seed import Seed
-from harness.lab import isolation
-from harness.lab.leftovers import IMAGE_LOCK
+from harness.base.context import Context, Say
+from harness.base.locks import IMAGE_LOCK, host_lock
+from harness.base.process import Completed
+from harness.images.making import Making
 from harness.providers.docker import node_image
 from harness.providers.docker.engine import Docker
-from harness.providers.substrate import Say
-from harness.providers.topology import MachineSpec, container_name, dropped_capabilities
+from harness.providers.substrate import LabRequest
+from harness.providers.topology import MachineSpec
 from harness.providers.vagrant import mark
 from harness.ssh import files as ssh_files
-from harness.state.locks import host_lock
+from harness.state.owner import machine_name
 from harness.state.records import LabRecord
 
+# Container machines never get these: a clock set, a module loaded, a port written in a container is
+# the host's.
+ALWAYS_DROPPED = ("SYS_TIME", "SYS_MODULE", "SYS_RAWIO")
+# Position of each capability's bit, for those that a host's engine itself may lack.
+_CAPABILITY_BITS = {"SYS_RESOURCE": 24}
 # What a container printed at its boot is a few lines.
 LOG_LINES = 200
 
 
 class Containers:
-    """The docker provider: a node image of this host's own distribution, two bridge networks.
+    """The docker provider: a node image of this host's own distribution, two bridge networks."""
 
-    `seed` is what the image is to have of k0s already, None for nothing.
-    """
-
-    def __init__(
-        self, record: LabRecord, runner: Runner, clock: Clock, *, seed: Seed | None = None
-    ) -> None:
+    def __init__(self, record: LabRecord, request: LabRequest, context: Context) -> None:
         self._record = record
-        self._runner = runner
-        self._clock = clock
-        self._seed = seed
-        self._docker = Docker(runner)
+        self._context = context
+        self._request = request
+        self._docker = Docker(context.runner)
 
     @property
     def elsewhere(self) -> str:
-        """Nothing: containers are on this host."""
         return ""
 
     def image(self, *, log_dir: Path, say: Say) -> Mapping[str, Any]:
-        """Return the node image's tag, made now if this host does not have it."""
         with host_lock(
             IMAGE_LOCK,
             holder=self._record.holder(),
             bound=node_image.BUILD_SECONDS,
-            clock=self._clock,
+            clock=self._context.clock,
             narrate=say,
         ):
-            made = node_image.ensure(
-                self._runner,
-                log=log_dir / "node-image.log",
-                seed=self._seed,
-                narrate=say,
-                mark=mark(self._record.folder),
+            making = Making(
+                replace(self._context, say=say),
+                log_dir / "node-image.log",
+                mark(self._record.folder),
             )
+            made = node_image.ensure(making, self._request.seed)
         return {"image": made.tag}
 
     def make_networks(self) -> None:
-        """Make the two bridges."""
         networks = self._record.networks
         for network in (networks.nat, networks.private):
             self._docker.create_network(
@@ -75,31 +73,28 @@ class Containers:
             )
 
     def settings(self) -> Mapping[str, Any]:
-        """Return what containers must do without on this host."""
-        return {"drop_capabilities": list(dropped_capabilities())}
+        labels = self._record.labels
+        return {
+            "drop_capabilities": list(dropped_capabilities()),
+            "labels": dict(labels),
+            "volume_labels": volume_labels(labels),
+        }
 
     def before_up(self) -> None:
         """Do nothing: a killed run leaves nothing that others would use."""
 
-    def host_layer_reason(self) -> str | None:
-        """Return why this host cannot isolate the lab, None where it can."""
-        return isolation.host_layer_reason(self._record.provider)
-
     def way(self, spec: MachineSpec, port: int) -> tuple[str, int]:
-        """Return the machine's private address, which this host reaches, and the port."""
         return spec.address, port
 
-    def key(self, machine: str) -> Path:  # noqa: ARG002  # one key for all: the image knows none
-        """Return the run's own key, which the containers were given when they were made."""
+    def key(self, machine: str) -> Path:  # one key for all: the image knows none
         return self._record.key
 
-    def host_keys(self, machines: tuple[MachineSpec, ...], said: Completed) -> dict[str, str]:  # noqa: ARG002
-        """Return each machine's host key, read through the engine."""
+    def host_keys(self, machines: tuple[MachineSpec, ...], said: Completed) -> dict[str, str]:
         return {
             spec.name: ssh_files.host_key(
                 self._docker.run(
                     "exec",
-                    container_name(self._record.run_id, spec.name),
+                    machine_name(self._record.run_id, spec.name),
                     "cat",
                     "/etc/ssh/ssh_host_ed25519_key.pub",
                     doing=f"Taking the host key of {spec.name}",
@@ -110,5 +105,36 @@ class Containers:
         }
 
     def console(self, machine: str) -> str:
-        """Return the last lines of what the container printed."""
-        return self._docker.logs(container_name(self._record.run_id, machine), LOG_LINES)
+        return self._docker.logs(machine_name(self._record.run_id, machine), LOG_LINES)
+
+
+def volume_labels(labels: Mapping[str, str]) -> str:
+    """Return `labels` as docker's `--mount` wants them for a volume: fields of a line of CSV."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(
+        f"volume-label={name}={text}" for name, text in labels.items()
+    )
+    return line.getvalue()
+
+
+def dropped_capabilities() -> tuple[str, ...]:
+    """Return the capabilities that container machines do without on this host.
+
+    Docker's `--cap-add=ALL` fails for one that the engine itself does not have.
+    """
+    bounding = _bounding_set()
+    lacking = [name for name, bit in _CAPABILITY_BITS.items() if not bounding >> bit & 1]
+    return (*ALWAYS_DROPPED, *lacking)
+
+
+def _bounding_set() -> int:
+    """Return the bounding set of the docker engine, or of this process where it is not seen."""
+    try:
+        engine = Path("/var/run/docker.pid").read_text().strip()
+        status = Path(f"/proc/{engine}/status").read_text()
+    except OSError:
+        status = Path(f"/proc/{os.getpid()}/status").read_text()
+    for line in status.splitlines():
+        if line.startswith("CapBnd:"):
+            return int(line.split()[1], 16)
+    return ~0

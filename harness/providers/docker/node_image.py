@@ -9,12 +9,10 @@ changes. A seeded image has the seed's key in its tag as well.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from harness.base.process import Runner
 from harness.images import rootfs
+from harness.images.making import Making
 from harness.images.rootfs import Archive, Recipe
 from harness.images.seed import PLACES, UNPACK_SECONDS, Seed, make_tree
 from harness.providers.docker.engine import LABEL_RECIPE, Docker
@@ -44,22 +42,13 @@ class ImageRef:
     recipe: str
 
 
-def ensure(
-    runner: Runner,
-    *,
-    log: Path,
-    seed: Seed | None = None,
-    narrate: Callable[[str], None] = lambda _line: None,
-    mark: Mapping[str, str] | None = None,
-    recipe: Recipe = RECIPE,
-) -> ImageRef:
+def ensure(making: Making, seed: Seed | None = None, recipe: Recipe = RECIPE) -> ImageRef:
     """Return the node image, made now if it is not there yet, with `seed` in it.
 
-    `log` gets the build's output, `mark` lies in the environment of what is started. Raises
-    `HostLacksError` where this host's distribution has no package sources to make it from or cannot
-    unpack pod images, `CommandFailedError` when the build fails.
+    Raises `HostLacksError` where this host's distribution has no package sources to make it from or
+    cannot unpack pod images, `CommandFailedError` when the build fails.
     """
-    docker = Docker(runner)
+    docker = Docker(making.runner)
     codename = rootfs.host_codename()
     wanted = recipe.digest(codename, platform.machine(), ENTRYPOINT)
     if seed is not None:
@@ -68,37 +57,29 @@ def ensure(
     present = docker.image_id(tag)
     if present is not None:
         return ImageRef(tag, present, built=False, recipe=wanted)
-    with rootfs.work_folder(runner) as work:
+    with rootfs.work_folder(making.runner) as work:
         root = work / "node.tar"
-        narrate(f"making {tag} from {codename} packages")
-        archive = Archive(runner, work)
+        making.say(f"making {tag} from {codename} packages")
+        archive = Archive(making.runner, work)
         archive.update()
-        runner.run(
+        making.run(
             rootfs.mmdebstrap_command(archive.distribution(codename), recipe, root),
             doing="Making the node image",
             deadline=rootfs.BUILD_SECONDS,
-            env={**(mark or {}), "TMPDIR": str(work)},
-            log=log,
-            on_line=narrate,
+            env={"TMPDIR": str(work)},
         )
         if seed is not None:
-            tree = make_tree(runner, seed, work, log=log, narrate=narrate, mark=mark)
-            runner.run(
+            tree = make_tree(making, seed, work)
+            making.runner.run(
                 # By name: docker refuses a tar that has a folder twice.
                 ["tar", "--append", f"--file={root}", f"--directory={tree}", "--xattrs", *PLACES],
                 doing="Laying the seed over the node image",
                 deadline=APPEND_SECONDS,
             )
         docker.run(
-            "import",
-            "--change",
-            f'ENTRYPOINT ["{ENTRYPOINT}"]',
-            "--change",
-            f"LABEL {LABEL_RECIPE}={wanted}",
-            "--message",
-            f"{codename} packages through mmdebstrap, recipe {wanted}",
-            str(root),
-            tag,
+            *("import", "--change", f'ENTRYPOINT ["{ENTRYPOINT}"]'),
+            *("--change", f"LABEL {LABEL_RECIPE}={wanted}", "--message"),
+            *(f"{codename} packages through mmdebstrap, recipe {wanted}", str(root), tag),
             doing="Importing the node image",
             deadline=IMPORT_SECONDS,
         )

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 
 from harness.base.settings import Driver
 from harness.host import vm_facts as vms
 from harness.host.facts import HostFacts
-from harness.host.needs import VM_MEMORY_MIB, LabNeeds, Problem
-from harness.host.services import LIBVIRT, start_command
+from harness.host.needs import FIRMWARE, Problem
+from harness.host.services import start_command
 from harness.host.tools import sudo_for
-from harness.host.vm_facts import Kvm, Libvirt
+from harness.host.vm_facts import Kvm
+from harness.providers.libvirt.daemon import LIBVIRT, pool_steps, typed
 from harness.ssh.pace import EMULATED
-
-# Where libvirt keeps its disk images on Debian, Ubuntu and Fedora; vagrant-libvirt would take it
-# for the pool `default`, too.
-DEFAULT_POOL = "default"
-POOL_PATH = "/var/lib/libvirt/images"
-_FIRMWARE = (
-    "turn virtualisation on in the firmware; if this host is a virtual machine itself, turn nested"
-    " virtualisation on for it, on its own host (kvm_intel.nested=1 or kvm_amd.nested=1, and a"
-    " processor of the kind host-passthrough)"
-)
 
 
 def kvm_remedy(facts: HostFacts) -> str:
@@ -30,8 +20,8 @@ def kvm_remedy(facts: HostFacts) -> str:
     sudo = sudo_for(facts)
     return {
         Kvm.USABLE: "",
-        Kvm.ABSENT: _FIRMWARE,
-        Kvm.PARAVIRTUAL: _FIRMWARE,
+        Kvm.ABSENT: FIRMWARE,
+        Kvm.PARAVIRTUAL: FIRMWARE,
         Kvm.NO_MODULE: f"{sudo}modprobe kvm_intel || {sudo}modprobe kvm_amd",
         Kvm.DENIED: f"sudo usermod -aG kvm {shlex.quote(facts.user)}, then log in again",
         Kvm.UNKNOWN: f"virsh --connect {shlex.quote(facts.libvirt.uri)} capabilities shows why",
@@ -63,37 +53,6 @@ def slow_definitions(facts: HostFacts) -> str:
         f"libvirt's machines may not open {vms.KVM_DEVICE}, which makes libvirt take half a minute"
         f" to define one: {sudo}chgrp kvm {vms.KVM_DEVICE} && {sudo}chmod 660 {vms.KVM_DEVICE}"
     )
-
-
-def pool_steps(libvirt: Libvirt) -> tuple[tuple[str, ...], ...]:
-    """Return the commands that make or start libvirt's storage pool; none where it is active.
-
-    Only `default` is made: where another would have to be is not known.
-    """
-    uri, pool = libvirt.uri, libvirt.pool_name
-    start = vms.virsh(uri, "pool-start", pool)
-    if libvirt.pool is not None:
-        return () if libvirt.pool.active else (start,)
-    if pool != DEFAULT_POOL:
-        return ()
-    return (
-        vms.virsh(uri, "pool-define-as", pool, "dir", "--target", POOL_PATH),
-        vms.virsh(uri, "pool-build", pool),
-        start,
-        vms.virsh(uri, "pool-autostart", pool),
-    )
-
-
-def pool_undo(libvirt: Libvirt) -> tuple[tuple[str, ...], ...]:
-    """Return the commands that undo `pool_steps`; the pool's folder stays."""
-    uri, pool = libvirt.uri, libvirt.pool_name
-    stop = vms.virsh(uri, "pool-destroy", pool)
-    return (stop,) if libvirt.pool is not None else (stop, vms.virsh(uri, "pool-undefine", pool))
-
-
-def typed(commands: Sequence[Sequence[str]], sudo: str = "") -> str:
-    """Return commands as one line for people to type."""
-    return " && ".join(sudo + shlex.join(command) for command in commands)
 
 
 def libvirt_problems(facts: HostFacts) -> list[Problem]:
@@ -130,35 +89,6 @@ def libvirt_problems(facts: HostFacts) -> list[Problem]:
             )
         )
     return found
-
-
-def virtualbox_problems(facts: HostFacts, needs: LabNeeds) -> list[Problem]:
-    """Return what keeps machines of VirtualBox from this host, disk and memory aside."""
-    found = []
-    if facts.system == "linux" and not facts.virtualisation:
-        found.append(
-            Problem("VirtualBox has no machines without the processor's vmx or svm", _FIRMWARE)
-        )
-    # Windows has no such file, and VirtualBox 7 on macOS does not look at it.
-    if facts.system == "linux" and not any(
-        needs.private.subnet_of(allowed) for allowed in facts.host_only
-    ):
-        allowed = ", ".join(map(str, facts.host_only)) or "none"
-        line = f"* {needs.private}"
-        found.append(
-            Problem(
-                f"VirtualBox does not allow the lab's private network in {needs.private}"
-                f" (allowed: {allowed})",
-                f"add the line `{line}` to {vms.RANGES_FILE}:"
-                f" echo {shlex.quote(line)} | sudo tee -a {vms.RANGES_FILE}",
-            )
-        )
-    return found
-
-
-def vm_memory_mib(needs: LabNeeds) -> int:
-    """Return the memory that the machines and their qemus take, in MiB."""
-    return needs.memory_mib + needs.machines * VM_MEMORY_MIB
 
 
 def _can_run(facts: HostFacts) -> bool:

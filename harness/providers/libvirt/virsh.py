@@ -3,7 +3,7 @@
 Everything goes through `virsh`, so that a remote host is reached as its user reaches it
 (`qemu+ssh://`). libvirt has no labels. What belongs to a run carries the run's id in its name; and
 a network or a domain says whose it is by its UUID, which follows from its name, the user and the
-state folder (`owner_mark`).
+state folder (`harness.state.owner`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import os
 import re
-import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -21,6 +20,7 @@ from uuid import UUID
 from harness.base.errors import InfrastructureError
 from harness.base.process import CommandFailedError, Completed, Runner
 from harness.host.vm_facts import remote_host
+from harness.providers.libvirt import LibvirtProvider
 from harness.providers.libvirt.virsh_output import (
     Domain,
     LibvirtNetwork,
@@ -32,12 +32,10 @@ from harness.providers.libvirt.virsh_output import (
     parse_physical,
     parse_volumes,
 )
-from harness.providers.topology import Network
 from harness.state import removal
+from harness.state.networks import Network
 from harness.state.removal import NotOursError
 
-URI_VARIABLE = "LIBVIRT_DEFAULT_URI"
-DEFAULT_URI = "qemu:///system"
 # QEMU's own range; its second bit says that nobody else was given these addresses (IEEE 802).
 MAC_PREFIX = "52:54:00"
 # Where libvirtd leaves what no API removes.
@@ -52,7 +50,6 @@ CHANGE_SECONDS = 60.0
 # What of a console is kept as evidence: a boot of Debian prints 30 kB.
 CONSOLE_BYTES = 200_000
 
-_OWNER = UUID("6b35d8a0-5d0c-5c35-9a64-6d3b1f1a4c52")
 _DNSMASQ = "http://libvirt.org/schemas/network/dnsmasq/1.0"
 # virsh has one exit status for everything, so its words decide (in English: LC_ALL=C).
 _GONE = re.compile(
@@ -72,7 +69,7 @@ class Libvirt:
 
     def __init__(self, runner: Runner, uri: str | None = None) -> None:
         self._runner = runner
-        self.uri = uri or effective_uri()
+        self.uri = uri or LibvirtProvider().connection()
 
     @property
     def is_local(self) -> bool:
@@ -150,11 +147,6 @@ class Libvirt:
             "--nvram",
             doing=f"Removing {name}",
         )
-
-    def destroy_domain(self, name: str) -> None:
-        """Stop a domain and remove it; its volumes stay."""
-        self.stop_domain(name)
-        self.undefine_domain(name)
 
     def disks(self, name: str) -> tuple[Path, ...]:
         """Return the files on the libvirt host that are the domain's disks."""
@@ -243,16 +235,6 @@ class Libvirt:
                 f"libvirt at {self.uri} gave no answer within {deadline:.0f}s",
                 remedy="make doctor looks at the daemon",
             ) from late
-
-
-def effective_uri() -> str:
-    """Return the connection that this user's environment names, libvirt's system one without."""
-    return os.environ.get(URI_VARIABLE) or DEFAULT_URI
-
-
-def owner_mark(name: str, *, user: str, state_folder: Path) -> UUID:
-    """Return the UUID that a network or domain `name` gets from this user and state folder."""
-    return uuid.uuid5(_OWNER, "\n".join((name, user, str(state_folder))))
 
 
 def mac_of(run_id: str, machine: str, network: str) -> str:

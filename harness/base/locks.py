@@ -7,12 +7,22 @@ import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from harness.base.context import Say
 from harness.base.errors import InfrastructureError
 from harness.base.wait import Clock, wait_until
 
+# What all users of a host share, one at a time: names and subnets; the making of an image, where
+# 160 MB of packages are the longest thing a first run does; the making of machines, the heaviest
+# quarter minute of a run: two at once on a small host overrun the bound of a boot.
+NAMES_LOCK = "names"
+IMAGE_LOCK = "image"
+MACHINES_LOCK = "machines"
+# Another run creates three machines in about 20 s; behind several of them this is long enough.
+LOCK_SECONDS = 600.0
 # How often a waiting run looks whether the lock is free: a creation takes about 20 s.
 LOOK_EVERY = 0.5
 # What a holder says is a line: its run, its scenario, its process.
@@ -95,16 +105,21 @@ def lock_path(name: str) -> Path:
     return (folder if world_writable else Path(tempfile.gettempdir())) / f"k0s-harness-{name}.lock"
 
 
-@contextlib.contextmanager
 def host_lock(
-    name: str, *, holder: str, bound: float, clock: Clock, narrate: Callable[[str], None]
-) -> Iterator[None]:
-    """Hold the lock `name` of this host, all its users included.
+    name: str, *, holder: str, bound: float, clock: Clock, narrate: Say
+) -> AbstractContextManager[None]:
+    """Hold the lock `name` of this host, all its users included; otherwise as `holding`."""
+    return holding(lock_path(name), holder=holder, bound=bound, clock=clock, narrate=narrate)
+
+
+@contextlib.contextmanager
+def holding(path: Path, *, holder: str, bound: float, clock: Clock, narrate: Say) -> Iterator[None]:
+    """Hold the lock `path`.
 
     While another run has it, `narrate` gets its holder's words. Raises `WaitTimeoutError` after
     `bound` seconds.
     """
-    lock = FileLock(lock_path(name))
+    lock = FileLock(path)
 
     def look() -> str | None:
         return None if lock.try_acquire(holder) else lock.holder() or "another run"

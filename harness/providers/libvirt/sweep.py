@@ -1,4 +1,4 @@
-"""Removing from one provider all that a run made there, by labels or by names.
+"""Removing from libvirt all that a run made there, by marks and by names.
 
 A sweep may be done again at any time: what is not there is as good as removed. It returns what
 stays, in words, and raises nothing.
@@ -6,25 +6,22 @@ stays, in words, and raises nothing.
 
 from __future__ import annotations
 
-import functools
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 from pathlib import Path
 
+from harness.base.context import Context, Narrate
 from harness.base.errors import HarnessError, InfrastructureError
 from harness.base.process import Runner
 from harness.base.run_id import RunId
-from harness.base.wait import Clock, WaitTimeoutError, wait_until
-from harness.providers.docker.engine import Docker, ObjectKind
+from harness.base.wait import WaitTimeoutError, wait_until
 from harness.providers.libvirt.virsh import Libvirt, remove_remains
-from harness.providers.topology import container_name
-from harness.providers.virtualbox.vboxmanage import VirtualBox
-from harness.state.owner import Owner, network_names
-from harness.state.records import bridge_names
+from harness.state.networks import bridge_names, network_names
+from harness.state.owner import Owner, machine_name
+from harness.state.removal import Step, each
 
 # A killed client's last request is carried out by the daemon all the same, and what it was sending
 # is let go of: within a tenth of a second, more on a host where emulated machines compete.
@@ -34,58 +31,14 @@ IP_SECONDS = 20.0
 LINKS = Path("/sys/class/net")
 _REST_OF_A_VOLUME = re.compile(r"[0-9A-Za-z._-]+")
 
-Narrate = Callable[[str, str], None]
-Step = tuple[str, Callable[[], None]]
 
-
-def each(steps: Sequence[Step], narrate: Narrate) -> list[str]:
-    """Take all steps, whatever became of the others; return what went wrong, in words."""
-    problems = []
-    for what, step in steps:
-        narrate(what, "removing")
-        try:
-            step()
-        except HarnessError as problem:
-            # The program's own last words, where it had any: "exit status 1" helps nobody.
-            said = (problem.details or "").splitlines()[-1:]
-            problems.append(": ".join([what, str(problem), *said]))
-        except OSError as problem:
-            problems.append(f"{what}: {problem}")
-    return problems
-
-
-def sweep_docker(docker: Docker, owner: Owner, narrate: Narrate) -> list[str]:
-    """Remove all that carries the run's labels, all of them, and is named as the run's are."""
-    kinds = (ObjectKind.CONTAINER, ObjectKind.NETWORK, ObjectKind.VOLUME)
-    steps: list[Step] = [
-        (f"{kind}s", functools.partial(_remove_made, docker, kind, owner)) for kind in kinds
-    ]
-    # Twice: the engine may have been in the middle of making a container for a killed run.
-    return each(steps, narrate) and each(steps, narrate)
-
-
-def _remove_made(docker: Docker, kind: ObjectKind, owner: Owner) -> None:
-    docker.remove([thing for thing in docker.labelled(kind, owner.run_id) if owner.made(thing)])
-
-
-def sweep_virtualbox(
-    virtualbox: VirtualBox, run_id: RunId, private: IPv4Network | None, narrate: Narrate
-) -> list[str]:
-    """Remove the machines named after the run, and the interface of its `private` network."""
-    steps: list[Step] = [("machines", lambda: virtualbox.destroy(run_id))]
-    if private is not None:
-        steps.append(("networks", lambda: virtualbox.remove_host_only(private)))
-    return each(steps, narrate)
-
-
-def sweep_libvirt(
+def sweep(
     virsh: Libvirt,
     owner: Owner,
     narrate: Narrate,
     *,
     machines: Sequence[str] = (),
-    runner: Runner,
-    clock: Clock,
+    context: Context,
 ) -> list[str]:
     """Remove the domains and networks that carry the run's mark, until none is found any more.
 
@@ -97,23 +50,23 @@ def sweep_libvirt(
     except HarnessError as away:
         # Without the daemon nothing else is touched either: its machines may well be running.
         return [f"machines: {away}"]
-    sweep = _LibvirtSweep(virsh, owner, machines, narrate)
+    sweeping = _Sweep(virsh, owner, machines, narrate)
     try:
         rounds = wait_until(
             "libvirt to let go of the run",
-            sweep.round,
-            lambda _seen: sweep.done,
+            sweeping.round,
+            lambda _seen: sweeping.done,
             bound=RELEASE_SECONDS,
             every=LOOK_EVERY,
-            clock=clock,
+            clock=context.clock,
         )
     except WaitTimeoutError as late:
         rounds = late.history
     problems = rounds[-1].value.problems
     if problems or not virsh.is_local:
         return list(problems)
-    remove_remains(sweep.domains, network_names(owner.run_id))
-    steps: list[Step] = [("links", lambda: _remove_links(runner, virsh, owner.run_id))]
+    remove_remains(sweeping.domains, network_names(owner.run_id))
+    steps: list[Step] = [("links", lambda: _remove_links(context.runner, virsh, owner.run_id))]
     return each(steps, narrate)
 
 
@@ -125,7 +78,7 @@ class _Round:
     problems: tuple[str, ...]
 
 
-class _LibvirtSweep:
+class _Sweep:
     def __init__(
         self, virsh: Libvirt, owner: Owner, machines: Sequence[str], narrate: Narrate
     ) -> None:
@@ -136,7 +89,7 @@ class _LibvirtSweep:
         self._rounds: list[_Round] = []
         self._found: list[str] = []
         # Names of the run's domains, those that are gone by now included.
-        self.domains = {container_name(owner.run_id, name) for name in machines}
+        self.domains = {machine_name(owner.run_id, name) for name in machines}
 
     @property
     def done(self) -> bool:
