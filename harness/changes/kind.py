@@ -38,7 +38,7 @@ class Change(Kind):
     body: ClassVar[str]
     does: ClassVar[str]
 
-    def clashes(self, subnet: IPv4Network) -> Found:  # most never do
+    def clashes(self, subnet: IPv4Network) -> Found:
         """Yield what of it cannot be where `subnet` is the machines' own network."""
         return iter(())
 

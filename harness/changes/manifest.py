@@ -48,7 +48,7 @@ class Manifest(
         names = (f"{each['kind']} {each['metadata']['name']}" for each in self.objects)
         return f"apply {', '.join(names)}"
 
-    def rules(self, around: Surroundings) -> tuple[Found, ...]:  # it needs none
+    def rules(self, around: Surroundings) -> tuple[Found, ...]:
         """Return the rule on the objects."""
         return (self._objects(),)
 

@@ -69,9 +69,8 @@ class Registry(Generic[K]):
         """Return the kind that is called `name`, None where there is none."""
         return self._kinds.get(name) if isinstance(name, str) else None
 
-    @contextmanager
-    def added(self, kind: type[K]) -> Iterator[None]:
-        """Know one more kind, the last one in order, until the end of the `with`.
+    def register(self, kind: type[K]) -> None:
+        """Know one more kind, the last one in order.
 
         Raises `ValueError` where there is one of its name.
         """
@@ -79,6 +78,11 @@ class Registry(Generic[K]):
             raise ValueError(f"there is a {self.sort} {kind.kind} already")
         self._kinds[kind.kind] = kind
         self.edition += 1
+
+    @contextmanager
+    def added(self, kind: type[K]) -> Iterator[None]:
+        """Know one more kind until the end of the `with`; raises as `register` does."""
+        self.register(kind)
         try:
             yield
         finally:
