@@ -68,6 +68,6 @@ def test_a_machine_is_dialled_from_and_written_to(tmp_path):
 
 
 def test_a_probe_reads_a_recording_as_it_reads_a_cluster():
-    found = replayed(readings(WALK)).read(apiservice.probe())
-    assert apiservice.probe().parse(found).reason == "FailedDiscoveryCheck"
-    assert replayed(readings(WALK), at=0.0).read(apiservice.probe()).failed
+    found = replayed(readings(WALK)).read(apiservice.look())
+    assert apiservice.parse(found).reason == "FailedDiscoveryCheck"
+    assert replayed(readings(WALK), at=0.0).read(apiservice.look()).failed
