@@ -74,7 +74,7 @@ class Phase(_Collector):
         return Which(self.path, variant), self.name
 
     def collect(self) -> Iterator[ExpectationItem]:
-        """Yield an item an expectation, named as in the report."""
+        """Yield one item for each expectation, named as in the report."""
         session = session_of(self.config)
         for planned in session.planned(*self.state):
             yield ExpectationItem.from_parent(self, name=planned.id)

@@ -9,8 +9,8 @@ from typing import Any
 from harness.diagnose.model import Diagnosis, HopState
 from harness.evidence.recorder import redacted_value
 from harness.evidence.redaction import redact
+from harness.report.formatting import one_line
 from harness.report.schemas import schema_of
-from harness.report.words import one_line
 from harness.vocabulary.words import Cause
 
 FORMAT = "k0s-harness-diagnosis/1"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.probe.flows import FlowMatrix, FlowResult
-from harness.report.words import one_line
+from harness.report.formatting import one_line
 from harness.vocabulary.words import Flow, FlowOutcome
 
 FORMAT = "k0s-harness-flows/1"

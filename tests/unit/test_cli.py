@@ -275,7 +275,7 @@ def test_every_ending_has_its_exit_code(run, monkeypatch, ending):
 class FakeRun:
     """A run that ends as it is told, in whichever phase is entered."""
 
-    standing = None
+    shared_lab = None
 
     def __init__(self, session, which, error):
         self._session = session

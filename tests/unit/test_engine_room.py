@@ -11,7 +11,7 @@ from harness.artifacts.pins import load_pins
 from harness.base.context import Context
 from harness.base.errors import HostLacksError
 from harness.base.settings import Settings
-from harness.engine import room
+from harness.engine import capacity as room
 from harness.host.needs import Problem
 from harness.plan.build import build
 from harness.providers.registry import provider
@@ -59,7 +59,7 @@ def ask(clock):
     )
     told = []
     settings = Settings(Path("/state"), Path("/cache"), Path("/runs"))
-    choice = room.make_room(plan, Context(None, clock, settings), told.append)
+    choice = room.wait_for_capacity(plan, Context(None, clock, settings), told.append)
     return choice, told
 
 

@@ -24,7 +24,7 @@ pytest_plugins = ["pytester"]
 class FakeRun:
     """A run that gives the verdicts it is told, and writes down what is asked of it."""
 
-    standing = None
+    shared_lab = None
 
     def __init__(self, session, which, *, log, verdicts, error):
         path = which.path

@@ -20,7 +20,7 @@ ROOM_SECONDS = 2400.0
 ROOM_EVERY_SECONDS = 10.0
 
 
-def make_room(plan: Plan, context: Context, tell: Say) -> ProviderChoice:
+def wait_for_capacity(plan: Plan, context: Context, tell: Say) -> ProviderChoice:
     """Return the provider and why it is that one, once this host can carry the plan.
 
     While nothing is short but what other labs give back (memory, inotify instances) and some are
