@@ -15,7 +15,7 @@ from harness.base.wait import SystemClock
 from harness.cli.options import Target, add_target, settings_of
 from harness.diagnose.judge import diagnose
 from harness.engine.collect import collect
-from harness.engine.place import Place, walk
+from harness.engine.reach import ReachedCluster, walk
 from harness.evidence.bundle import META, write_bundle
 from harness.evidence.recorder import Recorder
 from harness.report.words import duration
@@ -72,7 +72,9 @@ def collect_evidence(settings: Settings, target: Target, *, output: Path | None)
     return ExitCode.OK
 
 
-def _meta(found: Place, folder: Path, began: datetime, ended: datetime) -> dict[str, object]:
+def _meta(
+    found: ReachedCluster, folder: Path, began: datetime, ended: datetime
+) -> dict[str, object]:
     try:
         versions = (folder / f"nodes/{found.controller}/versions.txt").read_text()
     except OSError:

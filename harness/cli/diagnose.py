@@ -21,7 +21,7 @@ from harness.diagnose import ladder, subject
 from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose_facts
 from harness.diagnose.model import Diagnosis
-from harness.engine.place import Place, walk
+from harness.engine.reach import ReachedCluster, walk
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import reason_of, redacted_reading
 from harness.report import diagnosis as report
@@ -92,7 +92,7 @@ def show_diagnosis(
         readings = _from_api(kubeconfig)
     else:
         with target.reach(settings, doing=_DOING) as found:
-            readings = _from_place(found)
+            readings = _from_cluster(found)
     if save is not None:
         _save(readings, save)
     facts = facts_from(readings)
@@ -116,7 +116,7 @@ def exit_code(found: Diagnosis) -> ExitCode:
     return ExitCode.NOT_MET
 
 
-def _from_place(found: Place) -> tuple[Reading, ...]:
+def _from_cluster(found: ReachedCluster) -> tuple[Reading, ...]:
     clock = SystemClock()
     say(f"looking at {found.on}")
     began = clock.monotonic()

@@ -15,7 +15,7 @@ from harness.base.process import LocalRunner
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.cli.consent import consent
-from harness.engine.place import Place, place
+from harness.engine.reach import ReachedCluster, reach
 from harness.providers.registry import names
 from harness.scenario.load import find, load_all
 from harness.scenario.mistakes import Mistake, ScenarioError
@@ -66,11 +66,11 @@ class Target:
         return cls(options.lab, options.k0sctl, options.trust_ssh_options)
 
     @contextmanager
-    def reach(self, settings: Settings, *, doing: str) -> Iterator[Place]:
-        """Yield the way to the cluster; raises what `harness.engine.place.place` raises."""
+    def reach(self, settings: Settings, *, doing: str) -> Iterator[ReachedCluster]:
+        """Yield the way to the cluster; raises what `harness.engine.reach.reach` raises."""
         host = Context(LocalRunner(), SystemClock(), settings)
         agree = consent(given=self.trust_ssh_options)
-        with place(host, self.lab, self.k0sctl, doing=doing, say=say, agree=agree) as found:
+        with reach(host, self.lab, self.k0sctl, doing=doing, say=say, agree=agree) as found:
             yield found
 
 

@@ -34,7 +34,7 @@ from harness.engine.results import (
     versions_of,
 )
 from harness.engine.settling import PreconditionsUnmetError, Settling
-from harness.engine.standing import Standing, start_state
+from harness.engine.shared_lab import SharedLab, start_state
 from harness.engine.steps import Steps
 from harness.engine.timeline import RUN_SECONDS
 from harness.evidence.bundle import SCENARIO
@@ -66,9 +66,9 @@ class RunRequest:
 class ScenarioRun:
     """Runs one scenario. Phases are entered once each, in file order, whoever asks first.
 
-    `emit` hears every event. `standing` is what an earlier scenario has left, in the state in which
-    this one begins; without it machines are made. After `finish` nothing of the run is left but its
-    folder, unless the machines are kept, or handed on as the run's own `standing`.
+    `emit` hears every event. `shared_lab` is what an earlier scenario has left, in the state in
+    which this one begins; without it machines are made. After `finish` nothing of the run is left
+    but its folder, unless the machines are kept, or handed on as the run's own `shared_lab`.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class ScenarioRun:
         runner: Runner,
         clock: Clock,
         emit: Callable[[Event], None],
-        standing: Standing | None = None,
+        shared_lab: SharedLab | None = None,
     ) -> None:
         self.request = request
         self.plan = request.plan
@@ -94,7 +94,7 @@ class ScenarioRun:
         self._recorder: Recorder | None = None
         self._artifacts: Mapping[ArtifactKind, Artifact] = {}
         # Taken over at once, so that it goes with this run whatever becomes of it.
-        self._lab: Lab | None = None if standing is None else standing.lab
+        self._lab: Lab | None = None if shared_lab is None else shared_lab.lab
         self._cluster: Cluster | None = None
         self._live: LiveCluster | None = None
         self._phases: Phases | None = None
@@ -102,10 +102,10 @@ class ScenarioRun:
         self._leftovers: tuple[str, ...] = ()
         self._stood_up = 0.0
         self._error: BaseException | None = None
-        self._taken = standing
+        self._taken = shared_lab
         # As it stands now: people edit files while a run lasts.
         self._scenario_text = request.plan.path.read_bytes()
-        self.standing: Standing | None = None
+        self.shared_lab: SharedLab | None = None
 
     @property
     def lab(self) -> Lab:
@@ -145,7 +145,7 @@ class ScenarioRun:
     ) -> ScenarioResult:
         """Collect evidence, remove the machines or keep them, and return what the run came to.
 
-        With `hand_on` the machines stay up as `standing` if everything that was changed could be
+        With `hand_on` the machines stay up as `shared_lab` if everything that was changed could be
         taken back, and was found to be as before.
         """
         if interrupted_by is not None and self._error is None:
@@ -156,13 +156,13 @@ class ScenarioRun:
                 try:
                     self._collect(self._lab)
                     if hand_on:
-                        self.standing = self._handed_on(self._lab)
+                        self.shared_lab = self._handed_on(self._lab)
                 finally:
-                    if self.standing is None:
+                    if self.shared_lab is None:
                         self._tear_down(self._lab)
             return self._result()
 
-    def _handed_on(self, lab: Lab) -> Standing | None:
+    def _handed_on(self, lab: Lab) -> SharedLab | None:
         """Take every change back; None where the machines are not what they were."""
         if self._error is not None or self._live is None or self._keeps():
             return None
@@ -170,7 +170,7 @@ class ScenarioRun:
         if why_not:
             self._leftovers += (f"the machines are not handed on: {'; '.join(why_not)}",)
             return None
-        return Standing(
+        return SharedLab(
             scenario=self.plan.scenario.name,
             start=start_state(self.request.plan),
             choice=self.request.choice,

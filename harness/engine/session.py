@@ -20,7 +20,7 @@ from harness.engine.outcome import Outcome
 from harness.engine.results import PhaseResult, ScenarioResult
 from harness.engine.room import make_room
 from harness.engine.run import RunRequest, ScenarioRun
-from harness.engine.standing import Standing, StartState, start_state
+from harness.engine.shared_lab import SharedLab, StartState, start_state
 from harness.engine.steps import Steps
 from harness.evidence.bundle import write_bundle
 from harness.host.subnets import PRIVATE_RANGE
@@ -65,7 +65,7 @@ class RunSession:
     not_started: dict[Which, HarnessError] = field(default_factory=dict)
     _runs: dict[Which, ScenarioRun] = field(default_factory=dict)
     _plans: dict[Which, Plan] = field(default_factory=dict)
-    _standing: Standing | None = None
+    _shared_lab: SharedLab | None = None
 
     def __post_init__(self) -> None:
         """Give the session its id: when it began, and what keeps two apart."""
@@ -75,7 +75,7 @@ class RunSession:
     @property
     def alive(self) -> bool:
         """Whether some run has machines, or may have."""
-        return bool(self._runs) or self._standing is not None
+        return bool(self._runs) or self._shared_lab is not None
 
     @property
     def folder(self) -> Path:
@@ -152,7 +152,7 @@ class RunSession:
                 and start_state(self._plan(following)) == start_state(self._plan(which))
             )
             result = run.finish(interrupted_by, hand_on=hand_on)
-            self._standing = run.standing
+            self._shared_lab = run.shared_lab
             try:
                 self.on_result(result)
                 if result.folder.is_dir():
@@ -170,15 +170,15 @@ class RunSession:
 
     def _remove_standing(self) -> None:
         """Remove the lab that nobody has taken over; where that fails, it is nobody's success."""
-        standing, self._standing = self._standing, None
-        if standing is None:
+        shared_lab, self._shared_lab = self._shared_lab, None
+        if shared_lab is None:
             return
         with uninterrupted():
-            error = ending.remove(standing.lab, Steps(self.clock, self.emit))
+            error = ending.remove(shared_lab.lab, Steps(self.clock, self.emit))
         if error is not None:
             self.results = [
                 replace(each, outcome=Outcome.INFRASTRUCTURE, error=error.text())
-                if each.scenario == standing.scenario
+                if each.scenario == shared_lab.scenario
                 else each
                 for each in self.results
             ]
@@ -191,10 +191,10 @@ class RunSession:
     def _start(self, which: Which) -> ScenarioRun:
         """Return a new run, on a host that can carry it; raises `HostLacksError` on another."""
         plan = self._plan(which)
-        standing = self._standing
-        if standing is not None and standing.start == start_state(plan):
-            self._standing = None
-            return self._run(plan, standing.choice, standing)
+        shared_lab = self._shared_lab
+        if shared_lab is not None and shared_lab.start == start_state(plan):
+            self._shared_lab = None
+            return self._run(plan, shared_lab.choice, shared_lab)
         # Of a scenario that was to come in between, and never began.
         self._remove_standing()
         with Steps(self.clock, self.emit).step(StepId.HOST) as tell:
@@ -202,14 +202,14 @@ class RunSession:
             tell(f"Vagrant provider {choice.provider}: {choice.reason}")
         return self._run(plan, choice, None)
 
-    def _run(self, plan: Plan, choice: ProviderChoice, standing: Standing | None) -> ScenarioRun:
+    def _run(self, plan: Plan, choice: ProviderChoice, shared_lab: SharedLab | None) -> ScenarioRun:
         return ScenarioRun(
             RunRequest(self.run_id, plan, choice),
             settings=self.settings,
             runner=self.runner,
             clock=self.clock,
             emit=self.emit,
-            standing=standing,
+            shared_lab=shared_lab,
         )
 
 

@@ -18,7 +18,7 @@ from harness.cli.collect import collect_evidence
 from harness.cli.options import Target
 from harness.engine.collect import collect
 from harness.engine.evidence_commands import OF_API, of_machine
-from harness.engine.place import Place, existing_cluster, place
+from harness.engine.reach import ReachedCluster, existing_cluster, reach
 from harness.evidence.bundle import read_bundle
 from harness.evidence.manifest import Kind
 from tests.unit.paths import PROJECT
@@ -54,7 +54,7 @@ def cluster(recording, monkeypatch):
     """Stand a recorded cluster where a real one would be."""
     readings = recording("konnectivity-off/broken")
     names = ("controller0", "worker0")
-    found = Place(
+    found = ReachedCluster(
         name="k5-abcdef",
         on="three containers sharing this host's kernel",
         api=Played("api", readings),
@@ -145,7 +145,7 @@ def test_a_lab_and_a_cluster_at_once_are_refused(settings):
     host = Context(Refusing(), SystemClock(), settings)
     with (
         pytest.raises(UsageError, match="not both"),
-        place(host, "k5-abcdef", Path("k0sctl.yaml"), doing="Collecting", say=print),
+        reach(host, "k5-abcdef", Path("k0sctl.yaml"), doing="Collecting", say=print),
     ):
         pass
 

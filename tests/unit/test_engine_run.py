@@ -19,7 +19,7 @@ from harness.engine.outcome import Outcome
 from harness.engine.results import ExpectationResult, PhaseResult, Precondition, PreconditionId
 from harness.engine.run import RunRequest, ScenarioRun
 from harness.engine.settling import PreconditionsUnmetError
-from harness.engine.standing import Standing, start_state
+from harness.engine.shared_lab import SharedLab, start_state
 from harness.plan.build import build
 from harness.providers.base import ProviderChoice
 from harness.providers.registry import provider
@@ -81,7 +81,7 @@ class FakeLab:
 def make(tmp_path, monkeypatch):
     """A run whose phases end as given, on a lab that is only written down."""
 
-    def made(endings=None, *, lab=None, keep="never", standing=None, ready=True):
+    def made(endings=None, *, lab=None, keep="never", shared_lab=None, ready=True):
         settings = Settings.from_environment({"HOME": str(tmp_path)}, {"keep": keep})
         plan = build(
             load(SCENARIO),
@@ -96,7 +96,7 @@ def make(tmp_path, monkeypatch):
             runner=LocalRunner(),
             clock=SystemClock(),
             emit=[].append,
-            standing=standing,
+            shared_lab=shared_lab,
         )
         if not ready:
             return run, None, lab
@@ -233,10 +233,10 @@ def test_machines_that_were_given_back_as_they_were_are_handed_on(make):
     assert phases.entered == ["broken", "repaired", "given back"]
     assert lab.fate == ["collected"]
     assert result.outcome is Outcome.MET
-    assert run.standing.lab is lab
-    assert run.standing.scenario == "konnectivity-off"
-    assert run.standing.start == start_state(run.request.plan)
-    assert run.standing.endpoint_ready == 12.5
+    assert run.shared_lab.lab is lab
+    assert run.shared_lab.scenario == "konnectivity-off"
+    assert run.shared_lab.start == start_state(run.request.plan)
+    assert run.shared_lab.endpoint_ready == 12.5
 
 
 def test_nothing_is_given_back_where_nobody_takes_it(make):
@@ -244,7 +244,7 @@ def test_nothing_is_given_back_where_nobody_takes_it(make):
     run.enter("repaired")
     run.finish()
     assert phases.entered == ["broken", "repaired"]
-    assert (lab.fate, run.standing) == (["collected", "destroyed"], None)
+    assert (lab.fate, run.shared_lab) == (["collected", "destroyed"], None)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_machines_that_are_not_what_they_were_are_removed_and_it_says_why(make, 
     run.enter("repaired")
     result = run.finish(hand_on=True)
     assert lab.fate == ["collected", "destroyed"]
-    assert run.standing is None
+    assert run.shared_lab is None
     # The verdicts were there before.
     assert result.outcome is Outcome.MET
     (told,) = result.leftovers
@@ -283,7 +283,7 @@ def test_machines_that_are_kept_are_not_handed_on(make):
     run.enter("repaired")
     run.finish(hand_on=True)
     assert "given back" not in phases.entered
-    assert (lab.fate, run.standing) == (["collected", "kept"], None)
+    assert (lab.fate, run.shared_lab) == (["collected", "kept"], None)
 
 
 def test_machines_that_were_taken_over_are_removed_even_if_the_run_never_got_to_use_them(
@@ -292,7 +292,7 @@ def test_machines_that_were_taken_over_are_removed_even_if_the_run_never_got_to_
     lab = FakeLab()
     choice = ProviderChoice("docker", "a test")
     run, _, _ = make(
-        standing=Standing("before", None, choice, lab, {}, endpoint_ready=None), ready=False
+        shared_lab=SharedLab("before", None, choice, lab, {}, endpoint_ready=None), ready=False
     )
 
     def full(_folder):

@@ -10,7 +10,7 @@ import pytest
 from harness.base.errors import UsageError
 from harness.base.process import Completed
 from harness.cluster.existing import K0sKubectl, read_hosts
-from harness.engine.place import existing_cluster
+from harness.engine.reach import existing_cluster
 from harness.ssh.arguments import SETTINGS, refuse
 
 HEAD = "apiVersion: k0sctl.k0sproject.io/v1beta1\nkind: Cluster\nspec:\n  hosts:\n"

@@ -16,7 +16,7 @@ from harness.base.errors import UsageError
 from harness.base.process import Completed
 from harness.cli.consent import consent
 from harness.cluster.existing import read_hosts
-from harness.engine.place import existing_cluster
+from harness.engine.reach import existing_cluster
 from harness.ssh.arguments import MOST_COMMAND, SETTINGS, Risk, Way, Word, arguments_of
 from harness.ssh.openssh import OpenSSHRemote
 

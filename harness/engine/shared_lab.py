@@ -24,7 +24,7 @@ class StartState:
 
 
 @dataclass(frozen=True)
-class Standing:
+class SharedLab:
     """A lab whose last scenario gave it back as it had got it.
 
     `scenario` is the last one's name. `endpoint_ready` is when metrics-server's endpoint became

@@ -31,7 +31,7 @@ _REACHED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class Place:
+class ReachedCluster:
     """The way to a cluster's API server and to its machines.
 
     `roles` has k0sctl's word for each machine, `controller` the one that is asked, `on` what stands
@@ -63,7 +63,7 @@ class Place:
 
 
 @contextlib.contextmanager
-def kept_lab(host: Context, name: str | None, *, doing: str) -> Iterator[Place]:
+def kept_lab(host: Context, name: str | None, *, doing: str) -> Iterator[ReachedCluster]:
     """Yield a kept lab: the one that is named, or the only one.
 
     Raises `UsageError` where there is none, or several and no name.
@@ -73,7 +73,7 @@ def kept_lab(host: Context, name: str | None, *, doing: str) -> Iterator[Place]:
     remotes = {each: lab.remote(each) for each in lab.machines}
     as_host = existing.ExistingHost(controller.name, controller.role, (), root=False)
     try:
-        yield Place(
+        yield ReachedCluster(
             name=lab.run_id,
             on=lab.substrate,
             api=existing.K0sKubectl(as_host, remotes[controller.name]),
@@ -90,7 +90,7 @@ def kept_lab(host: Context, name: str | None, *, doing: str) -> Iterator[Place]:
 @contextlib.contextmanager
 def existing_cluster(
     runner: Runner, k0sctl: Path, *, say: Callable[[str], None], agree: Agree = refuse
-) -> Iterator[Place]:
+) -> Iterator[ReachedCluster]:
     """Yield the cluster of a k0sctl.yaml, without the machines that cannot be reached.
 
     `agree` is asked about what the file would have ssh run or load here; `say` is told what is not
@@ -110,7 +110,7 @@ def existing_cluster(
             for host in hosts
         }
         with ThreadPoolExecutor(max_workers=min(len(tried), _REACHED_AT_ONCE)) as pool:
-            errors = dict(zip(tried, pool.map(_reach, tried.values()), strict=True))
+            errors = dict(zip(tried, pool.map(_try, tried.values()), strict=True))
         remotes = {name: remote for name, remote in tried.items() if errors[name] is None}
         unreachable = {name: str(error) for name, error in errors.items() if error is not None}
         why = next((error for error in errors.values() if error is not None), None)
@@ -119,7 +119,7 @@ def existing_cluster(
             if controller is None:
                 assert why is not None
                 raise why
-            yield Place(
+            yield ReachedCluster(
                 name=k0sctl.stem,
                 on=f"{len(hosts)} hosts of {k0sctl.name}",
                 api=existing.K0sKubectl(controller, remotes[controller.name]),
@@ -135,7 +135,7 @@ def existing_cluster(
                 remote.close()
 
 
-def _reach(remote: OpenSSHRemote) -> InfrastructureError | None:
+def _try(remote: OpenSSHRemote) -> InfrastructureError | None:
     """Return why there is no way to a machine, None where there is.
 
     One look before the others, so that a wrong key is one sentence and not twenty; it also opens
@@ -149,7 +149,7 @@ def _reach(remote: OpenSSHRemote) -> InfrastructureError | None:
 
 
 @contextlib.contextmanager
-def place(
+def reach(
     host: Context,
     lab: str | None,
     k0sctl: Path | None,
@@ -157,7 +157,7 @@ def place(
     doing: str,
     say: Callable[[str], None],
     agree: Agree = refuse,
-) -> Iterator[Place]:
+) -> Iterator[ReachedCluster]:
     """Yield the one that was named; says what of it cannot be reached.
 
     `agree` is asked about what a k0sctl.yaml would have ssh run or load on this machine.
@@ -174,7 +174,7 @@ def place(
         yield found
 
 
-def walk(found: Place, clock: Clock) -> tuple[Reading, ...]:
+def walk(found: ReachedCluster, clock: Clock) -> tuple[Reading, ...]:
     """Return every reading of one walk up the hop ladder."""
     names = sorted(found.roles, key=lambda name: name != found.controller)
     return ladder.take(
