@@ -127,34 +127,22 @@ class Prober:
         """Return one reading; `gone` gets the error that says that there is no way to the place."""
         began = self._clock.monotonic()
         at = self._clock.now().isoformat(timespec="milliseconds")
-        returncode: int | None = None
-        stdout = stderr = ""
-        error: str | None = None
         try:
             completed = self._look(probe)
         except HarnessError as failure:
-            error = str(failure)
             if not isinstance(failure, CommandFailedError):
                 gone.append(failure)
-        else:
-            if completed.left_out:
-                # What follows from a part of an answer may be wrong: it is a gap and no value.
-                much = f"{completed.left_out} bytes of the answer are beyond what is kept of one"
-                error = f"Reading {probe.name} on {probe.where}: {much}"
-            else:
-                returncode = completed.returncode
-                stdout, stderr = completed.stdout, completed.stderr
-        return Reading(
-            probe=probe.name,
-            where=probe.where,
-            argv=probe.argv,
-            at=at,
-            elapsed=round(began - self._started, 3),
-            duration=round(self._clock.monotonic() - began, 3),
-            returncode=returncode,
-            stdout=stdout,
-            stderr=stderr,
-            error=error,
+            return self._failed(probe, str(failure), began, at)
+        if completed.left_out:
+            # What follows from a part of an answer may be wrong: it is a gap and no value.
+            much = f"{completed.left_out} bytes of the answer are beyond what is kept of one"
+            why = f"Reading {probe.name} on {probe.where}: {much}"
+            return self._failed(probe, why, began, at)
+        return replace(
+            self._failed(probe, None, began, at),
+            returncode=completed.returncode,
+            stdout=completed.stdout,
+            stderr=completed.stderr,
         )
 
     def _reach(self, where: str, gone: list[HarnessError]) -> None:
@@ -173,16 +161,14 @@ class Prober:
 
     def _not_asked(self, probe: Probe[Any], why: str) -> Reading:
         """Return the reading of a probe that was not tried, since another one just failed."""
-        return Reading(
-            probe=probe.name,
-            where=probe.where,
-            argv=probe.argv,
-            at=self._clock.now().isoformat(timespec="milliseconds"),
-            elapsed=round(self._clock.monotonic() - self._started, 3),
-            duration=0.0,
-            returncode=None,
-            error=why,
-        )
+        at = self._clock.now().isoformat(timespec="milliseconds")
+        return self._failed(probe, why, self._clock.monotonic(), at)
+
+    def _failed(self, probe: Probe[Any], why: str | None, began: float, at: str) -> Reading:
+        """Return a reading without an answer."""
+        elapsed = round(began - self._started, 3)
+        took = round(self._clock.monotonic() - began, 3)
+        return Reading(probe.name, probe.where, probe.argv, at, elapsed, took, None, error=why)
 
     def _look(self, probe: Probe[Any]) -> Completed:
         doing = f"Reading {probe.name} on {probe.where}"

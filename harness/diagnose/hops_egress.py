@@ -45,7 +45,7 @@ def proxied(facts: Facts) -> bool | None:
     return target is not None and proxy.takes(*target)
 
 
-def way_of_dials(facts: Facts) -> Hop:
+def egress_selector(facts: Facts) -> Hop:
     """Return which way the API server dials; it is a fault where a proxy has it instead."""
     proxy = facts.of_controller(environment.PROBE)
     flags = facts.of_controller(controlplane.FLAGS)

@@ -149,7 +149,7 @@ def walk(facts: Facts) -> tuple[Hop, ...]:
         hops_backend.alive(facts),
         hops_backend.scraping(facts),
         hops_backend.service(facts),
-        hops_egress.way_of_dials(facts),
+        hops_egress.egress_selector(facts),
         *hops_egress.way_out(facts),
         hops_egress.path(facts),
         hops_egress.large(facts),

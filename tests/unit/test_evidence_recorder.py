@@ -19,6 +19,7 @@ from harness.evidence import recorder as module
 from harness.evidence.lines import READINGS, whole_lines
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import TIMELINE, Recorder
+from tests.unit.fuzz import some
 from tests.unit.paths import RECORDINGS
 from tests.unit.recorded import readings, redacted
 
@@ -89,6 +90,7 @@ def test_the_names_of_a_readings_own_fields_are_never_taken_for_secrets(tmp_path
     )
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize(
     "path",
     sorted(path for path in RECORDINGS.rglob("*.jsonl") if path.name != TIMELINE),
@@ -97,7 +99,7 @@ def test_the_names_of_a_readings_own_fields_are_never_taken_for_secrets(tmp_path
 def test_what_real_clusters_said_is_not_changed_by_redaction(path):
     # Recorded from real clusters; the README beside them says from which.
     assert readings(path)
-    for each in readings(path):
+    for each in some(readings(path), 3, len(path.stem)):
         assert redacted(each) == each
 
 

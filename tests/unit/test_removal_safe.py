@@ -2,7 +2,7 @@
 
 Records, labels, domains, sysctl files and the like are made at random, hostile ones among them, in
 a folder tree and engines with strangers' things; then the verbs go over them. Every run makes few
-of each kind; `K0S_HARNESS_FUZZ=5000 pytest tests/unit/test_removal_safe.py` makes 5000 of each,
+of each kind; with `K0S_HARNESS_FUZZ=5000` 5000 of each are made,
 which takes about a quarter of an hour.
 """
 

@@ -24,14 +24,6 @@ BACKEND = (Cause.METRICS_SERVER_NOT_READY, Cause.APISERVICE_MISSING)
 SANE_NODES = (Cause.NODE_ADDRESSES_WRONG, Cause.CLOCK_SKEW, Cause.NODE_NOT_READY)
 
 
-def _nothing(_: Facts) -> str:
-    return ""
-
-
-def _no_facts(_: Facts) -> tuple[str, ...]:
-    return ()
-
-
 @dataclass(frozen=True)
 class CauseKind:
     """One cause, and what it says in a few words.
@@ -55,6 +47,6 @@ class CauseKind:
     passes: bool = False
     backend_down: bool = False
     by_the_log: bool = False
-    remedy: Callable[[Facts], str] = _nothing
-    side_facts: Callable[[Facts], tuple[str, ...]] = _no_facts
+    remedy: Callable[[Facts], str] = lambda _: ""
+    side_facts: Callable[[Facts], tuple[str, ...]] = lambda _: ()
     link: str | None = None
