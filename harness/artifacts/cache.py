@@ -28,7 +28,7 @@ from harness.artifacts.index import SHA256, Entry, file_name, place, read_entry,
 from harness.artifacts.model import ArtifactRef, Origin
 from harness.artifacts.problems import DamagedEntryError, DiskFullError, is_no_room
 from harness.base.errors import HostLacksError
-from harness.base.locks import holding
+from harness.base.locks import CannotLockError, holding
 from harness.base.untrusted import RefusedError
 from harness.base.wait import Clock
 
@@ -68,6 +68,10 @@ class Cache:
                     # Whoever holds the lock is alone: this is of an import that was killed.
                     left.unlink()
                 yield
+        except CannotLockError as error:
+            raise HostLacksError(
+                f"Writing to the cache {self.folder}", error.happened, remedy=_ELSEWHERE
+            ) from None
         except OSError as error:
             why = error.strerror or str(error)
             if is_no_room(error):

@@ -36,6 +36,10 @@ class _NoLockError(Exception):
     """What has the name of a lock is none."""
 
 
+class CannotLockError(InfrastructureError):
+    """The file of a lock cannot be opened, or is none."""
+
+
 class FileLock:
     """An exclusive `flock` on a file; the holder's words are in the file, for those who wait."""
 
@@ -48,7 +52,7 @@ class FileLock:
         try:
             descriptor = _open(self.path)
         except (OSError, _NoLockError) as problem:
-            raise InfrastructureError(
+            raise CannotLockError(
                 f"Opening the lock {self.path}",
                 getattr(problem, "strerror", None) or str(problem),
                 remedy=f"remove {self.path} if no other user's run is alive",

@@ -50,13 +50,18 @@ class Diagnosis(Watched):
         return f"diagnosis: {self.cause}{also}"
 
     def rules(self, around: Surroundings) -> tuple[Found, ...]:
-        return (self._second_causes(),)
+        return self._listed_twice(), self._beside_the_first()
 
-    def _second_causes(self) -> Found:
+    def _listed_twice(self) -> Found:
         for index, cause in enumerate(self.also):
-            if cause in (self.cause, *self.also[:index]):
+            if cause in self.also[:index]:
                 yield ("also", index), f"{quoted(cause)} is listed twice"
-            elif Cause.HEALTHY in (self.cause, cause):
+
+    def _beside_the_first(self) -> Found:
+        for index, cause in enumerate(self.also):
+            if cause == self.cause:
+                yield ("also", index), f"{quoted(cause)} is listed twice"
+            elif Cause.HEALTHY in (self.cause, cause) and cause not in self.also[:index]:
                 yield ("also", index), "a healthy cluster has no second cause"
 
     def sample(self, found: model.Diagnosis, at: float) -> Sample:

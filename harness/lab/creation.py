@@ -158,11 +158,8 @@ class Creation:
 
     def _write_topology(self, image: Mapping[str, Any]) -> None:
         text = topology(
-            run_id=self._record.run_id,
-            provider=self._record.provider,
-            machines=self._request.machines,
-            networks=self._record.networks,
-            key=self._record.key,
+            self._record,
+            self._request.machines,
             public_key=ssh_files.make_key(self._context.runner, self._record.key),
             boot_seconds=round(BOOT_SECONDS * self._request.boot_pace),
             of_provider={**image, **self._substrate.settings()},
@@ -214,11 +211,8 @@ class Creation:
                 spec,
                 remotes[spec.name],
                 endpoints[spec.name],
-                api=f"{address}:{port}",
-                everyone=specs,
-                services=self._request.services,
-                pods=self._request.pods,
-                seed=self._request.seed,
+                f"{address}:{port}",
+                self._request,
             )
             if self._request.same_nat_address:
                 nat_picture.paint(remotes[spec.name], machine.nat_interface)

@@ -43,14 +43,8 @@ from harness.providers.registry import names, provider
 LOCK_SECONDS = 300
 DOING = "Setting up this host"
 APT = (
-    "env",
-    "LC_ALL=C",
-    "DEBIAN_FRONTEND=noninteractive",
-    "NEEDRESTART_SUSPEND=1",
-    "apt-get",
-    "-q",
-    "-o",
-    f"DPkg::Lock::Timeout={LOCK_SECONDS}",
+    *("env", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1"),
+    *("apt-get", "-q", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}"),
 )
 
 

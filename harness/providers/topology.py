@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Any
 
-from harness.base.run_id import RunId
 from harness.state.networks import Networks
 from harness.state.owner import machine_name
+from harness.state.records import LabRecord
 from harness.vocabulary.words import Role
 
 # What stands before a host key that a VM prints at its creation.
@@ -36,41 +35,34 @@ def nat_address(spec: MachineSpec, networks: Networks) -> str:
 
 
 def topology(
-    *,
-    run_id: RunId,
-    provider: str,
+    record: LabRecord,
     machines: Sequence[MachineSpec],
-    networks: Networks,
-    key: Path,
+    *,
     public_key: str,
     boot_seconds: int,
     of_provider: Mapping[str, Any],
 ) -> str:
-    """Return the topology as JSON text; `of_provider` has what the one provider wants beside.
+    """Return the topology of a lab as JSON; `of_provider` is what its provider wants beside.
 
     Vagrant gives up on a machine that does not answer within `boot_seconds`.
     """
+    networks = record.networks
     data: dict[str, Any] = {
-        "run_id": run_id,
-        "provider": provider,
+        "run_id": record.run_id,
+        "provider": record.provider,
         "host_key_marker": HOST_KEY_MARKER,
         "boot_timeout": boot_seconds,
-        "private_key": str(key),
+        "private_key": str(record.key),
         "public_key": public_key,
         "netmask": str(networks.private.ipv4.netmask),
         "networks": {
-            name: {
-                "name": network.name,
-                "bridge": network.bridge,
-                "subnet": network.subnet,
-                "gateway": network.gateway,
-            }
+            name: {**asdict(network), "gateway": network.gateway}
             for name, network in (("nat", networks.nat), ("private", networks.private))
         },
         "machines": [
             {
                 "name": spec.name,
-                "container": machine_name(run_id, spec.name),
+                "container": machine_name(record.run_id, spec.name),
                 "address": spec.address,
                 "nat_address": nat_address(spec, networks),
                 "cpus": spec.cpus,

@@ -73,12 +73,8 @@ class Vagrant:
         return self._run(
             "Bringing the machines up",
             [
-                "up",
-                *names,
-                f"--provider={self._provider}",
-                "--no-destroy-on-error",
-                "--parallel",
-                "--no-tty",
+                *("up", *names, f"--provider={self._provider}"),
+                *("--no-destroy-on-error", "--parallel", "--no-tty"),
             ],
             deadline=up_seconds(len(names), self._pace),
             on_line=on_line,

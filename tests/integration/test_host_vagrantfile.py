@@ -1,6 +1,8 @@
 """Vagrant itself accepts the one Vagrantfile, for each of the providers it has a block for."""
 
 import shutil
+from datetime import UTC, datetime
+from ipaddress import IPv4Network
 
 import pytest
 
@@ -10,7 +12,7 @@ from harness.providers.docker.machines import ALWAYS_DROPPED, volume_labels
 from harness.providers.registry import names
 from harness.providers.topology import MachineSpec, topology
 from harness.providers.vagrant import environment, topology_path
-from harness.state.networks import Network, Networks
+from harness.state.records import make_record
 from harness.vocabulary.words import Role
 
 BOX = {"box": "k0s-harness/none", "box_version": "0.1", "box_url": "file:///none/catalog.json"}
@@ -45,19 +47,22 @@ def test_vagrant_accepts_the_vagrantfile(tmp_path, provider):
         MachineSpec("controller0", Role.CONTROLLER, "10.77.1.10"),
         MachineSpec("worker0", Role.WORKER, "10.77.1.11"),
     ]
-    networks = Networks(
-        nat=Network("k0s-test-nat", "k0stest0", "10.77.0.0/24"),
-        private=Network("k0s-test-private", "k0stest1", "10.77.1.0/24"),
+    record = make_record(
+        run_id=RunId("k5-000000"),
+        scenario="a test",
+        provider=provider,
+        labs_dir=tmp_path,
+        machines=(),
+        private=IPv4Network("10.77.1.0/24"),
+        nat=IPv4Network("10.77.0.0/24"),
+        created=datetime.now(UTC),
     )
-    key = tmp_path / "key"
-    key.touch()
+    record.folder.mkdir()
+    record.key.touch()
     topology_path(tmp_path).write_text(
         topology(
-            run_id=RunId("k5-000000"),
-            provider=provider,
-            machines=machines,
-            networks=networks,
-            key=key,
+            record,
+            machines,
             public_key="ssh-ed25519 none",
             boot_seconds=120,
             of_provider=OF_PROVIDER[provider],

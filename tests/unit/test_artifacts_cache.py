@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from harness.artifacts import commands
+from harness.artifacts.cache import Cache
 from harness.artifacts.importing import import_folder
 from harness.artifacts.model import ArtifactKind, Origin, host_arch
 from harness.artifacts.pins import load_pins
@@ -22,6 +23,7 @@ from harness.artifacts.problems import (
 from harness.artifacts.store import Store
 from harness.base.errors import ExitCode, HostLacksError
 from harness.base.settings import Settings
+from harness.base.wait import SystemClock
 
 ARCH = host_arch()
 # An ELF file of this processor begins like this; kubectl's name does not tell which it is for.
@@ -583,3 +585,17 @@ def test_an_export_leaves_its_folder_for_no_link(full, tmp_path):
     with pytest.raises(HostLacksError, match="is a link to another place"):
         commands.export_lines(full, stick)
     assert not [path for path in theirs.rglob("*") if path.is_file()]
+
+
+def test_a_lock_that_cannot_be_taken_is_the_hosts_lack(tmp_path):
+    cache = Cache(tmp_path / "cache", SystemClock())
+    with cache.filling(lambda _: None):
+        pass
+    (cache.folder / "lock").unlink()
+    (cache.folder / "lock").symlink_to(tmp_path / "elsewhere")
+    with (
+        pytest.raises(HostLacksError, match="Writing to the cache") as lacking,
+        cache.filling(print),
+    ):
+        pytest.fail("it was held")
+    assert "K0S_HARNESS_CACHE" in lacking.value.remedy

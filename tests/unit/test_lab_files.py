@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from harness.base.errors import InfrastructureError
+from harness.base.run_id import RunId
 from harness.lab import isolation, machine
 from harness.lab.isolation import IsolationReport
 from harness.lab.machine import Machine
@@ -19,6 +21,7 @@ from harness.providers.registry import provider as provider_of
 from harness.providers.topology import MachineSpec
 from harness.ssh import files as ssh_files
 from harness.ssh.files import SshEndpoint
+from harness.state import records
 from harness.state.networks import Network, Networks
 from harness.vocabulary.words import Role
 from tests.unit.paths import UNIT
@@ -120,11 +123,17 @@ def test_a_kept_labs_machines_are_read_back_as_they_were(tmp_path):
 def test_the_topology_gives_each_machine_both_addresses():
     data = json.loads(
         topology.topology(
-            run_id="k5-abc123",
-            provider="docker",
-            machines=SPECS,
-            networks=NETWORKS,
-            key=Path("/s/id"),
+            records.make_record(
+                run_id=RunId("k5-abc123"),
+                scenario="unit",
+                provider="docker",
+                labs_dir=Path("/s"),
+                machines=(),
+                private=NETWORKS.private.ipv4,
+                nat=NETWORKS.nat.ipv4,
+                created=datetime(2026, 11, 28, tzinfo=UTC),
+            ),
+            SPECS,
             public_key=KEY,
             boot_seconds=120,
             of_provider={"image": "k0s-harness/node:1"},

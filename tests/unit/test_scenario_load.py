@@ -241,6 +241,13 @@ EXPECTATIONS = [
         ],
     ),
     (
+        "{diagnosis: {cause: unknwn, also: [tunnel-down, tunnel-down]}}",
+        [
+            "s.yaml:7:25: unknown cause `unknwn`; did you mean `unknown`?",
+            "s.yaml:7:53: `tunnel-down` is listed twice",
+        ],
+    ),
+    (
         "{flows: {cells: {controller-to-pods: works}}}",
         ["s.yaml:7:22: unknown flow `controller-to-pods`; did you mean `controller-to-pod`?"],
     ),

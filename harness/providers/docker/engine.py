@@ -98,11 +98,7 @@ class Docker:
         Not `--internal`: its filter drops packets whose source is a pod's address.
         """
         self.run(
-            "network",
-            "create",
-            "--driver=bridge",
-            f"--subnet={subnet}",
-            f"--gateway={gateway}",
+            *("network", "create", "--driver=bridge", f"--subnet={subnet}", f"--gateway={gateway}"),
             f"--opt=com.docker.network.bridge.name={bridge}",
             *(f"--label={key}={value}" for key, value in labels.items()),
             name,
@@ -144,10 +140,7 @@ class Docker:
         for name in names:
             # One by one: a network that goes away between listing and asking costs only itself.
             done = self.run(
-                "network",
-                "inspect",
-                "--format={{json .IPAM.Config}}",
-                name,
+                *("network", "inspect", "--format={{json .IPAM.Config}}", name),
                 doing="Reading docker's networks",
                 check=False,
             )
@@ -157,10 +150,7 @@ class Docker:
     def image_id(self, tag: str) -> str | None:
         """Return the id (`sha256:…`) of the image `tag`, None where there is none."""
         done = self.run(
-            "image",
-            "inspect",
-            "--format={{.Id}}",
-            tag,
+            *("image", "inspect", "--format={{.Id}}", tag),
             doing=f"Looking for the image {tag}",
             check=False,
         )

@@ -93,10 +93,8 @@ class Containers:
         return {
             spec.name: ssh_files.host_key(
                 self._docker.run(
-                    "exec",
-                    machine_name(self._record.run_id, spec.name),
-                    "cat",
-                    "/etc/ssh/ssh_host_ed25519_key.pub",
+                    *("exec", machine_name(self._record.run_id, spec.name)),
+                    *("cat", "/etc/ssh/ssh_host_ed25519_key.pub"),
                     doing=f"Taking the host key of {spec.name}",
                 ).stdout,
                 spec.name,

@@ -149,16 +149,9 @@ def _write(values: Mapping[str, str], runner: Runner) -> None:
         return
     runner.run(
         [
-            "docker",
-            "run",
-            "--rm",
-            "--network=none",
-            "--security-opt=systempaths=unconfined",
-            "--security-opt=apparmor=unconfined",
-            "--cap-add=SYS_ADMIN",
-            "--entrypoint=sysctl",
-            images[0],
-            "-w",
+            *("docker", "run", "--rm", "--network=none", "--cap-add=SYS_ADMIN"),
+            *("--security-opt=systempaths=unconfined", "--security-opt=apparmor=unconfined"),
+            *("--entrypoint=sysctl", images[0], "-w"),
             *(f"{name}={value}" for name, value in values.items()),
         ],
         doing=_DOING,

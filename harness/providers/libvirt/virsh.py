@@ -137,16 +137,8 @@ class Libvirt:
 
     def undefine_domain(self, name: str) -> None:
         """Remove a stopped domain with its snapshots' metadata; its volumes stay."""
-        self._unless(
-            _TRANSIENT,
-            "undefine",
-            name,
-            "--managed-save",
-            "--snapshots-metadata",
-            "--checkpoints-metadata",
-            "--nvram",
-            doing=f"Removing {name}",
-        )
+        metadata = ("--managed-save", "--snapshots-metadata", "--checkpoints-metadata", "--nvram")
+        self._unless(_TRANSIENT, "undefine", name, *metadata, doing=f"Removing {name}")
 
     def disks(self, name: str) -> tuple[Path, ...]:
         """Return the files on the libvirt host that are the domain's disks."""
