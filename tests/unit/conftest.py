@@ -96,3 +96,9 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Do the same with what tests have made since, before one that may start a session."""
+    if {"pytester", "engine"} & set(getattr(item, "fixturenames", ())):
+        gc.freeze()
