@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import gc
 import gzip
 import hashlib
@@ -35,13 +36,18 @@ def recording() -> Recording:
     return load
 
 
+@functools.cache
+def _unpacked() -> Mapping[str, bytes]:
+    with tarfile.open(DEMO) as archive:
+        return {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+
+
 @pytest.fixture
 def demo() -> Callable[[], tuple[dict[str, bytes], dict[str, object]]]:
     """Return the pieces of a real run's bundle, but for the logs, and its manifest."""
 
     def load() -> tuple[dict[str, bytes], dict[str, object]]:
-        with tarfile.open(DEMO) as archive:
-            found = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+        found = _unpacked()
         kept = {"plan/scenario.yaml", "nodes/worker0/addresses.txt", "k0sctl.yaml"}
         pieces = {name: found[name] for name in found if "/" not in name or name in kept}
         return pieces, json.loads(pieces.pop("manifest.json"))
@@ -90,3 +96,9 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Do the same with what tests have made since, before one that may start a session."""
+    if {"pytester", "engine"} & set(getattr(item, "fixturenames", ())):
+        gc.freeze()
