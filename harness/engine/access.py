@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.base.context import Context
+from harness.base.context import Context, Say
 from harness.base.errors import InfrastructureError, UsageError
 from harness.base.process import Runner
 from harness.base.wait import Clock
@@ -89,7 +89,7 @@ def kept_lab(host: Context, name: str | None, *, doing: str) -> Iterator[Cluster
 
 @contextlib.contextmanager
 def existing_cluster(
-    runner: Runner, k0sctl: Path, *, say: Callable[[str], None], agree: Agree = refuse
+    runner: Runner, k0sctl: Path, *, say: Say, agree: Agree = refuse
 ) -> Iterator[ClusterAccess]:
     """Yield the cluster of a k0sctl.yaml, without the machines that cannot be reached.
 
@@ -155,7 +155,7 @@ def access(
     k0sctl: Path | None,
     *,
     doing: str,
-    say: Callable[[str], None],
+    say: Say,
     agree: Agree = refuse,
 ) -> Iterator[ClusterAccess]:
     """Yield the one that was named; says what of it cannot be reached.
