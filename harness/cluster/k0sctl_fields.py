@@ -56,16 +56,14 @@ class Struct:
     name: str
     fields: dict[str, Field] = field(default_factory=dict)
 
-    def paths(self, above: str = "", seen: frozenset[str] = frozenset()) -> Iterator[_Path]:
-        """Yield the way to each key with its field, bastions of bastions left out."""
+    def paths(self) -> Iterator[tuple[str, Field]]:
+        """Yield the way to each key with its field; the keys of a bastion are `ssh`'s."""
         for name, each in self.fields.items():
-            path = f"{above}{name}{'[]' if each.several else ''}"
+            path = f"{name}[]" if each.several else name
             yield path, each
-            if isinstance(each.holds, Struct) and each.holds.name not in seen:
-                yield from each.holds.paths(f"{path}.", seen | {self.name, each.holds.name})
-
-
-_Path = tuple[str, Field]
+            if isinstance(each.holds, Struct) and name != "bastion":
+                for below, field_below in each.holds.paths():
+                    yield f"{path}.{below}", field_below
 
 
 def _used(kind: Kind | Struct, why: str, *, several: bool = False) -> Field:

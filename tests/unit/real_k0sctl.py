@@ -24,7 +24,7 @@ from harness.base.wait import SystemClock
 
 _DOCUMENT = re.compile(r'level=debug msg=("apiVersion: .*")$', re.MULTILINE)
 _FATAL = re.compile(r'level=fatal msg=(".*")$', re.MULTILINE)
-_UNREACHABLE = re.compile(r"^ - (.*?): ", re.MULTILINE)
+_UNREACHABLE = re.compile(r"^ - \[\w+\] (.*?): ", re.MULTILINE)
 # Nothing listens on a port that only root may have and that no service has.
 _NOWHERE = "http://127.0.0.1:1"
 
@@ -78,8 +78,11 @@ class RealK0sctl:
         return Answer(None, ast.literal_eval(fatal[1]) if fatal is not None else said[-500:])
 
     def unreachable(self, file: Path) -> tuple[set[str], str]:
-        """Return the hosts that k0sctl says it could not reach, and all that it says."""
-        said = self._apply(file)
+        """Return the addresses that k0sctl says it could not reach, and all that it says.
+
+        What it tries again, a missing ssh and a WinRM that nobody answers, it tries for a while.
+        """
+        said = self._apply(file, "--timeout", "1s")
         fatal = _FATAL.search(said)
         message = ast.literal_eval(fatal[1]) if fatal is not None else said
         return set(_UNREACHABLE.findall(message)), message

@@ -47,7 +47,7 @@ def test_controllers_come_first_with_what_ssh_needs(hosts):
 def test_bastions_and_openssh_hosts_are_reached_as_k0sctl_does(hosts):
     first, second = hosts(
         "  - role: controller\n"
-        "    ssh: {address: 10.0.0.1, bastion: {address: b.example, user: jump, keyPath: /b k}}\n"
+        "    ssh: {address: 10.0.0.1, bastion: {address: b, user: j, keyPath: /k k}}\n"
         "  - role: controller+worker\n"
         "    openSSH: {address: node1, configPath: /c, options: {ForwardAgent: true, "
         "ServerAliveCountMax: 1}}\n",
@@ -55,8 +55,7 @@ def test_bastions_and_openssh_hosts_are_reached_as_k0sctl_does(hosts):
     )
     assert first.ssh == (
         "-o",
-        f"ProxyCommand=ssh {' '.join(SETTINGS)} -i '/b k' {' '.join(ONLY)} -W '[%h]:%p'"
-        " -- jump@b.example",
+        f"ProxyCommand={shlex.join(['ssh', *SETTINGS, '-i', '/k k', *ONLY])} -W '[%h]:%p' -- j@b",
         "root@10.0.0.1",
     )
     assert second.ssh == (
