@@ -133,11 +133,9 @@ class OpenSSHRemote:
         lines = said.splitlines()
         happened = lines[-1] if lines else "failed"
         if "Permission denied" in said:
-            missing = [
-                line for line in lines if "Identity file" in line and "not accessible" in line
-            ]
-            if missing:
-                happened += f" ({missing[0].removeprefix('Warning: ')})"
+            missing = _NO_KEY.search(said)
+            if missing is not None:
+                happened += f"; there is no key {missing[1]}"
             else:
                 # ssh asks for nothing here, so of a locked key it only says this.
                 remedy += "; its key may have a passphrase: ssh-add it first"

@@ -18,7 +18,7 @@ _BECOME = {"root": (), "sudo": SUDO, "doas": ("doas", "-n"), "none": SUDO}
 _SCRIPT = """\
 if [ "$(id -u)" = 0 ]; then how=root
 elif sudo -n -l >/dev/null 2>&1; then how=sudo
-elif doas -n true >/dev/null 2>&1; then how=doas
+elif doas -n sh -c : >/dev/null 2>&1; then how=doas
 else how=none; fi
 for program in "$@" ""; do [ -x "$program" ] && break; done
 echo "k0s-harness stands: $how:$program"
