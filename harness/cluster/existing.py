@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base.errors import UsageError
+from harness.base.places import with_port
 from harness.base.process import Completed
 from harness.cluster.given import Given, Problem
 from harness.cluster.k0sctl_checks import CONTROLS, HostSays, hosts_of, port_of, winrm_port
@@ -25,7 +26,6 @@ from harness.ssh.arguments import (
     Way,
     Word,
     arguments_of,
-    bracketed,
     refuse,
     remote_path,
 )
@@ -173,7 +173,7 @@ class _Looked:
         given = self.arguments
         return ExistingHost(
             # Machines behind one NAT, as Vagrant forwards them, differ by their ports alone.
-            name=self.address if alone else f"{bracketed(self.address)}:{self.port}",
+            name=self.address if alone else with_port(self.address, self.port),
             role=self.says.role,
             ssh=() if given is None else (*given.options, given.destination),
             root=given is not None and given.destination.startswith("root@"),
@@ -217,7 +217,7 @@ def _look(
         why = _why_left_out(says, way, address.text)
         if why is not None:
             port = winrm_port(settings) if way == "winRM" else port_of(settings, 22)
-            return LeftOut(f"{bracketed(address.text)}:{port}", given.place, why)
+            return LeftOut(with_port(address.text, port), given.place, why)
         if way == "localhost":
             risks = tuple(Risk(given.place, what) for what in paths.risks)
             return _Looked(says, "localhost", "", None, paths, "localhost", risks)

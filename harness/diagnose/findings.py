@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from harness.base.places import address_of, with_port
 from harness.diagnose import messages
 from harness.diagnose.facts import Facts, moment
 from harness.probe import controlplane
@@ -85,16 +86,16 @@ def server_target(facts: Facts) -> tuple[str, int] | None:
 
 def reaches(facts: Facts, machine: str, address: str, port: int) -> bool | None:
     """Whether every new connection from a machine to `address:port` opened."""
-    dialled = facts.dial(machine, f"{address}:{port}")
+    dialled = facts.dial(machine, with_port(address, port))
     if dialled is not None:
         return dialled.all_connected
-    payload = facts.payload(machine, f"{address}:{port}")
+    payload = facts.payload(machine, with_port(address, port))
     return payload.connected if payload is not None else None
 
 
 def agent_reaches(facts: Facts, machine: str, address: str, port: int) -> bool | None:
     """Whether a connection from a worker's konnectivity agent to `address:port` opens."""
-    payload = facts.agent_payload(machine, f"{address}:{port}")
+    payload = facts.agent_payload(machine, with_port(address, port))
     return payload.connected if payload is not None else None
 
 
@@ -160,7 +161,7 @@ def kubelets(facts: Facts) -> Mapping[str, Payload]:
     return {
         names[address]: payload
         for (_, target), payload in facts.by_target.get("kubelet", {}).items()
-        if (address := target.partition(":")[0]) in names
+        if (address := address_of(target)) in names
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.base.places import with_port
 from harness.diagnose import findings, node_findings
 from harness.diagnose.evidence import broken, holds, not_seen
 from harness.diagnose.facts import Facts
@@ -140,7 +141,9 @@ def alive(facts: Facts) -> Hop:
     if found is None:
         return not_seen(facts, HopId.ALIVE, probe)
     machine, health = found
-    text = f"https://{pod[0]}:{pod[1]} from {machine}: livez {health.livez or 'no answer'}"
+    text = (
+        f"https://{with_port(pod[0], pod[1])} from {machine}: livez {health.livez or 'no answer'}"
+    )
     text += f", readyz {health.readyz or 'no answer'}"
     if health.failing:
         text += f" ({', '.join(health.failing)} failed)"
@@ -178,8 +181,8 @@ def service(facts: Facts) -> Hop:
         return broken(facts, HopId.SERVICE, "Service metrics-server does not exist", "service")
     if facts.endpoints is None:
         return not_seen(facts, HopId.SERVICE, "endpoints")
-    name = f"{facts.service.cluster_ip}:{facts.service.port}"
+    name = with_port(facts.service.cluster_ip, facts.service.port)
     if not facts.endpoints:
         return broken(facts, HopId.SERVICE, f"{name} has no ready endpoint", "endpoints")
-    behind = ", ".join(f"{each.address}:{each.port}" for each in facts.endpoints)
+    behind = ", ".join(with_port(each.address, each.port) for each in facts.endpoints)
     return holds(facts, HopId.SERVICE, f"{name} stands for {behind}", "endpoints")

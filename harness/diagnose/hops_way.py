@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from harness.base.places import with_port
 from harness.diagnose import findings
 from harness.diagnose.evidence import broken, holds, not_seen
 from harness.diagnose.facts import Facts
@@ -157,7 +158,7 @@ def path(facts: Facts) -> Hop:
         for each in _tries(facts, worker, address, port)
     ]
     if not tried:
-        probe = f"dial:{targets[0][0]}:{targets[0][1]}" if targets else "pods"
+        probe = f"dial:{with_port(*targets[0][:2])}" if targets else "pods"
         return not_seen(facts, HopId.PATH, probe)
     failed = [each for each in tried if not each.opened]
     shown = failed or tried
@@ -167,7 +168,7 @@ def path(facts: Facts) -> Hop:
 
 
 def _tries(facts: Facts, worker: str, address: str, port: int) -> list[_Try]:
-    target = f"{address}:{port}"
+    target = with_port(address, port)
     found = []
     reached = findings.reaches(facts, worker, address, port)
     if reached is not None:

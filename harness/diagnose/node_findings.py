@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from harness.diagnose.facts import Facts
 from harness.probe.workloads import Node
@@ -84,12 +84,12 @@ def overlaps(facts: Facts) -> tuple[str, ...] | None:
     networks = {name: each for name, text in cidrs.items() if (each := _network(text)) is not None}
     found = []
     both = list(networks.items())
-    if len(both) > 1 and both[0][1].overlaps(both[1][1]):
+    if len(both) > 1 and _overlap(both[0][1], both[1][1]):
         found.append(f"{both[0][0]} {both[0][1]} and {both[1][0]} {both[1][1]} overlap")
     for machine, addresses in facts.by_machine.get("addresses", {}).items():
         for each in addresses:
             for name, network in networks.items():
-                if not each.of_cluster and each.network.overlaps(network):
+                if not each.of_cluster and _overlap(each.network, network):
                     found.append(
                         f"{each.address} of {machine} ({each.interface}, {each.network}) is in "
                         f"{name} {network}"
@@ -120,10 +120,16 @@ def skewed(facts: Facts) -> Mapping[str, float] | None:
     return None if not found and answered - set(clocks) else found
 
 
-def _network(text: str) -> IPv4Network | None:
+def _network(text: str) -> IPv4Network | IPv6Network | None:
     # Dual-stack clusters name several, the first decides.
     try:
-        network = ip_network(text.partition(",")[0].strip(), strict=False)
+        return ip_network(text.partition(",")[0].strip(), strict=False)
     except ValueError:
         return None
-    return network if isinstance(network, IPv4Network) else None
+
+
+def _overlap(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    match one, other:
+        case (IPv4Network(), IPv4Network()) | (IPv6Network(), IPv6Network()):
+            return one.overlaps(other)
+    return False

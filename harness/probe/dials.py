@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from harness.base.places import with_port
 from harness.evidence.reading import Reading
 from harness.probe.core import DIAL, Probe, UnreadableError, require_success
 
@@ -46,7 +47,7 @@ def probe(machine: str, host: str, port: int, *, times: int = 1, together: int =
     `together` of them are made side by side, so that a path that drops them costs little time.
     """
     return Probe(
-        f"dial:{host}:{port}",
+        f"dial:{with_port(host, port)}",
         machine,
         (DIAL, host, str(port), str(times)),
         parse,
@@ -60,9 +61,8 @@ def parse(reading: Reading) -> Dials:
     _, host, port, _ = reading.argv
     outcomes = [line.split()[0] for line in require_success(reading).splitlines() if line.strip()]
     if not outcomes:
-        raise UnreadableError(f"no dial to {host}:{port} was tried")
+        raise UnreadableError(f"no dial to {with_port(host, port)} was tried")
     counted = Counter(outcomes)
     connected = counted.pop("connected", 0)
-    return Dials(
-        reading.where, f"{host}:{port}", len(outcomes), connected, tuple(sorted(counted.items()))
-    )
+    failures = tuple(sorted(counted.items()))
+    return Dials(reading.where, with_port(host, port), len(outcomes), connected, failures)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from harness.base.places import with_port
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe, UnreadableError, require_ended
 
@@ -64,7 +65,7 @@ class Payload:
 
 def health_probe(machine: str, address: str, port: int) -> Probe[Health]:
     """Return the probe of /livez and /readyz of the pod `address`, from its own node."""
-    place = f"https://{address}:{port}"
+    place = f"https://{with_port(address, port)}"
     argv = (
         *("curl", "-sSk", "--max-time", str(SECONDS), "-w", r" %{http_code}\n"),
         *(f"{place}/livez", f"{place}/readyz"),
@@ -93,25 +94,25 @@ def parse_health(reading: Reading) -> Health:
 def payload_probe(machine: str, address: str, port: int) -> Probe[Payload]:
     """Return the probe of a large request from `machine` to metrics-server at `address:port`."""
     argv = ("sh", "-c", _request(address, port))
-    name = f"payload:{address}:{port}"
+    name = f"payload:{with_port(address, port)}"
     return Probe(name, machine, argv, parse_payload, deadline=SECONDS + 3.0)
 
 
 def agent_payload_probe(machine: str, address: str, port: int) -> Probe[Payload]:
     """Return the probe of a large request to metrics-server from a worker's konnectivity agent."""
-    name = f"agent_payload:{address}:{port}"
+    name = f"agent_payload:{with_port(address, port)}"
     return _in_pod(name, machine, "proxy-agent", _request(address, port))
 
 
 def agent_server_probe(machine: str, address: str, port: int) -> Probe[Payload]:
     """Return the probe of the konnectivity server from a worker's konnectivity agent."""
-    name = f"agent_server:{address}:{port}"
+    name = f"agent_server:{with_port(address, port)}"
     return _in_pod(name, machine, "proxy-agent", _request(address, port))
 
 
 def kubelet_probe(machine: str, address: str, port: int) -> Probe[Payload]:
     """Return the probe of a kubelet from metrics-server's pod, which runs on `machine`."""
-    name = f"kubelet:{address}:{port}"
+    name = f"kubelet:{with_port(address, port)}"
     return _in_pod(name, machine, "metrics-server", _request(address, port))
 
 
@@ -119,7 +120,7 @@ def _request(address: str, port: int) -> str:
     fill = f"$(head -c {FILL_BYTES} /dev/zero | tr '\\0' x)"
     return (
         f"curl -sSk --max-time {SECONDS} -o /dev/null -w '{_WRITE}' "
-        f'-H "X-Fill: {fill}" https://{address}:{port}/livez'
+        f'-H "X-Fill: {fill}" https://{with_port(address, port)}/livez'
     )
 
 

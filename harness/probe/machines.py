@@ -6,8 +6,9 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
+from harness.base.places import address_of
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe, UnreadableError, require_json, require_success
 
@@ -32,10 +33,10 @@ class Clock:
 
 @dataclass(frozen=True)
 class Address:
-    """One IPv4 address of a machine, with its network and the interface it is on."""
+    """One address of a machine, with its network and the interface it is on."""
 
     address: str
-    network: IPv4Network
+    network: IPv4Network | IPv6Network
     interface: str
     mtu: int
 
@@ -59,8 +60,8 @@ def parse_clock(reading: Reading) -> Clock:
 
 
 def addresses_probe(machine: str) -> Probe[tuple[Address, ...]]:
-    """Return the probe of the machine's IPv4 addresses."""
-    return Probe("addresses", machine, ("ip", "-json", "-4", "address"), parse_addresses)
+    """Return the probe of the machine's addresses."""
+    return Probe("addresses", machine, ("ip", "-json", "address"), parse_addresses)
 
 
 def parse_addresses(reading: Reading) -> tuple[Address, ...]:
@@ -68,12 +69,14 @@ def parse_addresses(reading: Reading) -> tuple[Address, ...]:
     return tuple(
         Address(
             each["local"],
-            ipaddress.IPv4Network(f"{each['local']}/{each['prefixlen']}", strict=False),
+            ipaddress.ip_network(f"{each['local']}/{each['prefixlen']}", strict=False),
             link["ifname"],
             link.get("mtu", 0),
         )
         for link in require_json(reading)
         for each in link.get("addr_info") or []
+        # Every interface has one of these, and the same network everywhere.
+        if not (":" in each["local"] and ipaddress.ip_address(each["local"]).is_link_local)
     )
 
 
@@ -89,7 +92,7 @@ def parse_api_connections(reading: Reading) -> tuple[tuple[str, str], ...]:
     for line in require_success(reading).splitlines():
         # The columns of ss -Htn state established: two queues, local, peer.
         _, _, local, peer, *_ = line.split()
-        found[local.rpartition(":")[0], peer.rpartition(":")[0]] = None
+        found[address_of(local), address_of(peer)] = None
     return tuple(found)
 
 

@@ -167,11 +167,6 @@ def _named_options(
     return options
 
 
-def bracketed(address: str) -> str:
-    """Return an address as it stands before a `:` and a port: IPv6 in brackets."""
-    return f"[{address}]" if ":" in address and not address.startswith("[") else address
-
-
 def remote_path(word: Word) -> str:
     """Return `word` where it is an absolute path on a host, in one line; raises `UsageError`."""
     _require_line(word)

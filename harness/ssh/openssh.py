@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.base.errors import InfrastructureError
+from harness.base.places import with_port
 from harness.base.process import CommandFailedError, Completed, Runner
-from harness.ssh.arguments import CONNECT_SECONDS, SETTINGS, bracketed
+from harness.ssh.arguments import CONNECT_SECONDS, SETTINGS
 from harness.ssh.fair_semaphore import FairSemaphore
 from harness.ssh.remote import Dial, DialResult, outcome_of_words
 from harness.ssh.standing import SUDO, Standing, standing_of
@@ -148,10 +149,10 @@ class OpenSSHRemote:
 
     def dial(self, host: str, port: int, *, deadline: float) -> DialResult:
         """Have the machine's sshd open a connection to `host:port` (`ssh -W`), and close it."""
-        doing = f"Dialling {host}:{port} from {self._name}"
+        doing = f"Dialling {with_port(host, port)} from {self._name}"
         self._connect(doing)
         began = time.monotonic()
-        way = ["-W", f"{bracketed(host)}:{port}", "--", self._destination]
+        way = ["-W", with_port(host, port), "--", self._destination]
         try:
             completed = self._runner.run(
                 [*self._ssh, *way], doing=doing, deadline=deadline, check=False
