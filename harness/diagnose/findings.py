@@ -140,7 +140,7 @@ def _to_server(facts: Facts, look: Callable[[str, str], T | None]) -> Mapping[st
     target = server_target(facts)
     if target is None:
         return {}
-    found = {name: look(name, f"{target[0]}:{target[1]}") for name in facts.workers}
+    found = {name: look(name, with_port(*target)) for name in facts.workers}
     return {name: each for name, each in found.items() if each is not None}
 
 

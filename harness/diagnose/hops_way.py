@@ -87,7 +87,7 @@ def tunnel(facts: Facts) -> Hop:
     if agents is None:
         target = findings.server_target(facts)
         if lost and target is not None:
-            probe = f"dial:{target[0]}:{target[1]}"
+            probe = f"dial:{with_port(*target)}"
             return broken(facts, HopId.TUNNEL, "; ".join(reasons), probe, next(iter(lost)))
         if said:
             return broken(facts, HopId.TUNNEL, "; ".join(reasons), "agent_log", next(iter(said)))
@@ -122,7 +122,7 @@ def dial(facts: Facts) -> Hop:
     target = dialled(facts)
     if target is None:
         return not_seen(facts, HopId.DIAL, "service")
-    place = f"{target[0]}:{target[1]}"
+    place = with_port(*target)
     found = facts.dial(facts.controller, place)
     if found is not None:
         make = holds if found.all_connected else broken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.base.places import with_port
 from harness.diagnose import findings, hops_way, places
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
@@ -53,7 +54,7 @@ def _remedy(facts: Facts) -> str:
             f"or remove it: kubectl -n kube-system delete networkpolicy {policies[0].name}"
         )
     target = hops_way.dialled(facts)
-    place = f"{target[0]}:{target[1]}" if target is not None else "metrics-server"
+    place = with_port(*target) if target is not None else "metrics-server"
     route = facts.route(target[0]) if target is not None else None
     via = f" through {route.gateway}" if route is not None and route.gateway else ""
     return (
