@@ -79,6 +79,9 @@ def _hosts_problems(hosts: Sequence[HostSays], spec: Given) -> Iterator[Problem]
             "name the file that was given to k0sctl apply --config",
         )
         return
+    for file in (each for host in hosts for each in host.given.all("files")):
+        if not file.text("src") and not file.text("data").strip():
+            yield Problem(file.place, "an item of `files` has `src` or `data`")
     if len(hosts) > 1:
         seen: dict[str, str] = {}
         for host in hosts:
@@ -138,8 +141,6 @@ def _role_problems(host: HostSays) -> Iterator[Problem]:
 
 def _file_problems(file: Given) -> Iterator[Problem]:
     data = bool(file.text("data").strip())
-    if not file.text("src") and not data:
-        yield Problem(file.place, "an item of `files` has `src` or `data`")
     if not file.text("dst") and not file.text("dstDir"):
         yield Problem(file.place, "an item of `files` has `dst` or `dstDir`")
     elif data and not file.text("name") and not file.text("dst"):

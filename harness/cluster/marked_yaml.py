@@ -39,6 +39,8 @@ _INT = re.compile(
 _BASES = {"x": 16, "b": 2, "o": 8, "d": 10}
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _ODD_FLOAT = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+# JSON's, and YAML 1.2's.
+_SLASH = re.compile(r"(?<!\\)(?:\\\\)*\\/")
 _MOST_INT = 2**63 - 1
 _MOST_UINT = 2**64 - 1
 # A longer run of digits is no number of any size that k0sctl has; `int` would take its time.
@@ -124,7 +126,7 @@ def compose(text: str, file: Path, first_line: int = 1) -> Node | None:
     what is no YAML, for a tag that has no meaning in a k0sctl.yaml, and for an alias of nothing.
     """
     try:
-        return _Composer(yaml.parse(text, Loader=_LOADER), file, first_line).document()
+        return _Composer(text, file, first_line).document()
     except MarkedYAMLError as error:
         what = ": ".join(part for part in (error.context, error.problem) if part)
         raise UsageError(
@@ -142,8 +144,9 @@ def compose(text: str, file: Path, first_line: int = 1) -> Node | None:
 class _Composer:
     """Makes nodes of a parser's events; an anchor may be set anew, as it may for k0sctl."""
 
-    def __init__(self, events: Iterator[Any], file: Path, first_line: int) -> None:
-        self._events = events
+    def __init__(self, text: str, file: Path, first_line: int) -> None:
+        self._text = text
+        self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
         self._file = file
         self._first_line = first_line
         self._anchors: dict[str, Node] = {}
@@ -167,6 +170,8 @@ class _Composer:
             tag = event.tag if event.tag != "!" else None
             if tag is not None and tag not in _SCALAR_TAGS:
                 raise UsageError(place, f"the tag {quoted(tag)} has no meaning here")
+            if event.style == '"' and _SLASH.search(self._written(event)):
+                raise UsageError(place, "`\\/` is an escape that k0sctl does not know: write `/`")
             node: Node = Scalar(place, event.value, event.implicit[0], tag)
             self._remember(event, node)
             return node
@@ -184,6 +189,9 @@ class _Composer:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             node.pairs.append((self._node(event), self._node(next(self._events))))
         return node
+
+    def _written(self, event: Any) -> str:  # noqa: ANN401
+        return self._text[event.start_mark.index : event.end_mark.index]
 
     def _remember(self, event: Any, node: Node) -> None:  # noqa: ANN401
         if event.anchor is not None:

@@ -9,6 +9,7 @@ import json
 import random
 from dataclasses import dataclass
 
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEhuX4Vxdp3tzGkN2O2eXvXDxo1uEcrZxIYiN6eTuSJc"
 VARIABLES = {"SET": "127.0.0.77", "USER_SET": "ops", "EMPTY": "", "PORT_SET": "2244"}
 
 TEXTS = ["ops", "'ops'", '"ops"', "!!str ops", "core", "root", "~", "null", '""', "a.b-c", "22"]
@@ -114,7 +115,9 @@ class Seq:
 
 
 class Maker:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, version: tuple[int, ...]) -> None:
+        # Where hosts gained `ssh.options` and `localhost: true`, and lost `ssh.hostKey`.
+        self.newer = version >= (0, 32)
         self.by = random.Random(seed)  # noqa: S311
         # One mistake in every second file at most, so that both outcomes are common.
         self.miss = self.by.choice([0.0, 0.0, 0.0, 0.01, 0.04])
@@ -159,6 +162,8 @@ class Maker:
                 self.some(0.4, "keyPath", KEYS),
                 ("bastion", self.ssh(depth + 1)) if self.maybe(0.2) and depth < 3 else None,
                 self.some(0.02, "bastion", ["~", "null", "NULL"]),
+                None if self.newer else self.some(0.05, "hostKey", [f"'{HOST_KEY}'", "~"]),
+                ("options", self.options()) if self.newer and self.maybe(0.2) else None,
             ]
         )
         return self.anchored(found)
@@ -176,12 +181,16 @@ class Maker:
             self.pending = found.anchor
         return found
 
+    def options(self):
+        return self.keys(
+            [
+                self.some(0.5, "StrictHostKeyChecking", TRUTHS[:6]),
+                self.some(0.5, "ServerAliveInterval", ["15", "'15'", "010"]),
+                self.some(0.3, "IdentitiesOnly", ["'yes'", "no"]),
+            ]
+        )
+
     def openssh(self):
-        options = [
-            self.some(0.5, "StrictHostKeyChecking", TRUTHS[:6]),
-            self.some(0.5, "ServerAliveInterval", ["15", "'15'", "010"]),
-            self.some(0.3, "IdentitiesOnly", ["'yes'", "no"]),
-        ]
         return self.keys(
             [
                 ("address", self.address()),
@@ -189,7 +198,7 @@ class Maker:
                 self.some(0.5, "port", ["22", "2222", "0x16", "~"], BAD_PORTS),
                 self.some(0.3, "keyPath", KEYS),
                 self.some(0.2, "disableMultiplexing", TRUTHS, BAD_TRUTHS),
-                ("options", self.keys(options)) if self.maybe(0.4) else None,
+                ("options", self.options()) if self.maybe(0.4) else None,
             ]
         )
 
@@ -200,6 +209,8 @@ class Maker:
         if which < 0.9:
             return ("openSSH", self.openssh())
         if which < 0.93:
+            if self.newer and self.maybe(0.5):
+                return ("localhost", self.one(["true", "yes"], BAD_TRUTHS))
             return ("localhost", Map([("enabled", self.one(["true", "yes"], BAD_TRUTHS))]))
         return (
             "winRM",
@@ -381,9 +392,9 @@ class Maker:
         return text.encode(encoding)
 
 
-def make(seed: int) -> bytes:
-    """Return the file of a seed."""
-    maker = Maker(seed)
+def make(seed: int, version: tuple[int, ...]) -> bytes:
+    """Return the file of a seed, with keys of that version of k0sctl."""
+    maker = Maker(seed, version)
     if seed % 12 == 0:
         return _json(maker)
     return maker.file_bytes()
