@@ -31,6 +31,7 @@ _PERSIST = 60
 _SSH_FAILED = 255
 # The remote end words it: `channel 0: open failed: connect failed: Connection refused`.
 _OPEN_FAILED = re.compile(r"open failed: (?:connect failed|administratively prohibited): (.*)")
+_ECHO = re.compile(r"Connection (?:closed|reset) by UNKNOWN port |kex_exchange_identification: ")
 # `Warning: Identity file ./k not accessible: No such file or directory.`
 _NO_KEY = re.compile(r"Identity file (.+) not accessible")
 
@@ -132,7 +133,9 @@ class OpenSSHRemote:
         """Return the error for a connection that ssh could not open, by its words."""
         remedy = f"try it by hand: {shlex.join(['ssh', *self._options, '--', self._destination])}"
         lines = said.splitlines()
-        happened = lines[-1] if lines else "failed"
+        # Of a bastion that is not reached ssh's last line says nothing; its own ssh has said why.
+        telling = [line for line in lines if not _ECHO.match(line)] or lines
+        happened = telling[-1] if telling else "failed"
         if "Permission denied" in said:
             missing = _NO_KEY.search(said)
             if missing is not None:
