@@ -8,7 +8,7 @@
 #   --dev    the linters and type stubs as well                 container engine that can run
 #
 # A clean Debian or Ubuntu has neither Python nor anything else, so this file is POSIX sh and does
-# only what comes before Python: find or install it, hand over to harness/host/setup.py for the rest
+# only what comes before Python: find or install it, hand over to harness/preflight for the rest
 # of the host, make the virtual environment. All narration goes to stderr.
 set -eu
 
@@ -57,7 +57,7 @@ find_python() {
     return 1
 }
 
-# Debian and Ubuntu releases on which set-up is done for the user; harness/host/commands.py has
+# Debian and Ubuntu releases on which set-up is done for the user; harness/host/tools.py has
 # the same.
 system() {
     [ -r /etc/os-release ] || return 0
@@ -66,15 +66,22 @@ system() {
 }
 
 python_packages="python3 python3-venv"
-# What harness/host/setup.py installs next, named here so that the user is asked once for all.
-case ${PROVIDER:-} in
-    libvirt)
-        lab_packages="vagrant nftables openssh-client iproute2 vagrant-libvirt libvirt-clients \
-qemu-utils libvirt-daemon-system qemu-system-x86 dnsmasq-base mmdebstrap e2fsprogs fdisk \
-grub-common grub-pc-bin containerd"
-        ;;
-    *) lab_packages="vagrant docker.io mmdebstrap nftables openssh-client iproute2" ;;
-esac
+# What harness/preflight/setup.py installs next, from the lists that it reads itself, so that the user
+# is asked once for all: a program, its package, what for.
+provider=${PROVIDER:-docker}
+lab_packages=
+for list in host "providers/$provider" images/box; do
+    # A provider without these files is made of no box.
+    [ "$list" != images/box ] || [ -d "$here/boxes/vm/providers/$provider" ] || continue
+    [ -r "$here/harness/$list/tools.txt" ] || continue
+    while read -r program package _; do
+        case "$program $lab_packages " in
+            '#'* | ' '* | *" $package "*) ;;
+            *) lab_packages="$lab_packages $package" ;;
+        esac
+    done <"$here/harness/$list/tools.txt"
+done
+lab_packages=${lab_packages# }
 
 install_python() {
     then=
@@ -142,7 +149,7 @@ apt_get() {
         apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }
 
-# What was installed, with the command that undoes it: one JSON line, read by harness/host/setup.py.
+# What was installed, with the command that undoes it: one JSON line, read by harness/host/admin.py.
 record() {
     [ -n "$1" ] || return 0
     state=${K0S_HARNESS_STATE:-${XDG_STATE_HOME:-${HOME:-/root}/.local/state}/k0s-harness}
@@ -216,7 +223,7 @@ pip_install() {
 on_host() {
     "$python" -I -B -c 'import runpy, sys
 sys.path.insert(0, sys.argv.pop(1))
-runpy.run_module("harness.host.setup", run_name="__main__", alter_sys=True)' "$here" "$@"
+runpy.run_module("harness.preflight.setup", run_name="__main__", alter_sys=True)' "$here" "$@"
 }
 
 if is_ready "$dev"; then

@@ -17,18 +17,18 @@ may write to them.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import filelock
 
 from harness.artifacts.hashing import sha256_of
 from harness.artifacts.index import SHA256, Entry, file_name, place, read_entry, write_entry
 from harness.artifacts.model import ArtifactRef, Origin
 from harness.artifacts.problems import DamagedEntryError, DiskFullError, is_no_room
 from harness.base.errors import HostLacksError
+from harness.base.locks import CannotLockError, holding
 from harness.base.untrusted import RefusedError
 from harness.base.wait import Clock
 
@@ -54,17 +54,24 @@ class Cache:
         others may write to it.
         """
         self._prepare()
-        lock = filelock.FileLock(self.folder / "lock")
+        held = holding(
+            self.folder / "lock",
+            holder=f"process {os.getpid()}",
+            # As long as a download takes on the other one's line.
+            bound=math.inf,
+            clock=self._clock,
+            narrate=lambda _: say("waiting: another k0s-harness is filling the same cache"),
+        )
         try:
-            try:
-                lock.acquire(blocking=False)
-            except filelock.Timeout:
-                say("waiting: another k0s-harness is filling the same cache")
-                lock.acquire()
-            for left in (self.folder / "partial").glob("import-*"):
-                # Whoever holds the lock is alone: this is of an import that was killed.
-                left.unlink()
-            yield
+            with held:
+                for left in (self.folder / "partial").glob("import-*"):
+                    # Whoever holds the lock is alone: this is of an import that was killed.
+                    left.unlink()
+                yield
+        except CannotLockError as error:
+            raise HostLacksError(
+                f"Writing to the cache {self.folder}", error.happened, remedy=_ELSEWHERE
+            ) from None
         except OSError as error:
             why = error.strerror or str(error)
             if is_no_room(error):
@@ -72,8 +79,6 @@ class Cache:
             raise HostLacksError(
                 f"Writing to the cache {self.folder}", why, remedy=_ELSEWHERE
             ) from None
-        finally:
-            lock.release()
 
     def entry(self, ref: ArtifactRef) -> Entry | None:
         """Return what the index says of `ref`, None where it says nothing.

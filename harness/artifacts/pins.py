@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -100,8 +101,9 @@ def kubernetes_version(k0s_version: str) -> str:
     return k0s_version.partition("+")[0]
 
 
+@functools.cache
 def load_pins() -> Pins:
-    """Read the pins that came with this package."""
+    """Return the pins that came with this package; they are read once."""
     text = files(__package__).joinpath("pins.yaml").read_text(encoding="utf-8")
     return parse_pins(yaml.safe_load(text))
 

@@ -6,7 +6,7 @@ and stand in its report, each with its origin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -23,14 +23,6 @@ class Keep(StrEnum):
     NEVER = "never"
     FAILURE = "failure"
     ALWAYS = "always"
-
-
-class ProviderName(StrEnum):
-    """The Vagrant providers the one Vagrantfile has blocks for."""
-
-    DOCKER = "docker"
-    LIBVIRT = "libvirt"
-    VIRTUALBOX = "virtualbox"
 
 
 class Driver(StrEnum):
@@ -51,7 +43,7 @@ class Settings:
     state_dir: Path
     cache_dir: Path
     runs_dir: Path
-    provider: ProviderName | None = None
+    provider: str | None = None
     mirror: str | None = None
     k0s_binary: Path | None = None
     keep: Keep = Keep.NEVER
@@ -69,12 +61,16 @@ class Settings:
 
     @classmethod
     def from_environment(
-        cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None
+        cls,
+        environ: Mapping[str, str],
+        overrides: Mapping[str, str | None] | None = None,
+        *,
+        providers: Collection[str] = (),
     ) -> Settings:
         """Build settings from `environ` with the command line's `overrides` (field to text) on top.
 
-        Raises `UsageError` for a value that is not one of the known words; an unknown value is
-        never taken for the default.
+        `providers` are the names that PROVIDER may have. Raises `UsageError` for a value that is
+        not one of the known words; an unknown value is never taken for the default.
         """
         home = Path(environ.get("HOME", "/root"))
         state_home = Path(environ.get("XDG_STATE_HOME") or home / ".local/state")
@@ -97,7 +93,7 @@ class Settings:
             state_dir=_absolute(values["state_dir"]),
             cache_dir=_absolute(values["cache_dir"]),
             runs_dir=_absolute(values["runs_dir"]),
-            provider=_word(ProviderName, values["provider"], origin["provider"])
+            provider=_known(providers, values["provider"], origin["provider"])
             if "provider" in values
             else None,
             mirror=values.get("mirror"),
@@ -161,12 +157,14 @@ def _switch(text: str, origin: str) -> bool:
 
 
 def _word(kind: type[E], text: str, origin: str) -> E:
-    try:
-        return kind(text)
-    except ValueError:
-        words = ", ".join(member.value for member in kind)
+    return kind(_known([member.value for member in kind], text, origin))
+
+
+def _known(words: Collection[str], text: str, origin: str) -> str:
+    if text not in words:
         raise UsageError(
             f"Reading {origin}",
-            f"{text!r} is not one of: {words}",
+            f"{text!r} is not one of: {', '.join(words)}",
             remedy=f"set {origin} to one of them",
-        ) from None
+        )
+    return text

@@ -12,7 +12,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.check.model import Judgement, Match, Sample, Verdict, Window
+from harness.check.model import Judgement, Verdict, Window
+from harness.expectations.sample import Match, Sample
 
 # How often a state is looked at while it has to hold.
 LOOK_EVERY_SECONDS = 3.0

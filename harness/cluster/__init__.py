@@ -1,1 +1,1 @@
-"""k0s on a lab: k0sctl, kubectl, changes."""
+"""k0s on machines: k0sctl, kubectl, what takes readings, and clusters of other people."""

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.base.process import Runner
-from harness.base.settings import ProviderName
+from harness.changes.deployment import Deployment
 from harness.cluster.k0sctl import K0sctl
 from harness.cluster.kubectl import Kubectl
 from harness.lab.lab import Lab
-from harness.lab.vagrant import mark
 from harness.plan import k0sctl as k0sctl_yaml
-from harness.plan.model import Deployment, Plan
-from harness.scenario.machines import CONTROLLER
+from harness.plan.model import Plan
+from harness.providers.vagrant import mark
 from harness.ssh.pace import is_slow
+from harness.vocabulary.machines import CONTROLLER
 
 # k0s's name for it, whether it runs a kubelet or not (k0s install controller).
 CONTROLLER_UNIT = "k0scontroller"
@@ -111,7 +111,7 @@ class Cluster:
             # drop-in is written (pkg/component/worker/containerd/component.go at v1.32.3+k0s.0),
             # and a scrape in the 5 s without one leaves metrics-server nothing to serve, so that it
             # is not Ready half a minute later (four scenarios of thirty, 2026-11-24).
-            restrict_oom_score=self._lab.provider is ProviderName.DOCKER and self.deployed is None,
+            restrict_oom_score=not self._lab.own_kernel and self.deployed is None,
             use_existing_k0s=seeded,
             slow_machines=is_slow(self._lab.pace),
         )

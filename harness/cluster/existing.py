@@ -17,7 +17,7 @@ from harness.base.process import Completed
 from harness.cluster.given import Given, Problem
 from harness.cluster.k0sctl_checks import CONTROLS, HostSays, hosts_of, port_of, winrm_port
 from harness.cluster.k0sctl_file import read_cluster_file
-from harness.scenario.nearest import quoted
+from harness.k0s import DATA_DIR
 from harness.ssh.arguments import (
     MOST_BASTIONS,
     Agree,
@@ -30,12 +30,11 @@ from harness.ssh.arguments import (
     remote_path,
 )
 from harness.ssh.remote import RemoteReader
+from harness.vocabulary.nearest import quoted
 
 # Where k0sctl puts it (configurer/linux.go, linux/flatcar.go); sudo's own PATH may lack the folder.
 K0S = "/usr/local/bin/k0s"
 FLATCAR_K0S = "/opt/bin/k0s"
-# k0s's default; the host field `dataDir` names another.
-DATA_DIR = "/var/lib/k0s"
 # kubectl writes no cache below a path that cannot be a folder, and asks the API server anew.
 _NO_CACHE = "/dev/null/none"
 _KONNECTIVITY = "konnectivity-server"

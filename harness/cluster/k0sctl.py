@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.base.errors import InfrastructureError
 from harness.base.process import CommandFailedError, Runner
-from harness.scenario.words import ApplyOutcome
 from harness.ssh.pace import between_looks, is_slow
+from harness.vocabulary.words import ApplyOutcome
 
 # k0sctl's own waits, for a node to be Ready among them, are two minutes each, which a busy host
 # overruns: five times that, and two minutes times the pace of machines that are slower still.

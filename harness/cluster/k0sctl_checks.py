@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 from harness.cluster.given import Given, Problem
 from harness.cluster.install_flags import InstallFlags
-from harness.scenario.nearest import nearest, quoted
+from harness.vocabulary.nearest import nearest, quoted
 
 CONTROLS = frozenset({"controller", "controller+worker", "single"})
 WORKS = frozenset({"worker", "controller+worker", "single"})

@@ -24,7 +24,7 @@ from harness.cluster.given import Given, Problem
 from harness.cluster.k0sctl_fields import CLUSTER, Field, Kind, Struct, Use
 from harness.cluster.marked_yaml import Node, Scalar
 from harness.cluster.substitution import Substituted, UnclosedError, Unset, substitute
-from harness.scenario.nearest import quoted
+from harness.vocabulary.nearest import quoted
 
 API_VERSION = "k0sctl.k0sproject.io/v1beta1"
 KINDS = ("Cluster", "cluster")

@@ -19,7 +19,7 @@ from yaml.reader import ReaderError
 
 from harness.base.errors import UsageError
 from harness.scenario.document import position_in
-from harness.scenario.nearest import quoted
+from harness.vocabulary.nearest import quoted
 
 _TAG = "tag:yaml.org,2002:"
 STR, NULL, BOOL, INT, FLOAT = (_TAG + name for name in ("str", "null", "bool", "int", "float"))

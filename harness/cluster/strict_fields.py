@@ -13,8 +13,8 @@ from collections.abc import Callable
 from harness.cluster.given import Given, Problem, Value
 from harness.cluster.k0sctl_fields import Field, Kind, Struct, Use
 from harness.cluster.marked_yaml import Mapping, Node, Scalar, Sequence, kind_of, meant
-from harness.scenario.nearest import nearest, quoted
 from harness.ssh.arguments import Word
+from harness.vocabulary.nearest import nearest, quoted
 
 # Of a k0s version: what k0sctl makes of it is more than is wanted here.
 _VERSION = re.compile(r"v?[0-9]+(?:\.[0-9]+){0,2}(?:[-+][a-z0-9.+-]*)?")

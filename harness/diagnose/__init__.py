@@ -1,1 +1,1 @@
-"""The hop ladder, message classes and causes."""
+"""From readings to a cause: the hop ladder, message classes, causes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, passing
+from harness.diagnose import findings, settling
 from harness.diagnose.facts import Facts
 
 
@@ -27,7 +27,7 @@ def all_lost(facts: Facts, *, counted: bool) -> bool | None:
     if not gone:
         # Without the server's own count, the agents' words must do.
         said = not counted and len(findings.unconnected(facts)) == len(facts.workers) > 0
-        again = passing.reconnecting(facts) if said else False
+        again = settling.reconnecting(facts) if said else False
         return None if again is None or again else said
     if gone < set(dials):
         return False

@@ -1,18 +1,19 @@
-"""From hops to the cause, with its proof, what was kindd out, and the remedy for this cluster."""
+"""From hops to the cause, with its proof, what was ruled out, and the remedy for this cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from harness.diagnose import findings, ladder, node_findings, passing
+from harness.diagnose import findings, ladder, node_findings, scrapes, settling
 from harness.diagnose.causes import KINDS
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts, facts_from
 from harness.diagnose.model import Confidence, Diagnosis, Hop, HopId, HopState
 from harness.evidence.reading import Reading
+from harness.probe import apiservice, workloads
 from harness.probe.metrics_data import seconds_of
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 # The aggregator looks again every 30 s, with 5 s for its tries.
 RESYNC_SECONDS = 40
@@ -54,7 +55,7 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
         f"whether metrics-server's pod reaches {node}'s kubelet now"
         for node in _only_logged(facts, kind)
     ]
-    if cause is Cause.SETTLING and not passing.known(facts):
+    if cause == Cause.SETTLING and not settling.known(facts):
         missing += _unavailable_for_long(facts)
     if kind is None:
         missing += [
@@ -83,14 +84,14 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
         ruled_out=_ruled_out(hops, cause),
         link=kind.link if kind is not None else None,
         check_again=_check_again(broken),
-        look_again=_look_again(facts) if cause is Cause.SETTLING else None,
+        look_again=_look_again(facts) if cause == Cause.SETTLING else None,
     )
 
 
 def _first(facts: Facts, hops: dict[HopId, Hop]) -> tuple[CauseKind | None, list[str]]:
     """Return the first kind that is shown, and what would have been needed to be sure of one."""
-    told: dict[Cause, bool | None] = {}
-    joining = passing.joining(facts)
+    told: dict[str, bool | None] = {}
+    joining = settling.joining(facts)
     for kind in KINDS:
         shown = kind.shown(facts, hops)
         told[kind.cause] = shown
@@ -106,11 +107,11 @@ def _first(facts: Facts, hops: dict[HopId, Hop]) -> tuple[CauseKind | None, list
     return None, []
 
 
-def _uncovered(facts: Facts, cause: Cause) -> tuple[str, ...]:
+def _uncovered(facts: Facts, cause: str) -> tuple[str, ...]:
     """Return the nodes on whose machines nothing was seen and, for this cause, ought to be."""
     # That a node which is not Ready does not answer is what the cause predicts.
-    down = {node.name for node in facts.nodes or () if not node.ready}
-    explained = down if cause is Cause.NODE_NOT_READY else set()
+    down = {node.name for node in facts.one(workloads.NODES) or () if not node.ready}
+    explained = down if cause == Cause.NODE_NOT_READY else set()
     return tuple(name for name in node_findings.uncovered(facts) if name not in explained)
 
 
@@ -121,13 +122,13 @@ def _only_logged(facts: Facts, kind: CauseKind | None) -> tuple[str, ...]:
     """
     if kind is None or not kind.by_the_log:
         return ()
-    asked = findings.kubelets(facts)
-    return tuple(node for node in findings.failing_scrapes(facts) or () if node not in asked)
+    asked = scrapes.kubelets(facts)
+    return tuple(node for node in scrapes.failing_scrapes(facts) or () if node not in asked)
 
 
 def _unavailable_for_long(facts: Facts) -> list[str]:
     """Return what makes a whole way with an unavailable APIService odd, nothing while it is not."""
-    state = facts.apiservice
+    state = facts.one(apiservice.PROBE)
     if state is None or state.available or not state.since:
         return []
     seconds = findings.age(facts, seconds_of(state.since))
@@ -136,12 +137,12 @@ def _unavailable_for_long(facts: Facts) -> list[str]:
     return [f"since when the way is whole: the APIService has been unavailable for {seconds:.0f} s"]
 
 
-def _also(facts: Facts, hops: dict[HopId, Hop], first: CauseKind | None) -> tuple[Cause, ...]:
+def _also(facts: Facts, hops: dict[HopId, Hop], first: CauseKind | None) -> tuple[str, ...]:
     """Return the causes that stand beside the first one and do not follow from it."""
     if first is None or first.cause in {Cause.HEALTHY, Cause.SETTLING}:
         return ()
     explained = {first.cause, *first.explains, Cause.HEALTHY, Cause.SETTLING}
-    found = []
+    found: list[str] = []
     for kind in KINDS:
         if kind.cause not in explained and kind.shown(facts, hops):
             found.append(kind.cause)
@@ -149,7 +150,7 @@ def _also(facts: Facts, hops: dict[HopId, Hop], first: CauseKind | None) -> tupl
     return tuple(found)
 
 
-def _ruled_out(hops: tuple[Hop, ...], cause: Cause) -> tuple[str, ...]:
+def _ruled_out(hops: tuple[Hop, ...], cause: str) -> tuple[str, ...]:
     if cause in {Cause.HEALTHY, Cause.SETTLING}:
         return ()
     holding = {hop.id: hop for hop in hops if hop.state is HopState.HOLDS}
@@ -167,6 +168,6 @@ def _check_again(broken: Hop | None) -> str:
 
 
 def _look_again(facts: Facts) -> str:
-    seconds = STARTING_SECONDS if passing.joining(facts) else RESYNC_SECONDS
+    seconds = STARTING_SECONDS if settling.joining(facts) else RESYNC_SECONDS
     then = datetime.fromtimestamp(facts.at + seconds, UTC)
     return f"in {seconds} seconds, at {then:%H:%M:%S} UTC"

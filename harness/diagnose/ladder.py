@@ -14,28 +14,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.diagnose import findings, hops_inside, hops_way
+from harness.diagnose import findings, hops_backend, hops_egress
 from harness.diagnose.facts import Facts, facts_from
 from harness.diagnose.model import Hop
 from harness.evidence.reading import Reading
+from harness.k0s import KUBELET_PORT
 from harness.probe import (
-    apiservice,
     controlplane,
     dials,
-    egress,
-    environment,
     https,
-    isolation,
-    machines,
-    metrics_data,
-    nodelogs,
     objects,
+    registry,
     routing,
-    top_nodes,
     workloads,
 )
-from harness.probe.core import Probe
-from harness.probe.prober import Prober
+from harness.probe.core import ApiProbe, MachineProbe, Probe, ReadingSource
 
 # New connections from each worker: where every other one is lost, all of them open by chance once
 # in 256 walks. Three at a time, so that a path that drops packets costs one wait of 5 s, and sshd
@@ -46,68 +39,38 @@ SERVER_CONNECTIONS = 2
 
 
 def take(
-    prober: Prober, controllers: Sequence[str], workers: Sequence[str], *, in_lab: bool
+    source: ReadingSource, controllers: Sequence[str], workers: Sequence[str], *, in_lab: bool
 ) -> tuple[Reading, ...]:
     """Take every reading the diagnosis wants; `controllers` and `workers` are names of machines.
 
     A machine that does both is in both. `in_lab` adds the harness's own packet counters.
     """
-    first = prober.take(first_probes(controllers, workers, in_lab=in_lab))
-    return (*first, *prober.take(second_probes(controllers, workers, facts_from(first))))
+    first = source.take(first_probes(controllers, workers, in_lab=in_lab))
+    return (*first, *source.take(second_probes(controllers, workers, facts_from(first))))
 
 
 def first_probes(
     controllers: Sequence[str], workers: Sequence[str], *, in_lab: bool
 ) -> tuple[Probe[Any], ...]:
-    """Return the probes that depend on nothing."""
-    found: list[Probe[Any]] = [
-        apiservice.probe(),
-        workloads.pods_probe(),
-        workloads.service_probe(),
-        workloads.endpoints_probe(),
-        workloads.nodes_probe(),
-        top_nodes.probe(),
-        metrics_data.probe(),
-        egress.probe(),
-        objects.deployment_probe(),
-        objects.agents_probe(),
-        objects.agent_pods_probe(),
-        objects.csrs_probe(),
-        objects.advertised_probe(),
-        objects.policies_probe(),
-        objects.other_apis_probe(),
-        objects.stuck_namespaces_probe(),
-        objects.blind_autoscalers_probe(),
+    """Return the looks that depend on nothing: every probe of the API and of machines."""
+    of_api = [each.look() for each in registry.PROBES if isinstance(each, ApiProbe)]
+    of_machines = [
+        each.on(machine)
+        for machine in dict.fromkeys((*controllers, *workers))
+        for each in registry.PROBES
+        if isinstance(each, MachineProbe)
+        and each.asked.of(controls=machine in controllers, works=machine in workers, in_lab=in_lab)
     ]
-    for machine in dict.fromkeys((*controllers, *workers)):
-        found += [machines.clock_probe(machine), machines.addresses_probe(machine)]
-        if machine in controllers:
-            found += [
-                controlplane.flags_probe(machine),
-                environment.probe(machine),
-                controlplane.cluster_cidr_probe(machine),
-                controlplane.sockets_probe(machine),
-                controlplane.tunnel_probe(machine),
-                machines.k0s_version_probe(machine),
-            ]
-            if in_lab:
-                found.append(isolation.probe(machine))
-        if machine in workers:
-            found += [
-                machines.api_connections_probe(machine),
-                nodelogs.metrics_server_probe(machine),
-                nodelogs.agent_probe(machine),
-            ]
-    return tuple(found)
+    return (*of_api, *of_machines)
 
 
 def way_probes(controller: str) -> tuple[Probe[Any], ...]:
-    """Return the few probes from which the path in use is known, with the tunnel's figures."""
+    """Return the few looks from which the path in use is known, with the tunnel's figures."""
     return (
-        workloads.service_probe(),
-        workloads.endpoints_probe(),
-        controlplane.flags_probe(controller),
-        controlplane.tunnel_probe(controller),
+        workloads.SERVICE.look(),
+        workloads.ENDPOINTS.look(),
+        controlplane.FLAGS.on(controller),
+        controlplane.TUNNEL.on(controller),
     )
 
 
@@ -138,37 +101,38 @@ def second_probes(
 def _from_controller(
     controller: str, targets: Sequence[tuple[str, int]], facts: Facts
 ) -> list[Probe[Any]]:
-    found: list[Probe[Any]] = [routing.probe(controller, address) for address, _ in targets]
-    found += [dials.probe(controller, *target) for target in targets]
+    found: list[Probe[Any]] = [routing.look(controller, address) for address, _ in targets]
+    found += [dials.look(controller, *target) for target in targets]
     if findings.konnectivity(facts) is False:
-        found += [https.payload_probe(controller, *target) for target in targets]
+        found += [https.look(https.PAYLOAD, controller, *target) for target in targets]
     return found
 
 
 def _from_worker(worker: str, targets: Sequence[tuple[str, int]], facts: Facts) -> list[Probe[Any]]:
+    agents = facts.one(objects.AGENTS)
     found: list[Probe[Any]] = []
     pod = findings.pod_target(facts)
     if pod is not None and worker in {pod[2], facts.machine_of(pod[2])}:
-        found.append(https.health_probe(worker, pod[0], pod[1]))
+        found.append(https.health_look(worker, pod[0], pod[1]))
         found += [
-            https.kubelet_probe(worker, address, findings.KUBELET_PORT)
-            for node in facts.nodes or ()
+            https.look(https.KUBELET, worker, address, KUBELET_PORT)
+            for node in facts.one(workloads.NODES) or ()
             for address in node.addresses[:1]
         ]
-    found += [https.payload_probe(worker, *target) for target in targets]
+    found += [https.look(https.PAYLOAD, worker, *target) for target in targets]
     found += [
-        dials.probe(worker, *target, times=CONNECTIONS, together=TOGETHER) for target in targets
+        dials.look(worker, *target, times=CONNECTIONS, together=TOGETHER) for target in targets
     ]
     if findings.konnectivity(facts) is False:
         return found
-    if facts.agents is not None and facts.agents.exists:
-        found += [https.agent_payload_probe(worker, *target) for target in targets]
+    if agents is not None and agents.exists:
+        found += [https.look(https.AGENT_PAYLOAD, worker, *target) for target in targets]
     server = findings.server_target(facts)
     if server is not None:
         times = SERVER_CONNECTIONS
-        found.append(dials.probe(worker, *server, times=times, together=times))
-        if facts.agents is not None and facts.agents.exists:
-            found.append(https.agent_server_probe(worker, *server))
+        found.append(dials.look(worker, *server, times=times, together=times))
+        if agents is not None and agents.exists:
+            found.append(https.look(https.AGENT_SERVER, worker, *server))
     return found
 
 
@@ -179,23 +143,23 @@ def walk(facts: Facts) -> tuple[Hop, ...]:
     of that kind is judged.
     """
     return (
-        hops_inside.cluster(facts),
-        hops_inside.nodes(facts),
-        hops_inside.backend(facts),
-        hops_inside.alive(facts),
-        hops_inside.scraping(facts),
-        hops_inside.service(facts),
-        hops_way.egress(facts),
-        *hops_way.way_out(facts),
-        hops_way.path(facts),
-        hops_way.large(facts),
-        hops_way.condition(facts),
-        hops_way.data(facts),
-        hops_way.others(facts),
+        hops_backend.cluster(facts),
+        hops_backend.nodes(facts),
+        hops_backend.backend(facts),
+        hops_backend.alive(facts),
+        hops_backend.scraping(facts),
+        hops_backend.service(facts),
+        hops_egress.egress_selector(facts),
+        *hops_egress.way_out(facts),
+        hops_egress.path(facts),
+        hops_egress.large(facts),
+        hops_egress.condition(facts),
+        hops_egress.data(facts),
+        hops_egress.others(facts),
     )
 
 
 def dialled_address(facts: Facts) -> str | None:
     """Return the address the aggregator dials: the ClusterIP, or a pod with aggregator routing."""
-    target = hops_way.dialled(facts)
+    target = hops_egress.dialled(facts)
     return target[0] if target is not None else None

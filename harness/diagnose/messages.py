@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from harness.scenario.words import MessageClass
+from harness.vocabulary.words import MessageClass
 
 # In order: a text may carry a later class's words inside an earlier one's error.
 _CLASSES = (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from harness.scenario.words import Cause
+from harness.probe import apiservice, controlplane, dials, metrics_data, routing, workloads
+from harness.vocabulary.words import CAUSES
 
 
 class HopState(StrEnum):
@@ -31,19 +32,19 @@ class HopId(StrEnum):
     """The links of the way from the API server to the metrics, in the order they are walked."""
 
     API_SERVER = "api-server"
-    NODES = "nodes"
+    NODES = workloads.NODES.name
     BACKEND = "metrics-server"
     ALIVE = "metrics-server-answers"
     SCRAPING = "scraping"
-    SERVICE = "service"
+    SERVICE = workloads.SERVICE.name
     EGRESS = "egress"
-    TUNNEL = "tunnel"
-    ROUTE = "route"
-    DIAL = "dial"
+    TUNNEL = controlplane.TUNNEL.name
+    ROUTE = routing.PROBE.name
+    DIAL = dials.PROBE.name
     PATH = "connections"
     LARGE = "full-size-packets"
-    CONDITION = "apiservice"
-    DATA = "metrics"
+    CONDITION = apiservice.PROBE.name
+    DATA = metrics_data.PROBE.name
     OTHERS = "others"
 
 
@@ -109,6 +110,16 @@ def does_hold(hops: Hops, hop: HopId) -> bool:
     return state_of(hops, hop) is HopState.HOLDS
 
 
+class _OneCause:
+    """What documents have for a cause: one of the words that there are when they are read."""
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> Any:  # noqa: ANN401
+        # Only what reads documents and writes schemas needs it; see `harness.report.schemas`.
+        from pydantic_core import core_schema  # noqa: PLC0415
+
+        return core_schema.literal_schema([str(word) for word in CAUSES])
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """The cause, found from evidence alone: hops in order, first broken one, facts, remedy.
@@ -120,13 +131,13 @@ class Diagnosis:
     one command. `look_again` says when, while the cluster is settling.
     """
 
-    cause: Cause
+    cause: Annotated[str, _OneCause()]
     confidence: Confidence
     hops: tuple[Hop, ...]
     facts: tuple[str, ...]
     remedies: tuple[str, ...] = ()
     not_seen: tuple[str, ...] = ()
-    also: tuple[Cause, ...] = ()
+    also: tuple[Annotated[str, _OneCause()], ...] = ()
     ruled_out: tuple[str, ...] = ()
     link: str | None = None
     check_again: str | None = None

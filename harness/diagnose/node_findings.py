@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from harness.cni import Cni, named
 from harness.diagnose.facts import Facts
+from harness.probe import controlplane, machines, workloads
 from harness.probe.workloads import Node
 
 # k0sctl refuses hosts whose clocks differ by more (phase/validate_hosts.go).
@@ -21,22 +23,22 @@ def duplicate_addresses(nodes: tuple[Node, ...]) -> Mapping[str, tuple[str, ...]
     return {address: tuple(names) for address, names in by_address.items() if len(names) > 1}
 
 
-def calico_elsewhere(nodes: tuple[Node, ...]) -> Mapping[str, str]:
-    """Return, by node, the address Calico uses where that is none of the node's InternalIPs."""
-    found = {node.name: node.calico_address.partition("/")[0] for node in nodes}
+def cni_elsewhere(nodes: tuple[Node, ...]) -> Mapping[str, tuple[Cni, str]]:
+    """Return, by node, the CNI that uses an address which is none of the node's, and which."""
+    found = {node.name: (named(node.cni), node.cni_address.partition("/")[0]) for node in nodes}
     return {
         node.name: found[node.name]
         for node in nodes
-        if found[node.name] and node.addresses and found[node.name] not in node.addresses
+        if node.cni_address and node.addresses and found[node.name][1] not in node.addresses
     }
 
 
 def stray_addresses(facts: Facts) -> Mapping[str, str]:
     """Return, by node, what is odd about its InternalIP as its own machine sees it."""
     odd = {}
-    for node in facts.nodes or ():
+    for node in facts.one(workloads.NODES) or ():
         machine = facts.machine_of(node.name)
-        own = facts.addresses(machine) if machine is not None else None
+        own = facts.on(machines.ADDRESSES).get(machine) if machine is not None else None
         if machine is None or own is None or not node.addresses:
             continue
         internal = node.addresses[0]
@@ -46,7 +48,7 @@ def stray_addresses(facts: Facts) -> Mapping[str, str]:
             continue
         used = {
             local
-            for local, _ in facts.by_machine.get("api_connections", {}).get(machine, ())
+            for local, _ in facts.on(machines.API_CONNECTIONS).get(machine, ())
             if local in home and not home[local].of_cluster
         }
         if used and internal not in used:
@@ -63,37 +65,36 @@ def untold_addresses(facts: Facts) -> bool:
 
     Then it is not to be told whether its Node has the right address.
     """
-    asked = [facts.by_machine.get(name, {}) for name in ("addresses", "api_connections")]
-    machines = {facts.machine_of(node.name) for node in facts.nodes or ()} - {None}
-    return any(seen and machines - set(seen) for seen in asked)
+    asked = [set(facts.on(machines.ADDRESSES)), set(facts.on(machines.API_CONNECTIONS))]
+    nodes = {facts.machine_of(node.name) for node in facts.one(workloads.NODES) or ()} - {None}
+    return any(seen and nodes - seen for seen in asked)
 
 
 def uncovered(facts: Facts) -> tuple[str, ...]:
     """Return the nodes on whose machines nothing was seen, while on other nodes' there was."""
     silent = set(facts.lost_machines())
-    machines = {node.name: facts.machine_of(node.name) for node in facts.nodes or ()}
-    without = [name for name, machine in machines.items() if machine is None or machine in silent]
+    nodes = {node.name: facts.machine_of(node.name) for node in facts.one(workloads.NODES) or ()}
+    without = [name for name, machine in nodes.items() if machine is None or machine in silent]
     return tuple(without) if set(facts.workers) - silent else ()
 
 
 def overlaps(facts: Facts) -> tuple[str, ...] | None:
     """Return the sentences on networks that overlap; None where one is not known and none does."""
-    flags = facts.apiserver_flags
+    flags = facts.of_controller(controlplane.FLAGS)
     cidrs = {"the Service CIDR": flags.service_cidr if flags is not None else ""}
-    cidrs["the pods' CIDR"] = facts.cluster_cidr or ""
+    cidrs["the pods' CIDR"] = facts.of_controller(controlplane.CLUSTER_CIDR) or ""
     networks = {name: each for name, text in cidrs.items() if (each := _network(text)) is not None}
     found = []
     both = list(networks.items())
     if len(both) > 1 and _overlap(both[0][1], both[1][1]):
         found.append(f"{both[0][0]} {both[0][1]} and {both[1][0]} {both[1][1]} overlap")
-    for machine, addresses in facts.by_machine.get("addresses", {}).items():
-        for each in addresses:
-            for name, network in networks.items():
-                if not each.of_cluster and _overlap(each.network, network):
-                    found.append(
-                        f"{each.address} of {machine} ({each.interface}, {each.network}) is in "
-                        f"{name} {network}"
-                    )
+    found += [
+        f"{own.address} of {machine} ({own.interface}, {own.network}) is in {name} {network}"
+        for machine, addresses in facts.on(machines.ADDRESSES).items()
+        for own in addresses
+        for name, network in networks.items()
+        if not own.of_cluster and _overlap(own.network, network)
+    ]
     return tuple(found) if found or len(networks) == len(cidrs) else None
 
 
@@ -102,11 +103,11 @@ def skewed(facts: Facts) -> Mapping[str, float] | None:
 
     None where a machine that answered did not say its time, while others did.
     """
-    clocks = facts.by_machine.get("clock", {})
+    clocks = facts.on(machines.CLOCK)
     answered = {
         where
         for (probe, where), reading in facts.readings.items()
-        if not reading.failed and probe in {"addresses", "apiserver_flags", "agent_log"}
+        if not reading.failed and probe in {"addresses", controlplane.FLAGS.name, "agent_log"}
     }
     if not clocks:
         return {}

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from harness.cluster.existing import DATA_DIR
 from harness.diagnose import findings
 from harness.diagnose.facts import Facts
+from harness.k0s import DATA_DIR
+from harness.probe import controlplane, machines, workloads
 
 
 def data_dir(facts: Facts) -> str:
     """Return where k0s keeps its files."""
-    return facts.apiserver_flags.data_dir if facts.apiserver_flags is not None else DATA_DIR
+    flags = facts.of_controller(controlplane.FLAGS)
+    return flags.data_dir if flags is not None else DATA_DIR
 
 
 def route_through_a_worker(facts: Facts, cidr: str) -> str:
     """Return the command for a route to `cidr` through a worker; empty without one."""
-    workers = [node for node in facts.nodes or () if node.ready and node.addresses]
+    workers = [node for node in facts.one(workloads.NODES) or () if node.ready and node.addresses]
     return f"ip route add {cidr} via {workers[0].addresses[0]}" if cidr and workers else ""
 
 
 def controller_address(facts: Facts) -> str:
     """Return the controller's address on the cluster's network, empty where it was not seen."""
-    return api_server_reached_at(facts) or (
-        facts.apiserver_flags.advertised if facts.apiserver_flags else ""
-    )
+    flags = facts.of_controller(controlplane.FLAGS)
+    return api_server_reached_at(facts) or (flags.advertised if flags else "")
 
 
 def api_server_reached_at(facts: Facts) -> str:
     """Return the address at which workers reach the API server, empty where that was not seen."""
     peers = [
         peer
-        for found in facts.by_machine.get("api_connections", {}).values()
+        for found in facts.on(machines.API_CONNECTIONS).values()
         for _, peer in found
         if not peer.startswith("127.")
     ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from harness.base.errors import HarnessError, InfrastructureError, UsageError
 from harness.diagnose.facts import Facts
-from harness.diagnose.hops_inside import answers
-from harness.probe.core import API, refused_by_sudo
+from harness.diagnose.hops_backend import answers
+from harness.probe import registry, workloads
+from harness.probe.core import API, MachineProbe, refused_by_sudo
 
 _DOING = "Diagnosing"
 # The shell's and sudo's words for a program that is not there.
@@ -17,6 +18,7 @@ _MOST_SAID = 500
 
 def problem(facts: Facts) -> HarnessError | None:
     """Return why no diagnosis can be made of what was seen, None where one can."""
+    nodes = facts.one(workloads.NODES)
     if not facts.readings:
         return UsageError(_DOING, "there is no reading of the hop ladder in it")
     refused = {where for (_, where), each in facts.readings.items() if refused_by_sudo(each)}
@@ -32,14 +34,18 @@ def problem(facts: Facts) -> HarnessError | None:
             _DOING,
             "this is not a k0s cluster: "
             + (
-                "its nodes run " + ", ".join(sorted({n.version for n in facts.nodes or ()}))
-                if facts.nodes
+                "its nodes run " + ", ".join(sorted({n.version for n in nodes or ()}))
+                if nodes
                 else f"there is no k0s on {facts.controller}"
             ),
             remedy="what is judged here is k0s's own way from the API server to metrics-server",
         )
-    if facts.nodes is None and not facts.by_machine and not answers(facts):
-        reading = facts.reading("nodes")
+    if (
+        nodes is None
+        and not any(facts.on(each) for each in registry.PROBES if isinstance(each, MachineProbe))
+        and not answers(facts)
+    ):
+        reading = facts.reading(workloads.NODES.name)
         said = (reading.error or reading.stderr.strip()) if reading is not None else ""
         said = said[:_MOST_SAID] or "no answer"
         return InfrastructureError(_DOING, f"nothing could be read: {said}")
@@ -47,7 +53,7 @@ def problem(facts: Facts) -> HarnessError | None:
 
 
 def _not_k0s(facts: Facts) -> bool:
-    versions = {node.version for node in facts.nodes or () if node.version}
+    versions = {node.version for node in facts.one(workloads.NODES) or () if node.version}
     if versions:
         return not any("k0s" in version for version in versions)
     looked = [each for (name, _), each in facts.readings.items() if name == "k0s_version"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -14,14 +14,13 @@ from harness.diagnose import ladder
 from harness.diagnose.facts import Facts, facts_from
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis
-from harness.evidence.reading import Reading
-from harness.probe import controlplane, dials, flows
+from harness.engine.context import RunContext
+from harness.probe import controlplane, dials, flows, workloads
 from harness.probe.controlplane import TunnelServer
 from harness.probe.core import Probe, observe
 from harness.probe.dials import Dials
 from harness.probe.flows import FlowMatrix
-from harness.probe.prober import Prober
-from harness.scenario.words import Role
+from harness.vocabulary.words import Role
 
 # Between two diagnoses of one phase: the ladder's dials take up to 5 s, and what it looks at
 # changes with the aggregator's resync (30 s) at the most. Slow machines get as many times longer:
@@ -39,8 +38,7 @@ T = TypeVar("T")
 class Stage:
     """Where a phase is watched: the machines by name, and since when what was ready.
 
-    `opened` and `endpoint_ready` are seconds since the run began; `pace` is how many times slower
-    than this host the machines are, which lengthens bounds (never holds).
+    `opened` and `endpoint_ready` are seconds since the run began.
     """
 
     controller: str
@@ -48,7 +46,6 @@ class Stage:
     konnectivity: bool
     opened: float
     endpoint_ready: float
-    pace: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -73,17 +70,10 @@ class Connections:
     found it whole the konnectivity server's failed dials are counted, to the hold's end.
     """
 
-    def __init__(
-        self,
-        prober: Prober,
-        stage: Stage,
-        record: Callable[[Sequence[Reading]], None],
-        now: Callable[[], float],
-    ) -> None:
-        self._prober = prober
+    def __init__(self, context: RunContext, stage: Stage) -> None:
+        self._context = context
         self._stage = stage
-        self._record = record
-        self._rounds = Repeated(self._make, CONNECT_EVERY_SECONDS, now)
+        self._rounds = Repeated(self._make, CONNECT_EVERY_SECONDS, context.now)
         self._lost_some = False
         self.whole_since: float | None = None
 
@@ -124,26 +114,27 @@ class Connections:
         return reachability.judge(ended.made, ended.before, after, unread=unread)
 
     def _make(self) -> _Round:
-        readings = self._prober.take(ladder.way_probes(self._stage.controller))
-        facts = facts_from(readings)
-        rounds = self._prober.take(_paths(self._stage, facts))
-        self._record((*readings, *rounds))
+        facts = facts_from(self._context.take(ladder.way_probes(self._stage.controller)))
+        endpoints = facts.one(workloads.ENDPOINTS)
+        rounds = self._context.take(_paths(self._stage, facts))
         found = [observe(dials.parse, reading) for reading in rounds]
         # A path that is not known, or a machine that did not answer, was not seen to be whole.
-        unread = [facts.unseen[name] for name in ("service", "endpoints") if name in facts.unseen]
+        way = (workloads.SERVICE, workloads.ENDPOINTS)
+        unread = [facts.why_unseen(each.name) for each in way if facts.one(each) is None]
         unread += [each.problem for each in found if each.problem is not None]
         return _Round(
             tuple(each.value for each in found if each.value is not None),
             tuple(unread),
-            _counting(facts.tunnel) if self._stage.konnectivity else None,
-            backed=facts.endpoints is None or bool(facts.endpoints),
+            _counting(facts.of_controller(controlplane.TUNNEL))
+            if self._stage.konnectivity
+            else None,
+            backed=endpoints is None or bool(endpoints),
         )
 
     def _tunnel(self) -> TunnelServer | None:
         if not self._stage.konnectivity:
             return None
-        reading = self._prober.read(controlplane.tunnel_probe(self._stage.controller))
-        self._record((reading,))
+        (reading,) = self._context.take([controlplane.TUNNEL.on(self._stage.controller)])
         return _counting(observe(controlplane.parse_tunnel, reading).value)
 
 
@@ -178,39 +169,29 @@ class Repeated(Generic[T]):
         return self.latest, self._now()
 
 
-def diagnoses(
-    prober: Prober,
-    stage: Stage,
-    record: Callable[[Sequence[Reading]], None],
-    now: Callable[[], float],
-) -> Repeated[Diagnosis]:
+def diagnoses(context: RunContext, stage: Stage) -> Repeated[Diagnosis]:
     """Return the diagnosis of the phase, made again and again: a walk up the ladder each."""
 
     def make() -> Diagnosis:
-        readings = ladder.take(prober, (stage.controller,), stage.workers, in_lab=True)
-        record(readings)
+        readings = ladder.take(context.prober, (stage.controller,), stage.workers, in_lab=True)
+        context.record(readings)
         return diagnose(readings)
 
-    return Repeated(make, DIAGNOSE_EVERY_SECONDS * stage.pace, now)
+    return Repeated(make, DIAGNOSE_EVERY_SECONDS * context.pace, context.now)
 
 
-def flow_matrices(
-    prober: Prober,
-    stage: Stage,
-    record: Callable[[Sequence[Reading]], None],
-    now: Callable[[], float],
-) -> Repeated[FlowMatrix]:
+def flow_matrices(context: RunContext, stage: Stage) -> Repeated[FlowMatrix]:
     """Return the flow matrix of the phase, measured again and again."""
     roles = dict.fromkeys(stage.workers, Role.WORKER)
     both = stage.controller in roles
     roles[stage.controller] = Role.CONTROLLER_WORKER if both else Role.CONTROLLER
 
     def make() -> FlowMatrix:
-        readings = flows.measure(prober, roles, pace=stage.pace)
-        record(readings)
+        readings = flows.measure(context.prober, roles, pace=context.pace)
+        context.record(readings)
         return flows.parse(readings)
 
-    return Repeated(make, FLOWS_EVERY_SECONDS, now)
+    return Repeated(make, FLOWS_EVERY_SECONDS, context.now)
 
 
 def _paths(stage: Stage, facts: Facts) -> list[Probe[Any]]:
@@ -219,15 +200,16 @@ def _paths(stage: Stage, facts: Facts) -> list[Probe[Any]]:
     With konnectivity the agents dial from the workers, so each worker must reach both the pod and
     the ClusterIP; without it the controller itself dials.
     """
-    ports = {each.address: each.port for each in facts.endpoints or ()}
-    if facts.service is not None and facts.service.exists:
-        ports[facts.service.cluster_ip] = facts.service.port
+    service = facts.one(workloads.SERVICE)
+    ports = {each.address: each.port for each in facts.one(workloads.ENDPOINTS) or ()}
+    if service is not None and service.exists:
+        ports[service.cluster_ip] = service.port
     dialled = ladder.dialled_address(facts)
     if stage.konnectivity:
         targets = [(worker, address) for worker in stage.workers for address in ports]
     else:
         targets = [(stage.controller, dialled)] if dialled in ports else []
     return [
-        dials.probe(machine, address, ports[address], times=reachability.CONNECTIONS)
+        dials.look(machine, address, ports[address], times=reachability.CONNECTIONS)
         for machine, address in targets
     ]

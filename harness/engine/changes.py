@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from harness.base.errors import InconclusiveError
 from harness.base.wait import Clock, WaitTimeoutError, wait_until
-from harness.change.actions import Doable
-from harness.change.changer import Changer
-from harness.change.footprint import Footprint, differences
-from harness.change.model import Action
+from harness.changes.action import Action
+from harness.changes.footprint import Footprint, differences
+from harness.changes.kind import DirectChange
+from harness.cluster.changer import Changer
 
 # What was changed comes back by itself where Kubernetes has a hand in it: a restarted controller
 # applies its manifests again within 30 s, a Deployment makes its pod again in 5-30 s.
@@ -33,7 +33,7 @@ class Changes:
         self._before[phase] = self.changer.footprint()
         self._made[phase] = []
 
-    def make(self, phase: str, change: Doable) -> str:
+    def make(self, phase: str, change: DirectChange) -> str:
         """Make one change, and return what was seen of its taking effect.
 
         Raises `InconclusiveError` when it could not be made or did not.

@@ -14,10 +14,10 @@ from typing import TypeAlias
 
 from harness.base.errors import HarnessError
 from harness.base.process import CommandFailedError, Completed
-from harness.cluster.existing import DATA_DIR
-from harness.engine.pieces import OF_API, Wanted, of_machine
+from harness.cluster.prober import ApiClient
+from harness.engine.evidence_commands import OF_API, Wanted, of_machine
 from harness.evidence.recorder import Recorder
-from harness.probe.prober import ApiClient
+from harness.k0s import DATA_DIR
 from harness.ssh.remote import RemoteReader
 
 # Where a piece goes in the run's folder, and what takes it.

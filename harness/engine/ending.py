@@ -12,13 +12,13 @@ from datetime import timedelta
 from harness.base.errors import HarnessError
 from harness.base.printable import pasted
 from harness.base.wait import Clock
+from harness.cluster.prober import ApiClient
 from harness.engine.collect import collect
 from harness.engine.events import StepId
 from harness.engine.live import LiveCluster
 from harness.engine.steps import Steps
 from harness.evidence.recorder import Recorder
 from harness.lab.lab import Lab
-from harness.probe.prober import ApiClient
 
 # Pieces have 5 s each and are taken four at a time; a dead machine costs its own pieces only.
 EVIDENCE_SECONDS = 30.0

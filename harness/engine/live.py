@@ -6,22 +6,23 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.base.errors import HarnessError, InconclusiveError
-from harness.base.wait import Clock, wait_until
-from harness.change.actions import Doable
+from harness.base.wait import wait_until
+from harness.changes.deployment import Deployment
+from harness.changes.kind import Change, DeploymentChange, DirectChange
+from harness.changes.undo import UndoPhase
 from harness.cluster.cluster import Cluster
 from harness.cluster.k0sctl import ApplyFailedError, apply_seconds
 from harness.engine import preconditions
 from harness.engine.changes import Changes
-from harness.engine.events import AppliedChange, StepId
+from harness.engine.context import RunContext
+from harness.engine.events import StepId
 from harness.engine.phases import judged_ends
+from harness.engine.results import AppliedChange
 from harness.engine.settling import PRECONDITIONS_EVERY_SECONDS, Settling
-from harness.engine.steps import Steps
 from harness.engine.timing import Timing
-from harness.plan.model import Deployment, PhasePlan, Plan
-from harness.plan.show import describe_change
-from harness.scenario import model as scenario
-from harness.scenario.words import ApplyOutcome
+from harness.plan.model import PhasePlan, Plan
 from harness.ssh.pace import between_looks
+from harness.vocabulary.words import ApplyOutcome
 
 # As long as k0s itself gives its API server.
 API_SECONDS = 120.0
@@ -29,19 +30,13 @@ API_SECONDS = 120.0
 
 @dataclass
 class LiveCluster:
-    """Changes a cluster that is there; `started` is when the run began, on the clock.
+    """Changes a cluster that is there."""
 
-    `pace`, how many times slower than this host the machines are, lengthens bounds.
-    """
-
+    context: RunContext
     plan: Plan
     cluster: Cluster
     changes: Changes
     settling: Settling
-    steps: Steps
-    clock: Clock
-    started: float
-    pace: float = 1.0
 
     def bring_about(
         self, phase: PhasePlan, timing: Timing
@@ -50,13 +45,13 @@ class LiveCluster:
         undone, deployed, acts = _by_means(phase.changes)
         made: list[AppliedChange] = []
 
-        def note(changes: Sequence[scenario.Change], took_effect: str) -> None:
+        def note(changes: Sequence[Change], took_effect: str) -> None:
             seconds = timing.changes()
             made.extend(
                 AppliedChange(
-                    describe_change(each),
+                    each.describe(),
                     seconds,
-                    round(self.clock.monotonic() - self.started, 1),
+                    round(self.context.now(), 1),
                     took_effect,
                 )
                 for each in changes
@@ -82,9 +77,9 @@ class LiveCluster:
             return (), ended_badly
         note(deployed, "k0sctl applied it")
         if acts:
-            with self.steps.step(StepId.CHANGE) as tell:
+            with self.context.steps.step(StepId.CHANGE) as tell:
                 for act in acts:
-                    tell(describe_change(act))
+                    tell(act.describe())
                     note([act], self.changes.make(phase.name, act))
         return tuple(made), None
 
@@ -104,7 +99,7 @@ class LiveCluster:
 
     def _take_back(self, phases: Sequence[str], deployment: Deployment) -> None:
         doing = f"Taking back the changes of {', '.join(phases)}"
-        with self.steps.step(StepId.TAKE_BACK) as tell:
+        with self.context.steps.step(StepId.TAKE_BACK) as tell:
             self.changes.take_back(phases, tell)
             self._deploy(deployment)
             left = self.changes.differences(phases)
@@ -122,7 +117,9 @@ class LiveCluster:
             return None
         may_fail = ApplyOutcome.FAILED in judged
         try:
-            with self.steps.step(StepId.APPLY, apply_seconds(self.pace, may_fail=may_fail)) as tell:
+            with self.context.steps.step(
+                StepId.APPLY, apply_seconds(self.context.pace, may_fail=may_fail)
+            ) as tell:
                 self.cluster.apply(deployment, may_fail=may_fail, on_phase=tell)
                 self._wait_for_api()
         except ApplyFailedError as error:
@@ -145,24 +142,24 @@ class LiveCluster:
             "the API server to answer",
             says,
             lambda refusal: not refusal,
-            bound=API_SECONDS * self.pace,
-            every=between_looks(PRECONDITIONS_EVERY_SECONDS, self.pace),
-            clock=self.clock,
+            bound=API_SECONDS * self.context.pace,
+            every=between_looks(PRECONDITIONS_EVERY_SECONDS, self.context.pace),
+            clock=self.context.clock,
         )
 
 
 def _by_means(
-    changes: Iterable[scenario.Change],
-) -> tuple[list[scenario.UndoPhase], list[scenario.DeploymentChange], list[Doable]]:
+    changes: Iterable[Change],
+) -> tuple[list[UndoPhase], list[DeploymentChange], list[DirectChange]]:
     """Return what takes phases back, what k0sctl does, and what is done to the cluster itself."""
-    undone: list[scenario.UndoPhase] = []
-    deployed: list[scenario.DeploymentChange] = []
-    acts: list[Doable] = []
+    undone: list[UndoPhase] = []
+    deployed: list[DeploymentChange] = []
+    acts: list[DirectChange] = []
     for change in changes:
-        if isinstance(change, scenario.UndoPhase):
+        if isinstance(change, UndoPhase):
             undone.append(change)
-        elif isinstance(change, scenario.DeploymentChange):
+        elif isinstance(change, DeploymentChange):
             deployed.append(change)
-        else:
+        elif isinstance(change, DirectChange):
             acts.append(change)
     return undone, deployed, acts

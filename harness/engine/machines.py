@@ -7,11 +7,12 @@ from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.base.settings import Settings
-from harness.host.choice import ProviderChoice
 from harness.images.seed import seed_for
-from harness.lab.creation import LabRequest
-from harness.lab.topology import MachineSpec
 from harness.plan.model import Plan
+from harness.providers.base import ProviderChoice
+from harness.providers.registry import provider
+from harness.providers.substrate import LabRequest
+from harness.providers.topology import MachineSpec
 
 
 def machine_specs(plan: Plan) -> tuple[MachineSpec, ...]:
@@ -34,7 +35,7 @@ def lab_request(
     return LabRequest(
         machines=machine_specs(plan),
         log_dir=log_dir,
-        seed=seed_for(choice.provider, settings, artifacts),
+        seed=seed_for(settings, artifacts, boxed=provider(choice.provider).boxed),
         emulated=choice.emulated,
         same_nat_address=settings.same_nat_address or cluster.same_nat_address,
     )

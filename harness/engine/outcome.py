@@ -1,12 +1,41 @@
-"""From verdicts, or from what ended a run early, to the outcome and so to the exit code."""
+"""What a whole run came to, and the exit code that goes with it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 from harness.base.errors import ExitCode, HarnessError, InconclusiveError
 from harness.check.model import Verdict
-from harness.engine.events import Outcome
+
+
+class Outcome(StrEnum):
+    """What a whole run came to; each outcome has one exit code."""
+
+    MET = "met"
+    NOT_MET = "not-met"
+    INCONCLUSIVE = "inconclusive"
+    INFRASTRUCTURE = "infrastructure"
+    HOST_LACKS = "host-lacks"
+    REFUSED = "refused"
+    """Wrong usage, or a scenario this provider cannot run: nothing was started."""
+    INTERRUPTED = "interrupted"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code the README promises for this outcome."""
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES = {
+    Outcome.MET: ExitCode.OK,
+    Outcome.NOT_MET: ExitCode.NOT_MET,
+    Outcome.INCONCLUSIVE: ExitCode.INFRASTRUCTURE,
+    Outcome.INFRASTRUCTURE: ExitCode.INFRASTRUCTURE,
+    Outcome.HOST_LACKS: ExitCode.HOST_LACKS,
+    Outcome.REFUSED: ExitCode.USAGE,
+    Outcome.INTERRUPTED: ExitCode.INTERRUPTED,
+}
 
 
 def outcome_of(verdicts: Iterable[Verdict], error: BaseException | None) -> Outcome:

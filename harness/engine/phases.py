@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.base.wait import Clock
 from harness.check.model import Verdict
 from harness.cluster.k0sctl import ApplyFailedError
 from harness.engine.background import Stage
-from harness.engine.events import (
-    AppliedChange,
-    Event,
-    ExpectationResult,
-    PhaseEntered,
-    PhaseResult,
-    Precondition,
-    StepId,
-    VerdictReached,
-)
+from harness.engine.context import RunContext
+from harness.engine.events import PhaseEntered, StepId, VerdictReached
 from harness.engine.preconditions import presumed_by
+from harness.engine.results import AppliedChange, ExpectationResult, PhaseResult, Precondition
 from harness.engine.settling import Settling
-from harness.engine.steps import Steps
 from harness.engine.timing import Timing
-from harness.engine.watch import PhaseWatch, Watch, threads
-from harness.evidence.reading import Reading
+from harness.engine.watch import PhaseWatch, Watch
+from harness.expectations.apply import Apply
 from harness.plan.model import PhasePlan, Plan, PlannedExpectation
-from harness.plan.show import describe_change, describe_expectation
-from harness.probe.prober import Prober
-from harness.scenario import model as scenario
-from harness.scenario.words import ApplyOutcome
+from harness.vocabulary.words import ApplyOutcome
 
 
 class Brings(Protocol):
@@ -55,23 +42,12 @@ class Brings(Protocol):
 
 @dataclass
 class Phases:
-    """Enters phases on one cluster.
+    """Enters phases on one cluster."""
 
-    `record` gets every reading, `emit` every event. `pace`, how many times slower than this host
-    the machines are, lengthens bounds.
-    """
-
+    context: RunContext
     plan: Plan
     means: Brings
     settling: Settling
-    prober: Prober
-    clock: Clock
-    started: float
-    steps: Steps
-    record: Callable[[Sequence[Reading]], None]
-    emit: Callable[[Event], None]
-    pace: float = 1.0
-    pool: Callable[[], Executor] = threads
 
     def enter(self, phase: PhasePlan) -> PhaseResult:
         """Make the phase's changes, watch it, and return what it came to.
@@ -80,16 +56,16 @@ class Phases:
         k0sctl ended in a way that no expectation is about, and `InconclusiveError` where a change
         did not take effect or could not be taken back.
         """
-        timing = Timing(self.clock)
-        self.emit(
+        timing = Timing(self.context.clock)
+        self.context.emit(
             PhaseEntered(
                 phase.name,
-                tuple(describe_change(each) for each in phase.changes),
-                tuple(describe_expectation(each.expectation) for each in phase.expectations),
+                tuple(each.describe() for each in phase.changes),
+                tuple(each.expectation.describe() for each in phase.expectations),
             )
         )
         apply_expectations = [
-            each for each in phase.expectations if isinstance(each.expectation, scenario.Apply)
+            each for each in phase.expectations if isinstance(each.expectation, Apply)
         ]
         watched = [each for each in phase.expectations if each not in apply_expectations]
         made, ended_badly = self.means.bring_about(phase, timing)
@@ -126,21 +102,20 @@ class Phases:
         self, planned: PlannedExpectation, ended_badly: ApplyFailedError | None
     ) -> ExpectationResult:
         expectation = planned.expectation
-        assert isinstance(expectation, scenario.Apply)
+        assert isinstance(expectation, Apply)
         outcome = ApplyOutcome.APPLIED if ended_badly is None else ended_badly.outcome
         said = "" if ended_badly is None else ended_badly.reason
-        contains = expectation.message_contains
-        met = outcome is expectation.outcome and (contains is None or contains in said)
+        met = expectation.met_by(outcome, said)
         observed = f"{outcome}: {said}" if said else outcome.value
         result = ExpectationResult(
             id=planned.id,
             kind=expectation.kind,
-            expected_text=describe_expectation(expectation),
+            expected_text=expectation.describe(),
             observed_text=observed,
             verdict=Verdict.MET if met else Verdict.NOT_MET,
             explanation=f"k0sctl apply: {observed}",
         )
-        self.emit(VerdictReached(result.id, result.verdict, result.explanation))
+        self.context.emit(VerdictReached(result.id, result.verdict, result.explanation))
         return result
 
     def _unwatched(
@@ -150,12 +125,12 @@ class Phases:
         result = ExpectationResult(
             id=planned.id,
             kind=planned.expectation.kind,
-            expected_text=describe_expectation(planned.expectation),
+            expected_text=planned.expectation.describe(),
             observed_text="nothing was seen",
             verdict=Verdict.INCONCLUSIVE,
             explanation=f"not watched, because k0sctl apply ended badly: {ended_badly.reason}",
         )
-        self.emit(VerdictReached(result.id, result.verdict, result.explanation))
+        self.context.emit(VerdictReached(result.id, result.verdict, result.explanation))
         return result
 
     def _watch(
@@ -168,20 +143,10 @@ class Phases:
             konnectivity=phase.konnectivity,
             opened=opened,
             # Where there is none, and none is presumed, nothing has to settle first.
-            endpoint_ready=-math.inf if ready is None else ready - self.started,
-            pace=self.pace,
+            endpoint_ready=-math.inf if ready is None else ready - self.context.started,
         )
-        with self.steps.step(StepId.OBSERVE, of=[phase.name]):
-            return PhaseWatch(
-                stage,
-                watched,
-                prober=self.prober,
-                clock=self.clock,
-                started=self.started,
-                record=self.record,
-                emit=self.emit,
-                pool=self.pool,
-            ).run()
+        with self.context.steps.step(StepId.OBSERVE, of=[phase.name]):
+            return PhaseWatch(self.context, stage, watched).run()
 
 
 def judged_ends(phase: PhasePlan) -> frozenset[ApplyOutcome]:
@@ -193,7 +158,7 @@ def judged_ends(phase: PhasePlan) -> frozenset[ApplyOutcome]:
     wanted = {
         each.expectation.outcome
         for each in phase.expectations
-        if isinstance(each.expectation, scenario.Apply)
+        if isinstance(each.expectation, Apply)
     }
     return frozenset({ApplyOutcome.REFUSED, *wanted} if wanted else ())
 

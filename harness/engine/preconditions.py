@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, ip_address
-from typing import Any, TypeVar
+from typing import Any
 
-from harness.check import expectations
+from harness.changes.deployment import Deployment
 from harness.diagnose.facts import Facts, facts_from
-from harness.engine.events import PRECONDITION_NAMES, Precondition, PreconditionId
+from harness.engine.results import PRECONDITION_NAMES, Precondition, PreconditionId
 from harness.evidence.reading import Reading
-from harness.plan.model import Deployment, PhasePlan, Plan
+from harness.expectations.diagnosis import Diagnosis
+from harness.k0s import AGENT_PORT
+from harness.plan.model import PhasePlan, Plan
 from harness.probe import controlplane, workloads
-from harness.probe.core import Probe, observe
-from harness.scenario import model as scenario
-from harness.scenario.reserved import ConfigLeaf
-from harness.scenario.words import ApiserviceReason, Cause, Component
-
-T = TypeVar("T")
-
-# Reasons of a condition, and causes, that say that metrics-server itself is not Ready, or need not
-# be: where the nodes' network is wrong it depends on the node that it came to.
-_REASONS_WITHOUT_BACKEND = {
-    ApiserviceReason.SERVICE_NOT_FOUND,
-    ApiserviceReason.SERVICE_PORT_ERROR,
-    ApiserviceReason.ENDPOINTS_NOT_FOUND,
-    ApiserviceReason.MISSING_ENDPOINTS,
-}
-_CAUSES_WITHOUT_BACKEND = {
-    Cause.APISERVICE_MISSING,
-    Cause.METRICS_SERVER_MISSING,
-    Cause.METRICS_SERVER_NOT_READY,
-    Cause.IMAGE_MISSING,
-    Cause.KUBELET_UNREACHABLE_FROM_PODS,
-    Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
-    Cause.NODE_ADDRESSES_WRONG,
-    Cause.NETWORKS_OVERLAP,
-    Cause.NODE_NOT_READY,
-}
+from harness.probe.core import AnyProbe, Probe
+from harness.probe.seen import Seen, seen_in
+from harness.vocabulary.cluster_config import ConfigLeaf
+from harness.vocabulary.words import Cause, Component
 
 
 @dataclass(frozen=True)
@@ -58,7 +38,7 @@ class Presumed:
     konnectivity: bool
     metrics_server: bool
     nodes_ready: bool = True
-    agent_port: int = controlplane.AGENT_PORT
+    agent_port: int = AGENT_PORT
     config: tuple[ConfigLeaf, ...] = ()
     plugins: bool = False
 
@@ -66,12 +46,12 @@ class Presumed:
 def presumed_by(plan: Plan, phase: PhasePlan) -> Presumed:
     """Return what `phase` presumes: what its own expectations deny is not presumed."""
     wanted = [each.expectation for each in phase.expectations]
-    causes = {each.cause for each in wanted if isinstance(each, scenario.Diagnosis)}
+    causes = {each.cause for each in wanted if isinstance(each, Diagnosis)}
     return replace(
         settled(plan, phase.deployment),
         metrics_server=Component.METRICS_SERVER not in phase.disabled_components
-        and any(expectations.presumes_metrics_server(each) for each in wanted)
-        and not any(_denies_backend(each) for each in wanted),
+        and any(each.presumes_metrics_server for each in wanted)
+        and not any(each.denies_backend for each in wanted),
         nodes_ready=Cause.NODE_NOT_READY not in causes,
     )
 
@@ -94,50 +74,35 @@ def settled(plan: Plan, deployment: Deployment) -> Presumed:
 def comparable(plan: Plan) -> Presumed:
     """Return what holds of a cluster of which a footprint says what the first change changed.
 
-    calico-node is Ready once its first rules are written, which on a busy host was minutes after
+    A CNI is Ready once its first rules are written, which on a busy host was minutes after
     the nodes were, and they would have been taken for the change's (20261125-230413-50bd).
     """
     return replace(settled(plan, plan.start), plugins=True)
-
-
-def _denies_backend(expectation: scenario.Expectation) -> bool:
-    match expectation:
-        case scenario.Pods(selector=workloads.METRICS_SERVER, ready=0):
-            return True
-        case scenario.Apiservice(reason=reason) if reason in _REASONS_WITHOUT_BACKEND:
-            return True
-        case scenario.Diagnosis(cause=cause) if cause in _CAUSES_WITHOUT_BACKEND:
-            return True
-        case _:
-            return False
 
 
 def _agent_port(fragment: Mapping[str, Any]) -> int:
     here: Any = fragment
     for key in ("spec", "konnectivity", "agentPort"):
         here = here.get(key) if isinstance(here, Mapping) else None
-    return here if isinstance(here, int) else controlplane.AGENT_PORT
+    return here if isinstance(here, int) else AGENT_PORT
 
 
 def probes(presumed: Presumed) -> Sequence[Probe[Any]]:
     """Return the probes whose readings `judge` wants."""
-    always = (
-        workloads.nodes_probe(),
-        workloads.pods_probe(),
-        workloads.endpoints_probe(),
-        controlplane.flags_probe(presumed.controller),
-        controlplane.sockets_probe(presumed.controller),
-    )
     return (
-        *always,
-        *([controlplane.config_probe(presumed.controller)] if presumed.config else ()),
-        *([workloads.plugins_probe()] if presumed.plugins else ()),
+        workloads.NODES.look(),
+        workloads.PODS.look(),
+        workloads.ENDPOINTS.look(),
+        controlplane.FLAGS.on(presumed.controller),
+        controlplane.LISTENING.on(presumed.controller),
+        *([controlplane.CONFIG.on(presumed.controller)] if presumed.config else ()),
+        *([workloads.PLUGINS.look()] if presumed.plugins else ()),
     )
 
 
 def endpoint_is_ready(readings: Iterable[Reading]) -> bool | None:
     """Whether metrics-server's Service has a ready endpoint; None where that was not seen."""
-    endpoints = facts_from(each for each in readings if each.probe == "endpoints").endpoints
+    endpoints = seen_in(readings, (workloads.ENDPOINTS,)).one(workloads.ENDPOINTS)
     return None if endpoints is None else bool(endpoints)
 
 
@@ -160,33 +125,37 @@ def judge(presumed: Presumed, readings: Iterable[Reading]) -> tuple[Precondition
 
 
 def _nodes(presumed: Presumed, facts: Facts) -> Precondition:
+    nodes = facts.one(workloads.NODES)
     which = PreconditionId.NODES_READY
-    if facts.nodes is None:
-        return _not_seen(which, facts, "nodes")
-    ready = sorted(node.name for node in facts.nodes if node.ready)
+    if nodes is None:
+        return _not_seen(which, facts, workloads.NODES)
+    ready = sorted(node.name for node in nodes if node.ready)
     text = f"{len(ready)} of {len(presumed.nodes)}: {', '.join(ready) or 'none'}"
     return _precondition(which, ready == sorted(presumed.nodes), text)
 
 
 def _addresses(nodes: Sequence[str], network: IPv4Network, facts: Facts) -> Precondition:
     which = PreconditionId.ADDRESSES
-    if facts.nodes is None:
-        return _not_seen(which, facts, "nodes")
-    addresses = [address for node in facts.nodes for address in node.addresses]
+    registered = facts.one(workloads.NODES)
+    if registered is None:
+        return _not_seen(which, facts, workloads.NODES)
+    addresses = [address for node in registered for address in node.addresses]
     inside = all(ip_address(address) in network for address in addresses)
     holds = len(set(addresses)) == len(nodes) == len(addresses) and inside
     return _precondition(which, holds, f"{', '.join(addresses) or 'none'} in {network}")
 
 
 def _konnectivity(presumed: Presumed, facts: Facts) -> Precondition:
+    listening = facts.of_controller(controlplane.LISTENING)
+    flags = facts.of_controller(controlplane.FLAGS)
     on, off = PreconditionId.KONNECTIVITY_ON, PreconditionId.KONNECTIVITY_OFF
     which = on if presumed.konnectivity else off
-    if facts.apiserver_flags is None:
-        return _not_seen(which, facts, "apiserver_flags")
-    if facts.listening is None:
-        return _not_seen(which, facts, "listening")
-    selector = facts.apiserver_flags.egress_selector
-    port = presumed.agent_port in facts.listening
+    if flags is None:
+        return _not_seen(which, facts, controlplane.FLAGS)
+    if listening is None:
+        return _not_seen(which, facts, controlplane.LISTENING)
+    selector = flags.egress_selector
+    port = presumed.agent_port in listening
     text = (
         f"the API server has {'an' if selector else 'no'} egress selector, "
         f"port {presumed.agent_port} is {'' if port else 'not '}listened on"
@@ -195,43 +164,35 @@ def _konnectivity(presumed: Presumed, facts: Facts) -> Precondition:
 
 
 def _metrics_server(facts: Facts) -> Precondition:
+    endpoints = facts.one(workloads.ENDPOINTS)
     which = PreconditionId.METRICS_SERVER
-    if facts.endpoints is None:
-        return _not_seen(which, facts, "endpoints")
-    pods = facts.pods or ()
+    if endpoints is None:
+        return _not_seen(which, facts, workloads.ENDPOINTS)
+    pods = facts.one(workloads.PODS) or ()
     states = ", ".join(f"{pod.name} {'Ready' if pod.ready else pod.phase}" for pod in pods)
-    holds = any(pod.ready for pod in pods) and bool(facts.endpoints)
-    return _precondition(which, holds, f"{states or 'no pod'}, {len(facts.endpoints)} endpoints")
+    holds = any(pod.ready for pod in pods) and bool(endpoints)
+    return _precondition(which, holds, f"{states or 'no pod'}, {len(endpoints)} endpoints")
 
 
 def _plugins(readings: Iterable[Reading]) -> Precondition:
     which = PreconditionId.PLUGINS
-    sets, problem = _seen(readings, workloads.PLUGINS, workloads.parse_plugins)
+    seen = seen_in(readings, (workloads.PLUGINS,))
+    sets = seen.one(workloads.PLUGINS)
     if sets is None:
-        return _precondition(which, None, problem)
+        return _not_seen(which, seen, workloads.PLUGINS)
     text = ", ".join(f"{each.name} {each.ready} of {each.desired}" for each in sets)
     return _precondition(which, all(each.ready >= each.desired for each in sets), text or "none")
 
 
 def _config(presumed: Presumed, readings: Iterable[Reading]) -> Precondition:
     which = PreconditionId.CONFIG
-    config, problem = _seen(readings, controlplane.CONFIG, controlplane.parse_config)
+    seen = seen_in(readings, (controlplane.CONFIG,))
+    config = seen.on(controlplane.CONFIG).get(presumed.controller)
     if config is None:
-        return _precondition(which, None, problem)
+        return _not_seen(which, seen, controlplane.CONFIG)
     dropped = [leaf.dotted for leaf in presumed.config if not _arrived(config, leaf)]
     text = f"k0s dropped {', '.join(dropped)}" if dropped else f"{len(presumed.config)} values"
     return _precondition(which, not dropped, text)
-
-
-def _seen(
-    readings: Iterable[Reading], probe: str, parse: Callable[[Reading], T]
-) -> tuple[T | None, str]:
-    """Return what a probe read, or None and why there is nothing."""
-    for reading in readings:
-        if reading.probe == probe:
-            observation = observe(parse, reading)
-            return observation.value, observation.problem or ""
-    return None, "not looked at"
 
 
 def _arrived(config: Mapping[str, Any], leaf: ConfigLeaf) -> bool:
@@ -247,5 +208,5 @@ def _precondition(which: PreconditionId, holds: bool | None, text: str) -> Preco
     return Precondition(which, PRECONDITION_NAMES[which], holds, text)
 
 
-def _not_seen(which: PreconditionId, facts: Facts, probe: str) -> Precondition:
-    return _precondition(which, None, facts.unseen.get(probe, "not looked at"))
+def _not_seen(which: PreconditionId, seen: Seen, probe: AnyProbe) -> Precondition:
+    return _precondition(which, None, seen.why_unseen(probe.name))

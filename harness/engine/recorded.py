@@ -20,9 +20,9 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 from harness.base.errors import UsageError
 from harness.base.untrusted import MIB
 from harness.check.hold import LONGEST_GAP_SECONDS, LOOK_EVERY_SECONDS
+from harness.cluster.prober import Prober
 from harness.evidence.reading import Reading
 from harness.probe.core import DIAL, Probe
-from harness.probe.prober import Prober
 
 P = ParamSpec("P")
 T = TypeVar("T")

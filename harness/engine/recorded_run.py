@@ -13,13 +13,14 @@ from harness.artifacts.model import host_arch
 from harness.artifacts.pins import load_pins
 from harness.base.errors import UsageError
 from harness.base.printable import pasted
-from harness.base.settings import ProviderName
-from harness.engine.events import Outcome, ScenarioResult
+from harness.engine.outcome import Outcome
+from harness.engine.results import ScenarioResult
 from harness.evidence.bundle import SCENARIO, Bundle
 from harness.plan.build import build
 from harness.plan.model import Plan
+from harness.providers.registry import provider
 from harness.scenario.load import LoadedScenario, load_all_text
-from harness.scenario.version import K0sVersion
+from harness.vocabulary.version import K0sVersion
 
 # Labs are given 256 addresses, of which the machines take the eleventh and those after it.
 _SMALLEST_SUBNET = 256
@@ -84,7 +85,7 @@ def plan_of(bundle: Bundle, recorded: ScenarioResult) -> Plan:
         loaded = replace(loaded, scenario=scenario)
     try:
         subnet = IPv4Network(str(bundle.meta.get("subnet", "")))
-        provider = ProviderName(recorded.provider or ProviderName.DOCKER)
+        made_with = provider(recorded.provider)
     except ValueError as error:
         subnet, why = None, str(error)
     else:
@@ -95,7 +96,7 @@ def plan_of(bundle: Bundle, recorded: ScenarioResult) -> Plan:
             f"it does not say where the machines were: {why}",
             remedy=f"it is of an older harness: run the scenario again; {look_instead(bundle)}",
         )
-    plan = build(loaded, subnet=subnet, provider=provider, pins=load_pins(), arch=host_arch())
+    plan = build(loaded, subnet=subnet, provider=made_with, pins=load_pins(), arch=host_arch())
     _require_ordinary(bundle, plan)
     return plan
 

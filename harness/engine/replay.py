@@ -16,12 +16,14 @@ from harness.base.untrusted import MIB
 from harness.cluster.k0sctl import ApplyFailedError
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis
-from harness.engine.events import AppliedChange, Event, Outcome, PhaseResult, ScenarioResult
-from harness.engine.outcome import outcome_of
+from harness.engine.context import RunContext
+from harness.engine.events import Event
+from harness.engine.outcome import Outcome, outcome_of
 from harness.engine.phases import Phases, judged_ends
 from harness.engine.preconditions import settled
 from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProber
 from harness.engine.recorded_run import began_of, look_instead, plan_of, result_of
+from harness.engine.results import AppliedChange, PhaseResult, ScenarioResult
 from harness.engine.settling import PreconditionsUnmetError, Settling
 from harness.engine.steps import Steps
 from harness.engine.timeline import Segment, end_of, seconds_of, segments_of
@@ -89,29 +91,19 @@ def replay(
     clock = RecordedClock(began=began_of(bundle, recorded))
     by_phase = {each.name: each for each in recorded.phases}
     prober = RecordedProber(clock, bundle.readings)
-    steps = Steps(clock, emit)
-    settling = Settling(
-        prober,
-        steps,
-        clock,
-        started=0.0,
-        record=record,
-        pace=recorded.pace,
-        endpoint_ready=seconds_of(bundle.meta.get("endpoint_ready")),
-    )
-    phases = Phases(
-        plan=plan,
-        means=_Recorded(plan, settling, clock, segments, by_phase),
-        settling=settling,
+    context = RunContext(
         prober=prober,
         clock=clock,
         started=0.0,
-        steps=steps,
+        steps=Steps(clock, emit),
         record=record,
         emit=emit,
         pace=recorded.pace,
         pool=lambda: BesideExecutor(clock),
     )
+    settling = Settling(context, endpoint_ready=seconds_of(bundle.meta.get("endpoint_ready")))
+    means = _Recorded(plan, settling, clock, segments, by_phase)
+    phases = Phases(context, plan, means, settling)
     results: dict[str, PhaseResult] = {}
     differences: list[Difference] = []
     notes: list[str] = []
@@ -250,7 +242,7 @@ def _differences(
 
 
 def _cause(phase: PhaseResult) -> str:
-    return "none" if phase.diagnosis is None else phase.diagnosis.cause.value
+    return "none" if phase.diagnosis is None else phase.diagnosis.cause
 
 
 def _outcome(recorded: ScenarioResult, phases: Iterable[PhaseResult]) -> Outcome:

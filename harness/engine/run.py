@@ -9,35 +9,46 @@ from dataclasses import dataclass
 
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.artifacts.store import Store
+from harness.base.context import Context
 from harness.base.process import Runner
 from harness.base.settings import Keep, Settings
 from harness.base.wait import Clock
-from harness.change.changer import Changer
+from harness.cluster.changer import Changer
 from harness.cluster.cluster import Cluster
+from harness.cluster.prober import Prober
 from harness.engine import ending
 from harness.engine.changes import Changes
-from harness.engine.events import Event, Outcome, PhaseResult, ScenarioResult, StepId, Sums
+from harness.engine.context import RunContext
+from harness.engine.events import Event, StepId
 from harness.engine.live import LiveCluster
 from harness.engine.machines import lab_request, narrate_to
-from harness.engine.outcome import outcome_of
+from harness.engine.outcome import Outcome, outcome_of
 from harness.engine.phases import Phases
-from harness.engine.result import artifact_used, error_text, settings_used, versions_of
+from harness.engine.results import (
+    ArtifactUsed,
+    PhaseResult,
+    ScenarioResult,
+    Sums,
+    error_text,
+    settings_used,
+    versions_of,
+)
 from harness.engine.settling import PreconditionsUnmetError, Settling
-from harness.engine.standing import Standing, start_state
+from harness.engine.shared_lab import SharedLab, start_state
 from harness.engine.steps import Steps
 from harness.engine.timeline import RUN_SECONDS
 from harness.evidence.bundle import SCENARIO
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import Recorder
-from harness.host.choice import ProviderChoice
-from harness.lab.creation import LabRequest, bounds
+from harness.lab.creation import bounds
 from harness.lab.lab import Lab, bring_up
 from harness.lab.leftovers import uninterrupted
-from harness.lab.reservation import Host, reserve
+from harness.lab.reservation import reserve
 from harness.plan.build import readdressed
 from harness.plan.model import PhasePlan, Plan
 from harness.plan.show import describe
-from harness.probe.prober import Prober
+from harness.providers.base import ProviderChoice
+from harness.providers.substrate import LabRequest
 
 
 @dataclass(frozen=True)
@@ -55,9 +66,9 @@ class RunRequest:
 class ScenarioRun:
     """Runs one scenario. Phases are entered once each, in file order, whoever asks first.
 
-    `emit` hears every event. `standing` is what an earlier scenario has left, in the state in which
-    this one begins; without it machines are made. After `finish` nothing of the run is left but its
-    folder, unless the machines are kept, or handed on as the run's own `standing`.
+    `emit` hears every event. `shared_lab` is what an earlier scenario has left, in the state in
+    which this one begins; without it machines are made. After `finish` nothing of the run is left
+    but its folder, unless the machines are kept, or handed on as the run's own `shared_lab`.
     """
 
     def __init__(
@@ -68,7 +79,7 @@ class ScenarioRun:
         runner: Runner,
         clock: Clock,
         emit: Callable[[Event], None],
-        standing: Standing | None = None,
+        shared_lab: SharedLab | None = None,
     ) -> None:
         self.request = request
         self.plan = request.plan
@@ -83,7 +94,7 @@ class ScenarioRun:
         self._recorder: Recorder | None = None
         self._artifacts: Mapping[ArtifactKind, Artifact] = {}
         # Taken over at once, so that it goes with this run whatever becomes of it.
-        self._lab: Lab | None = None if standing is None else standing.lab
+        self._lab: Lab | None = None if shared_lab is None else shared_lab.lab
         self._cluster: Cluster | None = None
         self._live: LiveCluster | None = None
         self._phases: Phases | None = None
@@ -91,10 +102,10 @@ class ScenarioRun:
         self._leftovers: tuple[str, ...] = ()
         self._stood_up = 0.0
         self._error: BaseException | None = None
-        self._taken = standing
+        self._taken = shared_lab
         # As it stands now: people edit files while a run lasts.
         self._scenario_text = request.plan.path.read_bytes()
-        self.standing: Standing | None = None
+        self.shared_lab: SharedLab | None = None
 
     @property
     def lab(self) -> Lab:
@@ -134,7 +145,7 @@ class ScenarioRun:
     ) -> ScenarioResult:
         """Collect evidence, remove the machines or keep them, and return what the run came to.
 
-        With `hand_on` the machines stay up as `standing` if everything that was changed could be
+        With `hand_on` the machines stay up as `shared_lab` if everything that was changed could be
         taken back, and was found to be as before.
         """
         if interrupted_by is not None and self._error is None:
@@ -145,13 +156,13 @@ class ScenarioRun:
                 try:
                     self._collect(self._lab)
                     if hand_on:
-                        self.standing = self._handed_on(self._lab)
+                        self.shared_lab = self._handed_on(self._lab)
                 finally:
-                    if self.standing is None:
+                    if self.shared_lab is None:
                         self._tear_down(self._lab)
             return self._result()
 
-    def _handed_on(self, lab: Lab) -> Standing | None:
+    def _handed_on(self, lab: Lab) -> SharedLab | None:
         """Take every change back; None where the machines are not what they were."""
         if self._error is not None or self._live is None or self._keeps():
             return None
@@ -159,7 +170,7 @@ class ScenarioRun:
         if why_not:
             self._leftovers += (f"the machines are not handed on: {'; '.join(why_not)}",)
             return None
-        return Standing(
+        return SharedLab(
             scenario=self.plan.scenario.name,
             start=start_state(self.request.plan),
             choice=self.request.choice,
@@ -210,29 +221,7 @@ class ScenarioRun:
             pace=lab.pace,
             second_ways=lab.second_ways(),
         )
-        settling = Settling(
-            prober,
-            self._steps,
-            self._clock,
-            started=self._started,
-            record=self._record,
-            pace=lab.pace,
-            endpoint_ready=None if self._taken is None else self._taken.endpoint_ready,
-        )
-        self._live = LiveCluster(
-            plan=self.plan,
-            cluster=self._cluster,
-            changes=Changes(changer, self._clock, lab.pace),
-            settling=settling,
-            steps=self._steps,
-            clock=self._clock,
-            started=self._started,
-            pace=lab.pace,
-        )
-        return Phases(
-            plan=self.plan,
-            means=self._live,
-            settling=settling,
+        context = RunContext(
             prober=prober,
             clock=self._clock,
             started=self._started,
@@ -241,6 +230,12 @@ class ScenarioRun:
             emit=self._emit,
             pace=lab.pace,
         )
+        settling = Settling(
+            context, endpoint_ready=None if self._taken is None else self._taken.endpoint_ready
+        )
+        changes = Changes(changer, self._clock, lab.pace)
+        self._live = LiveCluster(context, self.plan, self._cluster, changes, settling)
+        return Phases(context, self.plan, self._live, settling)
 
     def _made(self) -> Lab:
         """Provide the artifacts and bring machines up."""
@@ -253,7 +248,7 @@ class ScenarioRun:
         of = [str(len(names)), provider]
         with self._steps.step(StepId.MACHINES, bound, of=of) as tell:
             reservation = reserve(
-                Host(self._runner, self._clock, self._settings),
+                Context(self._runner, self._clock, self._settings),
                 scenario=self.plan.scenario.name,
                 provider=provider,
                 narrate=narrate_to(tell),
@@ -324,7 +319,7 @@ class ScenarioRun:
             provider=self.request.choice.provider,
             provider_reason=self.request.choice.reason,
             versions=versions_of(self.plan),
-            artifacts=tuple(artifact_used(each) for each in self._artifacts.values()),
+            artifacts=tuple(ArtifactUsed.of(each) for each in self._artifacts.values()),
             settings=settings_used(self._settings),
             timings=dict(self._steps.timings),
             # The first phase has the rest of the cold start.

@@ -9,22 +9,26 @@ from pathlib import Path
 
 from harness.artifacts.model import host_arch
 from harness.artifacts.pins import load_pins
+from harness.base.context import Context
 from harness.base.errors import HarnessError, UsageError
 from harness.base.process import LocalRunner, Runner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import Clock, SystemClock
 from harness.engine import ending
-from harness.engine.events import Event, Outcome, PhaseResult, ScenarioResult, StepId
-from harness.engine.room import make_room
+from harness.engine.capacity import wait_for_capacity
+from harness.engine.events import Event, StepId
+from harness.engine.outcome import Outcome
+from harness.engine.results import PhaseResult, ScenarioResult
 from harness.engine.run import RunRequest, ScenarioRun
-from harness.engine.standing import Standing, StartState, start_state
+from harness.engine.shared_lab import SharedLab, StartState, start_state
 from harness.engine.steps import Steps
 from harness.evidence.bundle import write_bundle
-from harness.host.choice import ProviderChoice
 from harness.host.subnets import PRIVATE_RANGE
 from harness.lab.leftovers import uninterrupted
 from harness.plan.build import build
 from harness.plan.model import Plan, PlannedExpectation
+from harness.providers.base import ProviderChoice
+from harness.providers.registry import provider
 from harness.scenario.load import LoadedScenario, load
 
 
@@ -61,7 +65,7 @@ class RunSession:
     not_started: dict[Which, HarnessError] = field(default_factory=dict)
     _runs: dict[Which, ScenarioRun] = field(default_factory=dict)
     _plans: dict[Which, Plan] = field(default_factory=dict)
-    _standing: Standing | None = None
+    _shared_lab: SharedLab | None = None
 
     def __post_init__(self) -> None:
         """Give the session its id: when it began, and what keeps two apart."""
@@ -71,7 +75,7 @@ class RunSession:
     @property
     def alive(self) -> bool:
         """Whether some run has machines, or may have."""
-        return bool(self._runs) or self._standing is not None
+        return bool(self._runs) or self._shared_lab is not None
 
     @property
     def folder(self) -> Path:
@@ -148,7 +152,7 @@ class RunSession:
                 and start_state(self._plan(following)) == start_state(self._plan(which))
             )
             result = run.finish(interrupted_by, hand_on=hand_on)
-            self._standing = run.standing
+            self._shared_lab = run.shared_lab
             try:
                 self.on_result(result)
                 if result.folder.is_dir():
@@ -162,19 +166,19 @@ class RunSession:
         """End every run that is left."""
         for which in tuple(self._runs):
             self.finish(which, interrupted_by)
-        self._remove_standing()
+        self._remove_shared_lab()
 
-    def _remove_standing(self) -> None:
+    def _remove_shared_lab(self) -> None:
         """Remove the lab that nobody has taken over; where that fails, it is nobody's success."""
-        standing, self._standing = self._standing, None
-        if standing is None:
+        shared_lab, self._shared_lab = self._shared_lab, None
+        if shared_lab is None:
             return
         with uninterrupted():
-            error = ending.remove(standing.lab, Steps(self.clock, self.emit))
+            error = ending.remove(shared_lab.lab, Steps(self.clock, self.emit))
         if error is not None:
             self.results = [
                 replace(each, outcome=Outcome.INFRASTRUCTURE, error=error.text())
-                if each.scenario == standing.scenario
+                if each.scenario == shared_lab.scenario
                 else each
                 for each in self.results
             ]
@@ -187,27 +191,25 @@ class RunSession:
     def _start(self, which: Which) -> ScenarioRun:
         """Return a new run, on a host that can carry it; raises `HostLacksError` on another."""
         plan = self._plan(which)
-        standing = self._standing
-        if standing is not None and standing.start == start_state(plan):
-            self._standing = None
-            return self._run(plan, standing.choice, standing)
+        shared_lab = self._shared_lab
+        if shared_lab is not None and shared_lab.start == start_state(plan):
+            self._shared_lab = None
+            return self._run(plan, shared_lab.choice, shared_lab)
         # Of a scenario that was to come in between, and never began.
-        self._remove_standing()
+        self._remove_shared_lab()
         with Steps(self.clock, self.emit).step(StepId.HOST) as tell:
-            choice = make_room(
-                plan, settings=self.settings, runner=self.runner, clock=self.clock, tell=tell
-            )
+            choice = wait_for_capacity(plan, Context(self.runner, self.clock, self.settings), tell)
             tell(f"Vagrant provider {choice.provider}: {choice.reason}")
         return self._run(plan, choice, None)
 
-    def _run(self, plan: Plan, choice: ProviderChoice, standing: Standing | None) -> ScenarioRun:
+    def _run(self, plan: Plan, choice: ProviderChoice, shared_lab: SharedLab | None) -> ScenarioRun:
         return ScenarioRun(
             RunRequest(self.run_id, plan, choice),
             settings=self.settings,
             runner=self.runner,
             clock=self.clock,
             emit=self.emit,
-            standing=standing,
+            shared_lab=shared_lab,
         )
 
 
@@ -220,7 +222,7 @@ def plan_of(loaded: LoadedScenario, settings: Settings) -> Plan:
     return build(
         loaded,
         subnet=next(PRIVATE_RANGE.subnets(new_prefix=24)),
-        provider=settings.provider or ProviderName.DOCKER,
+        provider=provider(settings.provider),
         pins=load_pins(),
         arch=host_arch(),
     )

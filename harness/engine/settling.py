@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from harness.base.errors import InconclusiveError
-from harness.base.wait import Clock, WaitTimeoutError, wait_until
+from harness.base.wait import WaitTimeoutError, wait_until
 from harness.engine import preconditions
-from harness.engine.events import Precondition, StepId
-from harness.engine.steps import Steps
-from harness.evidence.reading import Reading
-from harness.probe.prober import Prober
+from harness.engine.context import RunContext
+from harness.engine.events import StepId
+from harness.engine.results import Precondition
 from harness.ssh.pace import between_looks
 
 # metrics-server became Ready 29-33 s after a cold apply (readiness delay 20 s and two scrapes).
@@ -33,50 +30,34 @@ class PreconditionsUnmetError(InconclusiveError):
 
 
 class Settling:
-    """Waits for preconditions on one cluster; `record` gets every reading.
+    """Waits for preconditions on one cluster.
 
-    `started` is when the run began, on the clock, and `pace` lengthens bounds. `endpoint_ready` is
-    when metrics-server's endpoint became ready, on the clock; None where it is not, or was not
-    looked at.
+    `endpoint_ready` is when metrics-server's endpoint became ready, on the clock; None where it is
+    not, or was not looked at.
     """
 
-    def __init__(
-        self,
-        prober: Prober,
-        steps: Steps,
-        clock: Clock,
-        *,
-        started: float,
-        record: Callable[[Sequence[Reading]], None],
-        pace: float = 1.0,
-        endpoint_ready: float | None = None,
-    ) -> None:
-        self._prober = prober
-        self._steps = steps
-        self._clock = clock
-        self._started = started
-        self._record = record
-        self._pace = pace
+    def __init__(self, context: RunContext, *, endpoint_ready: float | None = None) -> None:
+        self._context = context
         self.endpoint_ready = endpoint_ready
 
     def wait(
         self, what: str, presumed: preconditions.Presumed
     ) -> tuple[tuple[Precondition, ...], float]:
-        """Return the preconditions as they held, and when they did."""
+        """Return the preconditions as they held, and when, in seconds since the run began."""
+        context = self._context
 
         def look() -> tuple[Precondition, ...]:
-            readings = self._prober.take(preconditions.probes(presumed))
-            self._record(readings)
+            readings = context.take(preconditions.probes(presumed))
             ready = preconditions.endpoint_is_ready(readings)
             if ready is False:
                 # Gone since an earlier phase: the cluster has to settle again once it is back.
                 self.endpoint_ready = None
             elif ready and self.endpoint_ready is None:
-                self.endpoint_ready = self._clock.monotonic()
+                self.endpoint_ready = context.clock.monotonic()
             return preconditions.judge(presumed, readings)
 
-        bound = PRECONDITIONS_SECONDS * self._pace
-        with self._steps.step(StepId.PRECONDITIONS, bound) as tell:
+        bound = PRECONDITIONS_SECONDS * context.pace
+        with context.steps.step(StepId.PRECONDITIONS, bound) as tell:
 
             def say_unmet(seen: tuple[Precondition, ...]) -> None:
                 unmet = [f"{each.name}: {each.text}" for each in seen if not each.holds]
@@ -89,10 +70,10 @@ class Settling:
                     look,
                     lambda seen: all(each.holds for each in seen),
                     bound=bound,
-                    every=between_looks(PRECONDITIONS_EVERY_SECONDS, self._pace),
-                    clock=self._clock,
+                    every=between_looks(PRECONDITIONS_EVERY_SECONDS, context.pace),
+                    clock=context.clock,
                     on_change=say_unmet,
                 )
             except WaitTimeoutError as error:
                 raise PreconditionsUnmetError(what, error.history[-1].value) from None
-        return history[-1].value, self._clock.monotonic() - self._started
+        return history[-1].value, context.now()

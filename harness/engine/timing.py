@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.base.wait import Clock
-from harness.engine.events import ExpectationResult, Sums
+from harness.engine.results import ExpectationResult, Sums
 from harness.plan.model import PhasePlan
 
 
@@ -45,7 +45,7 @@ class Timing:
         The last verdict came when its state had been reached and had held: reaching it is the
         cluster's answer to the changes, or the end of its cold start.
         """
-        holds = max((each.expectation.hold for each in phase.expectations), default=0.0)
+        holds = max((each.expectation.times[1] for each in phase.expectations), default=0.0)
         judged = max((each.seconds for each in results), default=0.0)
         holds = min(holds, judged)
         reached = judged - holds

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-from harness.check import expectations, hold
-from harness.check.model import Judgement, Match, Sample, Window
+from harness.check import hold
+from harness.check.model import Judgement, Verdict, Window
 from harness.engine.background import Stage
-from harness.engine.events import Transition
+from harness.engine.results import ExpectationResult, Transition
+from harness.expectations.kind import Expectation
+from harness.expectations.sample import Match, Sample
 from harness.plan.model import PlannedExpectation
 from harness.probe.apiservice import APIServiceState
-from harness.scenario.words import ApiserviceReason
+from harness.ssh.pace import is_slow
+from harness.vocabulary.words import ApiserviceReason
 
 # The state of a sample whose APIService has lost its backend.
 _WITHOUT_ENDPOINT = APIServiceState(
@@ -35,7 +37,7 @@ class Watched:
     judgement: Judgement = field(default_factory=lambda: Judgement(None, "", "nothing was seen"))
 
     @property
-    def expectation(self) -> Any:  # noqa: ANN401  # the union of pydantic models has no base here
+    def expectation(self) -> Expectation:
         """What is expected, as the scenario has it."""
         return self.planned.expectation
 
@@ -62,6 +64,52 @@ class Watched:
             self.lapsed = max(self.lapsed, sample.at)
         return changed
 
+    def window_now(self, pace: float) -> Window:
+        """Return the window, which begins anew where slow machines lost metrics-server's endpoint.
+
+        The phase presumes it. Workers as slow as emulated ones leave metrics-server's liveness
+        probe (1 s) without an answer while the CNI's pods are rolled, 80 s after konnectivity
+        had been turned on, and the kubelet kills it (20261126-023219-a490).
+        """
+        if not is_slow(pace):
+            return self.window
+        return replace(self.window, earliest=max(self.window.earliest, self.lapsed))
+
+    def said(self, judgement: Judgement) -> Judgement:
+        """Return the judgement; a failure that was expected and never came is said loudly.
+
+        That is news, not an error.
+        """
+        if judgement.verdict is not Verdict.NOT_MET:
+            return judgement
+        # Before that a healthy cluster, too, shows the failure.
+        values = [
+            sample
+            for sample in self.samples
+            if sample.match is not Match.GAP and sample.at >= self.window.earliest
+        ]
+        came = any(sample.match is Match.MATCH for sample in values)
+        if came or not values or not self.expectation.is_gone(values[-1].state):
+            return judgement
+        news = "CHANGED BEHAVIOUR: the failure this scenario expects is gone"
+        return replace(judgement, explanation=f"{news}; {judgement.explanation}")
+
+    def result(self, opened: float, now: float) -> ExpectationResult:
+        """Return what it came to; the phase's preconditions held at `opened`."""
+        judgement = self.judgement
+        assert judgement.verdict is not None
+        decided = judgement.decided_at if judgement.decided_at is not None else now
+        return ExpectationResult(
+            id=self.planned.id,
+            kind=self.expectation.kind,
+            expected_text=self.expectation.describe(),
+            observed_text=judgement.observed,
+            verdict=judgement.verdict,
+            explanation=judgement.explanation,
+            transitions=self.transitions(opened),
+            seconds=round(decided - opened, 1),
+        )
+
     def transitions(self, opened: float) -> tuple[Transition, ...]:
         """Return each change of the state, in seconds since `opened`."""
         changes = [
@@ -72,13 +120,14 @@ class Watched:
         return tuple(Transition(round(each.at - opened, 1), each.text) for each in changes)
 
 
-def window_of(planned: PlannedExpectation, stage: Stage) -> Window:
-    """Return when the expectation is judged, on machines that are as slow as the stage's."""
+def window_of(planned: PlannedExpectation, stage: Stage, pace: float) -> Window:
+    """Return when the expectation is judged, on machines that are `pace` times as slow."""
     expectation = planned.expectation
-    settled = stage.endpoint_ready + expectations.settle_seconds(expectation)
+    settled = stage.endpoint_ready + expectation.settle_seconds
+    within, hold_for = expectation.times
     return Window(
         opened=stage.opened,
         earliest=max(stage.opened, settled),
-        within=expectation.within * stage.pace,
-        hold=expectation.hold,
+        within=within * pace,
+        hold=hold_for,
     )

@@ -1,1 +1,1 @@
-"""Readings, their recording, redaction and replay."""
+"""Readings, how they are recorded, packed and read again, and what is redacted in them."""

@@ -12,13 +12,12 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from harness.base.errors import InfrastructureError, UsageError
-from harness.base.untrusted import RefusedError, read_bytes
-from harness.evidence.lines import EVENTS, READINGS, lines_of
+from harness.evidence.lines import EVENTS, READINGS
 from harness.evidence.reading import Reading
 from harness.evidence.redaction import redact
 from harness.evidence.redaction.json_text import redact_value
@@ -150,35 +149,6 @@ def _inside(folder: Path, path: str) -> Path:
     if not target.is_relative_to(os.path.normpath(folder)):
         raise OSError(errno.EINVAL, "the name leads out of the run's folder", path)
     return target
-
-
-def load_readings(
-    folder: Path, on_note: Callable[[str], None] | None = None
-) -> tuple[Reading, ...]:
-    """Return the readings recorded under `folder`, in the order they were made.
-
-    A last line that is cut off, as a killed run leaves it, is left out, and `on_note` is called
-    with a sentence that says so. Raises `UsageError` for a folder without readings, or where any
-    other line is not a reading.
-    """
-    path = folder / OBSERVATIONS
-    doing = f"Reading the recording {path}"
-    readings = []
-    try:
-        for line in lines_of(read_bytes(path, READINGS.whole), READINGS):
-            if line.value is not None:
-                readings.append(line.value)
-            elif not line.last:
-                raise UsageError(doing, f"line {line.number} is not a reading: {line.problem}")
-            elif on_note is not None:
-                on_note(f"{path}:{line.number}: the last line is cut off; it was left out")
-    except RefusedError as error:
-        raise UsageError(doing, str(error)) from error
-    except OSError as error:
-        raise UsageError(
-            doing, reason_of(error), remedy="name the folder of one scenario's run"
-        ) from error
-    return tuple(readings)
 
 
 def redacted_reading(reading: Reading) -> Reading:

@@ -1,7 +1,7 @@
 """inotify instances of root, which the kernel counts by user: all containers of a host share them.
 
 Debian's and the kernel's default is 128. Where none is left kube-proxy ends with `too many open
-files`, kube-router then waits for Services that nobody translates, and no pod gets a network: seen
+files`, the CNI then waits for Services that nobody translates, and no pod gets a network: seen
 on 2026-11-25 with four labs on one host.
 """
 

@@ -21,12 +21,19 @@ CONTROLLER_MIB = 1024
 WORKER_MIB = 2048
 # inotify instances of root, measured on a running lab: 18 on a controller (12 of k0s, 6 of systemd
 # and dbus), 15 on a worker (5 of the kubelet, 4 of k0s, containerd and kube-proxy, 6 of systemd and
-# dbus). Calico and the pods of a scenario may have some more.
+# dbus). The CNI and the pods of a scenario may have some more.
 CONTROLLER_INOTIFY = 24
 WORKER_INOTIFY = 20
 # The cache holds binary, bundle, k0sctl and kubectl once; keys, logs and evidence are a few MiB.
 CACHE_MIB = 1024
 SMALL_MIB = 64
+
+# What makes the processor's virtualisation usable where it is off.
+FIRMWARE = (
+    "turn virtualisation on in the firmware; if this host is a virtual machine itself, turn nested"
+    " virtualisation on for it, on its own host (kvm_intel.nested=1 or kvm_amd.nested=1, and a"
+    " processor of the kind host-passthrough)"
+)
 
 
 @dataclass(frozen=True)

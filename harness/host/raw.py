@@ -6,68 +6,17 @@ A `RawHost` is a recording: written down on one machine, it is interpreted on an
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base.settings import ProviderName
 from harness.host import inotify as host_inotify
 from harness.host import vm_facts as vms
 from harness.host.texts import Answer
 
 # Debian leaves these out of an ordinary user's PATH, and nft, dockerd and ip live there.
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-# Programs a lab or its set-up may need, and a file with its path; `harness.host.commands` says
-# which of them and why.
-PROGRAMS = (
-    "vagrant",
-    "docker",
-    "dockerd",
-    "mmdebstrap",
-    "nft",
-    "ssh",
-    "ip",
-    "sudo",
-    "systemctl",
-    "start-stop-daemon",
-    "virsh",
-    "libvirtd",
-    "virtlogd",
-    "qemu-system-x86_64",
-    "qemu-img",
-    "dnsmasq",
-    "grub-mkimage",
-    "/usr/lib/grub/i386-pc/boot.img",
-    "mkfs.ext4",
-    "sfdisk",
-    "containerd",
-    "ctr",
-    "VBoxManage",
-    "newuidmap",
-    "apt-cache",
-)
-# What Debian's and Ubuntu's archives are asked for where a program is missing.
-PACKAGES = (
-    "vagrant",
-    "docker.io",
-    "docker-cli",
-    "mmdebstrap",
-    "nftables",
-    "openssh-client",
-    "iproute2",
-    "uidmap",
-)
-# The same for virtual machines, asked only where they are asked for.
-VM_PACKAGES = (
-    "vagrant",
-    "vagrant-libvirt",
-    "libvirt-daemon-system",
-    "libvirt-clients",
-    "qemu-system-x86",
-    "qemu-utils",
-    "dnsmasq-base",
-    "virtualbox",
-)
 FILES = (
     "/etc/os-release",
     "/proc/meminfo",
@@ -80,25 +29,11 @@ FILES = (
 # A healthy engine answers in 0.1 s, `vagrant --version` in 0.5 s; a hung one must not hang doctor.
 ANSWER_SECONDS = 20.0
 
-# The archive is asked only where one of these is missing.
-ARCHIVED = {"vagrant", "docker", "mmdebstrap", "nft", "ssh", "ip", "newuidmap"}
-VM_ARCHIVED: Mapping[ProviderName, set[str]] = {
-    ProviderName.LIBVIRT: {
-        "vagrant",
-        "vagrant-libvirt",
-        "virsh",
-        "libvirtd",
-        "qemu-system-x86_64",
-        "qemu-img",
-        "dnsmasq",
-    },
-    ProviderName.VIRTUALBOX: {"vagrant", "VBoxManage", "qemu-img"},
-}
 VAGRANT_COMMAND = ("vagrant", "--version")
 ENGINE_COMMAND = ("docker", "info", "--format", "{{json .}}")
 SUDO_COMMAND = ("sudo", "-n", "true")
-ARCHIVE_COMMAND = ("apt-cache", "policy", *PACKAGES)
-VM_ARCHIVE_COMMAND = ("apt-cache", "policy", *VM_PACKAGES)
+# Followed by names of packages.
+ARCHIVE_COMMAND = ("apt-cache", "policy")
 
 
 def vagrant_home(environ: Mapping[str, str]) -> Path:
@@ -139,6 +74,10 @@ class RawHost:
     driver: str = ""
     box_url: str = ""
     root_inotify: int | None = None
+
+    def said(self, command: Sequence[str]) -> Answer | None:
+        """Return what was said to a question, None where it was not asked."""
+        return self.answers.get(shlex.join(command))
 
     @classmethod
     def from_json(cls, text: str) -> RawHost:

@@ -1,4 +1,4 @@
-"""The daemons that machines live in: the docker engine, libvirt. How they are started and stopped.
+"""The daemons that machines live in, such as the docker engine: how they are started and stopped.
 
 Pure: `HostFacts` in, an argument list or a line for people to type out.
 """
@@ -6,12 +6,14 @@ Pure: `HostFacts` in, an argument list or a line for people to type out.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base.settings import ProviderName
+from harness.host.admin import Admin
 from harness.host.facts import HostFacts
+from harness.host.needs import Problem
+from harness.host.tools import sudo_for
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Daemon:
 
 
 @dataclass(frozen=True)
-class Service:
+class Service(ABC):
     """Daemons in the order they are started, and systemd's units for them.
 
     `group` is whose members may talk to it; all of them are as powerful as root. `seconds` bounds
@@ -45,61 +47,37 @@ class Service:
     seconds: float
     log: str = ""
 
+    @abstractmethod
+    def answers(self, facts: HostFacts) -> bool:
+        """Return whether it answers this user."""
 
-_DOCKER_PID = Path("/var/run/docker.pid")
-_LIBVIRT_PID = Path("/run/libvirtd.pid")
-_VIRTLOG_PID = Path("/run/virtlogd.pid")
-DOCKER = Service(
-    title="the docker engine",
-    group="docker",
-    daemons=(Daemon("dockerd", _DOCKER_PID, (f"--pidfile={_DOCKER_PID}",), detaches=False),),
-    unit="docker",
-    # A socket unit would start the service again at the next call.
-    stop_units=("docker.socket", "docker"),
-    # It answers 2 s after its start; its first start on a slow disk takes longer.
-    seconds=60.0,
-)
-LIBVIRT = Service(
-    title="libvirt",
-    group="libvirt",
-    daemons=(
-        # Without it no machine starts: it keeps what a machine's console prints.
-        Daemon("virtlogd", _VIRTLOG_PID, ("--daemon", f"--pid-file={_VIRTLOG_PID}"), detaches=True),
-        Daemon("libvirtd", _LIBVIRT_PID, ("--daemon", f"--pid-file={_LIBVIRT_PID}"), detaches=True),
-    ),
-    unit="libvirtd",
-    stop_units=("libvirtd.socket", "libvirtd-ro.socket", "libvirtd-admin.socket", "libvirtd"),
-    # It answered after 1 s, and after 21 s at its first start on a busy host, where it asks qemu
-    # what that can do.
-    seconds=120.0,
-    log="/var/log/libvirt/libvirtd.log",
-)
-SERVICES: Mapping[ProviderName, Service] = {
-    ProviderName.DOCKER: DOCKER,
-    ProviderName.LIBVIRT: LIBVIRT,
-}
-# Where there is no system bus, there is no polkit that libvirt could ask about users: the socket
-# is opened to its group alone instead, as it is where libvirt is built without polkit.
-LIBVIRT_CONFIG = """\
-unix_sock_group = "libvirt"
-unix_sock_rw_perms = "0770"
-auth_unix_rw = "none"
-"""
+    @abstractmethod
+    def denied(self, facts: HostFacts) -> bool:
+        """Return whether it runs here and this user may not talk to it."""
 
+    def hindrance(self, facts: HostFacts) -> Problem | None:
+        """Return what keeps it from being started here, None where nothing does."""
+        return None
 
-def denied(facts: HostFacts, service: Service) -> bool:
-    """Whether the service runs here and this user may not talk to it."""
-    return facts.engine.denied if service is DOCKER else facts.libvirt.denied
+    def config(self, facts: HostFacts) -> tuple[str, str] | None:
+        """Return the daemon that needs a configuration of ours here, and its text."""
+        return None
 
+    def beside(self, facts: HostFacts) -> str:
+        """Return what set-up makes beside starting it, in words, or nothing."""
+        return ""
 
-def answers(facts: HostFacts, service: Service) -> bool:
-    """Whether the service answers this user."""
-    return facts.engine.reachable if service is DOCKER else facts.libvirt.reachable
+    def lacks(self, facts: HostFacts) -> str:
+        """Return the command that makes what it lacks although it answers, or nothing."""
+        return ""
+
+    def complete(self, admin: Admin, facts: HostFacts) -> None:
+        """Make what it lacks, once it runs: nothing, mostly."""
 
 
 def start_command(facts: HostFacts, service: Service) -> str:
     """Return the command that starts `service` here, for people to type."""
-    sudo = "" if facts.sudo == "root" else "sudo "
+    sudo = sudo_for(facts)
     if facts.systemd:
         return f"{sudo}systemctl start {service.unit}"
     words = [
@@ -116,8 +94,8 @@ def start_argv(
 ) -> list[str]:
     """Return what starts `daemon` by hand, detached; it does nothing where it runs already.
 
-    start-stop-daemon is part of dpkg. `config` is libvirtd's file, `log` gets the output of a
-    daemon that has none of its own.
+    start-stop-daemon is part of dpkg. `config` is the daemon's file where it is given one, `log`
+    gets the output of a daemon that has none of its own.
     """
     program = facts.programs[daemon.program]
     detach = [] if daemon.detaches else ["--background", f"--output={log}"]
@@ -130,7 +108,7 @@ def start_argv(
         f"--exec={program}",
         "--",
         *daemon.options,
-        *([f"--config={config}"] if config is not None and daemon.program == "libvirtd" else []),
+        *([f"--config={config}"] if config is not None else []),
     ]
 
 

@@ -8,11 +8,11 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from harness.base.errors import HostLacksError
 from harness.base.process import Runner
-from harness.base.settings import ProviderName
 
 # k0s's defaults for pods and services (10.244.0.0/16, 10.96.0.0/12): a lab inside them would make
 # the very faults that scenarios are about.
-CLUSTER_NETWORKS = (IPv4Network("10.244.0.0/16"), IPv4Network("10.96.0.0/12"))
+POD_NETWORK = IPv4Network("10.244.0.0/16")
+SERVICE_NETWORK = IPv4Network("10.96.0.0/12")
 # VirtualBox allows host-only networks in 192.168.56.0/21 only, without /etc/vbox/networks.conf; so
 # private networks come from there, and NAT networks, which the host itself makes, from elsewhere.
 PRIVATE_RANGE = IPv4Network("192.168.56.0/21")
@@ -38,7 +38,7 @@ def choose_free(
 
     Raises `HostLacksError` when every one is taken.
     """
-    taken = (*used, *CLUSTER_NETWORKS)
+    taken = (*used, POD_NETWORK, SERVICE_NETWORK)
     for candidate in _each_24(ranges):
         if not any(candidate.overlaps(network) for network in taken):
             return candidate
@@ -49,10 +49,9 @@ def choose_free(
     )
 
 
-def choose_private(used: Iterable[IPv4Network], provider: ProviderName) -> IPv4Network:
-    """Return a free subnet for the network that carries the cluster."""
-    more = () if provider is ProviderName.VIRTUALBOX else MORE_PRIVATE_RANGES
-    return choose_free(used, (PRIVATE_RANGE, *more), what="private")
+def choose_private(used: Iterable[IPv4Network], ranges: Iterable[IPv4Network]) -> IPv4Network:
+    """Return a free subnet of `ranges` for the network that carries the cluster."""
+    return choose_free(used, ranges, what="private")
 
 
 def choose_nat(used: Iterable[IPv4Network]) -> IPv4Network:

@@ -75,14 +75,9 @@ def make_disk(
     commands = [
         ["mkdir", str(tree)],
         [
-            "tar",
-            f"--directory={tree}",
-            "--xattrs",
-            "--xattrs-include=*",
+            *("tar", f"--directory={tree}", "--xattrs", "--xattrs-include=*"),
             # The kernel makes these at boot, and an ordinary user cannot.
-            "--exclude=./dev/*",
-            f"--file={root}",
-            "--extract",
+            *("--exclude=./dev/*", f"--file={root}", "--extract"),
         ],
     ]
     if seed is not None:
@@ -118,20 +113,9 @@ def stream_optimized(runner: Runner, disk: Path, target: Path) -> None:
 
 
 def _convert(runner: Runner, disk: Path, target: Path, kind: str, options: str, *more: str) -> None:
+    how = ("qemu-img", "convert", "-f", "raw", "-O", kind, *more, "-o", options)
     runner.run(
-        [
-            "qemu-img",
-            "convert",
-            "-f",
-            "raw",
-            "-O",
-            kind,
-            *more,
-            "-o",
-            options,
-            str(disk),
-            str(target),
-        ],
+        [*how, str(disk), str(target)],
         doing="Packing the machines' disk",
         deadline=CONVERT_SECONDS,
     )
@@ -148,34 +132,10 @@ def _mke2fs(tree: Path, disk: Path) -> list[str]:
     )
     blocks = (DISK_GIB * 1024 * MIB - PARTITION_SECTOR * SECTOR) // BLOCK
     return [
-        "mke2fs",
-        "-q",
-        "-F",
-        "-t",
-        "ext4",
-        "-O",
-        _FEATURES,
-        "-b",
-        str(BLOCK),
+        *("mke2fs", "-q", "-F", "-t", "ext4", "-O", _FEATURES, "-b", str(BLOCK)),
         # 650000 files: a lab has 60000 at most.
-        "-i",
-        "32768",
-        "-I",
-        "256",
-        "-m",
-        "0",
-        "-J",
-        "size=64",
-        "-L",
-        "root",
-        "-U",
-        FILE_SYSTEM_ID,
-        "-E",
-        ",".join(extended),
-        "-d",
-        str(tree),
-        str(disk),
-        str(blocks),
+        *("-i", "32768", "-I", "256", "-m", "0", "-J", "size=64", "-L", "root"),
+        *("-U", FILE_SYSTEM_ID, "-E", ",".join(extended), "-d", str(tree), str(disk), str(blocks)),
     ]
 
 
@@ -183,12 +143,8 @@ def _grub_core(runner: Runner, work: Path) -> bytes:
     core = work / "core.img"
     runner.run(
         [
-            "grub-mkimage",
-            "--format=i386-pc",
-            f"--output={core}",
-            f"--prefix={_GRUB_PREFIX}",
-            f"--directory={GRUB}",
-            *_GRUB_MODULES,
+            *("grub-mkimage", "--format=i386-pc", f"--output={core}", f"--prefix={_GRUB_PREFIX}"),
+            *(f"--directory={GRUB}", *_GRUB_MODULES),
         ],
         doing="Making the boot loader",
         deadline=GRUB_SECONDS,

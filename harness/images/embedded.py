@@ -16,7 +16,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from harness.lab import removal
+from harness.state import removal
 
 # In the ELF header of a 64-bit little-endian program: where its sections are listed (8 bytes), and
 # how long an entry is and how many there are (2 bytes each). Go's linker puts that list last.

@@ -19,7 +19,7 @@ from harness.base.errors import HarnessError, HostLacksError, InfrastructureErro
 from harness.base.own_files import folder_problem
 from harness.base.process import Runner
 from harness.host.raw import SBIN
-from harness.lab.removal import NotOursError
+from harness.state.removal import NotOursError
 
 BOXES = Path(__file__).resolve().parents[2] / "boxes"
 

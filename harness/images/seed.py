@@ -10,15 +10,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.base.errors import HostLacksError
-from harness.base.process import Runner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.images import embedded
+from harness.images.making import Making
 from harness.images.rootfs import BOXES, tool_path
 
 # Where a seeded machine says what it was made with.
@@ -66,16 +66,16 @@ class Seed:
 
 
 def seed_for(
-    provider: ProviderName, settings: Settings, artifacts: Mapping[ArtifactKind, Artifact]
+    settings: Settings, artifacts: Mapping[ArtifactKind, Artifact], *, boxed: bool
 ) -> Seed | None:
     """Return what the machines of a run are to be made with, None for machines without.
 
-    By default VMs are seeded where the release files are at hand and containers are not, whose
-    upload takes seconds; SEED= decides otherwise. A box that somebody brings (BOX_URL=) is taken as
-    it is.
+    `boxed` says that they are made of a box. By default those are seeded where the release files
+    are at hand, and containers are not, whose upload takes seconds; SEED= decides otherwise. A box
+    that somebody brings (BOX_URL=) is taken as it is.
     """
-    wanted = settings.seed if settings.seed is not None else provider is not ProviderName.DOCKER
-    if not wanted or (provider is not ProviderName.DOCKER and settings.box_url is not None):
+    wanted = settings.seed if settings.seed is not None else boxed
+    if not wanted or (boxed and settings.box_url is not None):
         return None
     k0s = artifacts.get(ArtifactKind.K0S)
     bundle = artifacts.get(ArtifactKind.BUNDLE)
@@ -97,15 +97,7 @@ def cannot_unpack() -> str | None:
     return None
 
 
-def make_tree(
-    runner: Runner,
-    seed: Seed,
-    work: Path,
-    *,
-    log: Path | None = None,
-    narrate: Callable[[str], None] = lambda _line: None,
-    mark: Mapping[str, str] | None = None,
-) -> Path:
+def make_tree(making: Making, seed: Seed, work: Path) -> Path:
     """Return a folder in `work` with the files to lay over a machine's root, owned as there.
 
     Raises `HostLacksError` where this host cannot unpack images, `CommandFailedError` when it
@@ -122,26 +114,14 @@ def make_tree(
     tree = work / "seed"
     store = tree / STORE_PATH.lstrip("/")
     store.mkdir(parents=True, mode=0o755)
-    narrate(f"unpacking the pod images of {seed.bundle.ref}")
-    runner.run(
-        # A namespace of its own for processes and mounts: a killed build leaves neither.
-        [
-            "unshare",
-            "--fork",
-            "--pid",
-            "--mount",
-            "--mount-proc",
-            "--kill-child",
-            str(_SCRIPT),
-            str(seed.bundle.path),
-            str(store),
-            str(work / "unpack"),
-        ],
+    making.say(f"unpacking the pod images of {seed.bundle.ref}")
+    # A namespace of its own for processes and mounts: a killed build leaves neither.
+    alone = ("unshare", "--fork", "--pid", "--mount", "--mount-proc", "--kill-child")
+    making.run(
+        [*alone, str(_SCRIPT), str(seed.bundle.path), str(store), str(work / "unpack")],
         doing=_DOING,
         deadline=UNPACK_SECONDS,
-        env={**(mark or {}), **tool_path()},
-        log=log,
-        on_line=narrate,
+        env=tool_path(),
     )
     note, k0s = tree / SEED_FILE.lstrip("/"), tree / K0S_PATH.lstrip("/")
     for target in (note, k0s):
@@ -155,5 +135,5 @@ def make_tree(
     os.utime(k0s, (at, at))
     programs = embedded.unpack(k0s, tree / BIN_PATH.lstrip("/"))
     left = "; it unpacks them by itself" if not programs else ""
-    narrate(f"unpacked {len(programs)} programs of {seed.k0s.ref}{left}")
+    making.say(f"unpacked {len(programs)} programs of {seed.k0s.ref}{left}")
     return tree

@@ -6,29 +6,26 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network
-from pathlib import Path
 from typing import Any
 
+from harness.base.context import Context, Narrate, Say
 from harness.base.errors import HarnessError
-from harness.base.process import Completed, Runner
-from harness.base.settings import ProviderName
-from harness.base.wait import Clock
-from harness.images.seed import Seed
+from harness.base.locks import LOCK_SECONDS, MACHINES_LOCK, host_lock
+from harness.base.process import Completed
+from harness.k0s import API_PORT
 from harness.lab import isolation, nat_picture
 from harness.lab.isolation import IsolationReport
-from harness.lab.leftovers import LOCK_SECONDS, MACHINES_LOCK, Narrate
-from harness.lab.locks import host_lock
 from harness.lab.machine import Machine, prepare
-from harness.lab.records import LabRecord
-from harness.lab.substrate import Say, Substrate
-from harness.lab.topology import MachineSpec, topology
-from harness.lab.vagrant import BOOT_SECONDS, Vagrant, topology_path, up_seconds
+from harness.providers.registry import provider
+from harness.providers.substrate import LabRequest, Substrate
+from harness.providers.topology import MachineSpec, topology
+from harness.providers.vagrant import BOOT_SECONDS, Vagrant, topology_path, up_seconds
 from harness.ssh import files as ssh_files
 from harness.ssh import pace
 from harness.ssh.client import ParamikoRemote
 from harness.ssh.files import SshEndpoint
 from harness.ssh.remote import Remote
+from harness.state.records import LabRecord
 
 STEP_IMAGE = "image"
 STEP_NETWORKS = "networks and isolation of the host"
@@ -36,39 +33,10 @@ STEP_MACHINES = "machines"
 STEP_ACCESS = "access and isolation of the machines"
 SSH_PORT = 22
 # Where k0s's API server listens: no scenario can ask for another port.
-API_PORT = 6443
 # Two networks and a table: 0.5 s measured, 1.5 s on a busy host.
 NETWORKS_SECONDS = 60.0
 # Host keys and four short commands a machine: 0.8 s measured, 2 s on a busy host.
 ACCESS_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class LabRequest:
-    """What is to be made; `log_dir` is the run's folder, where vagrant.log goes.
-
-    `services` and `pods` are the cluster's networks, which the isolation counts by name. `seed` is
-    what the machines' image is to have of k0s already, None for nothing; `emulated` says that the
-    virtual processors are programs; `same_nat_address` gives all machines VirtualBox's one.
-    """
-
-    machines: tuple[MachineSpec, ...]
-    log_dir: Path
-    services: IPv4Network = isolation.SERVICE_NETWORK
-    pods: IPv4Network = isolation.POD_NETWORK
-    seed: Seed | None = None
-    emulated: bool = False
-    same_nat_address: bool = False
-
-    @property
-    def boot_pace(self) -> float:
-        """How many times slower than this host the machines are taken to be until they are up."""
-        return pace.EMULATED if self.emulated else 1.0
-
-    @property
-    def log(self) -> Path:
-        """The file with all that Vagrant said."""
-        return self.log_dir / "vagrant.log"
 
 
 @dataclass(frozen=True)
@@ -103,20 +71,18 @@ class Creation:
         record: LabRecord,
         request: LabRequest,
         substrate: Substrate,
-        *,
-        runner: Runner,
-        clock: Clock,
+        context: Context,
         narrate: Narrate,
     ) -> None:
         self._record = record
+        self._provider = provider(record.provider)
         self._request = request
         self._substrate = substrate
-        self._runner = runner
-        self._clock = clock
+        self._context = context
         self._narrate = narrate
         self._timings: dict[str, float] = {}
         self._vagrant = Vagrant(
-            self._runner,
+            self._context.runner,
             folder=self._record.folder,
             provider=self._record.provider,
             log=request.log,
@@ -158,11 +124,11 @@ class Creation:
                 log_dir=self._request.log_dir, say=self._telling(STEP_IMAGE)
             )
         with self._step(STEP_NETWORKS):
-            host_reason = self._substrate.host_layer_reason()
+            host_reason = self._provider.host_layer_reason(elsewhere=bool(self._record.elsewhere))
             if host_reason is None:
                 # Before anything is in them.
                 isolation.install_on_host(
-                    self._runner,
+                    self._context.runner,
                     self._record.nft_table,
                     self._record.networks,
                     mark=self._record.mark_of(self._record.nft_table),
@@ -183,22 +149,18 @@ class Creation:
     @contextlib.contextmanager
     def _step(self, title: str) -> Iterator[None]:
         self._narrate(title, "")
-        started = self._clock.monotonic()
+        started = self._context.clock.monotonic()
         yield
-        self._timings[title] = self._clock.monotonic() - started
+        self._timings[title] = self._context.clock.monotonic() - started
 
     def _telling(self, title: str) -> Say:
         return lambda text: self._narrate(title, text)
 
     def _write_topology(self, image: Mapping[str, Any]) -> None:
         text = topology(
-            run_id=self._record.run_id,
-            provider=self._record.provider,
-            machines=self._request.machines,
-            networks=self._record.networks,
-            labels=self._record.labels,
-            key=self._record.key,
-            public_key=ssh_files.make_key(self._runner, self._record.key),
+            self._record,
+            self._request.machines,
+            public_key=ssh_files.make_key(self._context.runner, self._record.key),
             boot_seconds=round(BOOT_SECONDS * self._request.boot_pace),
             of_provider={**image, **self._substrate.settings()},
         )
@@ -209,7 +171,7 @@ class Creation:
             MACHINES_LOCK,
             holder=self._record.holder(),
             bound=LOCK_SECONDS,
-            clock=self._clock,
+            clock=self._context.clock,
             narrate=self._telling(STEP_MACHINES),
         ):
             self._substrate.before_up()
@@ -249,11 +211,8 @@ class Creation:
                 spec,
                 remotes[spec.name],
                 endpoints[spec.name],
-                api=f"{address}:{port}",
-                everyone=specs,
-                services=self._request.services,
-                pods=self._request.pods,
-                seed=self._request.seed,
+                f"{address}:{port}",
+                self._request,
             )
             if self._request.same_nat_address:
                 nat_picture.paint(remotes[spec.name], machine.nat_interface)
@@ -264,9 +223,9 @@ class Creation:
             return {machine.name: machine for machine in pool.map(one, specs)}
 
     def _pace(self, remotes: Mapping[str, Remote]) -> float:
-        if self._record.provider is ProviderName.DOCKER:
+        if not self._provider.own_kernel:
             # The same kernel on the same processors.
             return 1.0
         with ThreadPoolExecutor(max_workers=len(remotes)) as pool:
             guests = list(pool.map(pace.on_machine, remotes.values()))
-        return pace.factor(pace.on_host(self._runner), guests)
+        return pace.factor(pace.on_host(self._context.runner), guests)

@@ -8,7 +8,6 @@ table on the host stops whatever comes from a lab's bridges or goes to them from
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +16,11 @@ from uuid import UUID
 
 from harness.base.errors import HostLacksError, InfrastructureError
 from harness.base.process import CommandFailedError, Runner
-from harness.base.run_id import RunId
-from harness.base.settings import ProviderName
-from harness.lab.topology import Networks
+from harness.host.subnets import POD_NETWORK, SERVICE_NETWORK
+from harness.probe.isolation import MACHINE_TABLE
 from harness.ssh.remote import Remote
+from harness.state.networks import Networks
 
-MACHINE_TABLE = "k0s_harness_lab"
 # The machine table's counters, by where the dropped packets were going.
 COUNTER_SERVICES = "service_network"
 COUNTER_PODS = "pod_network"
@@ -31,10 +29,6 @@ COUNTER_OTHER = "other"
 # The host table's counters.
 COUNTER_FORWARD = "forward_dropped"
 COUNTER_INPUT = "input_dropped"
-
-# k0s's defaults; a scenario that changes them passes its own.
-SERVICE_NETWORK = IPv4Network("10.96.0.0/12")
-POD_NETWORK = IPv4Network("10.244.0.0/16")
 
 # nft loads a table in a few milliseconds.
 NFT_SECONDS = 20.0
@@ -65,29 +59,6 @@ class IsolationReport:
             if self.host
             else f"not in place: {self.host_reason}",
         }
-
-
-def planned(provider: ProviderName) -> IsolationReport:
-    """Return the layers that will hold for a lab of this user on `provider`."""
-    reason = host_layer_reason(provider)
-    return IsolationReport(machines=True, host=reason is None, host_reason=reason)
-
-
-def host_layer_reason(provider: ProviderName, *, elsewhere: bool = False) -> str | None:
-    """Return why the host layer cannot be had, None where it can.
-
-    `elsewhere` says that the machines are on another host.
-    """
-    if elsewhere:
-        return (
-            "the machines are on another host, whose packet filter is not the harness's; libvirt"
-            " itself lets nothing out of the lab's networks there, except to that host"
-        )
-    if provider is ProviderName.VIRTUALBOX:
-        return "VirtualBox's networks are no bridges of this host"
-    if os.geteuid() != 0:
-        return "it needs root"
-    return None
 
 
 def machine_rules(
@@ -133,11 +104,6 @@ def install_on_machine(remote: Remote, rules: str) -> None:
         sudo=True,
         stdin=rules,
     )
-
-
-def host_table(run_id: RunId) -> str:
-    """Return the name of the run's table on the host."""
-    return f"k0s_harness_{RunId(run_id).replace('-', '_')}"
 
 
 def host_rules(table: str, networks: Networks, *, mark: UUID) -> str:

@@ -5,30 +5,31 @@ from __future__ import annotations
 import socket
 from collections.abc import Collection, Mapping
 
+from harness.base.context import Context
 from harness.base.errors import InfrastructureError, UsageError
+from harness.k0s import API_PORT
 from harness.lab import listing, machine
-from harness.lab.creation import API_PORT, SSH_PORT
-from harness.lab.forwards import Forwards
-from harness.lab.lab import Lab, substrate
-from harness.lab.listing import LabState
+from harness.lab.creation import SSH_PORT
+from harness.lab.lab import Lab
 from harness.lab.machine import Machine
-from harness.lab.records import LabRecord
-from harness.lab.reservation import Host
-from harness.lab.vagrant import Vagrant, mark
-from harness.ssh import files as ssh_files
+from harness.providers.backend import backend
+from harness.providers.registry import provider
+from harness.providers.vagrant import Vagrant
 from harness.ssh.client import ParamikoRemote
+from harness.state.entries import LabState
+from harness.state.records import LabRecord
 
 # A machine on this host answers in a millisecond, an emulated one in its own time.
 ANSWER_SECONDS = 2.0
 
 
-def attach(host: Host, run_id: str | None = None, *, doing: str = "Looking at a lab") -> Lab:
+def attach(context: Context, run_id: str | None = None, *, doing: str = "Looking at a lab") -> Lab:
     """Return a kept lab by its run id, or the only one there is, to look at it.
 
     Raises `UsageError` when there is none of that name, or not one only, `InfrastructureError` when
     its machines are not running. `doing` says what for where no lab is named.
     """
-    entries = listing.list_labs(host.settings.labs_dir, host.runner, now=host.clock.now())
+    entries = listing.list_labs(context.settings.labs_dir, context.runner, now=context.clock.now())
     kept = {
         str(entry.run_id): entry.record
         for entry in entries
@@ -44,14 +45,14 @@ def attach(host: Host, run_id: str | None = None, *, doing: str = "Looking at a 
     machines, isolated, pace = machine.load(record.folder)
     # `vagrant status` takes 6 s, 20 s on a busy host; a way to a host elsewhere accepts anything.
     if record.elsewhere or not all(_answers(found) for found in machines.values()):
-        _require_running(host, record, machines, doing)
+        _require_running(context, record, machines, doing)
     if record.elsewhere:
-        _restore_ways(host, record, machines)
+        backend(record.provider).restore_ways(record, _ways(machines), context.runner)
     return Lab(
         record=record,
         machines=machines,
-        substrate=substrate(
-            record.provider, len(machines), emulated=pace > 1, elsewhere=bool(record.elsewhere)
+        substrate=provider(record.provider).describe(
+            len(machines), emulated=pace > 1, elsewhere=bool(record.elsewhere)
         ),
         isolation=isolated,
         pace=pace,
@@ -87,10 +88,10 @@ def _answers(found: Machine) -> bool:
 
 
 def _require_running(
-    host: Host, record: LabRecord, machines: Mapping[str, Machine], doing: str
+    context: Context, record: LabRecord, machines: Mapping[str, Machine], doing: str
 ) -> None:
     """Raise `InfrastructureError` with the state of each machine that does not run."""
-    vagrant = Vagrant(host.runner, folder=record.folder, provider=record.provider, log=None)
+    vagrant = Vagrant(context.runner, folder=record.folder, provider=record.provider, log=None)
     states = vagrant.states()
     down = [f"{name} is {states.get(name)}" for name in machines if states.get(name) != "running"]
     if down:
@@ -99,16 +100,10 @@ def _require_running(
         )
 
 
-def _restore_ways(host: Host, record: LabRecord, machines: Mapping[str, Machine]) -> None:
-    """Open the ways to a kept lab on another host again, should they have been cut."""
+def _ways(machines: Mapping[str, Machine]) -> Mapping[int, tuple[str, int]]:
+    """Return where each local port leads, of a lab on another host."""
     ways = {}
     for found in machines.values():
         ways[found.endpoint.port] = (found.address, SSH_PORT)
         ways[int(found.api.rpartition(":")[2])] = (found.address, API_PORT)
-    ssh_files.make_socket_dir(record.run_id, record.folder)
-    Forwards(
-        record.libvirt_uri or "",
-        folder=record.socket_dir,
-        mark=mark(record.folder),
-        runner=host.runner,
-    ).restore(ways)
+    return ways

@@ -12,20 +12,20 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.base.run_id import RunId
-from harness.base.settings import ProviderName
 from harness.images.seed import Seed
-from harness.lab import machine, nat_picture, records
-from harness.lab.containers import Containers
-from harness.lab.creation import Creation, LabRequest
+from harness.lab import machine, nat_picture
+from harness.lab.creation import Creation
 from harness.lab.isolation import IsolationReport
 from harness.lab.machine import Machine
-from harness.lab.records import LabRecord
 from harness.lab.reservation import Reservation, files_written, removing
-from harness.lab.substrate import Substrate
-from harness.lab.vagrant import environment
-from harness.lab.virtual_machines import VirtualMachines
+from harness.providers.backend import backend
+from harness.providers.registry import provider
+from harness.providers.substrate import LabRequest
+from harness.providers.vagrant import environment
 from harness.ssh.client import ParamikoRemote
 from harness.ssh.remote import Remote
+from harness.state import records
+from harness.state.records import LabRecord
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Lab:
         return self.record.scenario
 
     @property
-    def provider(self) -> ProviderName:
-        """What the machines are made with."""
-        return self.record.provider
+    def own_kernel(self) -> bool:
+        """Whether its machines share no kernel with this host."""
+        return provider(self.record.provider).own_kernel
 
     @property
     def subnet(self) -> IPv4Network:
@@ -92,7 +92,7 @@ class Lab:
         There is none where this host does not reach that network, or cannot tell machines apart
         there.
         """
-        if self.provider is ProviderName.VIRTUALBOX or self.record.elsewhere:
+        if provider(self.record.provider).same_nat_address or self.record.elsewhere:
             return {}
         return {
             name: ParamikoRemote(
@@ -135,11 +135,8 @@ def bring_up(reservation: Reservation, request: LabRequest) -> Lab:
     return Lab(
         record=record,
         machines=created.machines,
-        substrate=substrate(
-            record.provider,
-            len(created.machines),
-            emulated=request.emulated,
-            elsewhere=bool(record.elsewhere),
+        substrate=provider(record.provider).describe(
+            len(created.machines), emulated=request.emulated, elsewhere=bool(record.elsewhere)
         ),
         isolation=created.isolation,
         pace=created.pace,
@@ -170,42 +167,6 @@ def _begin(reservation: Reservation, request: LabRequest) -> Creation:
     reservation.record = replace(
         reservation.record, machines=tuple(spec.name for spec in request.machines)
     )
-    return Creation(
-        reservation.record,
-        request,
-        _substrate_of(reservation, request),
-        runner=reservation.host.runner,
-        clock=reservation.host.clock,
-        narrate=reservation.narrate,
-    )
-
-
-def _substrate_of(reservation: Reservation, request: LabRequest) -> Substrate:
-    """Return the part of the lab's provider."""
-    host, record = reservation.host, reservation.record
-    if record.provider is ProviderName.DOCKER:
-        return Containers(record, host.runner, host.clock, seed=request.seed)
-    return VirtualMachines(
-        record,
-        request.machines,
-        seed=request.seed,
-        emulated=request.emulated,
-        runner=host.runner,
-        clock=host.clock,
-        settings=host.settings,
-    )
-
-
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
-
-
-def substrate(
-    provider: ProviderName, machines: int, *, emulated: bool = False, elsewhere: bool = False
-) -> str:
-    """Return what stands there, for a report's first line."""
-    count = _NUMBERS[machines] if machines < len(_NUMBERS) else str(machines)
-    many = "" if machines == 1 else "s"
-    if provider is ProviderName.DOCKER:
-        return f"{count} container{many} sharing this host's kernel"
-    where = " on another host" if elsewhere else ""
-    return f"{count} VM{many}{where}" + (" under software emulation" if emulated else "")
+    record, context = reservation.record, reservation.context
+    substrate = backend(record.provider).substrate(record, request, context)
+    return Creation(record, request, substrate, context, reservation.narrate)

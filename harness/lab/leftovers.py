@@ -13,44 +13,35 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.base.context import Context, Narrate, silent
 from harness.base.errors import HarnessError
+from harness.base.locks import (
+    IMAGE_LOCK,
+    LOCK_SECONDS,
+    MACHINES_LOCK,
+    NAMES_LOCK,
+    FileLock,
+    host_lock,
+    lock_path,
+)
 from harness.base.own_files import close_to_others, folder_problem
 from harness.base.process import Runner
 from harness.base.run_id import RunId
-from harness.base.settings import ProviderName, Settings
-from harness.base.wait import Clock
 from harness.images import rootfs
-from harness.lab import box_volumes, isolation, sweeps, sysctls
-from harness.lab.docker import Docker
-from harness.lab.libvirt import Libvirt
-from harness.lab.listing import LabEntry, LabState, list_labs, own_labs
-from harness.lab.locks import FileLock, host_lock, lock_path
+from harness.lab import isolation
+from harness.lab.listing import list_labs, own_labs
 from harness.lab.orphans import end_orphans
-from harness.lab.owner import Owner, current_user
-from harness.lab.records import LOCK, LabRecord
-from harness.lab.removal import NotOursError, remove_folder, remove_lab
-from harness.lab.sweeps import each, sweep_docker, sweep_libvirt, sweep_virtualbox
-from harness.lab.virtualbox import VirtualBox
+from harness.providers.backend import backend
+from harness.providers.registry import providers
 from harness.ssh import files as ssh_files
 from harness.ssh.files import is_socket_dir_of
+from harness.state.entries import LabEntry, LabState
+from harness.state.networks import host_table
+from harness.state.owner import Owner, current_user
+from harness.state.records import LOCK, LabRecord
+from harness.state.removal import NotOursError, each, remove_folder, remove_lab
 
 SSH_EXIT_SECONDS = 10.0
-# Another run creates three machines in about 20 s; behind several of them this is long enough.
-LOCK_SECONDS = 600.0
-NAMES_LOCK = "names"
-# Making 160 MB of packages is the longest thing a first run does; another run may be at it.
-IMAGE_LOCK = "image"
-# Creating machines is the heaviest quarter minute of a run: two at once on a small host overrun the
-# bound of a boot.
-MACHINES_LOCK = "machines"
-
-Narrate = sweeps.Narrate
-# A provider without its program cannot have made anything here.
-PROGRAMS = {
-    ProviderName.DOCKER: "docker",
-    ProviderName.LIBVIRT: "virsh",
-    ProviderName.VIRTUALBOX: "VBoxManage",
-}
 
 
 @dataclass(frozen=True)
@@ -61,26 +52,17 @@ class Removal:
     problems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Tools:
-    """What removing needs: programs, time, settings, and whom to tell (step, detail)."""
-
-    runner: Runner
-    clock: Clock
-    settings: Settings
-    narrate: Narrate
-
-
-def remove(record: LabRecord, tools: Tools) -> Removal:
+def remove(record: LabRecord, context: Context, narrate: Narrate) -> Removal:
     """Remove all that `record` names; the caller holds its lock."""
-    return _remove(record.owner, tools, provider=record.provider, record=record)
+    return _remove(record.owner, context, narrate, provider=record.provider, record=record)
 
 
 def _remove(
     whose: Owner,
-    tools: Tools,
+    context: Context,
+    narrate: Narrate,
     *,
-    provider: ProviderName | None,
+    provider: str | None,
     record: LabRecord | None = None,
 ) -> Removal:
     """Remove all that a run makes, on `provider` or, where that is not known, on all.
@@ -89,53 +71,34 @@ def _remove(
     all that Vagrant knows of them lies in the run's folder and goes with it. Labels and marks find
     them also when that was never written or is damaged.
     """
-    runner, clock = tools.runner, tools.clock
     problems = each(
         [
-            ("processes", lambda: end_orphans(whose.folder, clock)),
-            ("SSH connections", lambda: close_sockets(whose, runner)),
+            ("processes", lambda: end_orphans(whose.folder, context.clock)),
+            ("SSH connections", lambda: close_sockets(whose, context.runner)),
         ],
-        tools.narrate,
+        narrate,
     )
-    for one in ProviderName if provider is None else (provider,):
-        if provider is not None or shutil.which(PROGRAMS[one]) is not None:
-            problems += _sweep(one, whose, tools, record)
-    problems += each([("packet filter", lambda: _remove_filter(whose, runner))], tools.narrate)
+    for one in providers():
+        # Without its program a provider cannot have made anything here.
+        if one.name == provider or (provider is None and shutil.which(one.command) is not None):
+            problems += backend(one.name).sweep(whose, context, narrate, record)
+    problems += each([("packet filter", lambda: _remove_filter(whose, context.runner))], narrate)
     if not problems:
         # The record goes last: as long as something is left, a later `clean` must find it.
         problems = each(
             [
                 ("state folder", lambda: remove_lab(whose.labs_dir, whose.run_id)),
-                ("sysctls", lambda: _restore_sysctls(tools)),
+                ("sysctls", lambda: _restore_host(context, narrate)),
             ],
-            tools.narrate,
+            narrate,
         )
     return Removal(whose.run_id, tuple(problems))
 
 
-def _sweep(
-    provider: ProviderName, whose: Owner, tools: Tools, record: LabRecord | None
-) -> list[str]:
-    """Remove what the run made on one provider; return what stays."""
-    runner, narrate = tools.runner, tools.narrate
-    if provider is ProviderName.DOCKER:
-        return sweep_docker(Docker(runner), whose, narrate)
-    if provider is ProviderName.LIBVIRT:
-        virsh = Libvirt(runner, record.libvirt_uri if record is not None else None)
-        machines = record.machines if record is not None else ()
-        return sweep_libvirt(
-            virsh, whose, narrate, machines=machines, runner=runner, clock=tools.clock
-        )
-    private = record.networks.private.ipv4 if record is not None else None
-    return sweep_virtualbox(VirtualBox(runner), whose.run_id, private, narrate)
-
-
 def clean(
-    *,
-    runner: Runner,
-    clock: Clock,
-    settings: Settings,
+    context: Context,
     narrate: Narrate,
+    *,
     named: Sequence[str] = (),
     kept_too: bool = False,
 ) -> tuple[Removal, ...]:
@@ -145,45 +108,47 @@ def clean(
     are never touched. Returns one removal for each lab there was to remove, in no case raising for
     a lab that could not be.
     """
-    tools = Tools(runner, clock, settings, narrate)
+    labs_dir = context.settings.labs_dir
     with contextlib.suppress(HarnessError, OSError):
         # What is another user's is shown as that, and nothing in it is removed.
-        close_to_others(settings.labs_dir)
+        close_to_others(labs_dir)
     removals: list[Removal] = []
-    for entry in list_labs(settings.labs_dir, runner, now=clock.now()):
+    for entry in list_labs(labs_dir, context.runner, now=context.clock.now()):
         wanted = (
             entry.state is LabState.DEAD
             or (entry.state in {LabState.KEPT, LabState.DOUBTFUL} and entry.run_id in named)
             or (entry.state is LabState.KEPT and kept_too)
         )
         if wanted and entry.run_id is not None:
-            removals += _clean_one(entry, entry.run_id, tools)
+            removals += _clean_one(entry, entry.run_id, context, narrate)
     for problem in each(
         [
-            ("sysctls", lambda: _restore_sysctls(tools)),
-            ("image build", lambda: _remove_image_build(runner)),
-            ("half-sent boxes", lambda: _remove_half_sent_boxes(runner, settings.pool)),
+            ("sysctls", lambda: _restore_host(context, narrate)),
+            ("image build", lambda: _remove_image_build(context.runner)),
+            ("half-sent boxes", lambda: _tidy(context)),
         ],
-        lambda *_: None,
+        silent,
     ):
         narrate("not done", problem)
     return tuple(removals)
 
 
-def _clean_one(entry: LabEntry, run_id: RunId, tools: Tools) -> tuple[Removal, ...]:
+def _clean_one(
+    entry: LabEntry, run_id: RunId, context: Context, narrate: Narrate
+) -> tuple[Removal, ...]:
     """Remove one lab; return nothing when another `clean` is at it."""
-    whose = Owner(run_id, current_user(), tools.settings.labs_dir)
+    whose = Owner(run_id, current_user(), context.settings.labs_dir)
     if entry.folder is None:
         if os.path.lexists(whose.folder):
             # A run that began after the folders were looked at.
             return ()
-        return (_remove(whose, tools, provider=entry.provider),)
+        return (_remove(whose, context, narrate, provider=entry.provider),)
     # Between listing and this a run cannot have come alive: a run id is used once.
     lock = FileLock(whose.folder / LOCK)
     try:
         if not lock.try_acquire(f"clean, process {os.getpid()}"):
             return ()
-        return (_remove(whose, tools, provider=entry.provider, record=entry.record),)
+        return (_remove(whose, context, narrate, provider=entry.provider, record=entry.record),)
     except HarnessError as problem:
         return (Removal(run_id, (str(problem),)),)
     finally:
@@ -246,7 +211,7 @@ def _has_folder(whose: Owner) -> bool:
 
 
 def _remove_filter(whose: Owner, runner: Runner) -> None:
-    table = isolation.host_table(whose.run_id)
+    table = host_table(whose.run_id)
     try:
         isolation.remove_from_host(runner, table, mark=whose.mark(table))
     except isolation.UnmarkedError:
@@ -254,17 +219,18 @@ def _remove_filter(whose: Owner, runner: Runner) -> None:
             raise
 
 
-def _restore_sysctls(tools: Tools) -> None:
-    """Put the host's sysctls back if no lab is left; its record is gone already."""
+def _restore_host(context: Context, narrate: Narrate) -> None:
+    """Put back what labs change of the host itself if none is left; its record is gone already."""
     with host_lock(
         NAMES_LOCK,
         holder=f"process {os.getpid()}",
         bound=LOCK_SECONDS,
-        clock=tools.clock,
-        narrate=lambda text: tools.narrate("sysctls", text),
+        clock=context.clock,
+        narrate=lambda text: narrate("sysctls", text),
     ):
-        if not own_labs(tools.settings.labs_dir):
-            sysctls.restore(tools.settings.state_dir, tools.runner)
+        if not own_labs(context.settings.labs_dir):
+            for one in providers():
+                backend(one.name).restore_host(context.settings.state_dir, context.runner)
 
 
 def _remove_image_build(runner: Runner) -> None:
@@ -276,11 +242,11 @@ def _remove_image_build(runner: Runner) -> None:
             rootfs.remove_build_folder(runner)
 
 
-def _remove_half_sent_boxes(runner: Runner, pool: str) -> None:
-    """Remove what a killed run left of sending a box to libvirt, unless one is at work."""
+def _tidy(context: Context) -> None:
+    """Remove what a killed run left that is no lab's, unless machines are being made."""
     with _alone(MACHINES_LOCK) as alone:
-        if alone:
-            box_volumes.remove_incomplete(Libvirt(runner), pool)
+        for one in providers() if alone else ():
+            backend(one.name).tidy(context)
 
 
 @contextlib.contextmanager

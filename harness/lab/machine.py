@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,11 @@ from harness.base.untrusted import Limits
 from harness.images.seed import SEED_FILE, Seed
 from harness.lab import isolation
 from harness.lab.isolation import IsolationReport
-from harness.lab.topology import MachineSpec
-from harness.scenario.words import Role
+from harness.providers.substrate import LabRequest
+from harness.providers.topology import MachineSpec
 from harness.ssh.files import SshEndpoint
 from harness.ssh.remote import Remote
+from harness.vocabulary.words import Role
 
 # A few files and two programs on a machine that has just booted.
 COMMAND_SECONDS = 30.0
@@ -52,20 +52,16 @@ def prepare(
     spec: MachineSpec,
     remote: Remote,
     endpoint: SshEndpoint,
-    *,
     api: str,
-    everyone: Sequence[MachineSpec],
-    services: IPv4Network,
-    pods: IPv4Network,
-    seed: Seed | None = None,
+    request: LabRequest,
 ) -> Machine:
     """Isolate the machine, tell it the others' names, and return it with what it is.
 
     Raises `InfrastructureError` when its interfaces are not what was asked for, and when it was not
-    made with `seed`.
+    made with the seed of `request`.
     """
-    if seed is not None:
-        _verify(seed, remote)
+    if request.seed is not None:
+        _verify(request.seed, remote)
     links = remote.run(
         ["ip", "-j", "-4", "address"], doing="Reading the interfaces", deadline=COMMAND_SECONDS
     )
@@ -84,8 +80,9 @@ def prepare(
             f"found {private} and {nat}",
             details=links.stdout + routes.stdout,
         )
-    isolation.install_on_machine(remote, isolation.machine_rules(nat, services=services, pods=pods))
-    remote.put(hosts_file(everyone), "/etc/hosts")
+    rules = isolation.machine_rules(nat, services=request.services, pods=request.pods)
+    isolation.install_on_machine(remote, rules)
+    remote.put(hosts_file(request.machines), "/etc/hosts")
     return Machine(
         spec.name,
         spec.role,

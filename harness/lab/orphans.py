@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.base.errors import InfrastructureError
 from harness.base.wait import Clock, WaitTimeoutError, wait_until
-from harness.lab.vagrant import mark
+from harness.providers.vagrant import mark
 
 # Orphans of a killed run get this long to end after each signal.
 ORPHAN_SECONDS = 5.0

@@ -10,49 +10,32 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Network
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from harness.base.context import Context, Narrate, silent
 from harness.base.errors import HarnessError, InfrastructureError
-from harness.base.process import Runner
+from harness.base.locks import LOCK_SECONDS, NAMES_LOCK, FileLock, host_lock
 from harness.base.run_id import RunId
-from harness.base.settings import ProviderName, Settings
-from harness.base.wait import Clock
 from harness.host import subnets
-from harness.lab import leftovers, listing, records, sysctls
+from harness.lab import leftovers, listing
 from harness.lab.creation import STEP_NETWORKS
-from harness.lab.docker import Docker
-from harness.lab.forwards import networks_of
-from harness.lab.leftovers import LOCK_SECONDS, NAMES_LOCK, Tools
-from harness.lab.libvirt import Libvirt
-from harness.lab.locks import FileLock, host_lock
-from harness.lab.records import LabRecord
-
-Narrate = leftovers.Narrate
-
-
-def _silent(_step: str, _detail: str) -> None:
-    return
-
-
-@dataclass(frozen=True)
-class Host:
-    """What a lab needs of this host: programs, time, settings."""
-
-    runner: Runner
-    clock: Clock
-    settings: Settings
+from harness.providers import registry
+from harness.providers.backend import backend
+from harness.state import records
+from harness.state.records import LabRecord
 
 
 class Reservation:
     """A run's claim on a name and two subnets; leaving the context removes what is left of it."""
 
-    def __init__(self, host: Host, record: LabRecord, lock: FileLock, narrate: Narrate) -> None:
-        self.host = host
+    def __init__(
+        self, context: Context, record: LabRecord, lock: FileLock, narrate: Narrate
+    ) -> None:
+        self.context = context
         self.record = record
         self.narrate = narrate
         self._lock = lock
@@ -94,9 +77,7 @@ class Reservation:
         if self.done:
             return
         with leftovers.uninterrupted():
-            host = self.host
-            tools = Tools(host.runner, host.clock, host.settings, self.narrate)
-            removal = leftovers.remove(self.record, tools)
+            removal = leftovers.remove(self.record, self.context, self.narrate)
             self.done = True
             self._lock.release()
         if removal.problems:
@@ -115,29 +96,23 @@ class Reservation:
 
 
 def reserve(
-    host: Host, *, scenario: str, provider: ProviderName, narrate: Narrate = _silent
+    context: Context, *, scenario: str, provider: str, narrate: Narrate = silent
 ) -> Reservation:
     """Claim a run id and free subnets, and write the record from which `clean` works."""
-    settings = host.settings
+    settings = context.settings
+    chosen, making = registry.provider(provider), backend(provider)
     names_lock = functools.partial(
         host_lock,
         NAMES_LOCK,
         holder=f"process {os.getpid()}",
         bound=LOCK_SECONDS,
-        clock=host.clock,
+        clock=context.clock,
         narrate=lambda text: narrate(STEP_NETWORKS, text),
     )
     with names_lock():
-        used = [*subnets.host_networks(host.runner)]
-        if provider is ProviderName.DOCKER:
-            used += Docker(host.runner).subnets()
-        if provider is ProviderName.LIBVIRT:
-            virsh = Libvirt(host.runner)
-            if not virsh.is_local:
-                used += networks_of(virsh.uri, host.runner)
-            for network in virsh.networks():
-                used += network.subnets
-        for entry in listing.list_labs(settings.labs_dir, host.runner, now=host.clock.now()):
+        used = [*subnets.host_networks(context.runner)]
+        used += making.networks(context.runner)
+        for entry in listing.list_labs(settings.labs_dir, context.runner, now=context.clock.now()):
             if entry.record is not None:
                 networks = entry.record.networks
                 used += [networks.nat.ipv4, networks.private.ipv4]
@@ -147,15 +122,15 @@ def reserve(
             provider=provider,
             labs_dir=settings.labs_dir,
             machines=(),
-            private=subnets.choose_private(used, provider),
+            private=subnets.choose_private(used, chosen.private_ranges),
             nat=subnets.choose_nat(used),
-            created=host.clock.now(),
+            created=context.clock.now(),
+            libvirt_uri=chosen.connection(),
         )
-        reservation = Reservation(host, record, records.claim(record), narrate)
-    if provider is ProviderName.DOCKER:
-        # No other lab's end can put values back in between: this one has its folder by now.
-        with files_written(), removing(reservation), names_lock():
-            sysctls.record(settings.state_dir)
+        reservation = Reservation(context, record, records.claim(record), narrate)
+    # No other lab's end can put values back in between: this one has its folder by now.
+    with files_written(), removing(reservation), names_lock():
+        making.record_host(settings.state_dir)
     return reservation
 
 

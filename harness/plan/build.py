@@ -8,15 +8,21 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 from harness.artifacts.pins import Pins
-from harness.base.settings import ProviderName
 from harness.plan.deployment import deployments
-from harness.plan.model import MachinePlan, PhasePlan, Plan, PlannedExpectation
+from harness.plan.model import (
+    MachinePlan,
+    PhasePlan,
+    Plan,
+    PlannedExpectation,
+    PlannedProvider,
+)
 from harness.scenario.load import LoadedScenario
-from harness.scenario.machines import CONTROLLER, worker_names
 from harness.scenario.mistakes import Mistake, ScenarioError
-from harness.scenario.model import BlackholeRoute, ClusterSpec, Phase, Route
-from harness.scenario.version import Gate, K0sVersion
-from harness.scenario.words import Role
+from harness.scenario.model import Phase
+from harness.vocabulary.cluster import ClusterSpec
+from harness.vocabulary.machines import CONTROLLER
+from harness.vocabulary.version import Gate, K0sVersion
+from harness.vocabulary.words import Role
 
 # The addresses below are the provider's: gateway, DHCP, the host itself.
 FIRST_ADDRESS = 10
@@ -31,7 +37,7 @@ def build(
     loaded: LoadedScenario,
     *,
     subnet: IPv4Network,
-    provider: ProviderName,
+    provider: PlannedProvider,
     pins: Pins,
     arch: str,
 ) -> Plan:
@@ -43,7 +49,7 @@ def build(
     scenario = loaded.scenario
     version = scenario.cluster.k0s_version
     phases = tuple(_phases(loaded, version))
-    mistakes = [*_changes_refused(loaded, provider), *_own_routes(loaded, subnet)]
+    mistakes = [*_changes_refused(loaded, provider), *_clashes(loaded, subnet)]
     if not any(phase.expectations for phase in phases):
         path = ("phases", 0, "expect")
         mistakes.append(
@@ -77,7 +83,7 @@ def _address(subnet: IPv4Network, index: int) -> str:
 
 
 def _machines(cluster: ClusterSpec, subnet: IPv4Network) -> Iterator[MachinePlan]:
-    for index, name in enumerate([CONTROLLER, *worker_names(cluster.workers)]):
+    for index, name in enumerate(cluster.machine_names):
         controls = name == CONTROLLER
         yield MachinePlan(
             name=name,
@@ -123,8 +129,8 @@ def _expectations(loaded: LoadedScenario, phase: Phase, index: int) -> Iterator[
         )
 
 
-def _changes_refused(loaded: LoadedScenario, provider: ProviderName) -> Iterator[Mistake]:
-    if provider is not ProviderName.DOCKER:
+def _changes_refused(loaded: LoadedScenario, provider: PlannedProvider) -> Iterator[Mistake]:
+    if provider.own_kernel:
         return
     for index, phase in enumerate(loaded.scenario.phases):
         for number, change in enumerate(phase.change):
@@ -136,20 +142,12 @@ def _changes_refused(loaded: LoadedScenario, provider: ProviderName) -> Iterator
                 yield _mistake(loaded, ("phases", index, "change", number), why)
 
 
-def _own_routes(loaded: LoadedScenario, subnet: IPv4Network) -> Iterator[Mistake]:
-    """Find routes to the network that every machine is in, which would also cut SSH off."""
+def _clashes(loaded: LoadedScenario, subnet: IPv4Network) -> Iterator[Mistake]:
+    """Find what cannot be done in the network that every machine is in."""
     for index, phase in enumerate(loaded.scenario.phases):
         for number, change in enumerate(phase.change):
-            if not isinstance(change, (Route, BlackholeRoute)):
-                continue
-            try:
-                to = IPv4Network(change.to)
-            except ValueError:
-                continue
-            if to.overlaps(subnet):
-                path = ("phases", index, "change", number, change.kind, "to")
-                why = f"`{change.to}` is in the machines' own network {subnet}; name the machine"
-                yield _mistake(loaded, path, why)
+            for path, why in change.clashes(subnet):
+                yield _mistake(loaded, ("phases", index, "change", number, change.kind, *path), why)
 
 
 def _mistake(loaded: LoadedScenario, path: tuple[str | int, ...], message: str) -> Mistake:

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from harness.plan.deployment import merged
-from harness.plan.model import Deployment, Plan
-from harness.scenario.reserved import RESERVED
+from harness.changes.deployment import Deployment
+from harness.cni import CNIS, of_config
+from harness.plan.model import Plan
+from harness.vocabulary.cluster_config import all_reserved, merged
 
 _PULL_POLICY = ("spec", "images", "default_pull_policy")
-_AUTODETECTION = ("spec", "network", "calico", "ipAutodetectionMethod")
-_KUBE_ROUTER = ("spec", "network", "kuberouter")
-# kube-router v2.4.1 ends after a minute without an answer of the API server, and one dial that
-# kube-proxy has no rule for yet takes 30 s of that. On emulated machines it ended, and the pods had
-# no network for another two minutes (2026-11-23). The rest is what k0s v1.32.3+k0s.0 has itself
-# (pkg/apis/k0s/v1beta1/kuberouter.go:74-81) and leaves out beside a value of one's own.
-_PATIENT_KUBE_ROUTER = {
-    "autoMTU": True,
-    "metricsPort": 8080,
-    "hairpin": "Enabled",
-    "extraArgs": {"cache-sync-timeout": "10m"},
-}
 
 
 def cluster_config(
@@ -31,7 +19,7 @@ def cluster_config(
     """Return the ClusterConfig of a plan in the state `deployment`.
 
     `with_bundle` says that images come from the bundle, so that none may be pulled; `slow_machines`
-    that kube-router has to wait longer than it does by itself. The fragment
+    that its network provider has to wait longer than it does by itself. The fragment
     has already been found not to contradict what the harness sets, other than on purpose.
     """
     address = plan.controller.address
@@ -42,24 +30,21 @@ def cluster_config(
         "metadata": {"name": "k0s"},
         "spec": {"api": {"address": address, "sans": [address]}},
     }
-    uses_calico = _provider(fragment) == "calico"
-    for reserved in RESERVED:
-        wanted = {_PULL_POLICY: with_bundle, _AUTODETECTION: uses_calico}
+    chosen = of_config(fragment)
+    wanted = {
+        _PULL_POLICY: with_bundle,
+        **{each.node_address.setting: each is chosen for each in CNIS if each.node_address},
+    }
+    for reserved in all_reserved():
         if reserved.value is not None and wanted.get(reserved.path, True):
             _put(base, reserved.path, reserved.value)
-    if slow_machines and _provider(fragment) in (None, "kuberouter"):
-        _put(base, _KUBE_ROUTER, deepcopy(_PATIENT_KUBE_ROUTER))
+    for key, value in chosen.when_slow.items() if slow_machines else ():
+        _put(base, ("spec", "network", chosen.word, key), deepcopy(value))
     config = merged(base, fragment)
-    for reserved in RESERVED:
+    for reserved in all_reserved():
         if not reserved.breakable:
             _put(config, reserved.path, reserved.value)
     return config
-
-
-def _provider(fragment: Mapping[str, Any]) -> object:
-    spec = fragment.get("spec")
-    network = spec.get("network") if isinstance(spec, dict) else None
-    return network.get("provider") if isinstance(network, dict) else None
 
 
 def _put(config: dict[str, Any], path: tuple[str, ...], value: object) -> None:

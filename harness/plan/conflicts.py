@@ -8,34 +8,32 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
+from harness.changes.k0s_config import K0sConfig
+from harness.cni import CNIS
+from harness.k0s import ADMIN_PORT, AGENT_PORT, API_PORT, KUBELET_PORT, POD_CIDR, SERVICE_CIDR
 from harness.plan.deployment import deployments
-from harness.scenario.document import Path
 from harness.scenario.load import LoadedScenario
 from harness.scenario.mistakes import Mistake
-from harness.scenario.model import K0sConfig
-from harness.scenario.plain import ABSENT, at
-from harness.scenario.reserved import RESERVED
+from harness.vocabulary.cluster_config import ABSENT, PROVIDER, all_reserved, at
+from harness.vocabulary.part import Path
 
 # k0s's own, where the file says nothing (pkg/apis/k0s/v1beta1/network.go, konnectivity.go, api.go).
 _NETWORKS = {
-    "pod": (("spec", "network", "podCIDR"), "10.244.0.0/16"),
-    "service": (("spec", "network", "serviceCIDR"), "10.96.0.0/12"),
+    "pod": (("spec", "network", "podCIDR"), POD_CIDR),
+    "service": (("spec", "network", "serviceCIDR"), SERVICE_CIDR),
 }
 _PORTS = {
-    ("spec", "konnectivity", "agentPort"): (8132, "konnectivity's agents"),
-    ("spec", "konnectivity", "adminPort"): (8133, "konnectivity's admin server"),
-    ("spec", "api", "port"): (6443, "the API server"),
+    ("spec", "konnectivity", "agentPort"): (AGENT_PORT, "konnectivity's agents"),
+    ("spec", "konnectivity", "adminPort"): (ADMIN_PORT, "konnectivity's admin server"),
+    ("spec", "api", "port"): (API_PORT, "the API server"),
     ("spec", "api", "k0sApiPort"): (9443, "k0s's own API"),
 }
 _FIXED_PORTS = {
     2379: "etcd",
     2380: "etcd's peers",
     8092: "konnectivity's health check",
-    10250: "the kubelet",
+    KUBELET_PORT: "the kubelet",
 }
-_PROVIDER = ("spec", "network", "provider")
-# Those whose settings k0s ignores when another one is chosen.
-_PROVIDERS = ("calico", "kuberouter")
 # More of a host's networks than this do not fit a line.
 _MOST_NAMED = 3
 
@@ -132,8 +130,9 @@ def _overlaps(
 
 
 def _mixed_providers(configuration: _Configuration) -> Iterator[Mistake]:
-    provider = configuration.get(_PROVIDER, "kuberouter")
-    for other in _PROVIDERS:
+    provider = configuration.get(PROVIDER, CNIS[0].word)
+    # k0s ignores the settings of those that are not chosen.
+    for other in (each.word for each in CNIS):
         keys = ("spec", "network", other)
         if configuration.sets(keys) and provider != other:
             yield configuration.warning(
@@ -159,7 +158,7 @@ def _ports(configuration: _Configuration) -> Iterator[Mistake]:
 
 
 def _broken_on_purpose(configuration: _Configuration) -> Iterator[Mistake]:
-    for reserved in RESERVED:
+    for reserved in all_reserved():
         listed = reserved.dotted in configuration.loaded.scenario.cluster.break_
         if listed and configuration.sets(reserved.path):
             value = configuration.get(reserved.path, None)

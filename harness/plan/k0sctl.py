@@ -10,9 +10,10 @@ from typing import Any, Protocol
 
 import yaml
 
+from harness.changes.deployment import Deployment
 from harness.plan.config import cluster_config
-from harness.plan.model import Deployment, MachinePlan, Plan
-from harness.scenario.words import Role
+from harness.plan.model import MachinePlan, Plan
+from harness.vocabulary.words import Role
 
 # Where k0s imports image bundles from when a worker starts (k0s docs/airgap-install.md).
 IMAGES_DIR = "/var/lib/k0s/images/"
@@ -65,7 +66,7 @@ def render(
     `bundle` is the image bundle, uploaded to every machine with a kubelet; None where they already
     have its images. `nat_addresses` has the address on the NAT network of each machine that
     `deployment.nat_node_ips` names. `restrict_oom_score` gives containerd the drop-in that
-    containers without CAP_SYS_RESOURCE need. `slow_machines` gives kube-router more time.
+    containers without CAP_SYS_RESOURCE need. `slow_machines` gives the CNI more time.
     """
     with_bundle = bundle is not None or use_existing_k0s
     document = {

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from harness.artifacts.model import ArtifactRef
-from harness.base.settings import ProviderName
-from harness.scenario.model import Change, Expectation, Scenario
-from harness.scenario.reserved import ConfigLeaf, leaves
-from harness.scenario.version import K0sVersion
-from harness.scenario.words import Component, Role
+from harness.changes.deployment import Deployment
+from harness.changes.kind import Change
+from harness.expectations.kind import Expectation
+from harness.scenario.model import Scenario
+from harness.vocabulary.version import K0sVersion
+from harness.vocabulary.words import Component, Role
+
+
+class PlannedProvider(Protocol):
+    """What a plan says of its provider, and goes by."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def machines(self) -> str:
+        """What its machines are, in words."""
+
+    @property
+    def isolation(self) -> str:
+        """What the host's part of the isolation is there, in words."""
+
+    @property
+    def own_kernel(self) -> bool:
+        """Whether its machines share no kernel with this host."""
 
 
 @dataclass(frozen=True)
@@ -34,31 +54,6 @@ class PlannedExpectation:
     id: str
     expectation: Expectation
     line: int
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """What k0sctl.yaml says beyond the machines.
-
-    `fragment` is `cluster.k0s` with the changes of the configuration merged over it. `environment`
-    has variables by the name of the machine; `nat_node_ips` the machines whose kubelet is given its
-    NAT address as `--node-ip`, which only the run knows.
-    """
-
-    disabled_components: frozenset[Component] = frozenset()
-    fragment: Mapping[str, Any] = field(default_factory=dict)
-    environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    nat_node_ips: frozenset[str] = frozenset()
-
-    @property
-    def konnectivity(self) -> bool:
-        """Whether konnectivity is on."""
-        return Component.KONNECTIVITY_SERVER not in self.disabled_components
-
-    @property
-    def config_leaves(self) -> tuple[ConfigLeaf, ...]:
-        """Every value the scenario gives k0s: k0s drops some silently, so each is read back."""
-        return tuple(leaves(self.fragment))
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,7 @@ class Plan:
 
     scenario: Scenario
     path: Path
-    provider: ProviderName
+    provider: PlannedProvider
     subnet: IPv4Network
     k0s_version: K0sVersion
     machines: tuple[MachinePlan, ...]

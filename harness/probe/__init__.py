@@ -1,1 +1,1 @@
-"""One module per family of facts: what to run where, and raw text to value."""
+"""What is asked where, and what the answer says: one module per family of facts."""

@@ -37,13 +37,6 @@ class APIServiceState:
         return f"{self.brief()} {self.message}".rstrip()
 
 
-def probe(name: str = METRICS_API) -> Probe[APIServiceState]:
-    """Return the probe of the APIService `name`."""
-    # Named apart from the metrics API's own, which the diagnosis goes by.
-    label = "apiservice" if name == METRICS_API else f"other_apiservice:{name}"
-    return raw_probe(label, f"/apis/apiregistration.k8s.io/v1/apiservices/{name}", parse)
-
-
 def parse(reading: Reading) -> APIServiceState:
     """Return the state; an APIService that does not exist is a value, not a failure."""
     if not_found(reading):
@@ -59,3 +52,14 @@ def parse(reading: Reading) -> APIServiceState:
                 since=condition.get("lastTransitionTime", ""),
             )
     return APIServiceState(exists=True)
+
+
+PROBE = raw_probe("apiservice", f"/apis/apiregistration.k8s.io/v1/apiservices/{METRICS_API}", parse)
+
+
+def look(name: str = METRICS_API) -> Probe[APIServiceState]:
+    """Return the look at the APIService `name`."""
+    # Named apart from the metrics API's own, which the diagnosis goes by.
+    path = f"/apis/apiregistration.k8s.io/v1/apiservices/{name}"
+    other = raw_probe(f"other_apiservice:{name}", path, parse)
+    return (PROBE if name == METRICS_API else other).look()

@@ -1,7 +1,7 @@
 """The API server's flags, the controller's listening ports and its konnectivity server.
 
 Ports and paths are those of k0s v1.32.3+k0s.0: egress selector pkg/component/controller/
-apiserver.go:138-201; konnectivity admin 8133, agents 8132, health 8092 konnectivity.go:144-168.
+apiserver.go:138-201; konnectivity admin 8133, agents 8132 konnectivity.go:144-168.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cluster.existing import DATA_DIR
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe, UnreadableError, require_ended, require_json, require_success
-
-AGENT_PORT = 8132
-HEALTH_PORT = 8092
-ADMIN_PORT = 8133
+from harness.k0s import ADMIN_PORT, DATA_DIR
+from harness.probe.core import (
+    Asked,
+    MachineProbe,
+    UnreadableError,
+    require_ended,
+    require_json,
+    require_success,
+)
 
 # Where k0s unpacks it to, below its data folder.
 _PROGRAM = "/bin/kube-apiserver"
-# Name of the probe of k0s's own view of its configuration.
-CONFIG = "k0s_config"
 # curl's status when nothing listens.
 _CURL_REFUSED = 7
 
@@ -54,12 +55,6 @@ class TunnelServer:
     failures_by_reason: tuple[tuple[str, int], ...] = ()
 
 
-def flags_probe(controller: str) -> Probe[APIServerFlags]:
-    """Return the probe of the running kube-apiserver's arguments."""
-    argv = ("ps", "-C", "kube-apiserver", "-o", "args=", "-ww")
-    return Probe("apiserver_flags", controller, argv, parse_flags)
-
-
 def parse_flags(reading: Reading) -> APIServerFlags:
     """Return the flags; raises `UnreadableError` when no kube-apiserver runs."""
     require_ended(reading)
@@ -76,12 +71,6 @@ def parse_flags(reading: Reading) -> APIServerFlags:
     )
 
 
-def cluster_cidr_probe(controller: str) -> Probe[str]:
-    """Return the probe of the pods' network, from kube-controller-manager's arguments."""
-    argv = ("ps", "-C", "kube-controller-manager", "-o", "args=", "-ww")
-    return Probe("cluster_cidr", controller, argv, parse_cluster_cidr)
-
-
 def parse_cluster_cidr(reading: Reading) -> str:
     """Return the pods' CIDR; raises `UnreadableError` when no kube-controller-manager runs."""
     require_ended(reading)
@@ -89,11 +78,6 @@ def parse_cluster_cidr(reading: Reading) -> str:
     if found is None:
         raise UnreadableError(f"no kube-controller-manager with a cluster CIDR on {reading.where}")
     return found.group(1)
-
-
-def sockets_probe(machine: str) -> Probe[frozenset[int]]:
-    """Return the probe of the TCP ports that are listened on."""
-    return Probe("listening", machine, ("ss", "-Hltn"), parse_sockets)
 
 
 def parse_sockets(reading: Reading) -> frozenset[int]:
@@ -104,12 +88,6 @@ def parse_sockets(reading: Reading) -> frozenset[int]:
         _, _, _, local, *_ = line.split()
         ports.add(int(local.rpartition(":")[2]))
     return frozenset(ports)
-
-
-def tunnel_probe(controller: str) -> Probe[TunnelServer]:
-    """Return the probe of the konnectivity server's own figures."""
-    url = f"http://127.0.0.1:{ADMIN_PORT}/metrics"
-    return Probe("tunnel", controller, ("curl", "-sS", "--max-time", "5", url), parse_tunnel)
 
 
 def parse_tunnel(reading: Reading) -> TunnelServer:
@@ -139,12 +117,6 @@ def parse_tunnel(reading: Reading) -> TunnelServer:
     )
 
 
-def config_probe(controller: str) -> Probe[Mapping[str, Any]]:
-    """Return the probe of the ClusterConfig as k0s itself has read it."""
-    argv = ("k0s", "status", "-o", "json")
-    return Probe(CONFIG, controller, argv, parse_config, sudo=True)
-
-
 def parse_config(reading: Reading) -> Mapping[str, Any]:
     """Return the ClusterConfig; keys that k0s did not know are not in it."""
     config = require_json(reading).get("ClusterConfig")
@@ -156,3 +128,27 @@ def parse_config(reading: Reading) -> Mapping[str, Any]:
 def _samples(text: str, metric: str) -> list[float]:
     pattern = re.compile(rf"^{re.escape(metric)}(?:\{{[^}}\n]*\}})? (\S+)$", re.MULTILINE)
     return [float(value) for value in pattern.findall(text)]
+
+
+FLAGS = MachineProbe(
+    "apiserver_flags",
+    ("ps", "-C", "kube-apiserver", "-o", "args=", "-ww"),
+    parse_flags,
+    Asked.CONTROLLERS,
+)
+CLUSTER_CIDR = MachineProbe(
+    "cluster_cidr",
+    ("ps", "-C", "kube-controller-manager", "-o", "args=", "-ww"),
+    parse_cluster_cidr,
+    Asked.CONTROLLERS,
+)
+LISTENING = MachineProbe("listening", ("ss", "-Hltn"), parse_sockets, Asked.CONTROLLERS)
+TUNNEL = MachineProbe(
+    "tunnel",
+    ("curl", "-sS", "--max-time", "5", f"http://127.0.0.1:{ADMIN_PORT}/metrics"),
+    parse_tunnel,
+    Asked.CONTROLLERS,
+)
+CONFIG = MachineProbe(
+    "k0s_config", ("k0s", "status", "-o", "json"), parse_config, Asked.CONTROLLERS, sudo=True
+)

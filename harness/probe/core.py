@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from enum import Enum, auto
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from harness.base.untrusted import RefusedError, plain_json
 from harness.evidence.reading import Reading
@@ -46,7 +47,7 @@ _SUDO_REFUSED = re.compile(r"^sudo: .*(?:password is required|terminal is requir
 
 @dataclass(frozen=True)
 class Probe(Generic[T_co]):
-    """One fact to read. It never changes anything.
+    """One look to take. It never changes anything.
 
     `argv` is run on the machine `where`, as root with `sudo`; for `where == API` it is a kubectl
     command line, behind which `| grep -E PATTERN` may keep some lines only. `deadline` is in
@@ -60,6 +61,86 @@ class Probe(Generic[T_co]):
     sudo: bool = False
     deadline: float = 10.0
     together: int = 1
+
+
+class Asked(Enum):
+    """Which machines a probe is asked of."""
+
+    MACHINES = auto()
+    CONTROLLERS = auto()
+    WORKERS = auto()
+    LAB_CONTROLLERS = auto()
+    """Controllers of a lab: what is read there nobody else has."""
+
+    def of(self, *, controls: bool, works: bool, in_lab: bool) -> bool:
+        """Whether a machine that controls or works is asked."""
+        match self:
+            case Asked.MACHINES:
+                return True
+            case Asked.WORKERS:
+                return works
+            case Asked.CONTROLLERS:
+                return controls
+            case Asked.LAB_CONTROLLERS:
+                return controls and in_lab
+
+
+@dataclass(frozen=True)
+class ApiProbe(Generic[T_co]):
+    """One fact of a cluster, asked of its API."""
+
+    name: str
+    argv: tuple[str, ...]
+    parse: Callable[[Reading], T_co]
+    deadline: float = 10.0
+
+    def look(self) -> Probe[T_co]:
+        """Return the look."""
+        return Probe(self.name, API, self.argv, self.parse, deadline=self.deadline)
+
+
+@dataclass(frozen=True)
+class MachineProbe(Generic[T_co]):
+    """One fact of each machine that is `asked`."""
+
+    name: str
+    argv: tuple[str, ...]
+    parse: Callable[[Reading], T_co]
+    asked: Asked
+    sudo: bool = False
+
+    def on(self, machine: str) -> Probe[T_co]:
+        """Return the look at one machine."""
+        return Probe(self.name, machine, self.argv, self.parse, sudo=self.sudo)
+
+
+@dataclass(frozen=True)
+class TargetProbe(Generic[T_co]):
+    """One fact of each machine and each target: an address, or `address:port`."""
+
+    name: str
+    parse: Callable[[Reading], T_co]
+    sudo: bool = False
+    deadline: float = 10.0
+
+    def of(self, target: str) -> str:
+        """Return the name of the looks at one target."""
+        return f"{self.name}:{target}"
+
+    def on(self, machine: str, target: str, argv: tuple[str, ...]) -> Probe[T_co]:
+        """Return the look from one machine at one target, which `argv` names."""
+        name = self.of(target)
+        return Probe(name, machine, argv, self.parse, sudo=self.sudo, deadline=self.deadline)
+
+
+class ReadingSource(Protocol):
+    """What takes readings; it is handed in, for nothing here reaches a cluster by itself."""
+
+    def take(self, probes: Iterable[Probe[Any]]) -> tuple[Reading, ...]:
+        """Return one reading a look, in their order; one that fails has an error and no text."""
+
+
+AnyProbe: TypeAlias = ApiProbe[Any] | MachineProbe[Any] | TargetProbe[Any]
 
 
 @dataclass(frozen=True)
@@ -129,8 +210,6 @@ def not_found(reading: Reading) -> bool:
     return reading.returncode not in (None, 0) and "(NotFound)" in reading.stderr
 
 
-def raw_probe(
-    name: str, path: str, parse: Callable[[Reading], T], *, deadline: float = 10.0
-) -> Probe[T]:
+def raw_probe(name: str, path: str, parse: Callable[[Reading], T]) -> ApiProbe[T]:
     """Return the probe of an API path, asked as it is: without discovery it costs one request."""
-    return Probe(name, API, ("kubectl", "get", "--raw", path), parse, deadline=deadline)
+    return ApiProbe(name, ("kubectl", "get", "--raw", path), parse)

@@ -7,11 +7,11 @@ which opens the connection. `nc -vz HOST PORT` on the machine is the same look b
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.base.places import with_port
 from harness.evidence.reading import Reading
-from harness.probe.core import DIAL, Probe, UnreadableError, require_success
+from harness.probe.core import DIAL, Probe, TargetProbe, UnreadableError, require_success
 
 # A dial that would need longer is as good as lost: the aggregator itself gives up after 5 s.
 DIAL_SECONDS = 5.0
@@ -41,21 +41,6 @@ class Dials:
         return f"{way} opened" + (f" ({failed})" if failed else "")
 
 
-def probe(machine: str, host: str, port: int, *, times: int = 1, together: int = 1) -> Probe[Dials]:
-    """Return the probe of `times` new connections from `machine` to `host:port`.
-
-    `together` of them are made side by side, so that a path that drops them costs little time.
-    """
-    return Probe(
-        f"dial:{with_port(host, port)}",
-        machine,
-        (DIAL, host, str(port), str(times)),
-        parse,
-        deadline=DIAL_SECONDS,
-        together=together,
-    )
-
-
 def parse(reading: Reading) -> Dials:
     """Return the counts."""
     _, host, port, _ = reading.argv
@@ -64,5 +49,22 @@ def parse(reading: Reading) -> Dials:
         raise UnreadableError(f"no dial to {with_port(host, port)} was tried")
     counted = Counter(outcomes)
     connected = counted.pop("connected", 0)
-    failures = tuple(sorted(counted.items()))
-    return Dials(reading.where, with_port(host, port), len(outcomes), connected, failures)
+    return Dials(
+        reading.where,
+        with_port(host, port),
+        len(outcomes),
+        connected,
+        tuple(sorted(counted.items())),
+    )
+
+
+PROBE = TargetProbe("dial", parse, deadline=DIAL_SECONDS)
+
+
+def look(machine: str, host: str, port: int, *, times: int = 1, together: int = 1) -> Probe[Dials]:
+    """Return the look that makes `times` new connections from `machine` to `host:port`.
+
+    `together` of them are made side by side, so that a path that drops them costs little time.
+    """
+    dialled = PROBE.on(machine, with_port(host, port), (DIAL, host, str(port), str(times)))
+    return replace(dialled, together=together)

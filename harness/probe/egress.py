@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.evidence.reading import Reading
-from harness.probe.core import API, PIPE, Probe, UnreadableError, require_success
+from harness.probe.core import PIPE, ApiProbe, UnreadableError, require_success
 
 _KEPT = (
     "^(apiserver_egress_dialer_dial_(start_total|failure_count)"
@@ -45,12 +45,6 @@ class Egress:
         return f"{self.dials} egress dials begun, failed: {failed or 'none'}"
 
 
-def probe() -> Probe[Egress]:
-    """Return the probe; of the API server's metrics (a megabyte) the few that matter are kept."""
-    argv = ("kubectl", "get", "--raw", "/metrics", PIPE, "grep", "-E", _KEPT)
-    return Probe("apiserver_metrics", API, argv, parse)
-
-
 def parse(reading: Reading) -> Egress:
     """Return the counts; an API server without egress selector is a value."""
     dials = 0
@@ -71,3 +65,11 @@ def parse(reading: Reading) -> Egress:
             began = float(value)
     seen = any(each[1].startswith("apiserver_egress") for each in found)
     return Egress(seen, dials, failures, began)
+
+
+PROBE = ApiProbe(
+    "apiserver_metrics",
+    ("kubectl", "get", "--raw", "/metrics", PIPE, "grep", "-E", _KEPT),
+    parse,
+)
+"""Of the API server's metrics (a megabyte) the few that matter are kept."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe, UnreadableError, require_success
+from harness.probe.core import Asked, MachineProbe, UnreadableError, require_success
 
 # Of an environment only these are read: the rest may hold anything. A proxy's user and password
 # stay on the machine.
@@ -40,11 +40,6 @@ class ProxySettings:
             return False
         entries = (each.strip() for each in self.no_proxy.split(","))
         return not any(_names(each, target, port) for each in entries if each)
-
-
-def probe(controller: str) -> Probe[ProxySettings]:
-    """Return the probe of the running kube-apiserver's environment."""
-    return Probe("apiserver_environment", controller, ("sh", "-c", _SCRIPT), parse, sudo=True)
 
 
 def parse(reading: Reading) -> ProxySettings:
@@ -86,3 +81,8 @@ def _host_and_port(entry: str) -> tuple[str, str]:
         return entry, ""
     host, _, port = entry.partition(":")
     return host, port
+
+
+PROBE = MachineProbe(
+    "apiserver_environment", ("sh", "-c", _SCRIPT), parse, Asked.CONTROLLERS, sudo=True
+)

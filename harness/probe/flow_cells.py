@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.base.places import with_port
-from harness.scenario.words import Flow
+from harness.vocabulary.words import Flow
 
 
 class Payload(StrEnum):

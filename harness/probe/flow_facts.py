@@ -6,15 +6,16 @@ commands are anybody's business here. A missing field is empty, a pod that is Pe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from harness.base.places import with_port
 from harness.evidence.reading import Reading
 from harness.probe import workloads
-from harness.probe.core import API, Probe, observe, require_success
-from harness.scenario.words import Role
+from harness.probe.core import ApiProbe, Probe, TargetProbe, require_success
+from harness.probe.seen import seen_in
+from harness.vocabulary.words import Role
 
 METRICS_SERVER = "metrics-server"
 # The name of CoreDNS's Service and its pods' k8s-app label, which Kubernetes kept from kube-dns.
@@ -112,61 +113,21 @@ class FlowFacts:
 def first_probes(machines: Mapping[str, Role]) -> tuple[Probe[Any], ...]:
     """Return the probes of all that is to be known before the flows can be planned."""
     return (
-        workloads.nodes_probe(),
-        Probe("flow_pods", API, _get("pods", _POD_FIELDS, "-A"), parse_pods, deadline=20.0),
-        Probe(
-            "flow_services",
-            API,
-            _get("services", _SERVICE_FIELDS, "-n", "kube-system"),
-            parse_services,
-        ),
-        Probe(
-            "flow_servers",
-            API,
-            _get(
-                "endpointslices",
-                _SERVER_FIELDS,
-                "-n",
-                "default",
-                "-l",
-                "kubernetes.io/service-name=kubernetes",
-            ),
-            parse_servers,
-        ),
-        *(
-            Probe(f"flow_machine:{role}", name, ("sh", "-c", _MACHINE), parse_machine)
-            for name, role in machines.items()
-        ),
+        *(each.look() for each in (workloads.NODES, PODS, SERVICES, SERVERS)),
+        *(MACHINE.on(name, role, ("sh", "-c", _MACHINE)) for name, role in machines.items()),
     )
 
 
 def facts_from(readings: Iterable[Reading]) -> FlowFacts:
-    """Return the facts; of two readings of one probe the later one counts."""
-    single: dict[str, Any] = {}
-    machines: dict[str, MachineEnd] = {}
-    unread: dict[tuple[str, str], str] = {}
-    for reading in readings:
-        family = reading.probe.partition(":")[0]
-        parse = _PARSERS.get(family)
-        if parse is None:
-            continue
-        found = observe(parse, reading)
-        key = (reading.probe, reading.where)
-        if found.value is None:
-            unread[key] = found.problem or "nothing was read"
-            continue
-        unread.pop(key, None)
-        if family == "flow_machine":
-            machines[reading.where] = found.value
-        else:
-            single[family] = found.value
+    """Return the facts; of two readings of one look the later one counts."""
+    seen = seen_in(readings, (workloads.NODES, PODS, SERVICES, SERVERS, MACHINE))
     return FlowFacts(
-        nodes=single.get("nodes"),
-        pods=single.get("flow_pods"),
-        services=single.get("flow_services"),
-        servers=single.get("flow_servers"),
-        machines=tuple(machines.values()),
-        unread=tuple(unread.values()),
+        nodes=seen.one(workloads.NODES),
+        pods=seen.one(PODS),
+        services=seen.one(SERVICES),
+        servers=seen.one(SERVERS),
+        machines=tuple(seen.to(MACHINE).values()),
+        unread=tuple(seen.unseen_at.values()),
     )
 
 
@@ -206,15 +167,6 @@ def parse_machine(reading: Reading) -> MachineEnd:
     return MachineEnd(reading.where, role, hostname, frozenset(addresses), frozenset(tools))
 
 
-_PARSERS: Mapping[str, Callable[[Reading], Any]] = {
-    "nodes": workloads.parse_nodes,
-    "flow_pods": parse_pods,
-    "flow_services": parse_services,
-    "flow_servers": parse_servers,
-    "flow_machine": parse_machine,
-}
-
-
 def _get(kind: str, fields: Iterable[str], *options: str) -> tuple[str, ...]:
     columns = '{"\\t"}'.join(f"{{{field}}}" for field in fields)
     template = f'{{range .items[*]}}{columns}{{"\\n"}}{{end}}'
@@ -243,3 +195,20 @@ def _pod(fields: list[str]) -> PodEnd:
         leaving=bool(leaving),
         containers=dict(zip(names.split(), bare, strict=True)),
     )
+
+
+PODS = ApiProbe("flow_pods", _get("pods", _POD_FIELDS, "-A"), parse_pods, deadline=20.0)
+SERVICES = ApiProbe(
+    "flow_services", _get("services", _SERVICE_FIELDS, "-n", "kube-system"), parse_services
+)
+SERVERS = ApiProbe(
+    "flow_servers",
+    _get(
+        "endpointslices",
+        _SERVER_FIELDS,
+        *("-n", "default", "-l", "kubernetes.io/service-name=kubernetes"),
+    ),
+    parse_servers,
+)
+MACHINE = TargetProbe("flow_machine", parse_machine)
+"""A machine as a flow's end; the target is its role, which the machine itself does not know."""

@@ -10,22 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from harness import cni
 from harness.base.places import address_of
-from harness.probe.controlplane import AGENT_PORT
+from harness.k0s import AGENT_PORT, KUBELET_PORT, METRICS_SERVER_PORT
 from harness.probe.core import API
 from harness.probe.flow_cells import FlowCell, Payload
 from harness.probe.flow_facts import DNS, METRICS_SERVER, FlowFacts, MachineEnd, PodEnd, ServiceEnd
 from harness.probe.workloads import Node
-from harness.scenario.words import Flow, Role
+from harness.vocabulary.words import Flow, Role
 
-KUBELET_PORT = 10250
-METRICS_SERVER_PORT = 10250
 DNS_PORT = 53
 # Of a large cluster each place tries so many others, not all: a look is to stay short.
 MOST = 6
-# Pods of k0s's own whose image has `true` (usr/bin/true in the images of k0s 1.32); CoreDNS,
-# metrics-server and the konnectivity agents have no program but their own.
-_HAVE_TRUE = ("kube-router", "calico-node", "kube-proxy")
 # What a request is filled up with so that it needs several packets of any size in use.
 FILLER = "pad=" + "0" * 4096
 
@@ -136,8 +132,9 @@ def _with_tools(cell: FlowCell, facts: FlowFacts) -> FlowCell:
 def _exec(node: Node, here: Sequence[PodEnd]) -> FlowCell:
     """Return the cell of `kubectl exec -- true` on the node, in a pod that is known to have it."""
     target = f"kubelet {node.name}, exec"
+    # CoreDNS, metrics-server and the konnectivity agents have no program but their own.
     for pod in here:
-        if pod.app in _HAVE_TRUE and pod.namespace == "kube-system":
+        if pod.app in cni.with_true() and pod.namespace == "kube-system":
             container = pod.app if pod.app in pod.containers else next(iter(pod.containers))
             words = ("exec", "-n", pod.namespace, pod.name, "-c", container, "--", "true")
             return _by_apiserver(target, *words)

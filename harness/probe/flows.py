@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from harness.base.places import with_port
 from harness.evidence.reading import Reading
 from harness.probe import apiservice
-from harness.probe.core import API, observe
+from harness.probe.core import API, ReadingSource, observe
 from harness.probe.flow_cells import FlowCell, Payload
 from harness.probe.flow_facts import facts_from, first_probes
 from harness.probe.flow_look import AT_ONCE, PROBE, parse_lines, parse_request, probes
 from harness.probe.flow_plan import plan
-from harness.probe.prober import Prober
-from harness.scenario.words import Flow, FlowOutcome, Role
+from harness.vocabulary.words import Flow, FlowOutcome, Role
 
 # curl's exit statuses (man curl, EXIT CODES).
 _DONE = 0
@@ -103,21 +102,21 @@ class FlowMatrix:
 
 
 def measure(
-    prober: Prober, machines: Mapping[str, Role], *, pace: float = 1.0
+    source: ReadingSource, machines: Mapping[str, Role], *, pace: float = 1.0
 ) -> tuple[Reading, ...]:
     """Take every reading of the matrix, from `machines` and from the API server.
 
     It takes two rounds: the ends, then all ways at once; `pace` is how many times slower than this
     host the machines are. Nothing is raised for what cannot be read.
     """
-    first = prober.take((*first_probes(machines), apiservice.probe()))
+    first = source.take((*first_probes(machines), apiservice.PROBE.look()))
     looks = probes(plan(facts_from(first)), pace=pace)
     readings = list(first)
     ours = [look for look in looks if look.where != API]
     asked = [look for look in looks if look.where == API]
-    readings += prober.take((*ours, *asked[:AT_ONCE]))
+    readings += source.take((*ours, *asked[:AT_ONCE]))
     for start in range(AT_ONCE, len(asked), AT_ONCE):
-        readings += prober.take(asked[start : start + AT_ONCE])
+        readings += source.take(asked[start : start + AT_ONCE])
     return tuple(readings)
 
 

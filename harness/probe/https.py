@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from harness.base.places import with_port
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe, UnreadableError, require_ended
+from harness.probe.core import Probe, TargetProbe, UnreadableError, require_ended
 
 # As long as the aggregator waits.
 SECONDS = 5
@@ -63,16 +63,6 @@ class Payload:
     refused: bool = False
 
 
-def health_probe(machine: str, address: str, port: int) -> Probe[Health]:
-    """Return the probe of /livez and /readyz of the pod `address`, from its own node."""
-    place = f"https://{with_port(address, port)}"
-    argv = (
-        *("curl", "-sSk", "--max-time", str(SECONDS), "-w", r" %{http_code}\n"),
-        *(f"{place}/livez", f"{place}/readyz"),
-    )
-    return Probe(f"health:{address}", machine, argv, parse_health, deadline=2.0 * SECONDS + 2)
-
-
 def parse_health(reading: Reading) -> Health:
     """Return both statuses; that nothing answers is a value.
 
@@ -89,45 +79,6 @@ def parse_health(reading: Reading) -> Health:
     livez, readyz, *_ = (*codes, 0, 0)
     _require_in_time(reading, (livez, readyz).count(0))
     return Health(livez, readyz, tuple(failing), _said(reading))
-
-
-def payload_probe(machine: str, address: str, port: int) -> Probe[Payload]:
-    """Return the probe of a large request from `machine` to metrics-server at `address:port`."""
-    argv = ("sh", "-c", _request(address, port))
-    name = f"payload:{with_port(address, port)}"
-    return Probe(name, machine, argv, parse_payload, deadline=SECONDS + 3.0)
-
-
-def agent_payload_probe(machine: str, address: str, port: int) -> Probe[Payload]:
-    """Return the probe of a large request to metrics-server from a worker's konnectivity agent."""
-    name = f"agent_payload:{with_port(address, port)}"
-    return _in_pod(name, machine, "proxy-agent", _request(address, port))
-
-
-def agent_server_probe(machine: str, address: str, port: int) -> Probe[Payload]:
-    """Return the probe of the konnectivity server from a worker's konnectivity agent."""
-    name = f"agent_server:{with_port(address, port)}"
-    return _in_pod(name, machine, "proxy-agent", _request(address, port))
-
-
-def kubelet_probe(machine: str, address: str, port: int) -> Probe[Payload]:
-    """Return the probe of a kubelet from metrics-server's pod, which runs on `machine`."""
-    name = f"kubelet:{with_port(address, port)}"
-    return _in_pod(name, machine, "metrics-server", _request(address, port))
-
-
-def _request(address: str, port: int) -> str:
-    fill = f"$(head -c {FILL_BYTES} /dev/zero | tr '\\0' x)"
-    return (
-        f"curl -sSk --max-time {SECONDS} -o /dev/null -w '{_WRITE}' "
-        f'-H "X-Fill: {fill}" https://{with_port(address, port)}/livez'
-    )
-
-
-def _in_pod(name: str, machine: str, program: str, request: str) -> Probe[Payload]:
-    """Return the probe of a request from the network namespace of `program` in its pod."""
-    argv = ("sh", "-c", f'nsenter -t "$(pgrep -o -x {program})" -n {request}')
-    return Probe(name, machine, argv, parse_payload, sudo=True, deadline=SECONDS + 3.0)
 
 
 def parse_payload(reading: Reading) -> Payload:
@@ -172,3 +123,40 @@ def _require_in_time(reading: Reading, requests: int) -> None:
 def _said(reading: Reading) -> str:
     lines = reading.stderr.strip().splitlines()
     return lines[-1] if lines else ""
+
+
+HEALTH = TargetProbe("health", parse_health, deadline=2.0 * SECONDS + 2)
+"""metrics-server, from its own node."""
+PAYLOAD = TargetProbe("payload", parse_payload, deadline=SECONDS + 3.0)
+"""metrics-server, from a machine."""
+AGENT_PAYLOAD = TargetProbe("agent_payload", parse_payload, sudo=True, deadline=SECONDS + 3.0)
+"""metrics-server, from a worker's konnectivity agent."""
+AGENT_SERVER = TargetProbe("agent_server", parse_payload, sudo=True, deadline=SECONDS + 3.0)
+"""The konnectivity server, from a worker's konnectivity agent."""
+KUBELET = TargetProbe("kubelet", parse_payload, sudo=True, deadline=SECONDS + 3.0)
+"""A kubelet, from metrics-server's pod."""
+# Whose network namespace a request is sent from.
+_PROGRAMS = {AGENT_PAYLOAD: "proxy-agent", AGENT_SERVER: "proxy-agent", KUBELET: "metrics-server"}
+
+
+def health_look(machine: str, address: str, port: int) -> Probe[Health]:
+    """Return the look at /livez and /readyz of the pod `address`."""
+    place = f"https://{with_port(address, port)}"
+    argv = (
+        *("curl", "-sSk", "--max-time", str(SECONDS), "-w", r" %{http_code}\n"),
+        *(f"{place}/livez", f"{place}/readyz"),
+    )
+    return HEALTH.on(machine, address, argv)
+
+
+def look(probe: TargetProbe[Payload], machine: str, address: str, port: int) -> Probe[Payload]:
+    """Return the look of `probe`, a request of several full packets, at `address:port`."""
+    target = with_port(address, port)
+    fill = f"$(head -c {FILL_BYTES} /dev/zero | tr '\\0' x)"
+    request = (
+        f"curl -sSk --max-time {SECONDS} -o /dev/null -w '{_WRITE}' "
+        f'-H "X-Fill: {fill}" https://{target}/livez'
+    )
+    if probe in _PROGRAMS:
+        request = f'nsenter -t "$(pgrep -o -x {_PROGRAMS[probe]})" -n {request}'
+    return probe.on(machine, target, ("sh", "-c", request))

@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.evidence.reading import Reading
-from harness.lab.isolation import MACHINE_TABLE
-from harness.probe.core import Probe, require_json
+from harness.probe.core import Asked, MachineProbe, require_json
 
-
-def probe(machine: str) -> Probe[Mapping[str, int]]:
-    """Return the probe of the table's named counters."""
-    argv = ("nft", "-j", "list", "counters", "table", "inet", MACHINE_TABLE)
-    return Probe("isolation", machine, argv, parse, sudo=True)
+# The table's name, as the lab installs it.
+MACHINE_TABLE = "k0s_harness_lab"
 
 
 def parse(reading: Reading) -> Mapping[str, int]:
@@ -26,3 +22,12 @@ def parse(reading: Reading) -> Mapping[str, int]:
         for entry in require_json(reading)["nftables"]
         if "counter" in entry
     }
+
+
+PROBE = MachineProbe(
+    "isolation",
+    ("nft", "-j", "list", "counters", "table", "inet", MACHINE_TABLE),
+    parse,
+    Asked.LAB_CONTROLLERS,
+    sudo=True,
+)

@@ -8,17 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
 
+from harness import cni
 from harness.base.places import address_of
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe, UnreadableError, require_json, require_success
+from harness.k0s import API_PORT
+from harness.probe.core import Asked, MachineProbe, UnreadableError, require_json, require_success
 
-# Interfaces that k0s and its network providers make: their addresses are the cluster's own
-# (internal/pkg/iface/iface.go at v1.32.3+k0s.0, and Calico's tunnels).
-_CLUSTER_INTERFACE = re.compile(
-    r"lo$|kube-|kube_|cni|cali|veth|tunl|tun-|vxlan|flannel|dummyvip|nodelocaldns|wireguard\.cali"
-)
-# k0s's default; another one costs this one fact.
-API_PORT = 6443
 _VERSION = re.compile(r"^v\d++\.\d++\.\d++\S*+$", re.MULTILINE)
 
 
@@ -43,12 +38,8 @@ class Address:
     @property
     def of_cluster(self) -> bool:
         """Whether the interface is one that k0s or its network provider made."""
-        return _CLUSTER_INTERFACE.match(self.interface) is not None
-
-
-def clock_probe(machine: str) -> Probe[Clock]:
-    """Return the probe of the machine's time, in seconds since 1970."""
-    return Probe("clock", machine, ("date", "+%s.%N"), parse_clock)
+        # As k0s tells them apart: internal/pkg/iface/iface.go at v1.32.3+k0s.0.
+        return self.interface == "lo" or self.interface.startswith(("kube_", *cni.interfaces()))
 
 
 def parse_clock(reading: Reading) -> Clock:
@@ -57,11 +48,6 @@ def parse_clock(reading: Reading) -> Clock:
     there = float(require_success(reading).strip().removesuffix(".%N"))
     here = datetime.fromisoformat(reading.at).timestamp() + reading.duration / 2
     return Clock(reading.where, round(there - here, 1), reading.duration / 2 + 1)
-
-
-def addresses_probe(machine: str) -> Probe[tuple[Address, ...]]:
-    """Return the probe of the machine's addresses."""
-    return Probe("addresses", machine, ("ip", "-json", "address"), parse_addresses)
 
 
 def parse_addresses(reading: Reading) -> tuple[Address, ...]:
@@ -80,12 +66,6 @@ def parse_addresses(reading: Reading) -> tuple[Address, ...]:
     )
 
 
-def api_connections_probe(machine: str) -> Probe[tuple[tuple[str, str], ...]]:
-    """Return the probe of a worker's open connections to the API server."""
-    argv = ("ss", "-Htn", "state", "established", f"( dport = :{API_PORT} )")
-    return Probe("api_connections", machine, argv, parse_api_connections)
-
-
 def parse_api_connections(reading: Reading) -> tuple[tuple[str, str], ...]:
     """Return the machine's own address and the API server's, of each connection, once."""
     found: dict[tuple[str, str], None] = {}
@@ -96,15 +76,24 @@ def parse_api_connections(reading: Reading) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def k0s_version_probe(machine: str) -> Probe[str]:
-    """Return the probe of the k0s that is installed on a machine."""
-    # k0sctl installs k0s for root and its group only.
-    return Probe("k0s_version", machine, ("k0s", "version"), parse_k0s_version, sudo=True)
-
-
 def parse_k0s_version(reading: Reading) -> str:
     """Return the version, such as `v1.32.3+k0s.0`."""
     found = _VERSION.search(require_success(reading))
     if found is None:
         raise UnreadableError(f"k0s version on {reading.where} names no version")
     return found.group()
+
+
+CLOCK = MachineProbe("clock", ("date", "+%s.%N"), parse_clock, Asked.MACHINES)
+ADDRESSES = MachineProbe("addresses", ("ip", "-json", "address"), parse_addresses, Asked.MACHINES)
+# Another port than k0s's default costs this one fact.
+API_CONNECTIONS = MachineProbe(
+    "api_connections",
+    ("ss", "-Htn", "state", "established", f"( dport = :{API_PORT} )"),
+    parse_api_connections,
+    Asked.WORKERS,
+)
+# k0sctl installs k0s for root and its group only.
+K0S_VERSION = MachineProbe(
+    "k0s_version", ("k0s", "version"), parse_k0s_version, Asked.CONTROLLERS, sudo=True
+)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe, UnreadableError, raw_probe, require_ended, require_json
+from harness.probe.core import UnreadableError, raw_probe, require_ended, require_json
 
-_PATH = "/apis/metrics.k8s.io/v1beta1/nodes"
 # What kubectl says where the API server took the request and passed no answer on.
 _NO_ANSWER = "Client.Timeout exceeded"
 
@@ -28,11 +27,6 @@ class MetricsData:
     answered: bool
     nodes: tuple[NodeFigures, ...]
     text: str = ""
-
-
-def probe() -> Probe[MetricsData]:
-    """Return the probe of the metrics of all nodes."""
-    return raw_probe("metrics", _PATH, parse)
 
 
 def parse(reading: Reading) -> MetricsData:
@@ -55,3 +49,6 @@ def parse(reading: Reading) -> MetricsData:
 def seconds_of(timestamp: str) -> float:
     """Return a Kubernetes timestamp (RFC 3339) as seconds since 1970."""
     return datetime.fromisoformat(timestamp).timestamp()
+
+
+PROBE = raw_probe("metrics", "/apis/metrics.k8s.io/v1beta1/nodes", parse)

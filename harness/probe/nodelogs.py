@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe, UnreadableError, require_ended
+from harness.probe.core import Asked, MachineProbe, UnreadableError, require_ended
 
 # metrics-server logs a line for each scrape that fails (one a node every 15 s) and for each failed
 # readiness probe; the last minutes fit in this.
@@ -65,12 +65,6 @@ class AgentLog:
     dialling: tuple[Failure, ...]
 
 
-def metrics_server_probe(machine: str) -> Probe[MetricsServerLog]:
-    """Return the probe of metrics-server's log on a worker."""
-    argv = ("sh", "-c", f"tail -q -n {_LINES} {_METRICS_SERVER}")
-    return Probe("metrics_server_log", machine, argv, parse_metrics_server, sudo=True)
-
-
 def parse_metrics_server(reading: Reading) -> MetricsServerLog:
     """Return the lines and the scrapes that failed; no log is a value."""
     lines = _lines(reading)
@@ -80,12 +74,6 @@ def parse_metrics_server(reading: Reading) -> MetricsServerLog:
         if (found := _SCRAPE.search(line.text)) is not None
     ]
     return MetricsServerLog(lines, tuple(scrapes))
-
-
-def agent_probe(machine: str) -> Probe[AgentLog]:
-    """Return the probe of the konnectivity agent's log on a worker."""
-    argv = ("sh", "-c", f"grep -hE '{_AGENT_SAYS}' {_AGENT} | tail -n 30")
-    return Probe("agent_log", machine, argv, parse_agent, sudo=True)
 
 
 def parse_agent(reading: Reading) -> AgentLog:
@@ -118,3 +106,19 @@ def _lines(reading: Reading) -> tuple[Line, ...]:
 
 def _unquoted(text: str) -> str:
     return text.replace('\\"', '"').replace("\\\\", "\\")
+
+
+METRICS_SERVER = MachineProbe(
+    "metrics_server_log",
+    ("sh", "-c", f"tail -q -n {_LINES} {_METRICS_SERVER}"),
+    parse_metrics_server,
+    Asked.WORKERS,
+    sudo=True,
+)
+AGENT = MachineProbe(
+    "agent_log",
+    ("sh", "-c", f"grep -hE '{_AGENT_SAYS}' {_AGENT} | tail -n 30"),
+    parse_agent,
+    Asked.WORKERS,
+    sudo=True,
+)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe, not_found, raw_probe, require_json
+from harness.probe.core import not_found, raw_probe, require_json
 from harness.probe.metrics_data import seconds_of
 
 _SERVING = "kubernetes.io/kubelet-serving"
@@ -79,12 +79,6 @@ class OtherAPIs:
     unavailable: tuple[str, ...]
 
 
-def deployment_probe() -> Probe[Deployment]:
-    """Return the probe of metrics-server's Deployment."""
-    path = "/apis/apps/v1/namespaces/kube-system/deployments/metrics-server"
-    return raw_probe("deployment", path, parse_deployment)
-
-
 def parse_deployment(reading: Reading) -> Deployment:
     """Return the Deployment; that there is none is a value."""
     if not_found(reading):
@@ -94,12 +88,6 @@ def parse_deployment(reading: Reading) -> Deployment:
     containers = spec["template"]["spec"]["containers"]
     images = tuple(each["image"] for each in containers)
     return Deployment(True, spec.get("replicas", 1), images, _changed(item))
-
-
-def agents_probe() -> Probe[AgentSet]:
-    """Return the probe of the DaemonSet konnectivity-agent."""
-    path = "/apis/apps/v1/namespaces/kube-system/daemonsets/konnectivity-agent"
-    return raw_probe("agents", path, parse_agents)
 
 
 def parse_agents(reading: Reading) -> AgentSet:
@@ -127,12 +115,6 @@ def parse_agents(reading: Reading) -> AgentSet:
     )
 
 
-def agent_pods_probe() -> Probe[frozenset[str]]:
-    """Return the probe of the nodes that an agent's pod runs on."""
-    path = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkonnectivity-agent"
-    return raw_probe("agent_pods", path, parse_agent_pods)
-
-
 def parse_agent_pods(reading: Reading) -> frozenset[str]:
     """Return the names of the nodes with an agent's pod in phase Running."""
     return frozenset(
@@ -140,12 +122,6 @@ def parse_agent_pods(reading: Reading) -> frozenset[str]:
         for item in require_json(reading)["items"]
         if item.get("status", {}).get("phase") == "Running"
     )
-
-
-def csrs_probe() -> Probe[tuple[SigningRequest, ...]]:
-    """Return the probe of the kubelets' requests for serving certificates."""
-    path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
-    return raw_probe("csrs", path, parse_csrs)
 
 
 def parse_csrs(reading: Reading) -> tuple[SigningRequest, ...]:
@@ -167,15 +143,6 @@ def parse_csrs(reading: Reading) -> tuple[SigningRequest, ...]:
     return tuple(found)
 
 
-def advertised_probe() -> Probe[tuple[str, ...]]:
-    """Return the probe of the addresses behind the Service `kubernetes`: the API servers'."""
-    path = (
-        "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
-        "?labelSelector=kubernetes.io/service-name%3Dkubernetes"
-    )
-    return raw_probe("advertised", path, parse_advertised)
-
-
 def parse_advertised(reading: Reading) -> tuple[str, ...]:
     """Return the addresses at which pods are sent to the API server."""
     return tuple(
@@ -184,12 +151,6 @@ def parse_advertised(reading: Reading) -> tuple[str, ...]:
         for endpoint in item.get("endpoints") or ()
         for address in endpoint["addresses"]
     )
-
-
-def policies_probe() -> Probe[tuple[Policy, ...]]:
-    """Return the probe of the NetworkPolicies of kube-system."""
-    path = "/apis/networking.k8s.io/v1/namespaces/kube-system/networkpolicies"
-    return raw_probe("policies", path, parse_policies)
 
 
 def parse_policies(reading: Reading) -> tuple[Policy, ...]:
@@ -206,12 +167,6 @@ def parse_policies(reading: Reading) -> tuple[Policy, ...]:
     return tuple(found)
 
 
-def other_apis_probe() -> Probe[OtherAPIs]:
-    """Return the probe of all APIServices."""
-    path = "/apis/apiregistration.k8s.io/v1/apiservices"
-    return raw_probe("apiservices", path, parse_other_apis)
-
-
 def parse_other_apis(reading: Reading) -> OtherAPIs:
     """Return the names of those that are not available, the metrics API left out."""
     return OtherAPIs(
@@ -224,11 +179,6 @@ def parse_other_apis(reading: Reading) -> OtherAPIs:
     )
 
 
-def stuck_namespaces_probe() -> Probe[tuple[str, ...]]:
-    """Return the probe of the namespaces."""
-    return raw_probe("namespaces", "/api/v1/namespaces", parse_stuck_namespaces)
-
-
 def parse_stuck_namespaces(reading: Reading) -> tuple[str, ...]:
     """Return those that cannot be deleted because an API's discovery fails."""
     return tuple(
@@ -237,12 +187,6 @@ def parse_stuck_namespaces(reading: Reading) -> tuple[str, ...]:
         if item.get("status", {}).get("phase") == "Terminating"
         and _status(item, "NamespaceDeletionDiscoveryFailure") == "True"
     )
-
-
-def blind_autoscalers_probe() -> Probe[tuple[str, ...]]:
-    """Return the probe of the HorizontalPodAutoscalers."""
-    path = "/apis/autoscaling/v2/horizontalpodautoscalers"
-    return raw_probe("autoscalers", path, parse_blind_autoscalers)
 
 
 def parse_blind_autoscalers(reading: Reading) -> tuple[str, ...]:
@@ -263,3 +207,39 @@ def _changed(item: Mapping[str, Any]) -> float:
 def _status(item: Mapping[str, Any], name: str) -> str | None:
     conditions = item.get("status", {}).get("conditions") or ()
     return next((each["status"] for each in conditions if each["type"] == name), None)
+
+
+DEPLOYMENT = raw_probe(
+    "deployment",
+    "/apis/apps/v1/namespaces/kube-system/deployments/metrics-server",
+    parse_deployment,
+)
+AGENTS = raw_probe(
+    "agents",
+    "/apis/apps/v1/namespaces/kube-system/daemonsets/konnectivity-agent",
+    parse_agents,
+)
+AGENT_PODS = raw_probe(
+    "agent_pods",
+    "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkonnectivity-agent",
+    parse_agent_pods,
+)
+CSRS = raw_probe("csrs", "/apis/certificates.k8s.io/v1/certificatesigningrequests", parse_csrs)
+ADVERTISED = raw_probe(
+    "advertised",
+    "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    "?labelSelector=kubernetes.io/service-name%3Dkubernetes",
+    parse_advertised,
+)
+POLICIES = raw_probe(
+    "policies",
+    "/apis/networking.k8s.io/v1/namespaces/kube-system/networkpolicies",
+    parse_policies,
+)
+OTHER_APIS = raw_probe(
+    "apiservices", "/apis/apiregistration.k8s.io/v1/apiservices", parse_other_apis
+)
+STUCK_NAMESPACES = raw_probe("namespaces", "/api/v1/namespaces", parse_stuck_namespaces)
+BLIND_AUTOSCALERS = raw_probe(
+    "autoscalers", "/apis/autoscaling/v2/horizontalpodautoscalers", parse_blind_autoscalers
+)

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe, require_json
+from harness.probe.core import Probe, TargetProbe, require_json
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,6 @@ class Route:
         return f"{self.destination} goes by {name}{via} dev {self.device}"
 
 
-def probe(machine: str, destination: str) -> Probe[Route]:
-    """Return the probe of the routes on `machine` that match `destination` (an IPv4 address)."""
-    argv = ("ip", "-json", "-details", "route", "show", "match", destination)
-    return Probe(f"route:{destination}", machine, argv, parse)
-
-
 def parse(reading: Reading) -> Route:
     """Return the most specific matching route, which is the one the kernel takes.
 
@@ -67,3 +61,12 @@ def parse(reading: Reading) -> Route:
 def _length(route: dict[str, str]) -> int:
     prefix = route["dst"]
     return -1 if prefix == "default" else ipaddress.ip_network(prefix).prefixlen
+
+
+PROBE = TargetProbe("route", parse)
+
+
+def look(machine: str, destination: str) -> Probe[Route]:
+    """Return the look at the routes on `machine` that match `destination` (an IPv4 address)."""
+    argv = ("ip", "-json", "-details", "route", "show", "match", destination)
+    return PROBE.on(machine, destination, argv)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.evidence.reading import Reading
-from harness.probe.core import API, Probe, UnreadableError, require_ended
-from harness.scenario.words import TopOutcome
+from harness.probe.core import ApiProbe, UnreadableError, require_ended
+from harness.vocabulary.words import TopOutcome
 
 _FAILURES = (
     ("Metrics API not available", TopOutcome.API_NOT_AVAILABLE),
@@ -30,11 +30,6 @@ class TopNodes:
     text: str = ""
 
 
-def probe() -> Probe[TopNodes]:
-    """Return the probe."""
-    return Probe("top_nodes", API, ("kubectl", "top", "nodes"), parse)
-
-
 def parse(reading: Reading) -> TopNodes:
     """Return the outcome; an error text of no known kind has no value."""
     require_ended(reading)
@@ -51,3 +46,6 @@ def parse(reading: Reading) -> TopNodes:
     unknown = tuple(row[0] for row in rows if "<unknown>" in row)
     outcome = TopOutcome.PARTIAL if unknown else TopOutcome.COMPLETE
     return TopNodes(outcome, nodes, unknown, reading.stdout.strip())
+
+
+PROBE = ApiProbe("top_nodes", ("kubectl", "top", "nodes"), parse)

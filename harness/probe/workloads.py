@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote
 
+from harness import cni
 from harness.evidence.reading import Reading
-from harness.probe.core import Probe, not_found, raw_probe, require_json
+from harness.probe.core import ApiProbe, Probe, not_found, raw_probe, require_json
 from harness.probe.metrics_data import seconds_of
 
 METRICS_SERVER = "k8s-app=metrics-server"
-# Name of the probe of what makes rules and routes on the machines; and the DaemonSets that do.
-PLUGINS = "plugins"
-_PLUGINS = frozenset({"kube-proxy", "kube-router", "calico-node"})
-# Written by calico-node: the address and prefix it found by its ipAutodetectionMethod.
-CALICO_ADDRESS = "projectcalico.org/IPv4Address"
 
 
 @dataclass(frozen=True)
@@ -64,16 +61,18 @@ class Endpoint:
 class Node:
     """One Node: its InternalIPs and the pod CIDR it was given.
 
-    `calico_address` is what Calico took for the node's address, empty without Calico; `version`
-    the kubelet's; `trouble` what its Ready condition says where it is not Ready. `created` and
-    `ready_since`, when that condition last changed, are seconds since 1970, 0 where not known.
+    `cni` is what took an address for the node's by itself, and `cni_address` which, with its
+    prefix, both empty where nothing did. `version` is the kubelet's; `trouble` what its Ready
+    condition says where it is not Ready. `created` and `ready_since`, when that condition last
+    changed, are seconds since 1970, 0 where not known.
     """
 
     name: str
     ready: bool
     addresses: tuple[str, ...]
     pod_cidr: str
-    calico_address: str = ""
+    cni: str = ""
+    cni_address: str = ""
     version: str = ""
     trouble: str = ""
     created: float = 0.0
@@ -89,25 +88,9 @@ class DaemonSet:
     ready: int
 
 
-def pods_probe(
-    selector: str = METRICS_SERVER, namespace: str = "kube-system"
-) -> Probe[tuple[Pod, ...]]:
-    """Return the probe of the pods that `selector` picks."""
-    path = f"/api/v1/namespaces/{namespace}/pods?labelSelector={quote(selector)}"
-    # Named apart from metrics-server's own pods, which the diagnosis goes by.
-    ours = (selector, namespace) == (METRICS_SERVER, "kube-system")
-    return raw_probe("pods" if ours else f"selected:{namespace}:{selector}", path, parse_pods)
-
-
 def parse_pods(reading: Reading) -> tuple[Pod, ...]:
     """Return the pods, in the API's order; an empty list is a value."""
     return tuple(_pod(item) for item in require_json(reading)["items"])
-
-
-def service_probe() -> Probe[Service]:
-    """Return the probe of metrics-server's Service."""
-    path = "/api/v1/namespaces/kube-system/services/metrics-server"
-    return raw_probe("service", path, parse_service)
 
 
 def parse_service(reading: Reading) -> Service:
@@ -117,13 +100,6 @@ def parse_service(reading: Reading) -> Service:
     spec = require_json(reading)["spec"]
     address = _address(spec["clusterIP"])
     return Service(exists=True, cluster_ip=address, port=spec["ports"][0]["port"])
-
-
-def endpoints_probe() -> Probe[tuple[Endpoint, ...]]:
-    """Return the probe of the ready endpoints of metrics-server's Service."""
-    selector = quote("kubernetes.io/service-name=metrics-server")
-    path = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices?labelSelector="
-    return raw_probe("endpoints", path + selector, parse_endpoints)
 
 
 def parse_endpoints(reading: Reading) -> tuple[Endpoint, ...]:
@@ -140,13 +116,8 @@ def parse_endpoints(reading: Reading) -> tuple[Endpoint, ...]:
     return tuple(ready)
 
 
-def plugins_probe() -> Probe[tuple[DaemonSet, ...]]:
-    """Return the probe of the DaemonSets that make rules and routes on the machines."""
-    return raw_probe(PLUGINS, "/apis/apps/v1/namespaces/kube-system/daemonsets", parse_plugins)
-
-
 def parse_plugins(reading: Reading) -> tuple[DaemonSet, ...]:
-    """Return those of k0s's network providers and kube-proxy that are there, in the API's order."""
+    """Return those of network providers and kube-proxy that are there, in the API's order."""
     return tuple(
         DaemonSet(
             name=item["metadata"]["name"],
@@ -154,13 +125,8 @@ def parse_plugins(reading: Reading) -> tuple[DaemonSet, ...]:
             ready=item["status"].get("numberReady", 0),
         )
         for item in require_json(reading)["items"]
-        if item["metadata"]["name"] in _PLUGINS
+        if item["metadata"]["name"] in cni.daemonsets()
     )
-
-
-def nodes_probe() -> Probe[tuple[Node, ...]]:
-    """Return the probe of all Nodes."""
-    return raw_probe("nodes", "/api/v1/nodes", parse_nodes)
 
 
 def parse_nodes(reading: Reading) -> tuple[Node, ...]:
@@ -205,6 +171,7 @@ def _pod(item: dict[str, Any]) -> Pod:
 
 def _node(item: dict[str, Any]) -> Node:
     status = item.get("status", {})
+    finder, found = _found_address(item["metadata"].get("annotations", {}))
     return Node(
         name=item["metadata"]["name"],
         ready=_condition(status, "Ready"),
@@ -214,7 +181,8 @@ def _node(item: dict[str, Any]) -> Node:
             if each["type"] == "InternalIP"
         ),
         pod_cidr=item.get("spec", {}).get("podCIDR", ""),
-        calico_address=item["metadata"].get("annotations", {}).get(CALICO_ADDRESS, ""),
+        cni=finder,
+        cni_address=found,
         version=status.get("nodeInfo", {}).get("kubeletVersion", ""),
         trouble=next(
             (
@@ -238,6 +206,14 @@ def _node(item: dict[str, Any]) -> Node:
     )
 
 
+def _found_address(annotations: Mapping[str, str]) -> tuple[str, str]:
+    """Return the CNI that says which address it found for a Node, and that address."""
+    for each in cni.CNIS:
+        if each.node_address is not None and each.node_address.annotation in annotations:
+            return each.word, annotations[each.node_address.annotation]
+    return "", ""
+
+
 def _address(text: str) -> str:
     """Return an IP address as it is; raises `ValueError` for what is none."""
     ip_address(text)
@@ -252,3 +228,33 @@ def _condition(status: dict[str, Any], name: str) -> bool:
     return any(
         each["type"] == name and each["status"] == "True" for each in status.get("conditions", [])
     )
+
+
+SERVICE = raw_probe(
+    "service", "/api/v1/namespaces/kube-system/services/metrics-server", parse_service
+)
+ENDPOINTS = raw_probe(
+    "endpoints",
+    "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices?labelSelector="
+    + quote("kubernetes.io/service-name=metrics-server"),
+    parse_endpoints,
+)
+PLUGINS = raw_probe("plugins", "/apis/apps/v1/namespaces/kube-system/daemonsets", parse_plugins)
+"""The DaemonSets that make rules and routes on the machines."""
+NODES = raw_probe("nodes", "/api/v1/nodes", parse_nodes)
+
+
+def _selected(name: str, selector: str, namespace: str) -> ApiProbe[tuple[Pod, ...]]:
+    path = f"/api/v1/namespaces/{namespace}/pods?labelSelector={quote(selector)}"
+    return raw_probe(name, path, parse_pods)
+
+
+PODS = _selected("pods", METRICS_SERVER, "kube-system")
+
+
+def pods_look(selector: str, namespace: str) -> Probe[tuple[Pod, ...]]:
+    """Return the look at the pods that `selector` picks."""
+    # Named apart from metrics-server's own pods, which the diagnosis goes by.
+    ours = (selector, namespace) == (METRICS_SERVER, "kube-system")
+    other = _selected(f"selected:{namespace}:{selector}", selector, namespace)
+    return (PODS if ours else other).look()

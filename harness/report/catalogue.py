@@ -19,12 +19,12 @@ from urllib.parse import quote
 
 from harness.base.errors import UsageError
 from harness.base.untrusted import MIB, Limits, json_value, read_text
-from harness.engine.events import Outcome
+from harness.engine.outcome import Outcome
 from harness.engine.replay import A_REPLAY
 from harness.evidence.recorder import reason_of
 from harness.probe.shape import fits
+from harness.report.formatting import duration
 from harness.report.markdown import cell, code_cell
-from harness.report.words import duration
 from harness.scenario.load import FOR_VMS, LoadedScenario
 
 # The bar for a scenario is three runs in a row, on each kind of machine; two more show what was

@@ -9,9 +9,9 @@ from typing import Any
 from harness.diagnose.model import Diagnosis, HopState
 from harness.evidence.recorder import redacted_value
 from harness.evidence.redaction import redact
+from harness.report.formatting import one_line
 from harness.report.schemas import schema_of
-from harness.report.words import one_line
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 FORMAT = "k0s-harness-diagnosis/1"
 DERIVED = {name: {"type": ["string", "null"]} for name in ("first_broken_hop", "remedy")}
@@ -47,7 +47,7 @@ def render(diagnosis: Diagnosis) -> str:
 
 def head(diagnosis: Diagnosis) -> list[str]:
     """Return the lines that stand first, at most twelve."""
-    name = "not known" if diagnosis.cause is Cause.UNKNOWN else str(diagnosis.cause)
+    name = "not known" if diagnosis.cause == Cause.UNKNOWN else str(diagnosis.cause)
     lines = [f"cause: {name} ({diagnosis.confidence} confidence)"]
     if diagnosis.also:
         lines.append(f"also: {', '.join(diagnosis.also)}")
@@ -55,7 +55,7 @@ def head(diagnosis: Diagnosis) -> list[str]:
         lines.append(f"settling: look again {diagnosis.look_again}")
     if diagnosis.first_broken_hop is not None:
         lines.append(f"first broken hop: {diagnosis.first_broken_hop}")
-    if diagnosis.cause is Cause.HEALTHY:
+    if diagnosis.cause == Cause.HEALTHY:
         held = [hop.name for hop in diagnosis.hops if hop.state is HopState.HOLDS]
         lines.append(f"checked: {', '.join(held)}")
     else:

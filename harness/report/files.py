@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from harness.base.errors import InfrastructureError
-from harness.engine.events import ScenarioResult
+from harness.engine.results import ScenarioResult
 from harness.evidence.recorder import reason_of, write_whole
 from harness.report import json_report, junit, summary
 from harness.report.html import page

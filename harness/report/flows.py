@@ -1,4 +1,4 @@
-"""The matrix of flows for people, as plain text and as Markdown, and as JSON.
+"""The matrix of flows for people, as plain text, and as JSON.
 
 Every flow has a line of its own with what it comes to, and one for each way that was tried.
 """
@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.probe.flows import FlowMatrix, FlowResult
-from harness.report.markdown import cell, prose
-from harness.report.words import one_line
-from harness.scenario.words import Flow, FlowOutcome
+from harness.report.formatting import one_line
+from harness.vocabulary.words import Flow, FlowOutcome
 
 FORMAT = "k0s-harness-flows/1"
 _WIDTH = 100
@@ -32,24 +31,6 @@ _LEGEND = (
 def text(matrix: FlowMatrix) -> str:
     """Return the table, at most 100 columns wide, with its legend; no newline at its end."""
     return "\n".join(line.rstrip() for line in _lines(matrix))
-
-
-def markdown(matrix: FlowMatrix) -> str:
-    """Return the table as Markdown, with its legend; no newline at its end."""
-    rows = [
-        "| flow | from | to | address | outcome | seconds | words |",
-        "|---|---|---|---|---|---:|---|",
-    ]
-    for flow in Flow:
-        rows.append(
-            f"| **{flow}** | | | | **{matrix.outcome(flow)}** | |"
-            f" {cell(_unmeasured(matrix, flow))} |"
-        )
-        for way in _ways(matrix, flow):
-            cells = (way.source, way.target, way.address, _ended(way), _seconds(way), way.words)
-            rows.append(f"| | {' | '.join(map(cell, cells))} |")
-    rows += [f"\nNot read: {prose(each)}" for each in matrix.unread]
-    return "\n".join([*rows, "", _LEGEND])
 
 
 def document(matrix: FlowMatrix) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from harness.diagnose.model import Diagnosis
-from harness.engine.events import Outcome, PhaseResult, ScenarioResult
+from harness.engine.outcome import Outcome
+from harness.engine.results import PhaseResult, ScenarioResult
 from harness.evidence.recorder import redacted_value
 from harness.report.diagnosis import DERIVED, derived
 from harness.report.schemas import schema_of

@@ -7,9 +7,9 @@ from xml.etree import ElementTree as ET
 
 from harness.base.printable import printable
 from harness.check.model import Verdict
-from harness.engine.events import ExpectationResult, PhaseResult, ScenarioResult
+from harness.engine.results import ExpectationResult, PhaseResult, ScenarioResult
 from harness.evidence.redaction import redact
-from harness.report.words import one_line, origin_line
+from harness.report.formatting import one_line, origin_line
 
 
 def verdict_line(result: ExpectationResult) -> str:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from harness.base.printable import printable, printable_line
 from harness.evidence.redaction import redact
-from harness.report.words import one_line
+from harness.report.formatting import one_line
 
 # A condition's message is about 200 characters; the whole text is in report.json.
 CELL_CHARACTERS = 260

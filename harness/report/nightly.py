@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from harness.check.model import Verdict
-from harness.engine.events import ScenarioResult
+from harness.engine.results import ScenarioResult
 from harness.report import summary
+from harness.report.formatting import origin_line
 from harness.report.markdown import cell, folded
-from harness.report.words import origin_line
 
 # GitHub shows a step's summary up to 1024 kB and drops it whole above that.
 _LONGEST = 1_000_000

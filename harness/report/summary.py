@@ -8,10 +8,10 @@ from datetime import datetime
 from harness.base.printable import pasted
 from harness.check.model import Verdict
 from harness.diagnose.model import Diagnosis, Hop, HopState
-from harness.engine.events import ExpectationResult, PhaseResult, ScenarioResult
+from harness.engine.results import ExpectationResult, PhaseResult, ScenarioResult
 from harness.evidence.redaction import redact
+from harness.report.formatting import duration, origin_line
 from harness.report.markdown import block, cell, code, code_cell, folded, link, prose
-from harness.report.words import duration, origin_line
 
 _ERROR_LINES = 8
 # The settings that decide what is run; the others say where it leaves what it saw.

@@ -24,7 +24,7 @@ from harness.engine.events import (
     VerdictReached,
 )
 from harness.evidence.redaction import redact
-from harness.report.words import duration, one_line
+from harness.report.formatting import duration, one_line
 
 _COLOURS = {
     Verdict.MET: Code.GREEN,

@@ -16,10 +16,8 @@ from yaml.error import Mark, MarkedYAMLError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
-from harness.scenario.nearest import quoted
-
-Path = tuple[str | int, ...]
-"""Way from the top of the document to a value: keys and indexes."""
+from harness.vocabulary.nearest import quoted
+from harness.vocabulary.part import Path
 
 Scalar = str | int | float | bool | None
 """What a scalar of a scenario can be."""

@@ -9,8 +9,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from harness.scenario.fields import Shape, mistake
-from harness.scenario.nearest import quoted
+from harness.vocabulary.fields import Shape, mistake
+from harness.vocabulary.nearest import quoted
 
 # How an input of a matrix is called; used, it stands in braces: `${cni}`.
 INPUT_PATTERN = "[a-z][a-z0-9_-]{0,30}"

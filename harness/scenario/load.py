@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from harness.base.errors import UsageError
 from harness.scenario.document import TOP, NotYamlError, Position, SourceMap, position_in, read
+from harness.scenario.draft import draft
 from harness.scenario.matrix import expand
 from harness.scenario.mistakes import Mistake, ScenarioError
-from harness.scenario.model import Scenario
-from harness.scenario.nearest import quoted
+from harness.scenario.model import Scenario, scenario_model
 from harness.scenario.rules import broken_rules
+from harness.scenario.text_rules import broken_text_rules
 from harness.scenario.translate import translated
+from harness.vocabulary.nearest import quoted
 
 # A scenario has about 1 kB, with a whole ClusterConfig in it 10 kB; a larger file is something else
 # by mistake. Reading this much of the worst YAML takes one or two seconds.
@@ -117,26 +120,26 @@ def load_all_text(text: str | bytes, name: str) -> tuple[LoadedScenario, ...]:
 
 
 def _read_variant(
-    data: Any,  # noqa: ANN401  # any YAML
-    marks: SourceMap,
-    unreadable: set[Position],
+    data: dict[str, Any], marks: SourceMap, unreadable: set[Position]
 ) -> tuple[Scenario | None, list[tuple[Position, str]]]:
     """Return the scenario, if the data is one, and the mistakes in it."""
-    found = []
-    # Where YAML itself or a rule has spoken, the model would only say the same in other words.
-    judged = set()
-    for place, sentence in broken_rules(data, marks):
-        found.append((marks.value(place), sentence))
-        judged.add(place)
+    broken = list(broken_text_rules(data, marks))
+    scenario: Scenario | None = None
+    errors: list[ErrorDetails] = []
     try:
-        return Scenario.model_validate(data), found
+        scenario = scenario_model().model_validate(data)
     except ValidationError as error:
-        found += [
-            (position, sentence)
-            for place, position, sentence in translated(error.errors(), marks)
-            if place not in judged and position not in unreadable
-        ]
-    return None, found
+        errors = error.errors()
+    broken += broken_rules(draft(data) if scenario is None else scenario, marks)
+    # Where YAML itself or a rule has spoken, the model would only say the same in other words.
+    judged = {place for place, _ in broken}
+    found = [(marks.value(place), sentence) for place, sentence in broken]
+    found += [
+        (position, sentence)
+        for place, position, sentence in translated(errors, marks)
+        if place not in judged and position not in unreadable
+    ]
+    return scenario, found
 
 
 def _the_one(loaded: tuple[LoadedScenario, ...], variant: str) -> LoadedScenario:

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.scenario.document import Path, Scalar
+from harness.scenario.document import Scalar
 from harness.scenario.inputs import INPUT_PATTERN, is_input_value
-from harness.scenario.nearest import nearest, quoted
-from harness.scenario.plain import mapping
+from harness.vocabulary.nearest import nearest, quoted
+from harness.vocabulary.part import Path
 
 # Each has machines of its own, which take a minute to come up; a day has no room for more.
 MOST_VARIANTS = 24
@@ -38,7 +38,7 @@ def expand(data: Any) -> tuple[tuple[Variant, ...], tuple[tuple[Path, str], ...]
 
     A matrix that is none gives the document as it is: the model says what is wrong with it.
     """
-    scenario = mapping(data)
+    scenario = data if isinstance(data, dict) else {}
     inputs = _inputs(scenario.get("matrix"))
     mistakes = tuple(_mistakes(scenario, inputs))
     if inputs is None or mistakes:

@@ -1,126 +1,88 @@
-"""What must hold between the parts of a scenario.
+"""What must hold of a scenario beyond the shape of its parts: rules of kinds, and between parts.
 
-The rules look at the plain data and not at the model, so that they speak even where the model found
-other mistakes: whoever wrote the file sees all of them at once.
+The scenario may be what parsed of a file with mistakes: see `harness.vocabulary.part`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-from harness.scenario.change_rules import Machines, broken_change_rules
-from harness.scenario.document import Path, SourceMap
-from harness.scenario.machines import CONTROLLER, worker_names
-from harness.scenario.model import DEFAULT_WORKERS, MOST_WORKERS
-from harness.scenario.nearest import nearest, quoted
-from harness.scenario.plain import ABSENT, at, mapping, sequence, word
-from harness.scenario.reserved import RESERVED, collisions
+from harness.changes.component import ComponentChange
+from harness.changes.deployment import Deployment
+from harness.changes.k0s_config import K0sConfig
+from harness.changes.kind import Change
+from harness.expectations.apply import Apply
+from harness.expectations.kind import Expectation
+from harness.scenario.document import SourceMap
+from harness.scenario.model import Phase, Scenario
 from harness.scenario.undo_rules import broken_undo_rules
-from harness.scenario.words import (
-    ApiserviceReason,
-    ApplyOutcome,
-    Cause,
-    Component,
-    Role,
-    TopOutcome,
-)
-
-Found = Iterator[tuple[Path, str]]
-_FRAGMENT: Path = ("cluster", "k0s")
-_VERBATIM_CHANGES: tuple[Path, ...] = (("k0s_config",), ("manifest",))
-# phases, its index, change, its index, the kind.
-_CHANGE_DEPTH = 5
-_REMEDY = "write true, false or a plain number, or put it in quotes"
-_WITHOUT_ROWS = {TopOutcome.API_NOT_AVAILABLE, TopOutcome.SERVICE_UNAVAILABLE, TopOutcome.NOT_YET}
+from harness.vocabulary.cluster_config import ABSENT, all_reserved, at
+from harness.vocabulary.kinds import Kind, Surroundings
+from harness.vocabulary.nearest import nearest, quoted
+from harness.vocabulary.part import Found, Missing, NotParsedError, Path, given, said
+from harness.vocabulary.words import ApplyOutcome, Component
 
 
-def broken_rules(data: Any, marks: SourceMap) -> Found:  # noqa: ANN401  # any YAML
-    """Yield path and sentence of each rule that the document breaks."""
-    scenario = mapping(data)
-    yield from _values_left_empty(scenario, ())
-    yield from _fragment(scenario, marks)
-    cluster = mapping(scenario.get("cluster"))
-    phases = sequence(scenario.get("phases"))
-    broken = [path for path in sequence(cluster.get("break")) if isinstance(path, str)]
+def broken_rules(scenario: Scenario, marks: SourceMap) -> Found:
+    """Yield path and sentence of each rule that the scenario breaks."""
+    for path, sentence in said(*scenario.cluster.rules(), _broken_on_purpose(scenario)):
+        yield ("cluster", *path), sentence
     yield from _phase_names(scenario, marks)
-    yield from _components(cluster, scenario)
-    machines = _machines(cluster)
-    for index, phase in enumerate(phases):
-        path: Path = ("phases", index)
-        for number, entry in enumerate(sequence(mapping(phase).get("change"))):
-            here = (*path, "change", number)
-            yield from broken_change_rules(entry, here, machines, broken)
-            if index and "environment" in mapping(entry):
-                yield (
-                    here,
-                    (
-                        "k0sctl gives k0s its environment when it installs it: only the first "
-                        "phase can have `environment`"
-                    ),
-                )
-        for number, entry in enumerate(sequence(mapping(phase).get("expect"))):
-            yield from _expectation(entry, (*path, "expect", number), machines)
-    yield from broken_undo_rules(phases, marks)
-    yield from _bad_ends(scenario)
+    yield from _changes(scenario)
+    around = Surroundings(scenario.cluster, None)
+    for index, phase in enumerate(scenario.phases):
+        for number, each in enumerate(phase.expect):
+            yield from said(_of_kind(each, ("phases", index, "expect", number), around))
+    yield from broken_undo_rules(scenario.phases, marks)
+    yield from _bad_ends(scenario.phases)
 
 
-def _machines(cluster: dict[str, Any]) -> Machines | None:
-    """Return the machines; None beyond the bounds, where the count itself is the mistake."""
-    workers = cluster.get("workers", DEFAULT_WORKERS)
-    if type(workers) is not int or not 1 <= workers <= MOST_WORKERS:
-        return None
-    names = tuple(worker_names(workers))
-    is_node = cluster.get("controller_role") == Role.CONTROLLER_WORKER
-    return Machines(
-        workers=names,
-        kubelets=(CONTROLLER, *names) if is_node else names,
-        calico=at(cluster, ("k0s", "spec", "network", "provider")) == "calico",
-    )
+def _of_kind(each: Kind, path: Path, around: Surroundings) -> Found:
+    for below, sentence in said(*each.rules(around)):
+        yield (*path, each.kind, *below), sentence
 
 
-def _is_verbatim(path: Path) -> bool:
-    """Whether what stands below `path` is k0s's or Kubernetes's, and only passed on."""
-    return path == _FRAGMENT or (
-        path[:1] == ("phases",) and path[2:3] == ("change",) and path[4:] in _VERBATIM_CHANGES
-    )
-
-
-def _values_left_empty(value: Any, path: Path) -> Found:  # noqa: ANN401
-    if _is_verbatim(path) and value is not None:
-        # A null in there means something; nothing at all does not.
-        return
-    if isinstance(value, dict):
-        for key, child in value.items():
-            yield from _values_left_empty(child, (*path, key))
-    elif isinstance(value, list):
-        for index, child in enumerate(value):
-            yield from _values_left_empty(child, (*path, index))
-    elif value is None and path:
-        what = quoted(path[-1]) if isinstance(path[-1], str) else "this entry"
-        yield path, f"{what} has no value; remove the key or give it one"
-
-
-def _fragment(scenario: dict[str, Any], marks: SourceMap) -> Found:
-    cluster = mapping(scenario.get("cluster"))
-    fragment = mapping(cluster.get("k0s"))
-    for path in marks.ambiguous:
-        if _is_verbatim(path[: len(_FRAGMENT)]) or _is_verbatim(path[:_CHANGE_DEPTH]):
-            yield (
-                path,
-                f"{quoted(at(scenario, path))} is not text to every YAML reader: {_REMEDY}",
+def _changes(scenario: Scenario) -> Found:
+    given_off = given(scenario.cluster, "disable_components")
+    off = None if given_off is None else frozenset(given_off)
+    for index, phase in enumerate(scenario.phases):
+        for number, change in enumerate(phase.change):
+            path = ("phases", index, "change", number)
+            # With an unknown name among the disabled ones, this one may be what was meant.
+            known = off if off is not None and off <= set(Component) else None
+            yield from said(
+                _of_kind(change, path, Surroundings(scenario.cluster, known)),
+                _only_first(change, index, path),
             )
-    broken = [path for path in sequence(cluster.get("break")) if isinstance(path, str)]
-    for keys, sentence in collisions(fragment, broken):
-        yield (*_FRAGMENT, *keys), sentence
+            if isinstance(change, ComponentChange):
+                off = _off_after(change, off)
+
+
+def _off_after(
+    change: ComponentChange, off: frozenset[Component] | None
+) -> frozenset[Component] | None:
+    if off is None:
+        return None
+    try:
+        return change.deployed(Deployment(off), ()).disabled_components
+    except NotParsedError:
+        return None
+
+
+def _only_first(change: Change, index: int, path: Path) -> Found:
+    if index and change.only_first:
+        yield path, change.only_first
+
+
+def _broken_on_purpose(scenario: Scenario) -> Found:
+    fragment = scenario.cluster.k0s or {}
     later = [
-        mapping(mapping(change).get("k0s_config"))
-        for phase in sequence(scenario.get("phases"))
-        for change in sequence(mapping(phase).get("change"))
+        change.fragment
+        for phase in scenario.phases
+        for change in phase.change
+        if isinstance(change, K0sConfig)
     ]
-    given = {reserved.dotted: reserved for reserved in RESERVED}
-    for index, dotted in enumerate(broken):
-        path = ("cluster", "break", index)
+    given = {reserved.dotted: reserved for reserved in all_reserved()}
+    for index, dotted in enumerate(scenario.cluster.break_):
+        path = ("break", index)
         if dotted in fragment and "." not in dotted and dotted not in given:
             continue
         if dotted not in given:
@@ -132,11 +94,11 @@ def _fragment(scenario: dict[str, Any], marks: SourceMap) -> Found:
             yield path, f"`{dotted}` is listed here but not set under `cluster.k0s`"
 
 
-def _phase_names(scenario: dict[str, Any], marks: SourceMap) -> Found:
+def _phase_names(scenario: Scenario, marks: SourceMap) -> Found:
     first: dict[str, int] = {}
-    for index, phase in enumerate(sequence(scenario.get("phases"))):
-        name = mapping(phase).get("name")
-        if not isinstance(name, str):
+    for index, phase in enumerate(scenario.phases):
+        name = given(phase, "name")
+        if name is None:
             continue
         if name in first:
             line = marks.value(("phases", first[name], "name")).line
@@ -147,130 +109,38 @@ def _phase_names(scenario: dict[str, Any], marks: SourceMap) -> Found:
         first.setdefault(name, index)
 
 
-def _components(cluster: dict[str, Any], scenario: dict[str, Any]) -> Found:
-    disabled: set[str] = set()
-    for index, name in enumerate(sequence(cluster.get("disable_components"))):
-        if isinstance(name, str) and name in disabled:
-            yield ("cluster", "disable_components", index), f"{quoted(name)} is listed twice"
-        elif isinstance(name, str):
-            disabled.add(name)
-    for index, phase in enumerate(sequence(scenario.get("phases"))):
-        for number, entry in enumerate(sequence(mapping(phase).get("change"))):
-            path: Path = ("phases", index, "change", number)
-            change = mapping(entry)
-            enabled, turned_off = change.get("enable_component"), change.get("disable_component")
-            if isinstance(enabled, str):
-                # With an unknown name among the disabled ones, this one may be what was meant.
-                if enabled not in disabled and disabled <= set(Component):
-                    yield (*path, "enable_component"), f"{quoted(enabled)} is not disabled here"
-                disabled.discard(enabled)
-            if isinstance(turned_off, str):
-                if turned_off in disabled:
-                    yield (
-                        (*path, "disable_component"),
-                        f"{quoted(turned_off)} is already disabled here",
-                    )
-                disabled.add(turned_off)
-
-
-def _expectation(entry: Any, path: Path, machines: Machines | None) -> Found:  # noqa: ANN401
-    expectation = mapping(entry)
-    yield from _apiservice(mapping(expectation.get("apiservice")), (*path, "apiservice"))
-    yield from _top_nodes(mapping(expectation.get("top_nodes")), (*path, "top_nodes"), machines)
-    yield from _diagnosis(mapping(expectation.get("diagnosis")), (*path, "diagnosis"))
-    apply = mapping(expectation.get("apply"))
-    if apply.get("outcome") == ApplyOutcome.APPLIED and "message_contains" in apply:
-        yield (
-            (*path, "apply", "message_contains"),
-            "only a bad end has a message: write `outcome: refused` or `failed`, or leave this out",
-        )
-    if apply.get("outcome") == ApplyOutcome.FAILED and "message_contains" not in apply:
-        yield (
-            (*path, "apply", "outcome"),
-            "many things make an apply fail: say in `message_contains` which one is expected",
-        )
-
-
-def _apiservice(body: dict[str, Any], path: Path) -> Found:
-    if body.get("available") is not True:
-        return
-    if word(body.get("reason")) not in (None, ApiserviceReason.PASSED, ApiserviceReason.LOCAL):
-        yield (
-            (*path, "reason"),
-            f"an available APIService never has the reason {quoted(body['reason'])}",
-        )
-    if "message_class" in body:
-        yield (*path, "message_class"), "only a failed check has a message class"
-
-
-def _diagnosis(body: dict[str, Any], path: Path) -> Found:
-    seen = {word(body.get("cause"))}
-    for index, cause in enumerate(sequence(body.get("also"))):
-        if isinstance(cause, str) and cause in seen:
-            yield (*path, "also", index), f"{quoted(cause)} is listed twice"
-        elif body.get("cause") == Cause.HEALTHY or cause == Cause.HEALTHY:
-            yield (*path, "also", index), "a healthy cluster has no second cause"
-        if isinstance(cause, str):
-            seen.add(cause)
-
-
-def _top_nodes(body: dict[str, Any], path: Path, machines: Machines | None) -> Found:
-    if "nodes" not in body:
-        return
-    if word(body.get("outcome")) in _WITHOUT_ROWS:
-        yield (
-            (*path, "nodes"),
-            f"there are no rows when the outcome is {quoted(body['outcome'])}: leave `nodes` out",
-        )
-    seen: set[str] = set()
-    for index, node in enumerate(sequence(body["nodes"])):
-        if not isinstance(node, str) or machines is None:
-            continue
-        names = machines.kubelets
-        if node == CONTROLLER and node not in names:
-            yield (
-                (*path, "nodes", index),
-                f"`{CONTROLLER}` is no node: it runs no kubelet. Nodes are {', '.join(names)}",
-            )
-        elif node not in names:
-            yield (
-                (*path, "nodes", index),
-                f"there is no node {quoted(node)}; the cluster's nodes are {', '.join(names)}",
-            )
-        elif node in seen:
-            yield (*path, "nodes", index), f"{quoted(node)} is listed twice"
-        seen.add(node)
-
-
-def _bad_ends(scenario: dict[str, Any]) -> Found:
+def _bad_ends(phases: tuple[Phase, ...]) -> Found:
     """A first apply that ends badly leaves no cluster, so nothing else can be expected of it.
 
     Later on a refused one leaves the cluster as it was, and a failed one nobody knows how.
     """
-    phases = [sequence(mapping(phase).get("expect")) for phase in sequence(scenario.get("phases"))]
-    ends = [
-        [mapping(mapping(entry).get("apply")).get("outcome") for entry in entries]
-        for entries in phases
-    ]
-    for index, outcomes in enumerate(ends[1:], start=1):
-        if ApplyOutcome.FAILED in outcomes:
-            yield (
-                ("phases", index, "expect", outcomes.index(ApplyOutcome.FAILED)),
-                "only a first apply can be expected to fail: nobody knows what a later one leaves",
-            )
-    bad = [each for each in (ApplyOutcome.REFUSED, ApplyOutcome.FAILED) if ends and each in ends[0]]
+    for index, phase in enumerate(phases[1:], start=1):
+        for number, each in enumerate(phase.expect):
+            if _end(each) is ApplyOutcome.FAILED:
+                yield (
+                    ("phases", index, "expect", number),
+                    (
+                        "only a first apply can be expected to fail: nobody knows what a later "
+                        "one leaves"
+                    ),
+                )
+    ends = [_end(each) for phase in phases[:1] for each in phase.expect]
+    bad = [each for each in (ApplyOutcome.REFUSED, ApplyOutcome.FAILED) if each in ends]
     if not bad:
         return
-    end = bad[0]
-    for number, entry in enumerate(phases[0]):
-        for kind in mapping(entry):
-            if kind != "apply":
-                yield (
-                    ("phases", 0, "expect", number),
-                    f"{quoted(kind)} cannot be expected here: a {end} apply leaves no cluster",
-                )
+    for number, each in enumerate(phases[0].expect):
+        if not isinstance(each, Apply | Missing):
+            yield (
+                ("phases", 0, "expect", number),
+                f"{quoted(each.kind)} cannot be expected here: a {bad[0]} apply leaves no cluster",
+            )
     for index in range(1, len(phases)):
         yield (
             ("phases", index),
-            f"no phase can follow: the first one's apply is {end}, so there is no cluster",
+            f"no phase can follow: the first one's apply is {bad[0]}, so there is no cluster",
         )
+
+
+def _end(expectation: Expectation) -> ApplyOutcome | None:
+    """Return how the apply is to end, None for another kind and where that did not parse."""
+    return given(expectation, "outcome") if isinstance(expectation, Apply) else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness.scenario.fields import DURATION_PATTERN, duration_text
 from harness.scenario.inputs import INPUT_PATTERN
-from harness.scenario.model import FORMAT, Scenario
+from harness.scenario.model import FORMAT, scenario_model
+from harness.vocabulary.fields import DURATION_PATTERN, duration_text
 
 # What yaml-language-server reads since 1.20; pydantic writes this dialect without saying so.
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -19,7 +19,7 @@ _ABOUT = ("default", "description", "examples")
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a scenario, as `schema/scenario.schema.json` has it."""
-    schema: dict[str, Any] = _plain(Scenario.model_json_schema())
+    schema: dict[str, Any] = _plain(scenario_model().model_json_schema())
     # All definitions are parts of `cluster` and `phases`, where inputs of the matrix may stand.
     schema["$defs"] = {
         **{name: _or_input(part) for name, part in schema["$defs"].items()},

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, get_args
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from harness.scenario.changes import Change
-from harness.scenario.document import Path, Position, SourceMap
-from harness.scenario.expectations import Expectation
-from harness.scenario.fields import OURS, SEVERAL_KINDS
-from harness.scenario.model import FORMAT, ClusterSpec, Phase, Scenario
-from harness.scenario.nearest import nearest, quoted
+from harness.changes import CHANGES
+from harness.expectations import EXPECTATIONS
+from harness.scenario.document import Position, SourceMap
+from harness.scenario.model import FORMAT, Phase, Scenario
+from harness.vocabulary.cluster import ClusterSpec
+from harness.vocabulary.fields import OURS, SEVERAL_KINDS
+from harness.vocabulary.kinds import Kind
+from harness.vocabulary.nearest import nearest, quoted
+from harness.vocabulary.part import Path
 
 # What YAML 1.1 reads as booleans and people still write.
 _TRUE_WORDS = {"on", "yes", "y"}
 _FALSE_WORDS = {"off", "no", "n"}
-# One look can neither wait nor last; said here because the keys exist on the other kinds.
-_NOT_ON_THIS_KIND = {
-    ("diagnosis", "hold"): "a diagnosis is made once, from all the evidence: it has no `hold`",
-    ("reachability", "hold"): "one round of connections is judged at once: it has no `hold`",
-    ("apply", "hold"): "`apply` is one event: it has no `hold`",
-    ("apply", "within"): "`apply` is one event with the deadline of k0sctl: it has no `within`",
-}
 
 
 def translated(
@@ -55,29 +50,30 @@ def translated(
 
 def _unknown_key(path: Path) -> str:
     key = str(path[-1])
-    model, kind = _model_at(path[:-1])
-    if (kind, key) in _NOT_ON_THIS_KIND:
-        return _NOT_ON_THIS_KIND[kind, key]
+    model = _model_at(path[:-1])
+    if issubclass(model, Kind) and key in model.lacks:
+        return model.lacks[key]
     known = [field.alias or name for name, field in model.model_fields.items()]
     return f"unknown key {quoted(key)} in {_owner(path[:-1])}{nearest(key, known)}"
 
 
-def _model_at(path: Path) -> tuple[type[BaseModel], str]:
-    """Return the model of the mapping at `path`, and its kind or an empty text."""
-    words = [part for part in path if isinstance(part, str)]
-    kinds: Mapping[str, Any] = {}
-    match words:
+def _model_at(path: Path) -> type[BaseModel]:
+    """Return the model of the mapping at `path`."""
+    kind: type[Kind] | None
+    match [part for part in path if isinstance(part, str)]:
         case ["cluster", *_]:
-            return ClusterSpec, ""
-        case ["phases", "expect", kind, *_]:
-            kinds = _EXPECTATIONS
-        case ["phases", "change", kind, *_]:
-            kinds = _CHANGES
+            return ClusterSpec
+        case ["phases", "expect", name, *_]:
+            kind = EXPECTATIONS.get(name)
+        case ["phases", "change", name, *_]:
+            kind = CHANGES.get(name)
         case ["phases", *_]:
-            return Phase, ""
+            return Phase
         case _:
-            return Scenario, ""
-    return kinds[kind], kind
+            return Scenario
+    assert kind is not None
+    assert issubclass(kind, BaseModel)
+    return kind
 
 
 def _owner(path: Path) -> str:
@@ -146,15 +142,3 @@ _SENTENCES: Mapping[str, Callable[[ErrorDetails], str]] = {
     ),
     "literal_error": _literal,
 }
-
-
-def _by_kind(union: Any) -> dict[str, type[BaseModel]]:  # noqa: ANN401  # an Annotated union
-    return {
-        model.kind: model
-        for model in get_args(get_args(union)[0])
-        if not issubclass(model, RootModel)
-    }
-
-
-_EXPECTATIONS = _by_kind(Expectation)
-_CHANGES = _by_kind(Change)

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Any, get_args
+from collections.abc import Collection, Sequence
 
-from harness.scenario.changes import Change, DeploymentChange, UndoPhase
-from harness.scenario.document import Path, SourceMap
-from harness.scenario.nearest import nearest, quoted
-from harness.scenario.plain import mapping, sequence
-
-Found = Iterator[tuple[Path, str]]
-
-_BY_K0SCTL = {model.kind for model in get_args(DeploymentChange)}
-_UNDO = {model.kind: model.undo for model in get_args(get_args(Change)[0])}
+from harness.changes.kind import Change, DeploymentChange
+from harness.changes.undo import UndoPhase
+from harness.scenario.document import SourceMap
+from harness.scenario.model import Phase
+from harness.vocabulary.nearest import nearest, quoted
+from harness.vocabulary.part import Found, Missing, Path, given
 
 
-def broken_undo_rules(phases: list[Any], marks: SourceMap) -> Found:
+def broken_undo_rules(phases: Sequence[Phase], marks: SourceMap) -> Found:
     """Yield path and sentence of each `undo` that cannot be made."""
     undone: dict[str, int] = {}
     for index, phase in enumerate(phases):
         others = False
-        for number, change in enumerate(sequence(mapping(phase).get("change"))):
-            path: Path = ("phases", index, "change", number, UndoPhase.kind)
-            if UndoPhase.kind not in mapping(change):
+        for number, change in enumerate(phase.change):
+            path: Path = ("phases", index, "change", number)
+            if not isinstance(change, UndoPhase):
                 others = True
-                yield from _with_undo(change, phase, path[:-1])
+                yield from _with_undo(change, phase, path)
                 continue
-            name = mapping(change)[UndoPhase.kind]
-            if not isinstance(name, str):
+            path = (*path, change.kind)
+            name = given(change, "phase")
+            if name is None:
                 continue
             if others:
                 yield path, "`undo` stands before a phase's other changes, which it does not undo"
@@ -40,32 +37,31 @@ def broken_undo_rules(phases: list[Any], marks: SourceMap) -> Found:
             undone.setdefault(name, marks.value(path).line)
 
 
-def _with_undo(change: Any, phase: Any, path: Path) -> Found:  # noqa: ANN401  # any YAML
+def _with_undo(change: Change, phase: Phase, path: Path) -> Found:
     """One k0sctl apply makes both, so nobody could say whether the undo was exact."""
-    for kind in _BY_K0SCTL & set(mapping(change)):
-        if UndoPhase.kind in _kinds(phase):
-            yield path, f"`{kind}` cannot stand beside `undo`: give it a phase of its own"
+    undoes = any(isinstance(each, UndoPhase) for each in phase.change)
+    if undoes and isinstance(change, DeploymentChange):
+        yield path, f"`{change.kind}` cannot stand beside `undo`: give it a phase of its own"
 
 
-def _not_last(name: str, earlier: list[Any], undone: Collection[str], path: Path) -> Found:
+def _not_last(name: str, earlier: Sequence[Phase], undone: Collection[str], path: Path) -> Found:
     """What is taken back is compared with what was before it, so nothing later may still stand."""
-    names = [mapping(phase).get("name") for phase in earlier]
+    names = _names(earlier)
     if name not in names:
         return
-    for later in earlier[names.index(name) + 1 :]:
-        between = mapping(later).get("name")
-        if not isinstance(between, str):
-            continue
-        if between not in undone and set(_kinds(later)) - {UndoPhase.kind}:
+    place = names.index(name) + 1
+    for between, later in zip(names[place:], earlier[place:], strict=True):
+        still_stands = not all(isinstance(each, UndoPhase) for each in later.change)
+        if between is not None and between not in undone and still_stands:
             yield (
                 path,
                 f"{quoted(between)} came after {quoted(name)} and still stands: undo it first",
             )
 
 
-def _cannot(name: str, phases: list[Any], index: int, path: Path) -> Found:
-    names = [mapping(phase).get("name") for phase in phases]
-    earlier = [each for each in names[:index] if isinstance(each, str)]
+def _cannot(name: str, phases: Sequence[Phase], index: int, path: Path) -> Found:
+    names = _names(phases)
+    earlier = [each for each in names[:index] if each is not None]
     if name not in earlier:
         if name == names[index]:
             why = "a phase cannot undo itself"
@@ -75,20 +71,21 @@ def _cannot(name: str, phases: list[Any], index: int, path: Path) -> Found:
             why = f"there is no phase {quoted(name)}{nearest(name, earlier)}"
         yield path, why
         return
-    kinds = _kinds(phases[names.index(name)])
-    if not kinds:
+    changes = phases[names.index(name)].change
+    if not changes:
         yield path, f"{quoted(name)} changes nothing"
-    for kind in dict.fromkeys(kinds):
-        if kind == UndoPhase.kind:
+    for kind in dict.fromkeys(type(each) for each in changes if not isinstance(each, Missing)):
+        if kind is UndoPhase:
             yield path, f"{quoted(name)} itself has an `undo`: make those changes again instead"
-        elif _UNDO.get(kind) == "none":
+        elif kind.undo == "none":
             yield (
                 path,
-                f"{quoted(name)} cannot be undone: `{kind}` leaves something behind (undo: none)",
+                (
+                    f"{quoted(name)} cannot be undone: `{kind.kind}` leaves something behind "
+                    "(undo: none)"
+                ),
             )
 
 
-def _kinds(phase: Any) -> list[str]:  # noqa: ANN401  # any YAML
-    """Return the kinds of change that a phase names, in their order."""
-    changes = sequence(mapping(phase).get("change"))
-    return [kind for change in changes for kind in mapping(change)]
+def _names(phases: Sequence[Phase]) -> list[str | None]:
+    return [given(phase, "name") for phase in phases]

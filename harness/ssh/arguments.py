@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 
 from harness.base.errors import UsageError
-from harness.scenario.nearest import quoted
 from harness.ssh.options import OURS, Kind, kind_of
+from harness.vocabulary.nearest import quoted
 
 # Longer than the dial of a machine on another continent, shorter than patience.
 CONNECT_SECONDS = 10

@@ -39,7 +39,7 @@ class SshEndpoint:
     """How a machine is reached: address, port, user, and the private key's file.
 
     `via` is the other host that the machine is on, nothing where it is on this one: the address is
-    then this host's own, and the port leads there (`harness.lab.forwards`).
+    then this host's own, and the port leads there (`harness.providers.libvirt.forwards`).
     """
 
     address: str

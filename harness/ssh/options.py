@@ -38,6 +38,15 @@ class Kind(Enum):
     RISK = auto()
 
 
+_TEXTS = """
+    addressfamily bindinterface casignaturealgorithms certificatefile checkhostip ciphers
+    compression connectionattempts globalknownhostsfile gssapiauthentication hashknownhosts
+    hostkeyalgorithms identitiesonly identityagent identityfile ipqos
+    kbdinteractiveauthentication kexalgorithms macs numberofpasswordprompts
+    passwordauthentication preferredauthentications pubkeyacceptedalgorithms
+    pubkeyacceptedkeytypes pubkeyauthentication rekeylimit requiredrsasize serveralivecountmax
+    serveraliveinterval tcpkeepalive userknownhostsfile
+"""
 _KINDS = {
     "hostname": Kind.ADDRESS,
     "hostkeyalias": Kind.ADDRESS,
@@ -46,40 +55,7 @@ _KINDS = {
     "port": Kind.PORT,
     "proxyjump": Kind.JUMP,
     **dict.fromkeys(
-        (
-            *OURS,
-            "addressfamily",
-            "bindinterface",
-            "casignaturealgorithms",
-            "certificatefile",
-            "checkhostip",
-            "ciphers",
-            "compression",
-            "connectionattempts",
-            "globalknownhostsfile",
-            "gssapiauthentication",
-            "hashknownhosts",
-            "hostkeyalgorithms",
-            "identitiesonly",
-            "identityagent",
-            "identityfile",
-            "ipqos",
-            "kbdinteractiveauthentication",
-            "kexalgorithms",
-            "macs",
-            "numberofpasswordprompts",
-            "passwordauthentication",
-            "preferredauthentications",
-            "pubkeyacceptedalgorithms",
-            "pubkeyacceptedkeytypes",
-            "pubkeyauthentication",
-            "rekeylimit",
-            "requiredrsasize",
-            "serveralivecountmax",
-            "serveraliveinterval",
-            "tcpkeepalive",
-            "userknownhostsfile",
-        ),
+        (*OURS, *_TEXTS.split()),
         Kind.TEXT,
     ),
 }

@@ -11,9 +11,9 @@ import pytest
 
 from harness.base.errors import InconclusiveError
 from harness.base.wait import SystemClock
-from harness.change import actions, footprint
-from harness.change.changer import Changer
-from harness.probe.prober import Prober
+from harness.changes import footprint
+from harness.cluster.changer import Changer
+from harness.cluster.prober import Prober
 from harness.scenario.load import load_text
 
 pytestmark = pytest.mark.k0s(scenario="konnectivity-on")
@@ -101,11 +101,12 @@ def test_a_change_takes_effect_and_is_taken_back_exactly(changer, text):
 
 @kinds
 def test_a_change_whose_commands_are_left_out_is_not_believed(changer, text, monkeypatch):
-    real = actions.action
+    change = change_of(text)
+    real = type(change).action
 
     def without_commands(*args):
         return dataclasses.replace(real(*args), do=())
 
-    monkeypatch.setattr(actions, "action", without_commands)
+    monkeypatch.setattr(type(change), "action", without_commands)
     with pytest.raises(InconclusiveError):
-        changer.make(change_of(text))
+        changer.make(change)

@@ -9,12 +9,12 @@ import json
 import pytest
 
 from harness.base.wait import SystemClock
-from harness.change import footprint
-from harness.change.changer import Changer
+from harness.changes import footprint
+from harness.cluster.changer import Changer
+from harness.cluster.prober import Prober
 from harness.diagnose import ladder
 from harness.diagnose.judge import diagnose
-from harness.probe.prober import Prober
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 pytestmark = pytest.mark.k0s(scenario="konnectivity-on")
 

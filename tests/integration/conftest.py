@@ -15,29 +15,30 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context, silent
 from harness.base.process import LocalRunner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.host.choice import choose_provider
-from harness.host.facts import facts_from, read_host
 from harness.lab import leftovers
-from harness.lab.creation import LabRequest
-from harness.lab.docker import LABEL_RUN
 from harness.lab.lab import Lab, bring_up
 from harness.lab.leftovers import Removal
-from harness.lab.libvirt import effective_uri
-from harness.lab.reservation import Host, reserve
-from harness.lab.sysctls import NAMES
-from harness.lab.topology import MachineSpec
-from harness.scenario.words import Role
+from harness.lab.reservation import reserve
+from harness.preflight.choice import choose_provider
+from harness.preflight.survey import survey
+from harness.providers import registry
+from harness.providers.docker.sysctls import NAMES
+from harness.providers.substrate import LabRequest
+from harness.providers.topology import MachineSpec
+from harness.state.owner import LABEL_RUN
+from harness.vocabulary.words import Role
 
 # The first lab on a host makes the node image, which takes minutes.
 SAY_SECONDS = 1500
 
 
 # The provider whose machines the tests are about, docker without one.
-PROVIDER = Settings.from_environment(os.environ).provider or ProviderName.DOCKER
-_VIRSH = ("virsh", "--quiet", "--connect", effective_uri())
+PROVIDER = Settings.from_environment(os.environ, providers=registry.names()).provider or "docker"
+_VIRSH = ("virsh", "--quiet", "--connect", registry.PROVIDERS["libvirt"].connection())
 _ASKING = {
     "docker": ("docker", "info", "--format={{.ServerVersion}}"),
     "libvirt": (*_VIRSH, "list"),
@@ -63,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     skipped: dict[str, int] = {}
     for item in items:
         marker = item.get_closest_marker("machines")
-        provider = (marker.args or (PROVIDER.value,))[0] if marker else None
+        provider = (marker.args or (PROVIDER,))[0] if marker else None
         if provider is None or _problem(provider) is None:
             continue
         skipped[provider] = skipped.get(provider, 0) + 1
@@ -92,7 +93,9 @@ def pytest_terminal_summary(
 def settings_in(folder: Path) -> Settings:
     """Return settings with labs and runs in `folder`; boxes are the user's, as in every run."""
     return replace(
-        Settings.from_environment(os.environ), state_dir=folder / "state", runs_dir=folder / "runs"
+        Settings.from_environment(os.environ, providers=registry.names()),
+        state_dir=folder / "state",
+        runs_dir=folder / "runs",
     )
 
 
@@ -102,24 +105,24 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def host(settings: Settings) -> Host:
-    return Host(LocalRunner(), SystemClock(), settings)
+def host(settings: Settings) -> Context:
+    return Context(LocalRunner(), SystemClock(), settings)
 
 
 @pytest.fixture(scope="session")
-def provider() -> ProviderName:
+def provider() -> str:
     return PROVIDER
 
 
 @pytest.fixture(scope="session")
-def emulated(host: Host) -> bool:
+def emulated(host: Context) -> bool:
     """Whether the virtual processors of the machines are programs here."""
-    facts = facts_from(read_host(host.runner, host.settings, os.environ))
+    facts = survey(host.runner, host.settings, os.environ)
     return choose_provider(facts, PROVIDER).emulated
 
 
 @pytest.fixture(scope="session")
-def lab(host: Host, provider: ProviderName, emulated: bool) -> Iterator[Lab]:
+def lab(host: Context, provider: str, emulated: bool) -> Iterator[Lab]:
     """One controller and two workers, for all tests that leave them as they were."""
     with reserve(host, scenario="integration", provider=provider) as place:
         roles = {"controller0": Role.CONTROLLER, "worker0": Role.WORKER, "worker1": Role.WORKER}
@@ -217,10 +220,8 @@ def _clean(
     settings: Settings, *, named: tuple[str, ...] = (), kept_too: bool = False
 ) -> tuple[Removal, ...]:
     return leftovers.clean(
-        runner=LocalRunner(),
-        clock=SystemClock(),
-        settings=settings,
-        narrate=lambda _step, _detail: None,
+        Context(LocalRunner(), SystemClock(), settings),
+        silent,
         named=named,
         kept_too=kept_too,
     )

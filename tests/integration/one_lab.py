@@ -13,14 +13,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.process import LocalRunner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.lab.creation import LabRequest
 from harness.lab.lab import bring_up
-from harness.lab.reservation import Host, reserve
-from harness.lab.topology import MachineSpec
-from harness.scenario.words import Role
+from harness.lab.reservation import reserve
+from harness.providers import registry
+from harness.providers.substrate import LabRequest
+from harness.providers.topology import MachineSpec
+from harness.vocabulary.words import Role
 
 
 def say(**values: object) -> None:
@@ -30,9 +32,13 @@ def say(**values: object) -> None:
 
 def main() -> int:
     state, folder, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    settings = replace(Settings.from_environment(os.environ), state_dir=state, runs_dir=folder)
-    host = Host(LocalRunner(), SystemClock(), settings)
-    provider = ProviderName(sys.argv[4]) if len(sys.argv) > 4 else ProviderName.DOCKER
+    settings = replace(
+        Settings.from_environment(os.environ, providers=registry.names()),
+        state_dir=state,
+        runs_dir=folder,
+    )
+    host = Context(LocalRunner(), SystemClock(), settings)
+    provider = sys.argv[4] if len(sys.argv) > 4 else "docker"
     # A shell without job control starts what goes to the background with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -13,14 +13,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from harness.base.context import Context
 from harness.base.process import LocalRunner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.lab import libvirt
 from harness.lab.isolation import install_on_host
-from harness.lab.libvirt import Libvirt
-from harness.lab.reservation import Host, reserve
-from harness.lab.vagrant import mark
+from harness.lab.reservation import reserve
+from harness.providers.libvirt import virsh as libvirt
+from harness.providers.libvirt.virsh import Libvirt
+from harness.providers.vagrant import mark
 
 DOMAIN = """
 <domain type="qemu">
@@ -45,13 +46,13 @@ def say(**values: object) -> None:
 def main() -> int:
     state, folder, count, pool = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     settings = Settings(state_dir=state, cache_dir=state / "cache", runs_dir=folder)
-    host = Host(LocalRunner(), SystemClock(), settings)
+    host = Context(LocalRunner(), SystemClock(), settings)
     virsh = Libvirt(host.runner)
 
     def run(*args: str) -> None:
         virsh.run(*args, doing="Making the test's lab", deadline=60)
 
-    with reserve(host, scenario="integration", provider=ProviderName.LIBVIRT) as place:
+    with reserve(host, scenario="integration", provider="libvirt") as place:
         say(run_id=place.run_id)
         record, networks = place.record, place.record.networks
         names = [f"{place.run_id}-worker{index}" for index in range(count)]

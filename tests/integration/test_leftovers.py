@@ -9,20 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.process import LocalRunner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.lab import listing
-from harness.lab.creation import LabRequest
-from harness.lab.docker import LABEL_USER, Docker, ObjectKind
 from harness.lab.isolation import install_on_host
 from harness.lab.kept import attach
 from harness.lab.lab import bring_up
-from harness.lab.listing import LabState
-from harness.lab.reservation import Host, reserve
-from harness.lab.topology import MachineSpec
-from harness.scenario.words import Role
+from harness.lab.reservation import reserve
+from harness.providers.docker.engine import Docker, ObjectKind
+from harness.providers.substrate import LabRequest
+from harness.providers.topology import MachineSpec
 from harness.ssh.files import make_socket_dir
+from harness.state.entries import LabState
+from harness.state.owner import LABEL_USER
+from harness.vocabulary.words import Role
 
 pytestmark = pytest.mark.machines
 
@@ -115,7 +117,7 @@ def test_an_interrupted_run_removes_what_it_made(start_run, when, left_behind):
 def test_two_labs_stand_side_by_side_and_a_kept_one_goes_only_when_named(
     lab, host, tmp_path, clean, left_behind
 ):
-    with reserve(host, scenario="beside", provider=ProviderName.DOCKER) as place:
+    with reserve(host, scenario="beside", provider="docker") as place:
         assert not place.subnet.overlaps(lab.subnet)
         assert not place.record.networks.nat.ipv4.overlaps(lab.record.networks.nat.ipv4)
         spec = MachineSpec("worker0", Role.WORKER, str(place.subnet[10]))
@@ -142,11 +144,11 @@ def test_two_labs_stand_side_by_side_and_a_kept_one_goes_only_when_named(
 def own_host(tmp_path):
     """This host with a state folder of the test's own."""
     settings = Settings(state_dir=tmp_path / "state", cache_dir=tmp_path, runs_dir=tmp_path)
-    return Host(LocalRunner(), SystemClock(), settings)
+    return Context(LocalRunner(), SystemClock(), settings)
 
 
 def test_a_kept_lab_goes_after_its_time(own_host, clean):
-    with reserve(own_host, scenario="late", provider=ProviderName.DOCKER) as place:
+    with reserve(own_host, scenario="late", provider="docker") as place:
         place.keep(SystemClock().now() - timedelta(seconds=1))
     assert states(own_host.settings) == {place.run_id: LabState.DEAD}
     (removal,) = clean(own_host.settings)
@@ -155,7 +157,7 @@ def test_a_kept_lab_goes_after_its_time(own_host, clean):
 
 
 def test_what_a_lab_with_a_damaged_record_made_goes_when_it_is_named(own_host, clean, left_behind):
-    with reserve(own_host, scenario="damaged", provider=ProviderName.DOCKER) as place:
+    with reserve(own_host, scenario="damaged", provider="docker") as place:
         record = place.record
         install_on_host(
             own_host.runner,
@@ -185,7 +187,7 @@ def test_what_a_lab_with_a_damaged_record_made_goes_when_it_is_named(own_host, c
 
 
 def test_what_carries_our_label_without_any_record_is_cleaned(own_host, clean, left_behind):
-    with reserve(own_host, scenario="lost", provider=ProviderName.DOCKER) as place:
+    with reserve(own_host, scenario="lost", provider="docker") as place:
         record = place.record
     Docker(own_host.runner).create_network(
         record.networks.nat.name,
@@ -201,7 +203,7 @@ def test_what_carries_our_label_without_any_record_is_cleaned(own_host, clean, l
 
 
 def test_labs_of_another_user_are_shown_and_not_touched(own_host, clean):
-    with reserve(own_host, scenario="theirs", provider=ProviderName.DOCKER) as place:
+    with reserve(own_host, scenario="theirs", provider="docker") as place:
         record = place.record
     docker = Docker(own_host.runner)
     docker.create_network(

@@ -12,15 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.process import LocalRunner
 from harness.base.run_id import RunId
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.lab import libvirt, listing
-from harness.lab.libvirt import Libvirt
-from harness.lab.listing import LabState
-from harness.lab.reservation import Host, reserve
-from harness.lab.topology import Network
+from harness.lab import listing
+from harness.lab.reservation import reserve
+from harness.providers.libvirt import LibvirtProvider
+from harness.providers.libvirt import virsh as libvirt
+from harness.providers.libvirt.virsh import Libvirt
+from harness.state.entries import LabState
+from harness.state.networks import Network
+from harness.state.owner import owner_mark
 
 pytestmark = pytest.mark.machines("libvirt")
 
@@ -32,7 +36,7 @@ SEED = int(os.environ.get("LIBVIRT_KILLS_SEED", str(time.time_ns() % 100_000)))
 
 def virsh(*args):
     done = subprocess.run(
-        ["virsh", "--quiet", "--connect", libvirt.effective_uri(), *args],
+        ["virsh", "--quiet", "--connect", LibvirtProvider().connection(), *args],
         capture_output=True,
         text=True,
         check=False,
@@ -52,7 +56,7 @@ def chains():
     """libvirtd has put its own chains into the packet filter, as it does at its first network."""
     network = Network("k5-test-chains", "k5-test-chains", "172.30.127.0/24")
     xml = libvirt.private_network_xml(
-        network, mark=libvirt.owner_mark(network.name, user="test", state_folder=Path("/"))
+        network, mark=owner_mark(network.name, user="test", state_folder=Path("/"))
     )
     connection = Libvirt(LocalRunner())
     connection.create_network(xml)
@@ -97,8 +101,8 @@ def test_what_a_killed_run_left_in_libvirt_is_cleaned_and_a_live_one_stays(
     # The half of an image goes on being sent by a child of the killed run.
     assert any(line.startswith("process: virsh") for line in left_behind(killed.run_id))
     assert states(killed.settings) == {killed.run_id: LabState.DEAD}
-    alive = Host(LocalRunner(), SystemClock(), killed.settings)
-    with reserve(alive, scenario="beside", provider=ProviderName.LIBVIRT) as place:
+    alive = Context(LocalRunner(), SystemClock(), killed.settings)
+    with reserve(alive, scenario="beside", provider="libvirt") as place:
         nat = place.record.networks.nat
         Libvirt(LocalRunner()).create_network(
             libvirt.nat_network_xml(nat, {}, mark=place.record.mark_of(nat.name))
@@ -135,7 +139,7 @@ def test_networks_of_another_user_are_shown_and_not_touched(chains, tmp_path, cl
     settings = Settings(state_dir=tmp_path, cache_dir=tmp_path, runs_dir=tmp_path)
     run_id = RunId.new()
     network = Network(f"{run_id}-private", f"{run_id}p", "172.30.127.0/24")
-    theirs = libvirt.owner_mark(network.name, user="somebody", state_folder=settings.labs_dir)
+    theirs = owner_mark(network.name, user="somebody", state_folder=settings.labs_dir)
     connection = Libvirt(LocalRunner())
     connection.create_network(libvirt.private_network_xml(network, mark=theirs))
     try:
@@ -156,10 +160,10 @@ def test_a_disk_in_a_pool_that_is_not_active_keeps_its_lab_listed(
 ):
     """As after a reboot, when nobody has started the pool."""
     settings = Settings(state_dir=tmp_path, cache_dir=tmp_path, runs_dir=tmp_path)
-    host = Host(LocalRunner(), SystemClock(), settings)
+    host = Context(LocalRunner(), SystemClock(), settings)
     images = tmp_path / "images"
     images.mkdir()
-    reservation = reserve(host, scenario="rebooted", provider=ProviderName.LIBVIRT)
+    reservation = reserve(host, scenario="rebooted", provider="libvirt")
     run_id, name = reservation.run_id, f"{reservation.run_id}-worker0"
     virsh("pool-create-as", run_id, "dir", "--target", str(images))
     virsh("vol-create-as", run_id, f"{name}.img", "16M", "--format", "qcow2")
@@ -190,8 +194,8 @@ def test_a_disk_in_a_pool_that_is_not_active_keeps_its_lab_listed(
 def test_a_bridge_that_libvirt_does_not_know_any_more_is_removed(tmp_path, clean, left_behind):
     """As a libvirtd that was killed while it made the network leaves it."""
     settings = Settings(state_dir=tmp_path, cache_dir=tmp_path, runs_dir=tmp_path)
-    host = Host(LocalRunner(), SystemClock(), settings)
-    reservation = reserve(host, scenario="killed", provider=ProviderName.LIBVIRT)
+    host = Context(LocalRunner(), SystemClock(), settings)
+    reservation = reserve(host, scenario="killed", provider="libvirt")
     bridge = reservation.record.networks.nat.bridge
     subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True, timeout=30)
     reservation.keep(SystemClock().now())

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from harness.lab import nat_picture
-from harness.lab.creation import LabRequest
 from harness.lab.lab import bring_up
 from harness.lab.reservation import reserve
-from harness.lab.topology import MachineSpec
-from harness.scenario.words import Role
+from harness.providers.substrate import LabRequest
+from harness.providers.topology import MachineSpec
 from harness.ssh.remote import Dial
+from harness.vocabulary.words import Role
 
 pytestmark = pytest.mark.machines
 

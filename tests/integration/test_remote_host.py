@@ -17,9 +17,10 @@ import pytest
 from harness.base.errors import HostLacksError
 from harness.base.process import LocalRunner
 from harness.host import subnets
-from harness.lab import forwards, machine
-from harness.lab.forwards import Forwards
-from harness.lab.libvirt import Libvirt
+from harness.lab import machine
+from harness.providers.libvirt import forwards
+from harness.providers.libvirt.forwards import Forwards
+from harness.providers.libvirt.virsh import Libvirt
 from harness.ssh.client import ParamikoRemote
 from harness.ssh.remote import Dial
 

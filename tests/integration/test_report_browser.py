@@ -23,11 +23,12 @@ from typing import Any
 
 import pytest
 
-from harness.engine.events import ArtifactUsed, Outcome, ScenarioResult
+from harness.engine.outcome import Outcome
+from harness.engine.results import ArtifactUsed, ScenarioResult
+from harness.report.formatting import origin_line
 from harness.report.html.page import page
 from harness.report.html.run_folder import read
 from harness.report.summary import repeat_command
-from harness.report.words import origin_line
 
 RUN = Path(__file__).parents[1] / "recordings/run-konnectivity-off"
 ATTACK = (

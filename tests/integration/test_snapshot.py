@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from harness.base.process import LocalRunner
-from harness.base.settings import ProviderName
-from harness.lab.vagrant import PROJECT, environment
+from harness.providers.vagrant import PROJECT, environment
 
 pytestmark = pytest.mark.machines
 
@@ -28,7 +27,7 @@ def on(lab, name, script):
 
 
 def test_a_snapshot_of_running_machines_brings_back_disk_and_memory(lab):
-    if lab.provider is not ProviderName.LIBVIRT:
+    if lab.provider != "libvirt":
         pytest.skip("Vagrant takes snapshots of VMs")
     boots = {name: on(lab, name, "cat /proc/sys/kernel/random/boot_id") for name in lab.machines}
     for name in lab.machines:

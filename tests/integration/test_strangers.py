@@ -23,9 +23,9 @@ from harness.base.run_id import RunId
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.lab import listing
-from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER
-from harness.lab.listing import LabState
-from harness.lab.owner import current_user
+from harness.providers import registry
+from harness.state.entries import LabState
+from harness.state.owner import LABEL_RUN, LABEL_STATE, LABEL_USER, current_user
 
 pytestmark = pytest.mark.machines("docker")
 
@@ -101,7 +101,7 @@ class Strangers:
 @pytest.fixture
 def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strangers]:
     monkeypatch.setenv("K0S_HARNESS_STATE", str(tmp_path / "state"))
-    made = Strangers(Settings.from_environment(os.environ))
+    made = Strangers(Settings.from_environment(os.environ, providers=registry.names()))
     yield made
     made.remove()
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+import gc
 import gzip
 import hashlib
 import io
@@ -9,11 +11,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from harness.evidence.reading import Reading
+from tests.unit.fuzz import examples
+from tests.unit.paths import DEMO, RECORDINGS, UNIT
+from tests.unit.recorded import readings
 
-RECORDINGS = Path(__file__).parents[1] / "recordings"
-DEMO = Path(__file__).parents[2] / "demo/konnectivity-off.tar.gz"
+# Where a property does not say how often it is tried.
+settings.register_profile("unit", max_examples=examples(20))
+settings.load_profile("unit")
+
 
 Recording = Callable[[str], tuple[Reading, ...]]
 
@@ -23,10 +31,15 @@ def recording() -> Recording:
     """Readings recorded from a real cluster; tests/recordings/README.md says from which."""
 
     def load(name: str) -> tuple[Reading, ...]:
-        lines = (RECORDINGS / f"{name}.jsonl").read_text().splitlines()
-        return tuple(Reading.from_dict(json.loads(line)) for line in lines)
+        return readings(RECORDINGS / f"{name}.jsonl")
 
     return load
+
+
+@functools.cache
+def _unpacked() -> Mapping[str, bytes]:
+    with tarfile.open(DEMO) as archive:
+        return {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
 
 
 @pytest.fixture
@@ -34,8 +47,7 @@ def demo() -> Callable[[], tuple[dict[str, bytes], dict[str, object]]]:
     """Return the pieces of a real run's bundle, but for the logs, and its manifest."""
 
     def load() -> tuple[dict[str, bytes], dict[str, object]]:
-        with tarfile.open(DEMO) as archive:
-            found = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+        found = _unpacked()
         kept = {"plan/scenario.yaml", "nodes/worker0/addresses.txt", "k0sctl.yaml"}
         pieces = {name: found[name] for name in found if "/" not in name or name in kept}
         return pieces, json.loads(pieces.pop("manifest.json"))
@@ -69,8 +81,24 @@ def bundle_file(tmp_path: Path) -> Callable[..., Path]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Any warning fails a unit test: a deprecated call, a file or socket that is left open."""
-    here = Path(__file__).parent
+    here = UNIT
     for item in items:
         if item.path.is_relative_to(here):
             # First in the list, so that a test's own filter goes before it.
             item.add_marker(pytest.mark.filterwarnings("error"), append=False)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is there by now out of the garbage collector's sight.
+
+    A session of pytest within a test collects five times before and after itself, and would look
+    through every module and every test of this one each time: half a second of processor time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Do the same with what tests have made since, before one that may start a session."""
+    if {"pytester", "engine"} & set(getattr(item, "fixturenames", ())):
+        gc.freeze()

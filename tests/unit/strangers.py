@@ -19,14 +19,27 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from harness.base import locks
 from harness.base.process import CommandFailedError, Completed
 from harness.base.run_id import RunId
-from harness.base.settings import ProviderName, Settings
-from harness.base.wait import SystemClock
-from harness.lab import isolation, leftovers, libvirt, locks, orphans, records, sweeps, sysctls
-from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER
-from harness.lab.owner import Owner, current_user
+from harness.base.settings import Settings
+from harness.lab import isolation, leftovers, orphans
+from harness.providers import registry
+from harness.providers.docker import sysctls
+from harness.providers.libvirt import sweep
+from harness.providers.libvirt import virsh as libvirt
 from harness.ssh import files as ssh_files
+from harness.state import records
+from harness.state.networks import host_table
+from harness.state.owner import (
+    LABEL_RUN,
+    LABEL_STATE,
+    LABEL_USER,
+    Owner,
+    current_user,
+    machine_name,
+)
+from harness.testing import FakeClock
 
 NOW = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
 ME = current_user()
@@ -42,22 +55,6 @@ _REMOVED = {
     "net-undefine": "libvirt network",
     "vol-delete": "image",
 }
-
-
-class Clock(SystemClock):
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.at = 0.0
-
-    def now(self) -> datetime:
-        return NOW
-
-    def monotonic(self) -> float:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += seconds
 
 
 @dataclass
@@ -244,7 +241,7 @@ class World:
         self.labs = self.settings.labs_dir
         self.sockets = root / "tmp"
         self.engine = Engine()
-        self.clock = Clock()
+        self.clock = FakeClock(0.0, now=NOW)
         # Paths that may change: this user's runs made them.
         self.own: set[Path] = set()
 
@@ -268,7 +265,7 @@ class World:
     def owner(self, run_id: RunId) -> Owner:
         return Owner(run_id, ME, self.labs)
 
-    def record(self, run_id: RunId, provider: ProviderName = ProviderName.DOCKER):
+    def record(self, run_id: RunId, provider: str = "docker"):
         return records.make_record(
             run_id=run_id,
             scenario="konnectivity-off",
@@ -278,6 +275,7 @@ class World:
             private=IPv4Network("192.168.56.0/24"),
             nat=IPv4Network("172.30.64.0/24"),
             created=NOW,
+            libvirt_uri=registry.provider(provider).connection(),
         )
 
     def lab(self, run_id: RunId, *, kept: datetime | None = None) -> None:
@@ -289,7 +287,8 @@ class World:
         lock.release()
         ssh_files.make_socket_dir(run_id, record.folder)
         self.own |= {record.folder, record.socket_dir}
-        for machine in record.containers:
+        for name in record.machines:
+            machine = machine_name(run_id, name)
             self.engine.add(Thing("container", machine, ours=True, labels=record.labels))
         for network in (record.networks.nat, record.networks.private):
             self.engine.add(Thing("network", network.name, ours=True, labels=record.labels))
@@ -313,7 +312,7 @@ class World:
                 Thing("libvirt network", f"{run_id}-private", ours=False),
                 Thing("image", f"{run_id}-worker1.img", ours=False),
             )
-            self.engine.tables[isolation.host_table(run_id)] = "counter of another {}"
+            self.engine.tables[host_table(run_id)] = "counter of another {}"
             sockets = self.sockets / f"{run_id}.ssh"
             sockets.mkdir(mode=0o700)
             (sockets / "lab").write_text(f"{labs}/{run_id}")
@@ -351,7 +350,7 @@ class World:
             patch.setattr(ssh_files, "SOCKETS", self.sockets)
             patch.setattr(sysctls, "PROC", self.root / "proc")
             patch.setattr(orphans, "PROCESSES", self.root / "processes")
-            patch.setattr(sweeps, "LINKS", self.root / "links")
+            patch.setattr(sweep, "LINKS", self.root / "links")
             patch.setattr(libvirt, "NETWORK_STATE", self.root / "libvirt-state")
             patch.setattr(libvirt, "DOMAIN_LOGS", self.root / "libvirt-logs")
             patch.setattr(leftovers.shutil, "which", lambda name: f"/usr/bin/{name}")

@@ -5,11 +5,13 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 import threading
 
 import pytest
 
 from harness.artifacts import commands
+from harness.artifacts.cache import Cache
 from harness.artifacts.importing import import_folder
 from harness.artifacts.model import ArtifactKind, Origin, host_arch
 from harness.artifacts.pins import load_pins
@@ -21,6 +23,7 @@ from harness.artifacts.problems import (
 from harness.artifacts.store import Store
 from harness.base.errors import ExitCode, HostLacksError
 from harness.base.settings import Settings
+from harness.base.wait import SystemClock
 
 ARCH = host_arch()
 # An ELF file of this processor begins like this; kubectl's name does not tell which it is for.
@@ -79,8 +82,11 @@ def make_store(tmp_path):
 
 @pytest.fixture
 def release(tmp_path):
-    """A mirror folder with the four files."""
-    folder = tmp_path / "release"
+    return lay_out(tmp_path / "release")
+
+
+def lay_out(folder):
+    """Make a mirror folder with the four files."""
     for ref in REFS:
         beside = folder / PINS.mirror_folders(ref)[0]
         beside.mkdir(parents=True, exist_ok=True)
@@ -103,12 +109,20 @@ def flat(tmp_path):
     return folder
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A cache with the four files, to be copied."""
+    folder = tmp_path_factory.mktemp("filled")
+    store = Store(Settings(folder / "s", folder / "cache", folder / "r"), PINS, say=lambda _: None)
+    import_folder(store, lay_out(folder / "release"))
+    return folder / "cache"
+
+
 @pytest.fixture
-def full(make_store, release):
+def full(make_store, filled, tmp_path):
     """A store whose cache has the four files."""
-    store = make_store()
-    import_folder(store, release)
-    return store
+    shutil.copytree(filled, tmp_path / "cache")
+    return make_store()
 
 
 def index_file(store, ref):
@@ -121,11 +135,11 @@ def rewrite(store, ref, **changes):
 
 
 def snapshot(folder):
-    """What a reader of the cache could notice of each file."""
+    """What a reader of the cache could notice of each file; the lock says who had it last."""
     return {
         str(path.relative_to(folder)): (status.st_ino, status.st_mtime_ns, status.st_mode)
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.name != "lock"
         for status in [path.stat()]
     }
 
@@ -571,3 +585,17 @@ def test_an_export_leaves_its_folder_for_no_link(full, tmp_path):
     with pytest.raises(HostLacksError, match="is a link to another place"):
         commands.export_lines(full, stick)
     assert not [path for path in theirs.rglob("*") if path.is_file()]
+
+
+def test_a_lock_that_cannot_be_taken_is_the_hosts_lack(tmp_path):
+    cache = Cache(tmp_path / "cache", SystemClock())
+    with cache.filling(lambda _: None):
+        pass
+    (cache.folder / "lock").unlink()
+    (cache.folder / "lock").symlink_to(tmp_path / "elsewhere")
+    with (
+        pytest.raises(HostLacksError, match="Writing to the cache") as lacking,
+        cache.filling(print),
+    ):
+        pytest.fail("it was held")
+    assert "K0S_HARNESS_CACHE" in lacking.value.remedy

@@ -19,6 +19,7 @@ from harness.artifacts.problems import SourceUnavailableError
 from harness.artifacts.transport import RefusedAnswerError
 from harness.base.errors import ExitCode, HarnessError
 from harness.base.wait import SystemClock
+from tests.unit.fuzz import examples
 
 MOST = 300_000
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -347,7 +348,7 @@ def ended_well(work):
 
 
 @settings(
-    max_examples=60,
+    max_examples=examples(15),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
-AUDIT = Path(__file__).parents[2] / ".ci/audit.py"
+from tests.unit.paths import PROJECT
+
+AUDIT = PROJECT / ".ci/audit.py"
 
 
 def audit(index):

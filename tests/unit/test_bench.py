@@ -1,6 +1,6 @@
 """What the bench prints of its timings."""
 
-from harness.bench import Timing, render
+from harness.cli.bench import Timing, render
 
 
 def test_ratios_are_of_pairs_and_what_is_no_start_is_listed_apart():

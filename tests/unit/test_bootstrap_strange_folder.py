@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+from tests.unit.paths import PROJECT
+
 # What bootstrap.sh calls before it hands over, and the shell that tests' stand-ins are written in.
 TOOLS = "sh cat cksum date dirname env flock grep id mkdir mktemp rm sed tail touch tr chmod cp"
 HOSTILE = (
@@ -17,7 +18,7 @@ HOSTILE = (
         "usercustomize.py",
         "harness/__init__.py",
         "harness/host/__init__.py",
-        "harness/host/setup.py",
+        "harness/preflight/setup.py",
     ),
 )
 

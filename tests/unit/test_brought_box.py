@@ -6,27 +6,24 @@ import hashlib
 import io
 import json
 import tarfile
-from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.errors import UsageError
 from harness.base.process import Completed, LocalRunner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.images import box, box_cache, rootfs
+from harness.images import rootfs
+from harness.images.box import boxes, cache
+from harness.images.making import Making
+from harness.testing import FakeRunner
+from tests.unit.paths import UNIT
 
-LIBVIRT = ProviderName.LIBVIRT
+LIBVIRT = "libvirt"
 # qemu-img takes what it does not know for a raw disk.
-RECORDINGS = Path(__file__).parent / "recordings" / "box"
+RECORDINGS = UNIT / "recordings" / "box"
 UNKNOWN = (RECORDINGS / "qemu-img-info-unknown.json").read_text()
-
-
-class NothingRuns:
-    """A runner of commands that must not be needed."""
-
-    def run(self, argv, **_):
-        raise AssertionError(f"{argv} was started")
 
 
 class QemuSays:
@@ -50,14 +47,9 @@ def ensure(tmp_path, monkeypatch):
         variables = {"HOME": str(tmp_path), "BOX_URL": str(url)}
         if sha256 is not None:
             variables["BOX_SHA256"] = sha256
-        return box.ensure(
-            runner or NothingRuns(),
-            Settings.from_environment(variables),
-            provider,
-            seed=None,
-            log=tmp_path / "log",
-            clock=SystemClock(),
-        )
+        settings = Settings.from_environment(variables)
+        context = Context(runner or FakeRunner(), SystemClock(), settings)
+        return boxes.ensure(Making(context, tmp_path / "log"), provider, None)
 
     return call
 
@@ -96,7 +88,7 @@ def test_a_box_that_is_known_is_not_read_again(ensure, brought, tmp_path):
     first = ensure(brought, sha256(brought))
     assert ensure(brought, sha256(brought)) == first
     settings = Settings.from_environment({"HOME": str(tmp_path)})
-    assert box_cache.present_boxes(settings) == (first,)
+    assert cache.present_boxes(settings) == (first,)
 
 
 @pytest.mark.parametrize("given", [None, "", "latest", "ab" * 20])
@@ -114,7 +106,7 @@ def test_a_box_with_another_checksum_is_refused_with_both(ensure, brought):
 
 def test_a_box_for_another_provider_is_refused_by_name(ensure, brought):
     with pytest.raises(UsageError, match="it is a box for libvirt, not for virtualbox"):
-        ensure(brought, sha256(brought), ProviderName.VIRTUALBOX)
+        ensure(brought, sha256(brought), "virtualbox")
 
 
 def test_a_tar_that_is_no_box_is_refused(ensure, tmp_path):
@@ -189,10 +181,10 @@ def test_a_link_among_the_boxes_is_not_removed_and_neither_is_where_it_leads(tmp
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "file").write_text("theirs")
-    boxes = box_cache.boxes_dir(settings)
+    boxes = cache.boxes_dir(settings)
     boxes.mkdir(parents=True)
     (boxes / "libvirt-1").symlink_to(theirs)
-    box_cache.remove(settings)
+    cache.remove(settings)
     assert (theirs / "file").read_text() == "theirs"
 
 
@@ -203,5 +195,5 @@ def test_a_refused_image_leaves_no_box_behind(ensure, tmp_path):
         with pytest.raises(UsageError):
             ensure(path, sha256(path), runner=QemuSays(UNKNOWN))
     settings = Settings.from_environment({"HOME": str(tmp_path)})
-    assert box_cache.present_boxes(settings) == ()
+    assert cache.present_boxes(settings) == ()
     assert not rootfs.build_folder().exists()

@@ -9,20 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.errors import ExitCode, InfrastructureError, UsageError
 from harness.base.process import Completed
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.commands import bundles
-from harness.commands.bundles import collect_evidence
+from harness.cli.collect import collect_evidence
+from harness.cli.options import Target
+from harness.engine.access import ClusterAccess, access, existing_cluster
 from harness.engine.collect import collect
-from harness.engine.pieces import OF_API, of_machine
-from harness.engine.place import Place, existing_cluster, place
+from harness.engine.evidence_commands import OF_API, of_machine
 from harness.evidence.bundle import read_bundle
 from harness.evidence.manifest import Kind
-from harness.lab.reservation import Host
+from tests.unit.paths import PROJECT
 
-DOCS = Path(__file__).parents[2] / "docs/bundles.md"
+DOCS = PROJECT / "docs/bundles.md"
 
 
 class Played:
@@ -53,7 +54,7 @@ def cluster(recording, monkeypatch):
     """Stand a recorded cluster where a real one would be."""
     readings = recording("konnectivity-off/broken")
     names = ("controller0", "worker0")
-    found = Place(
+    found = ClusterAccess(
         name="k5-abcdef",
         on="three containers sharing this host's kernel",
         api=Played("api", readings),
@@ -63,7 +64,7 @@ def cluster(recording, monkeypatch):
         in_lab=True,
         unreachable={"worker1": "Reaching worker1 over SSH: no route"},
     )
-    monkeypatch.setattr(bundles, "place", lambda *_args, **_kwargs: contextlib.nullcontext(found))
+    monkeypatch.setattr(Target, "reach", lambda *_args, **_kwargs: contextlib.nullcontext(found))
     return found
 
 
@@ -71,7 +72,7 @@ def test_a_bundle_of_a_cluster_has_the_ladders_readings_and_says_of_what_it_is(
     cluster, settings, tmp_path, capsys
 ):
     target = tmp_path / "out" / "mine.tar.gz"
-    assert collect_evidence(settings, lab=None, k0sctl=None, output=target) is ExitCode.OK
+    assert collect_evidence(settings, Target(), output=target) is ExitCode.OK
     told = capsys.readouterr()
     assert told.out == f"{target}\n"
     assert "pieces could not be had" in told.err
@@ -90,7 +91,7 @@ def test_what_could_not_be_had_is_in_the_manifest_with_the_reason(
     cluster, settings, tmp_path, capsys
 ):
     target = tmp_path / "mine.tar.gz"
-    collect_evidence(settings, lab=None, k0sctl=None, output=target)
+    collect_evidence(settings, Target(), output=target)
     capsys.readouterr()
     bundle = read_bundle(target)
     missing = bundle.manifest.missing
@@ -134,17 +135,17 @@ def test_a_bundle_is_written_where_one_stands_unless_told_otherwise(
     cluster, settings, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    collect_evidence(settings, lab=None, k0sctl=None, output=None)
+    collect_evidence(settings, Target(), output=None)
     written = Path(capsys.readouterr().out.strip())
     assert re.fullmatch(r"k0s-harness-k5-abcdef-\d{8}-\d{6}\.tar\.gz", written.name)
     assert (tmp_path / written).is_file()
 
 
 def test_a_lab_and_a_cluster_at_once_are_refused(settings):
-    host = Host(Refusing(), SystemClock(), settings)
+    host = Context(Refusing(), SystemClock(), settings)
     with (
         pytest.raises(UsageError, match="not both"),
-        place(host, "k5-abcdef", Path("k0sctl.yaml"), doing="Collecting", say=print),
+        access(host, "k5-abcdef", Path("k0sctl.yaml"), doing="Collecting", say=print),
     ):
         pass
 

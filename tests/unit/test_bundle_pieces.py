@@ -14,7 +14,7 @@ import pytest
 from harness.base.errors import InfrastructureError
 from harness.base.process import CommandFailedError, Completed
 from harness.engine.collect import collect
-from harness.engine.pieces import MANIFESTS, OF_API, of_machine, only_way_out
+from harness.engine.evidence_commands import MANIFESTS, OF_API, of_machine, only_way_out
 from harness.evidence.recorder import Recorder
 
 ROLES = ("controller", "worker", "controller+worker", "single")

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.commands import catalogue as verb
+from harness.cli import catalogue as verb
 from harness.engine.replay import A_REPLAY
 from harness.report import catalogue
 from harness.scenario.load import load_all
+from tests.unit.paths import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 # The report of a real run, from before reports said which text of the scenario they are of.
 REPORT = json.loads(
     (PROJECT / "tests/recordings/run-konnectivity-off/report.json").read_text("utf-8")

@@ -1,37 +1,24 @@
 """Making changes: nothing counts as made that was not seen, and it is taken back in turn."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
 import pytest
 
 from harness.base.errors import InconclusiveError
 from harness.base.process import Completed
-from harness.change import actions
-from harness.change import clock as clocks
-from harness.change.addresses import Addresses
-from harness.change.changer import COMMAND, Changer
-from harness.change.model import Before
+from harness.changes import clock_step as clocks
+from harness.changes.action import Before
+from harness.changes.addresses import Addresses
+from harness.changes.load_module import LoadModule
+from harness.changes.route import Route
+from harness.cluster.changer import COMMAND, Changer
+from harness.cluster.prober import Prober
 from harness.evidence.reading import Reading
-from harness.probe.prober import Prober
-from harness.scenario import changes
-from harness.scenario.words import Role
+from harness.testing import FakeClock
+from harness.vocabulary.words import Role
 
 WORKER = Addresses(machines={"worker0": IPv4Address("192.168.57.11")}, workers=("worker0",))
-
-
-class Clock:
-    at = 1000.0
-
-    def monotonic(self):
-        return self.at
-
-    def now(self):
-        return datetime(2026, 11, 23, 5, 40, tzinfo=UTC)
-
-    def sleep(self, seconds):
-        self.at += seconds
 
 
 class Machine:
@@ -80,7 +67,7 @@ class Plan:
 
 class Lab:
     def __init__(self, **stubborn):
-        self.clock = Clock()
+        self.clock = FakeClock()
         self.recorded = []
         self.machines = {
             each.name: Machine(each.name, stubborn=each.name in stubborn) for each in Plan.machines
@@ -99,7 +86,7 @@ class Lab:
 
 
 def load(machine, name):
-    return changes.LoadModule(machine=machine, name=name)
+    return LoadModule(machine=machine, name=name)
 
 
 def test_a_change_of_all_workers_is_made_and_taken_back_on_each():
@@ -156,7 +143,7 @@ def test_what_was_so_before_stays_so():
 
 def test_a_place_that_cannot_be_looked_up_fails_the_change_that_needs_it():
     lab = Lab()
-    route = changes.Route(machine="worker0", to="service-network", via="worker1")
+    route = Route(machine="worker0", to="service-network", via="worker1")
     with pytest.raises(InconclusiveError, match="network of the Services"):
         lab.changer.make(route)
 
@@ -169,8 +156,8 @@ def read_clock(machine, text):
 def test_a_clock_is_stepped_and_put_back_by_the_time_since_boot():
     # As `echo $(date +%s.%N) $(cat /proc/uptime)` prints it.
     before = read_clock("worker0", "1795434525.594879573 25594.01 11707.63\n")
-    change = changes.ClockStep(machine="worker0", by="30m")
-    action = clocks.action(change, WORKER, Before([before]))
+    change = clocks.ClockStep(machine="worker0", by="30m")
+    action = change.action(WORKER, Before([before]))
     (do,), (undo, back), (check,) = action.do, action.undo, action.check
     assert do.argv[-1] == "1795410731.585"
     assert undo.argv[-1] == "1795408931.585"
@@ -194,12 +181,12 @@ def test_a_machine_whose_first_way_is_cut_is_reached_by_the_second(monkeypatch):
         started=1000.0,
         second_ways=second,
     )
-    real = actions.action
+    real = LoadModule.action
 
     def aside(*args):
         return replace(real(*args), aside=frozenset({"worker1"}))
 
-    monkeypatch.setattr(actions, "action", aside)
+    monkeypatch.setattr(LoadModule, "action", aside)
     made = changer.make(load("workers", "dummy"))
     assert lab.machines["worker0"].commands == ["modprobe dummy"]
     assert lab.machines["worker1"].commands == []

@@ -6,12 +6,11 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 
 from harness.base.errors import InconclusiveError
-from harness.change import connections, firewall
-from harness.change.addresses import Addresses, SshWay
-from harness.change.model import Command
-from harness.change.stop import stop_of
-from harness.scenario import changes
-from harness.scenario.words import Answer, Hook
+from harness.changes import connections, nftables
+from harness.changes.action import Before, Command
+from harness.changes.addresses import Addresses, SshWay
+from harness.changes.firewall import Firewall
+from harness.vocabulary.words import Answer, Hook
 
 WAY = SshWay(IPv4Address("192.168.57.1"), IPv4Address("192.168.57.11"), 22)
 CLUSTER = Addresses(
@@ -29,11 +28,11 @@ CLUSTER = Addresses(
 
 
 def change(**words):
-    return changes.Firewall.model_validate({"machine": "worker0", "answer": "drop", **words})
+    return Firewall.model_validate({"machine": "worker0", "answer": "drop", **words})
 
 
 def rules(**words):
-    text = firewall.ruleset("t", stop_of(change(**words), CLUSTER), WAY)
+    text = nftables.ruleset("t", change(**words).stop(CLUSTER), WAY)
     lines = (line.strip() for line in text.split("policy accept;")[1].splitlines())
     return [line for line in lines if line not in ("", "}")]
 
@@ -56,10 +55,10 @@ def loaded(action):
     ],
 )
 def test_every_table_at_the_machine_itself_accepts_the_harness_s_ssh_first(hook, exception, answer):
-    action = firewall.action(change(hook=hook.value, answer=answer.value), CLUSTER, "1")
-    tables = loaded(action)
-    assert len(tables) == 2
-    for text in tables:
+    action = change(hook=hook.value, answer=answer.value).action(CLUSTER, Before((), "1"))
+    texts = loaded(action)
+    assert len(texts) == 2
+    for text in texts:
         first = text.split("policy accept;")[1].splitlines()[1].strip()
         assert first == exception
 
@@ -73,11 +72,11 @@ def test_a_rule_against_port_22_itself_still_spares_the_harness():
 def test_without_knowing_its_own_way_in_no_rule_is_made():
     blind = Addresses(machines=CLUSTER.machines, workers=CLUSTER.workers)
     with pytest.raises(InconclusiveError, match="could not be excepted"):
-        firewall.action(change(hook="input"), blind, "1")
+        change(hook="input").action(blind, Before((), "1"))
 
 
 def test_the_table_is_the_change_s_own_and_goes_as_a_whole():
-    action = firewall.action(change(hook="forward", machine="workers"), CLUSTER, "7")
+    action = change(hook="forward", machine="workers").action(CLUSTER, Before((), "7"))
     gone = [step for step in action.undo if isinstance(step, Command)]
     assert [step.where for step in gone] == ["worker0", "worker1"]
     assert {step.stdin for step in gone} == {
@@ -124,11 +123,11 @@ def test_a_service_is_matched_as_the_sender_wrote_it_because_it_is_translated_be
 
 def test_udp_cannot_be_reset():
     with pytest.raises(InconclusiveError, match="only TCP"):
-        firewall.action(change(hook="input", answer="reset", protocol="udp"), CLUSTER, "1")
+        change(hook="input", answer="reset", protocol="udp").action(CLUSTER, Before((), "1"))
 
 
 def test_open_connections_are_reset_before_the_answer_that_was_asked_for():
-    action = firewall.action(change(hook="input", protocol="tcp", port=10250), CLUSTER, "1")
+    action = change(hook="input", protocol="tcp", port=10250).action(CLUSTER, Before((), "1"))
     first, last = loaded(action)
     assert "th dport 10250 tcp flags & rst == rst accept" in first
     assert "th dport 10250 counter name stopped reject with tcp reset" in first
@@ -142,7 +141,7 @@ def test_open_connections_are_reset_before_the_answer_that_was_asked_for():
 
 
 def test_what_is_no_tcp_has_no_connections_to_reset():
-    action = firewall.action(change(hook="forward", protocol="udp", port=53), CLUSTER, "1")
+    action = change(hook="forward", protocol="udp", port=53).action(CLUSTER, Before((), "1"))
     (only,) = loaded(action)
     assert "reset" not in only
 
@@ -161,28 +160,28 @@ def test_what_is_no_tcp_has_no_connections_to_reset():
 )
 def test_sockets_of_the_machine_are_closed_but_never_the_harness_s_own(words, sockets):
     spared = " and not ( sport = :22 and dst 192.168.57.1 )"
-    assert connections.socket_filter(stop_of(change(**words), CLUSTER), WAY) == sockets + spared
+    assert connections.socket_filter(change(**words).stop(CLUSTER), WAY) == sockets + spared
 
 
 def test_in_pods_both_ends_are_looked_for():
-    stop = stop_of(change(hook="forward", source="pods-on-worker0", port=443), CLUSTER)
+    stop = change(hook="forward", source="pods-on-worker0", port=443).stop(CLUSTER)
     assert connections.socket_filter(stop, WAY) == (
         "( ( src 10.244.0.0/24 ) and dport = :443 ) or ( ( dst 10.244.0.0/24 ) and sport = :443 )"
     )
 
 
 def test_conntrack_s_entries_go_by_port_and_place_and_never_all_of_a_machine_s():
-    assert connections.conntrack_arguments(stop_of(change(hook="input"), CLUSTER)) == ()
-    broad = stop_of(change(hook="input", source="192.168.57.0/24"), CLUSTER)
+    assert connections.conntrack_arguments(change(hook="input").stop(CLUSTER)) == ()
+    broad = change(hook="input", source="192.168.57.0/24").stop(CLUSTER)
     assert connections.conntrack_arguments(broad) == ()
-    stop = stop_of(change(hook="input", protocol="tcp", port=10250, source="worker1"), CLUSTER)
+    stop = change(hook="input", protocol="tcp", port=10250, source="worker1").stop(CLUSTER)
     assert connections.conntrack_arguments(stop) == (
         ("-D", "--proto", "tcp", "--reply-port-src", "10250", "--orig-src", "192.168.57.12/32"),
     )
 
 
 def test_values_reach_a_shell_as_arguments_only():
-    action = firewall.action(change(hook="input", port=8132, source="worker1"), CLUSTER, "1")
+    action = change(hook="input", port=8132, source="worker1").action(CLUSTER, Before((), "1"))
     scripts = {
         step.argv[2]
         for step in action.do
@@ -194,27 +193,26 @@ def test_values_reach_a_shell_as_arguments_only():
 
 def test_the_kernel_s_table_is_read_with_its_last_word_and_its_counter(recording):
     *there, gone = recording("changes/firewall")
-    tables = [firewall.parse_table(reading) for reading in there]
-    assert {table.hook for table in tables} == {"input"}
-    assert {table.priority for table in tables} == {firewall.PRIORITY}
-    assert [table.verdicts[-1] for table in tables] == [
+    found = [nftables.parse_table(reading) for reading in there]
+    assert {table.hook for table in found} == {"input"}
+    assert {table.priority for table in found} == {nftables.PRIORITY}
+    assert [table.verdicts[-1] for table in found] == [
         "drop",
         "reject with tcp reset",
         "reject with icmpx type port-unreachable",
         "reject with icmpx type host-unreachable",
         "reject with icmpx type admin-prohibited",
     ]
-    assert tables[0].stopped > 0
-    assert firewall.parse_table(gone) is None
+    assert found[0].stopped > 0
+    assert nftables.parse_table(gone) is None
 
 
 def test_a_rule_that_is_not_there_or_another_one_is_noticed(recording):
     *there, gone = recording("changes/firewall")
     answers = list(Answer)
     for wanted, (place, reading) in itertools.product(answers, enumerate(there)):
-        action = firewall.action(
-            change(hook="input", protocol="tcp", port=10250, answer=wanted.value), CLUSTER, "1"
-        )
+        wanting = change(hook="input", protocol="tcp", port=10250, answer=wanted.value)
+        action = wanting.action(CLUSTER, Before((), "1"))
         (check,) = action.check
         assert check.probe.argv == reading.argv
         as_wanted = check.wrong(check.probe.parse(reading)) is None
@@ -224,7 +222,7 @@ def test_a_rule_that_is_not_there_or_another_one_is_noticed(recording):
 
 def test_a_connection_that_is_still_open_is_named(recording):
     before, after = recording("changes/connections")
-    stop = stop_of(change(hook="input", protocol="tcp", port=10250), CLUSTER)
+    stop = change(hook="input", protocol="tcp", port=10250).stop(CLUSTER)
     check = next(
         step for step in connections.cut("worker0", stop, WAY) if not isinstance(step, Command)
     )
@@ -239,7 +237,7 @@ def test_a_connection_that_is_still_open_is_named(recording):
 def test_in_pods_connections_with_their_own_machine_are_closed_and_not_waited_for():
     # The API server's, by a route over the pod's own machine: masqueraded as that machine, it was
     # spared, and a rule against large packets stops nothing that is open (20261123-194326-351e).
-    stop = stop_of(change(hook="forward", longer_than=1200), CLUSTER)
+    stop = change(hook="forward", longer_than=1200).stop(CLUSTER)
     kill, *_ = steps = connections.cut("worker0", stop, WAY)
     (look,) = (step for step in steps if not isinstance(step, Command))
     own = "not dst $address"
@@ -249,7 +247,7 @@ def test_in_pods_connections_with_their_own_machine_are_closed_and_not_waited_fo
 
 def test_where_ss_cannot_tell_the_connections_apart_they_may_stay():
     for words in ({"interface": "eth1"}, {"longer_than": 1200}):
-        stop = stop_of(change(hook="input", **words), CLUSTER)
+        stop = change(hook="input", **words).stop(CLUSTER)
         (look,) = (
             step for step in connections.cut("worker0", stop, WAY) if not isinstance(step, Command)
         )

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.change import footprint
-from harness.change.footprint import Footprint
+from harness.changes import footprint
+from harness.changes.footprint import Footprint
 from harness.evidence.reading import Reading
 from harness.probe.core import UnreadableError
 

@@ -2,16 +2,21 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from harness.base.errors import InconclusiveError
-from harness.change import manifest, objects, workloads
-from harness.change.model import Before, Command
+from harness.changes import objects
+from harness.changes.action import Before, Command
+from harness.changes.addresses import Addresses
+from harness.changes.manifest import Manifest
+from harness.changes.restart_pods import RestartPods, parse_pods
+from harness.changes.scale import Scale
 from harness.evidence.reading import Reading
-from harness.scenario import changes
+from tests.unit.paths import RECORDINGS
 
+# None of these changes needs to know where anything is.
+NOWHERE = Addresses(machines={}, workers=())
 POLICY = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
@@ -24,7 +29,7 @@ NOT_FOUND = 'Error from server (NotFound): deployments.apps "metrics-server" not
 @pytest.fixture
 def deployment():
     """metrics-server's Deployment, as a real cluster had it."""
-    folder = Path(__file__).parents[1] / "recordings" / "changes"
+    folder = RECORDINGS / "changes"
     return json.loads((folder / "deployment.json").read_text())
 
 
@@ -40,11 +45,9 @@ def commands(steps):
 
 
 def applying(*items, were=()):
-    change = changes.Manifest(items)
-    found = zip(manifest.looks(change), were or [None] * len(items), strict=True)
-    return manifest.action(
-        change, Before([answered(probe, was, NOT_FOUND) for probe, was in found])
-    )
+    change = Manifest(items)
+    found = zip(change.looks(NOWHERE), were or [None] * len(items), strict=True)
+    return change.action(NOWHERE, Before([answered(probe, was, NOT_FOUND) for probe, was in found]))
 
 
 def test_what_was_not_there_is_deleted_again():
@@ -117,9 +120,9 @@ def test_an_object_that_is_back_but_not_the_same_is_noticed(deployment):
 
 
 def scaling(deployment, replicas):
-    change = changes.Scale(workload="deployment/metrics-server", replicas=replicas)
-    (probe,) = workloads.looks_of_scale(change)
-    return workloads.scale(change, Before([answered(probe, deployment)])), probe
+    change = Scale(workload="deployment/metrics-server", replicas=replicas)
+    (probe,) = change.looks(NOWHERE)
+    return change.action(NOWHERE, Before([answered(probe, deployment)])), probe
 
 
 def test_a_workload_is_scaled_and_gets_back_the_replicas_it_had(deployment):
@@ -142,25 +145,25 @@ def test_a_workload_is_scaled_and_gets_back_the_replicas_it_had(deployment):
 
 
 def test_a_workload_that_does_not_exist_is_a_sentence():
-    change = changes.Scale(workload="deployment/metrics-server", replicas=0)
-    (probe,) = workloads.looks_of_scale(change)
+    change = Scale(workload="deployment/metrics-server", replicas=0)
+    (probe,) = change.looks(NOWHERE)
     before = Before([answered(probe, stderr=NOT_FOUND)])
     with pytest.raises(InconclusiveError, match="no deployment/metrics-server in kube-system"):
-        workloads.scale(change, before)
+        change.action(NOWHERE, before)
 
 
 @pytest.fixture
 def pods(recording):
     """The reading of metrics-server's one pod, from a real cluster."""
-    change = changes.RestartPods(selector="k8s-app=metrics-server")
-    (probe,) = workloads.looks_of_restart(change)
+    change = RestartPods(selector="k8s-app=metrics-server")
+    (probe,) = change.looks(NOWHERE)
     readings = recording("konnectivity-off/repaired")
     return next(each for each in readings if each.argv == probe.argv)
 
 
 def restarting(reading):
-    change = changes.RestartPods(selector="k8s-app=metrics-server")
-    return workloads.restart_pods(change, Before([reading]))
+    change = RestartPods(selector="k8s-app=metrics-server")
+    return change.action(NOWHERE, Before([reading]))
 
 
 def test_pods_are_restarted_when_new_ones_are_there_and_no_old_one(pods):
@@ -169,7 +172,7 @@ def test_pods_are_restarted_when_new_ones_are_there_and_no_old_one(pods):
         "kubectl delete pods -n kube-system -l k8s-app=metrics-server --wait=false"
     ]
     assert action.undo == ()
-    (old,) = workloads.parse_pods(pods)
+    (old,) = parse_pods(pods)
     assert old.running
     assert old.controlled
     new = replace(old, uid="new", name="metrics-server-new")
@@ -182,7 +185,7 @@ def test_pods_are_restarted_when_new_ones_are_there_and_no_old_one(pods):
 
 def test_new_pods_get_time_to_run_but_need_not(pods):
     running = restarting(pods).do[2]
-    (old,) = workloads.parse_pods(pods)
+    (old,) = parse_pods(pods)
     assert running.wrong((old,)) is None
     assert running.wrong((replace(old, running=False),)) == f"{old.name} does not run"
     assert not running.required

@@ -6,10 +6,13 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 
 from harness.base.errors import InconclusiveError
-from harness.change import addresses, links, routes
-from harness.change.addresses import Addresses, SshWay
-from harness.change.model import Before
-from harness.scenario import changes
+from harness.changes import addresses, links, routes
+from harness.changes.action import Before
+from harness.changes.addresses import Addresses, SshWay
+from harness.changes.blackhole_route import BlackholeRoute
+from harness.changes.mtu import Mtu
+from harness.changes.nic_down import NicDown
+from harness.changes.route import Route
 
 CLUSTER = Addresses(
     machines={
@@ -43,20 +46,20 @@ def argvs(commands):
 
 
 def blackhole(to, before, cluster=CLUSTER):
-    return routes.blackhole(changes.BlackholeRoute(machine="worker0", to=to), cluster, before)
+    return BlackholeRoute(machine="worker0", to=to).action(cluster, before)
 
 
 def test_a_route_goes_through_the_other_machine_s_private_address_and_back(before):
-    change = changes.Route(machine="worker0", to="service-network", via="worker1")
-    action = routes.route(change, CLUSTER, before)
+    change = Route(machine="worker0", to="service-network", via="worker1")
+    action = change.action(CLUSTER, before)
     assert argvs(action.do) == ["ip route add 10.96.0.0/12 via 192.168.57.12 proto static"]
     assert argvs(action.undo) == ["ip route del 10.96.0.0/12 via 192.168.57.12 proto static"]
     assert action.text == "route to 10.96.0.0/12 via 192.168.57.12 (worker1) on worker0"
 
 
 def test_a_route_took_effect_when_the_kernel_takes_that_way(before, read):
-    change = changes.Route(machine="worker0", to="service-network", via="worker1")
-    (check,) = routes.route(change, CLUSTER, before).check
+    change = Route(machine="worker0", to="service-network", via="worker1")
+    (check,) = change.action(CLUSTER, before).check
     routed, elsewhere = read[3], read[4]
     assert check.probe.argv == routed.argv
     assert check.wrong(routes.parse_taken(routed)) is None
@@ -64,9 +67,9 @@ def test_a_route_took_effect_when_the_kernel_takes_that_way(before, read):
 
 
 def test_a_network_that_has_a_route_is_not_routed_twice(before):
-    change = changes.Route(machine="worker0", to="pods-on-worker1", via="controller0")
+    change = Route(machine="worker0", to="pods-on-worker1", via="controller0")
     with pytest.raises(InconclusiveError, match="to that very network already"):
-        routes.route(change, CLUSTER, before)
+        change.action(CLUSTER, before)
 
 
 def test_a_network_that_kube_router_routes_is_blackholed_by_its_halves(before, read):
@@ -108,7 +111,7 @@ def test_no_route_takes_the_harness_s_own_way_to_the_machine(to, before):
     with pytest.raises(InconclusiveError, match="own address"):
         blackhole(to, before)
     with pytest.raises(InconclusiveError, match="own address"):
-        routes.route(changes.Route(machine="worker0", to=to, via="worker1"), CLUSTER, before)
+        Route(machine="worker0", to=to, via="worker1").action(CLUSTER, before)
 
 
 def test_what_was_not_read_before_is_a_sentence(read):
@@ -145,8 +148,8 @@ def link(recording):
 
 
 def test_an_interface_comes_back_with_its_addresses_and_routes(link):
-    change = changes.NicDown(machine="worker0", interface="eth0")
-    action = links.nic_down(change, CLUSTER, Before(link[:2]))
+    change = NicDown(machine="worker0", interface="eth0")
+    action = change.action(CLUSTER, Before(link[:2]))
     assert argvs(action.do) == ["ip link set dev eth0 down"]
     commands = [" ".join(step.argv) for step in action.undo if hasattr(step, "argv")]
     assert commands == [
@@ -159,8 +162,8 @@ def test_an_interface_comes_back_with_its_addresses_and_routes(link):
 
 
 def test_an_interface_that_is_not_as_before_is_noticed(link):
-    change = changes.NicDown(machine="worker0", interface="eth0")
-    action = links.nic_down(change, CLUSTER, Before(link[:2]))
+    change = NicDown(machine="worker0", interface="eth0")
+    action = change.action(CLUSTER, Before(link[:2]))
     up, routed, down, unrouted, up_again, routed_again = link
     (is_down,) = action.check
     assert is_down.wrong(links.parse_link(down)) is None
@@ -176,26 +179,26 @@ def test_an_interface_that_is_not_as_before_is_noticed(link):
 def test_the_only_interface_that_ssh_comes_in_by_stays_up(link):
     over_eth0 = SshWay(IPv4Address("172.30.64.1"), IPv4Address("172.30.64.11"), 22)
     cluster = replace(CLUSTER, ssh={"worker0": over_eth0})
-    change = changes.NicDown(machine="worker0", interface="eth0")
+    change = NicDown(machine="worker0", interface="eth0")
     with pytest.raises(InconclusiveError, match="through it alone"):
-        links.nic_down(change, cluster, Before(link[:2]))
+        change.action(cluster, Before(link[:2]))
 
 
 def test_the_interface_that_ssh_comes_in_by_goes_down_by_the_second_way(link):
     over_eth0 = SshWay(IPv4Address("172.30.64.1"), IPv4Address("172.30.64.11"), 22)
     first = CLUSTER.ssh
     cluster = replace(CLUSTER, ssh={"worker0": over_eth0}, second_ssh=first)
-    change = changes.NicDown(machine="worker0", interface="eth0")
-    assert links.nic_down(change, cluster, Before(link[:2])).aside == {"worker0"}
-    assert links.nic_down(change, CLUSTER, Before(link[:2])).aside == frozenset()
+    change = NicDown(machine="worker0", interface="eth0")
+    assert change.action(cluster, Before(link[:2])).aside == {"worker0"}
+    assert change.action(CLUSTER, Before(link[:2])).aside == frozenset()
     same = replace(cluster, second_ssh={"worker0": over_eth0})
     with pytest.raises(InconclusiveError, match="through it alone"):
-        links.nic_down(change, same, Before(link[:2]))
+        change.action(same, Before(link[:2]))
 
 
 def test_an_mtu_goes_back_to_what_it_was_and_connections_are_opened_anew(link):
-    change = changes.Mtu(machine="worker0", interface="eth0", size=1200)
-    action = links.mtu(change, CLUSTER, Before(link[:2]))
+    change = Mtu(machine="worker0", interface="eth0", size=1200)
+    action = change.action(CLUSTER, Before(link[:2]))
     assert argvs(action.do) == ["ip link set dev eth0 mtu 1200"]
     assert argvs(action.undo[:1]) == ["ip link set dev eth0 mtu 1500"]
     assert action.reconnect == ("worker0",)

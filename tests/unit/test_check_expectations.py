@@ -4,19 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from harness.check.expectations import (
-    SETTLE_SECONDS,
-    presumes_metrics_server,
-    probe_for,
-    sample,
-    sample_diagnosis,
-    settle_seconds,
-)
-from harness.check.model import Match
 from harness.diagnose.judge import diagnose
+from harness.expectations.apiservice import Apiservice
+from harness.expectations.apply import Apply
+from harness.expectations.diagnosis import Diagnosis
+from harness.expectations.kind import SETTLE_SECONDS, Streamed
+from harness.expectations.pods import Pods
+from harness.expectations.sample import Match
+from harness.expectations.top_nodes import TopNodes
 from harness.probe.core import observe
-from harness.scenario.expectations import Apiservice, Apply, Diagnosis, Pods, TopNodes
-from harness.scenario.words import ApiserviceReason, ApplyOutcome, Cause, MessageClass, TopOutcome
+from harness.vocabulary.words import ApiserviceReason, ApplyOutcome, Cause, MessageClass, TopOutcome
 
 METRICS = "v1beta1.metrics.k8s.io"
 WORKERS = ("worker0", "worker1")
@@ -54,7 +51,7 @@ def states(recording):
 
 
 def seen(expectation, reading, nodes=WORKERS):
-    return sample(expectation, observe(probe_for(expectation).parse, reading), nodes)
+    return expectation.sample(observe(expectation.probe().parse, reading), nodes)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +198,7 @@ def test_pods_are_counted_exactly(reading):
 def test_a_diagnosis_matches_its_own_cause_and_no_other(recording, name, cause):
     found = diagnose(recording(f"konnectivity-off/{name}"))
     for wanted in Cause:
-        judged = sample_diagnosis(Diagnosis(cause=wanted), found, at=7.0)
+        judged = Diagnosis(cause=wanted).sample(found, at=7.0)
         assert judged.at == 7.0
         assert judged.match is (Match.MATCH if wanted is cause else Match.MISMATCH)
         assert judged.text.startswith(cause.value)
@@ -225,12 +222,12 @@ def test_a_diagnosis_matches_its_own_cause_and_no_other(recording, name, cause):
 def test_second_causes_that_are_expected_must_all_be_named(recording, also, found, match):
     diagnosed = replace(diagnose(recording("konnectivity-off/broken")), also=found)
     wanted = Diagnosis(cause=diagnosed.cause, **also)
-    judged = sample_diagnosis(wanted, diagnosed, at=7.0)
+    judged = wanted.sample(diagnosed, at=7.0)
     assert judged.match is match
     assert all(f", also {each}" in judged.text for each in found)
     # A second cause alone is not the first one.
     other = Diagnosis(cause=Cause.CLOCK_SKEW)
-    assert sample_diagnosis(other, diagnosed, at=7.0).match is Match.MISMATCH
+    assert other.sample(diagnosed, at=7.0).match is Match.MISMATCH
 
 
 @pytest.mark.parametrize(
@@ -248,7 +245,7 @@ def test_second_causes_that_are_expected_must_all_be_named(recording, also, foun
     ],
 )
 def test_what_a_young_cluster_shows_as_well_counts_only_once_it_has_settled(expectation, seconds):
-    assert settle_seconds(expectation) == seconds
+    assert expectation.settle_seconds == seconds
 
 
 def test_the_settling_outlasts_a_resync_and_the_probe_of_the_aggregator():
@@ -258,17 +255,17 @@ def test_the_settling_outlasts_a_resync_and_the_probe_of_the_aggregator():
 def test_each_kind_that_is_a_stream_has_the_probe_of_what_it_names():
     named = Apiservice(name="v1beta1.example.test", available=True)
     asked = "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.example.test"
-    assert probe_for(named).argv == ("kubectl", "get", "--raw", asked)
-    assert probe_for(COMPLETE).argv == ("kubectl", "top", "nodes")
+    assert named.probe().argv == ("kubectl", "get", "--raw", asked)
+    assert COMPLETE.probe().argv == ("kubectl", "top", "nodes")
     elsewhere = Pods(selector="app=x", namespace="default", ready=0)
     asked = "/api/v1/namespaces/default/pods?labelSelector=app%3Dx"
-    assert probe_for(elsewhere).argv == ("kubectl", "get", "--raw", asked)
-    assert probe_for(Diagnosis(cause=Cause.HEALTHY)) is None
-    assert probe_for(Apply(outcome=ApplyOutcome.REFUSED)) is None
+    assert elsewhere.probe().argv == ("kubectl", "get", "--raw", asked)
+    assert not isinstance(Diagnosis(cause=Cause.HEALTHY), Streamed)
+    assert not isinstance(Apply(outcome=ApplyOutcome.REFUSED), Streamed)
 
 
 def test_only_expectations_of_the_metrics_api_presume_a_metrics_server():
     presuming = [AVAILABLE, COMPLETE, Diagnosis(cause=Cause.HEALTHY)]
-    assert all(presumes_metrics_server(each) for each in presuming)
+    assert all(each.presumes_metrics_server for each in presuming)
     others = [METRICS_SERVER, Apply(outcome=ApplyOutcome.APPLIED)]
-    assert not any(presumes_metrics_server(each) for each in others)
+    assert not any(each.presumes_metrics_server for each in others)

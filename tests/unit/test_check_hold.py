@@ -3,7 +3,8 @@
 import pytest
 
 from harness.check.hold import LONGEST_GAP_SECONDS, Course
-from harness.check.model import Match, Sample, Verdict, Window
+from harness.check.model import Verdict, Window
+from harness.expectations.sample import Match, Sample
 
 WINDOW = Window(opened=100.0, earliest=100.0, within=120.0, hold=45.0)
 

@@ -13,12 +13,13 @@ import pytest
 
 from harness import cli
 from harness.base.errors import HostLacksError, InfrastructureError
-from harness.engine.events import ScenarioResult
+from harness.cli.options import settings_of
 from harness.engine.outcome import outcome_of
+from harness.engine.results import ScenarioResult
 from harness.engine.session import RunSession
 from harness.scenario.load import files_in
+from tests.unit.paths import PROJECT
 
-ROOT = Path(__file__).parents[2]
 HEAD = "format: k0s-harness/1\nname: x\ntitle: X\n"
 PHASE = "phases:\n  - name: a\n    expect: [{pods: {selector: a=b, ready: 1}}]\n"
 
@@ -33,7 +34,7 @@ def _own_place(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     place = tmp_path / "project"
     place.mkdir()
-    (place / "scenarios").symlink_to(ROOT / "scenarios")
+    (place / "scenarios").symlink_to(PROJECT / "scenarios")
     monkeypatch.chdir(place)
 
 
@@ -52,24 +53,11 @@ def run(capsys):
     return command
 
 
-def test_a_plan_on_a_host_without_vagrant_says_nothing_of_vagrant(tmp_path):
-    """python-vagrant complains when it is imported where there is no such program."""
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.cli", "plan", "scenarios/konnectivity-on.yaml"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PATH": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
-    )
-    assert done.stdout.startswith("konnectivity-on: ")
-    assert "vagrant" not in done.stderr.lower()
-
-
 def test_help_answers_at_once_and_loads_nothing_heavy():
     code = (
         "import sys, time; began = time.monotonic()\n"
         "from harness import cli\n"
-        "cli._parser().format_help()\n"
+        "cli.parser([]).format_help()\n"
         "print(time.monotonic() - began, *sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -79,9 +67,26 @@ def test_help_answers_at_once_and_loads_nothing_heavy():
     assert not heavy & set(modules)
 
 
+def test_a_pytest_session_without_clusters_does_not_pay_for_them():
+    """The plugin is loaded wherever the package is installed."""
+    code = (
+        "import sys, time, pytest; had = set(sys.modules); began = time.process_time()\n"
+        "import harness.pytest_plugin\n"
+        "print(time.process_time() - began, *set(sys.modules) - had)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, *modules = done.stdout.split()
+    assert float(seconds) < 0.06
+    ours = {"harness", "harness.base", "harness.pytest_plugin"}
+    ours |= {f"harness.base.{name}" for name in ("errors", "printable", "settings")}
+    assert {each for each in modules if each.startswith("harness")} == ours
+    assert not {"paramiko", "pydantic", "yaml", "vagrant", "testinfra"} & set(modules)
+
+
 def test_unpinned_files_over_plain_http_are_allowed_by_the_option_or_the_variable(monkeypatch):
     def allowed(*arguments):
-        return cli._settings(cli._parser().parse_args(["artifacts", "fetch", *arguments]))
+        given = ["artifacts", "fetch", *arguments]
+        return settings_of(cli.parser(given).parse_args(given))
 
     assert not allowed().allow_unpinned
     assert allowed("--allow-unpinned").allow_unpinned
@@ -241,7 +246,7 @@ def test_the_schema_is_json_and_the_committed_one(run):
     code, out, _ = run("schema")
     assert code == 0
     assert json.loads(out)["$schema"].startswith("https://json-schema.org/")
-    assert out == (ROOT / "schema/scenario.schema.json").read_text()
+    assert out == (PROJECT / "schema/scenario.schema.json").read_text()
 
 
 def test_a_cluster_file_that_is_not_there_or_none_is_usage(run):
@@ -257,7 +262,7 @@ def test_every_ending_has_its_exit_code(run, monkeypatch, ending):
     def end(_options):
         raise ending("Doing this", "that happened") if ending is not KeyboardInterrupt else ending
 
-    monkeypatch.setattr(cli, "_schema", end)
+    monkeypatch.setattr("harness.cli.schema.command", end)
     code, _, err = run("schema")
     expected = {KeyboardInterrupt: 130, InfrastructureError: 4, HostLacksError: 3}[ending]
     assert code == expected
@@ -270,7 +275,7 @@ def test_every_ending_has_its_exit_code(run, monkeypatch, ending):
 class FakeRun:
     """A run that ends as it is told, in whichever phase is entered."""
 
-    standing = None
+    shared_lab = None
 
     def __init__(self, session, which, error):
         self._session = session
@@ -280,7 +285,7 @@ class FakeRun:
     def enter(self, _phase):
         raise self._error
 
-    def finish(self, _interrupted_by, *, hand_on=False):  # noqa: ARG002
+    def finish(self, _interrupted_by, *, hand_on=False):
         return ScenarioResult(
             run_id=self._session.run_id,
             scenario=self._name,

@@ -1,5 +1,6 @@
 """`k0s-harness` in a folder of somebody else's executes and obeys nothing that lies there."""
 
+import functools
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.settings import Settings
-from harness.commands.run import run_scenarios
+from harness.cli.run import run_scenarios
 
 SCENARIO = """\
 format: k0s-harness/1
@@ -50,6 +51,11 @@ def leave_modules(folder, marks):
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
+    make_world(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def make_world(tmp_path, monkeypatch):
     """Somebody else's scenario, below, in and beside folders in which code lies in wait."""
     (tmp_path / "marks").mkdir()
     (tmp_path / "no-programs").mkdir()
@@ -66,43 +72,77 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path / "no-programs"))
     for name in ("HOME", "K0S_HARNESS_STATE", "K0S_HARNESS_CACHE"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
-    return tmp_path
 
 
 def marks(world):
     return sorted(path.name for path in (world / "marks").iterdir())
 
 
-def told(*arguments):
-    """Return the exit code of the command as it is typed, and what it said."""
-    done = subprocess.run(
-        [COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout + done.stderr
+# Types one command after the other, in a process of their own, and says of each what came of it:
+# most of a second command's time goes into importing what the first one has.
+TYPED = """
+import contextlib, io, json, os, runpy, sys
+marks, command, *lines = sys.argv[1:]
+for line in lines:
+    sys.argv = [command, *json.loads(line)]
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = runpy.run_path(command, run_name="__main__") and None
+        except SystemExit as ended:
+            code = ended.code
+    print(json.dumps([code, out.getvalue(), err.getvalue(), os.listdir(marks)]))
+"""
+COMMANDS = {
+    "validate": (["validate", "../theirs/scenarios/x.yaml"], 0),
+    "plan": (["plan", "../theirs/scenarios/x.yaml"], 0),
+    "run": (["run", "../theirs/scenarios/x.yaml"], 3),
+    "run of names like options": (["run", "./-p hostile_plugin.yaml", "@x.yaml"], 3),
+}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        (["run", "../theirs/scenarios/x.yaml"], 3),
-        (["run", "./-p hostile_plugin.yaml", "@x.yaml"], 3),
-        (["plan", "../theirs/scenarios/x.yaml"], 0),
-        (["validate", "../theirs/scenarios/x.yaml"], 0),
-    ],
-    ids=["run", "run of names like options", "plan", "validate"],
-)
-def test_a_command_executes_nothing_that_lies_around(world, monkeypatch, arguments, code):
-    # In the order in which pytest looks, the first is found first: one of each kind in a place.
-    for place, name in zip(PLACES, ("pytest.ini", "pyproject.toml", "tox.ini"), strict=True):
-        (world / place / name).write_text(CONFIGURATIONS[name])
-    # A module that says so when it is imported.
-    monkeypatch.setenv("PYTEST_PLUGINS", "this")
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p this --collect-only")
-    status, said = told(*arguments)
-    assert marks(world) == []
-    assert "Zen of Python" not in said
-    assert status == code, said
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """What each command came to: its exit code, what it said, which code beside it was executed."""
+    folder = tmp_path_factory.mktemp("world")
+    with pytest.MonkeyPatch.context() as patch:
+        make_world(folder, patch)
+        # In the order in which pytest looks, the first is found first: one of each kind in a place.
+        for place, name in zip(PLACES, ("pytest.ini", "pyproject.toml", "tox.ini"), strict=True):
+            (folder / place / name).write_text(CONFIGURATIONS[name])
+        # A module that says so when it is imported.
+        patch.setenv("PYTEST_PLUGINS", "this")
+        patch.setenv("PYTEST_ADDOPTS", "-p this --collect-only")
+        # A program's own folder is looked into first, and the command's is no hostile one.
+        (folder / "typed").mkdir()
+        program = folder / "typed/program.py"
+        program.write_text(TYPED)
+        lines = [json.dumps(arguments) for arguments, _ in COMMANDS.values()]
+        done = subprocess.run(
+            [sys.executable, program, folder / "marks", COMMAND, *lines],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    assert done.stderr == ""
+    return dict(zip(COMMANDS, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_executes_nothing_that_lies_around(answers, name):
+    status, out, err, executed = answers[name]
+    assert executed == []
+    assert "Traceback" not in err
+    assert "Zen of Python" not in out + err
+    assert status == COMMANDS[name][1], err
+
+
+def test_a_plan_on_a_host_without_vagrant_says_nothing_of_vagrant(answers):
+    """python-vagrant complains when it is imported where there is no such program."""
+    _, out, err, _ = answers["plan"]
+    assert out.startswith("x: X")
+    assert "vagrant" not in (answers["validate"][2] + err).lower()
 
 
 def run_here(world):
@@ -111,12 +151,29 @@ def run_here(world):
     return run_scenarios([world / PLACES[0] / "x.yaml"], settings)
 
 
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """Run among files of one name, and return the exit code and the modules that were executed."""
+
+    @functools.cache
+    def among(name):
+        # In all places at once: were any of them looked into, the first would be obeyed.
+        folder = tmp_path_factory.mktemp("world")
+        with pytest.MonkeyPatch.context() as patch:
+            make_world(folder, patch)
+            for place in PLACES:
+                (folder / place / name).write_text(CONFIGURATIONS[name])
+            return run_here(folder), marks(folder)
+
+    return among
+
+
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 @pytest.mark.parametrize("place", PLACES)
-def test_no_configuration_of_pytest_is_read_wherever_it_lies(world, place, name, capsys):
-    (world / place / name).write_text(CONFIGURATIONS[name])
-    assert run_here(world) == 3
-    assert marks(world) == []
+def test_no_configuration_of_pytest_is_read_wherever_it_lies(executed, place, name):
+    code, modules = executed(name)
+    assert code == 3
+    assert [each for each in modules if each.startswith(Path(place).name)] == []
 
 
 ALONE = """

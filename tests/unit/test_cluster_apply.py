@@ -9,12 +9,13 @@ import yaml
 
 from harness.artifacts.model import ArtifactKind
 from harness.artifacts.pins import load_pins
-from harness.base.settings import ProviderName
 from harness.cluster.cluster import Cluster
 from harness.plan.build import build
+from harness.providers.registry import provider
 from harness.scenario.load import load_text
+from tests.unit.paths import SCENARIOS
 
-SCENARIO = Path(__file__).parents[2] / "scenarios" / "konnectivity-off.yaml"
+SCENARIO = SCENARIOS / "konnectivity-off.yaml"
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def plan():
     return build(
         load_text(SCENARIO.read_text(), str(SCENARIO)),
         subnet=IPv4Network("172.31.77.0/24"),
-        provider=ProviderName.DOCKER,
+        provider=provider("docker"),
         pins=load_pins(),
         arch="amd64",
     )
@@ -34,7 +35,7 @@ def drop_ins(plan, tmp_path, *, deployed):
     lab = SimpleNamespace(
         folder=tmp_path,
         machines={each.name: machine for each in plan.machines},
-        provider=ProviderName.DOCKER,
+        own_kernel=False,
         pace=1.0,
         seed=None,
     )

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from harness.cluster.k0sctl import ApplyFailedError, K0sctl, phase_title, reason_of
-from harness.scenario.words import ApplyOutcome
+from harness.vocabulary.words import ApplyOutcome
+from tests.unit.paths import RECORDINGS
 
-RECORDINGS = Path(__file__).parents[1] / "recordings" / "k0sctl"
+RECORDINGS = RECORDINGS / "k0sctl"
 REFUSED = (RECORDINGS / "refused-unknown-field.log").read_text()
 FAILED = (RECORDINGS / "failed-connectivity-check.log").read_text()
 

@@ -13,7 +13,7 @@ from harness.diagnose.messages import classify
 from harness.diagnose.model import HOP_NAMES, Confidence, HopId, HopState
 from harness.probe import apiservice, https
 from harness.probe.core import API
-from harness.scenario.words import Cause, MessageClass
+from harness.vocabulary.words import Cause, MessageClass
 
 
 def test_without_konnectivity_the_missing_route_is_named_with_its_proof(recording):

@@ -12,17 +12,19 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from harness.diagnose import facts
 from harness.diagnose.causes import KINDS
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Confidence, HopId
-from harness.evidence.reading import Reading
-from harness.evidence.redaction import redact
+from harness.probe import seen
 from harness.report import diagnosis as report
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
+from tests.unit.fuzz import some
+from tests.unit.paths import PROJECT, RECORDINGS
+from tests.unit.recorded import readings, redacted
 
-FOLDER = Path(__file__).parents[1] / "recordings/diagnosis"
-SCHEMA = Path(__file__).parents[2] / "schema/diagnosis.schema.json"
+FOLDER = RECORDINGS / "diagnosis"
+SCHEMA = PROJECT / "schema/diagnosis.schema.json"
+VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
 # Where each cause breaks the way first, of the hops that its recordings can show.
 FIRST_BROKEN = {
     Cause.HEALTHY: {None},
@@ -65,10 +67,6 @@ FIRST_BROKEN = {
 RECORDED = sorted(FOLDER.glob("*/*.jsonl"))
 
 
-def readings_of(path: Path) -> tuple[Reading, ...]:
-    return tuple(Reading.from_dict(json.loads(line)) for line in path.read_text().splitlines())
-
-
 def recorded(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
 
@@ -76,7 +74,7 @@ def recorded(path: Path) -> str:
 @pytest.fixture(autouse=True)
 def read_once(monkeypatch):
     """Read each reading once: the walks of a mutation check differ in one."""
-    observe = facts.observe
+    observe = seen.observe
     known = {}
 
     def observe_once(parse, reading):
@@ -86,7 +84,7 @@ def read_once(monkeypatch):
             known[key] = (reading, observe(parse, reading))
         return known[key][1]
 
-    monkeypatch.setattr(facts, "observe", observe_once)
+    monkeypatch.setattr(seen, "observe", observe_once)
 
 
 every_case = pytest.mark.parametrize("path", RECORDED, ids=recorded)
@@ -94,7 +92,7 @@ every_case = pytest.mark.parametrize("path", RECORDED, ids=recorded)
 
 @every_case
 def test_the_cause_is_named_with_its_first_broken_hop(path):
-    found = diagnose(readings_of(path))
+    found = diagnose(readings(path))
     assert found.cause == path.parent.name
     broken = found.broken.id if found.broken is not None else None
     assert broken in FIRST_BROKEN[found.cause]
@@ -102,12 +100,14 @@ def test_the_cause_is_named_with_its_first_broken_hop(path):
     assert found.confidence is Confidence.HIGH, found.not_seen
 
 
+@pytest.mark.fuzz
 @every_case
 def test_any_single_missing_reading_gives_the_same_cause_or_none(path):
-    readings = readings_of(path)
-    whole = diagnose(readings)
-    for missing in readings:
-        found = diagnose(each for each in readings if each is not missing)
+    walk = readings(path)
+    whole = diagnose(walk)
+    # Of each recording others: each look is missing in some of them, and all where it is asked for.
+    for missing in some(walk, 5, RECORDED.index(path)):
+        found = diagnose(each for each in walk if each is not missing)
         said = f"without {missing.probe} on {missing.where}: {found.cause}, {found.not_seen}"
         assert found.cause in {whole.cause, Cause.UNKNOWN}, said
         if found.cause is Cause.UNKNOWN:
@@ -116,29 +116,29 @@ def test_any_single_missing_reading_gives_the_same_cause_or_none(path):
 
 @every_case
 def test_a_machine_of_which_nothing_is_seen_never_gives_another_cause_with_confidence(path):
-    readings = readings_of(path)
-    whole = diagnose(readings)
-    for machine in {each.where for each in readings} - {"api"}:
-        found = diagnose(each for each in readings if each.where != machine)
+    walk = readings(path)
+    whole = diagnose(walk)
+    for machine in {each.where for each in walk} - {"api"}:
+        found = diagnose(each for each in walk if each.where != machine)
         known = found.cause in {whole.cause, Cause.UNKNOWN}
         assert known or found.confidence is Confidence.LOW, f"without {machine}: {found.cause}"
 
 
 @every_case
 def test_what_is_printed_is_short_first_and_keeps_to_its_schema(path):
-    found = diagnose(readings_of(path))
+    found = diagnose(readings(path))
     lines = report.head(found)
     assert len(lines) <= 12
     assert lines[0].startswith(f"cause: {found.cause} (")
     assert any(line.startswith("check again: ") for line in lines)
-    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
-    assert [error.message for error in validator.iter_errors(report.document(found))] == []
+    assert [error.message for error in VALIDATOR.iter_errors(report.document(found))] == []
 
 
+@pytest.mark.fuzz
 @every_case
 def test_a_recording_holds_nothing_that_redaction_would_take_out(path):
-    for line in path.read_text().splitlines():
-        assert redact(line) == line
+    for reading in some(readings(path), 4, RECORDED.index(path)):
+        assert redacted(reading) == reading
 
 
 def test_every_cause_that_a_rule_can_name_has_its_hop_in_the_table():

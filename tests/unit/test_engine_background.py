@@ -1,11 +1,13 @@
 """What runs beside the stream of a phase, in its own time."""
 
 from concurrent.futures import Future
+from types import SimpleNamespace
 
 import pytest
 
 from harness.engine.background import DIAGNOSE_EVERY_SECONDS, Stage, diagnoses
-from harness.scenario.words import Cause
+from harness.engine.context import RunContext
+from harness.vocabulary.words import Cause
 
 
 class Here:
@@ -32,9 +34,11 @@ class Recorded:
 def test_slow_machines_are_diagnosed_as_much_less_often(recording, pace):
     clock = [100.0]
     recorded = []
-    stage = Stage("controller0", ("worker0", "worker1"), False, 0.0, 0.0, pace)
+    stage = Stage("controller0", ("worker0", "worker1"), False, 0.0, 0.0)
     prober = Recorded(recording("konnectivity-off/broken"))
-    again = diagnoses(prober, stage, recorded.append, lambda: clock[0])
+    time = SimpleNamespace(monotonic=lambda: clock[0])
+    context = RunContext(prober, time, 0.0, None, recorded.append, None, pace)
+    again = diagnoses(context, stage)
 
     def found():
         again.start_when_due(Here())

@@ -5,8 +5,8 @@ import types
 import pytest
 
 from harness.base.errors import InconclusiveError
-from harness.change.footprint import Footprint
-from harness.change.model import Action, Check
+from harness.changes.action import Action, Check
+from harness.changes.footprint import Footprint
 from harness.engine.changes import RESTORED_SECONDS, Changes
 from harness.engine.recorded import RecordedClock
 

@@ -13,8 +13,7 @@ from harness.base.errors import (
     UsageError,
 )
 from harness.check.model import Verdict
-from harness.engine.events import Outcome
-from harness.engine.outcome import outcome_of, worst
+from harness.engine.outcome import Outcome, outcome_of, worst
 
 MET, NOT_MET, INCONCLUSIVE = Verdict.MET, Verdict.NOT_MET, Verdict.INCONCLUSIVE
 

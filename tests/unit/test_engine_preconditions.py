@@ -6,7 +6,6 @@ from ipaddress import IPv4Network
 import pytest
 
 from harness.artifacts.pins import load_pins
-from harness.base.settings import ProviderName
 from harness.engine.preconditions import (
     Presumed,
     comparable,
@@ -18,8 +17,9 @@ from harness.engine.preconditions import (
 )
 from harness.plan.build import build
 from harness.probe.controlplane import CONFIG
+from harness.providers.registry import provider
 from harness.scenario.load import load_text
-from harness.scenario.reserved import ConfigLeaf
+from harness.vocabulary.cluster_config import ConfigLeaf
 
 NODES = "nodes are Ready"
 ADDRESSES = "node addresses are distinct and on the private network"
@@ -186,8 +186,8 @@ GIVEN = replace(WITHOUT, config=(ConfigLeaf(("spec", "network", "provider"), "ca
 
 
 def test_the_configuration_is_read_back_only_where_the_scenario_gives_one():
-    assert not any(each.name == CONFIG for each in probes(WITHOUT))
-    assert any(each.name == CONFIG for each in probes(GIVEN))
+    assert not any(each.name == CONFIG.name for each in probes(WITHOUT))
+    assert any(each.name == CONFIG.name for each in probes(GIVEN))
     assert CONFIGURED not in standing(WITHOUT, ())
     assert standing(GIVEN, ())[CONFIGURED] is None
 
@@ -206,7 +206,7 @@ def test_the_configuration_is_read_back_only_where_the_scenario_gives_one():
     ],
 )
 def test_a_value_that_k0s_dropped_does_not_hold_and_is_named(readings, said, holds, text):
-    probe = next(each for each in probes(GIVEN) if each.name == CONFIG)
+    probe = next(each for each in probes(GIVEN) if each.name == CONFIG.name)
     some = readings("broken")
     asked = replace(some[0], probe=probe.name, where=probe.where, argv=probe.argv, stdout=said)
     assert standing(GIVEN, [*some, asked])[CONFIGURED] is holds
@@ -222,7 +222,7 @@ def phases_of(change="", expect="{pods: {selector: a=b, ready: 1}}", cluster="{}
     plan = build(
         load_text(text, "x.yaml"),
         subnet=IPv4Network("192.168.56.0/24"),
-        provider=ProviderName.DOCKER,
+        provider=provider("docker"),
         pins=load_pins(),
         arch="amd64",
     )

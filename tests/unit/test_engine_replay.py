@@ -10,39 +10,39 @@ import re
 import types
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network
-from pathlib import Path
 
 import pytest
 
 from harness.artifacts.pins import load_pins
 from harness.base.errors import ExitCode, InfrastructureError
-from harness.base.settings import ProviderName
 from harness.check.model import Verdict
 from harness.cluster.k0sctl import ApplyFailedError, reason_of
 from harness.diagnose import ladder
 from harness.engine.background import Stage
 from harness.engine.changes import Changes
+from harness.engine.context import RunContext
 from harness.engine.events import (
     PhaseEntered,
     StepEnded,
     StepId,
     StepProgress,
-    Sums,
     TransitionSeen,
     VerdictReached,
 )
 from harness.engine.live import LiveCluster
 from harness.engine.phases import Phases
 from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProber, _key
+from harness.engine.results import Sums
 from harness.engine.settling import PRECONDITIONS_SECONDS, PreconditionsUnmetError, Settling
 from harness.engine.steps import Steps
 from harness.engine.watch import PhaseWatch
+from harness.k0s import AGENT_PORT
 from harness.plan.build import build
-from harness.probe import controlplane
+from harness.providers.registry import provider
 from harness.scenario.load import load, load_text
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
+from tests.unit.paths import RECORDINGS, SCENARIOS
 
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
 WORKERS = ("worker0", "worker1")
 # Of the run, in seconds since it began: when `k0sctl apply` had ended, and when the preconditions
 # of its two phases held.
@@ -106,7 +106,7 @@ def plan_of(loaded):
     return build(
         loaded,
         subnet=IPv4Network("192.168.56.0/24"),
-        provider=ProviderName.DOCKER,
+        provider=provider("docker"),
         pins=load_pins(),
         arch="amd64",
     )
@@ -125,6 +125,19 @@ def plan_with(*expectations, phases=""):
         load_text(
             f"{head}{cluster}phases:\n  - name: only\n    expect:\n{lines}\n{phases}", "x.yaml"
         )
+    )
+
+
+def context_of(prober, clock, *, record=[].extend, emit=[].append, pace=1.0):
+    return RunContext(
+        prober=prober,
+        clock=clock,
+        started=0.0,
+        steps=Steps(clock, emit),
+        record=record,
+        emit=emit,
+        pace=pace,
+        pool=lambda: BesideExecutor(clock),
     )
 
 
@@ -147,28 +160,22 @@ class Watched:
 def watched(recording, plan):
     """Watch one of the run's two phases, with `change` applied to each reading as it is taken."""
 
-    def run(phase, change=lambda reading: reading, expectations=None, **stage):
+    def run(phase, change=lambda reading: reading, expectations=None, pace=1.0):
         opened = BROKEN_AT if phase == "broken" else REPAIRED_AT
         clock = RecordedClock(opened)
         prober = ReplayProber(clock, recording(f"konnectivity-off/watched-{phase}"), change)
         planned = next(each for each in plan.phases if each.name == phase)
         events, recorded = [], []
         found = PhaseWatch(
+            context_of(prober, clock, record=recorded.extend, emit=events.append, pace=pace),
             Stage(
                 controller="controller0",
                 workers=WORKERS,
                 konnectivity=planned.konnectivity,
                 opened=opened,
                 endpoint_ready=BROKEN_AT - 0.05,
-                **stage,
             ),
             expectations or planned.expectations,
-            prober=prober,
-            clock=clock,
-            started=0.0,
-            record=recorded.extend,
-            emit=events.append,
-            pool=lambda: BesideExecutor(clock),
         ).run()
         by_id = {each.id: each for each in found.results}
         return Watched(by_id, found.diagnosis, clock, prober, events, recorded)
@@ -280,6 +287,7 @@ def judged(recording):
         clock = RecordedClock(opened)
         recorded = []
         watch = PhaseWatch(
+            context_of(RecordedProber(clock, recording(rounds)), clock, record=recorded.extend),
             Stage(
                 "controller0",
                 WORKERS,
@@ -288,12 +296,6 @@ def judged(recording):
                 endpoint_ready=endpoint_ready,
             ),
             [each for each in phases[phase].expectations if each.id == expectation],
-            prober=RecordedProber(clock, recording(rounds)),
-            clock=clock,
-            started=0.0,
-            record=recorded.extend,
-            emit=[].append,
-            pool=lambda: BesideExecutor(clock),
         )
         (found,) = watch.run().results
         return found, recorded
@@ -581,31 +583,11 @@ def phases(recording, plan):
         names = ("settling", "watched-broken", "watched-repaired")
         readings = [each for name in names for each in recording(f"konnectivity-off/{name}")]
         events = []
-        steps = Steps(clock, events.append)
-        prober = ReplayProber(clock, readings, change)
-        settling = Settling(prober, steps, clock, started=0.0, record=[].extend)
-        live = LiveCluster(
-            plan=of,
-            cluster=FakeCluster(clock, ends, error),
-            changes=Changes(NoChanger(), clock),
-            settling=settling,
-            steps=steps,
-            clock=clock,
-            started=0.0,
-        )
-        made = Phases(
-            plan=of,
-            means=live,
-            settling=settling,
-            prober=prober,
-            clock=clock,
-            started=0.0,
-            steps=steps,
-            record=[].extend,
-            emit=events.append,
-            pool=lambda: BesideExecutor(clock),
-        )
-        return made, events
+        context = context_of(ReplayProber(clock, readings, change), clock, emit=events.append)
+        settling = Settling(context)
+        cluster = FakeCluster(clock, ends, error)
+        live = LiveCluster(context, of, cluster, Changes(NoChanger(), clock), settling)
+        return Phases(context, of, live, settling), events
 
     return make
 
@@ -656,7 +638,7 @@ def test_preconditions_that_cannot_be_seen_make_the_phase_inconclusive(
     assert "inconclusive, its preconditions do not hold" in caught.value.text()
     assert f"{words}Reading listening on controller0: no SSH" in caught.value.text()
     assert caught.value.exit_code is ExitCode.INFRASTRUCTURE
-    assert made.clock.at - APPLIED[0] >= PRECONDITIONS_SECONDS
+    assert made.context.clock.at - APPLIED[0] >= PRECONDITIONS_SECONDS
 
 
 def test_konnectivity_that_did_not_come_makes_the_phase_inconclusive_and_not_unmet(phases, plan):
@@ -673,7 +655,7 @@ def test_konnectivity_that_did_not_come_makes_the_phase_inconclusive_and_not_unm
     with pytest.raises(PreconditionsUnmetError) as caught:
         made.enter(plan.phases[1])
     assert "konnectivity is on: the API server has no egress selector" in caught.value.text()
-    assert f"port {controlplane.AGENT_PORT} is listened on" in caught.value.text()
+    assert f"port {AGENT_PORT} is listened on" in caught.value.text()
 
 
 def test_what_is_there_already_is_not_applied_again(phases):
@@ -707,7 +689,7 @@ def test_a_cluster_settles_again_when_its_endpoint_was_gone(phases, one):
 @pytest.fixture
 def refusal(tmp_path):
     """The reason of tests/recordings/k0sctl, as k0sctl's own error carries it."""
-    recorded = Path(__file__).parents[1] / "recordings/k0sctl/refused-unknown-field.log"
+    recorded = RECORDINGS / "k0sctl/refused-unknown-field.log"
     reason = re.search(r'spec: .*?unknown field .*?"enabled\\?"', recorded.read_text())
     text = reason[0] if reason else 'unknown field "enabled"'
     return ApplyFailedError(text.replace('\\"', '"'), tmp_path / "k0sctl.log")
@@ -752,7 +734,7 @@ def test_a_failed_apply_is_no_refusal_even_where_one_is_expected(phases, tmp_pat
 @pytest.fixture
 def unjoined(tmp_path):
     """How k0sctl gave up in tests/recordings/k0sctl, as its own error carries it."""
-    recorded = Path(__file__).parents[1] / "recordings/k0sctl/failed-connectivity-check.log"
+    recorded = RECORDINGS / "k0sctl/failed-connectivity-check.log"
     return ApplyFailedError(reason_of(recorded.read_text()), tmp_path / "k0sctl.log")
 
 

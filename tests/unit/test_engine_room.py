@@ -8,31 +8,21 @@ from types import SimpleNamespace
 import pytest
 
 from harness.artifacts.pins import load_pins
+from harness.base.context import Context
 from harness.base.errors import HostLacksError
-from harness.base.settings import ProviderName, Settings
-from harness.engine import room
-from harness.host.choice import Problem
-from harness.lab.listing import LabState
+from harness.base.settings import Settings
+from harness.engine import capacity as room
+from harness.host.needs import Problem
 from harness.plan.build import build
+from harness.providers.registry import provider
 from harness.scenario.load import load
+from harness.state.entries import LabState
+from harness.testing import FakeClock
+from tests.unit.paths import SCENARIOS
 
-SCENARIO = Path(__file__).parents[2] / "scenarios" / "konnectivity-on.yaml"
+SCENARIO = SCENARIOS / "konnectivity-on.yaml"
 SHORT = Problem("4000 MiB of memory are available, this lab needs 6656", "end it", passes=True)
 BROKEN = Problem("missing: vagrant", "apt-get install vagrant")
-
-
-class Clock:
-    def __init__(self):
-        self.time = 0.0
-
-    def monotonic(self):
-        return self.time
-
-    def now(self):
-        return None
-
-    def sleep(self, seconds):
-        self.time += seconds
 
 
 @pytest.fixture
@@ -40,20 +30,19 @@ def host(monkeypatch):
     """A host that shows one list of problems after another, and whose other lab may end."""
 
     def make(*shown, other_lab_until=float("inf")):
-        clock = Clock()
+        clock = FakeClock(0.0)
         looks = list(shown)
-        choice = SimpleNamespace(provider=ProviderName.DOCKER, reason="for a test")
+        choice = SimpleNamespace(provider="docker", reason="for a test")
         lab = SimpleNamespace(run_id="k5-abcdef", text="konnectivity-off", state=LabState.LIVE)
-        monkeypatch.setattr(room, "read_host", lambda *_: None)
-        monkeypatch.setattr(room, "facts_from", lambda _: None)
-        monkeypatch.setattr(room.host, "choose_provider", lambda *_: choice)
+        monkeypatch.setattr(room, "survey", lambda *_: None)
+        monkeypatch.setattr(room, "choose_provider", lambda *_: choice)
         monkeypatch.setattr(
-            room.host, "problems", lambda *_: looks.pop(0) if len(looks) > 1 else looks[0]
+            room, "problems", lambda *_: looks.pop(0) if len(looks) > 1 else looks[0]
         )
         monkeypatch.setattr(
-            room.listing,
+            room,
             "list_labs",
-            lambda *_, **__: [lab] if clock.time < other_lab_until else [],
+            lambda *_, **__: [lab] if clock.at < other_lab_until else [],
         )
         return clock
 
@@ -64,28 +53,28 @@ def ask(clock):
     plan = build(
         load(SCENARIO),
         subnet=IPv4Network("192.168.56.0/24"),
-        provider=ProviderName.DOCKER,
+        provider=provider("docker"),
         pins=load_pins(),
         arch="amd64",
     )
     told = []
     settings = Settings(Path("/state"), Path("/cache"), Path("/runs"))
-    choice = room.make_room(plan, settings=settings, runner=None, clock=clock, tell=told.append)
+    choice = room.wait_for_capacity(plan, Context(None, clock, settings), told.append)
     return choice, told
 
 
 def test_a_host_with_room_is_taken_at_once(host):
     clock = host([])
     choice, told = ask(clock)
-    assert choice.provider is ProviderName.DOCKER
-    assert (told, clock.time) == ([], 0.0)
+    assert choice.provider == "docker"
+    assert (told, clock.at) == ([], 0.0)
 
 
 def test_where_memory_is_short_the_run_waits_and_tells_for_whom(host):
     clock = host([SHORT], [SHORT], [SHORT], [])
     _, told = ask(clock)
     assert told == [f"{SHORT.happened}: waits for k5-abcdef (konnectivity-off)"]
-    assert clock.time == 2 * room.ROOM_EVERY_SECONDS
+    assert clock.at == 2 * room.ROOM_EVERY_SECONDS
 
 
 def test_nobody_waits_for_what_no_other_lab_will_give_back(host):
@@ -93,25 +82,25 @@ def test_nobody_waits_for_what_no_other_lab_will_give_back(host):
         clock = host(problems)
         with pytest.raises(HostLacksError):
             ask(clock)
-        assert clock.time == 0.0
+        assert clock.at == 0.0
 
 
 def test_memory_that_no_lab_uses_is_not_waited_for(host):
     clock = host([SHORT], other_lab_until=0.0)
     with pytest.raises(HostLacksError, match="4000 MiB"):
         ask(clock)
-    assert clock.time == 0.0
+    assert clock.at == 0.0
 
 
 def test_when_the_other_labs_end_and_memory_stays_short_that_is_said(host):
     clock = host([SHORT], other_lab_until=35.0)
     with pytest.raises(HostLacksError, match="4000 MiB"):
         ask(clock)
-    assert clock.time == 4 * room.ROOM_EVERY_SECONDS
+    assert clock.at == 4 * room.ROOM_EVERY_SECONDS
 
 
 def test_the_wait_has_a_bound(host):
     clock = host([replace(SHORT)])
     with pytest.raises(HostLacksError):
         ask(clock)
-    assert clock.time == pytest.approx(room.ROOM_SECONDS)
+    assert clock.at == pytest.approx(room.ROOM_SECONDS)

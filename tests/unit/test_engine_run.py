@@ -11,25 +11,22 @@ import pytest
 from harness.artifacts.pins import load_pins
 from harness.base.errors import InconclusiveError, InfrastructureError
 from harness.base.process import LocalRunner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.check.model import Verdict
 from harness.engine import run as engine_run
-from harness.engine.events import (
-    ExpectationResult,
-    Outcome,
-    PhaseResult,
-    Precondition,
-    PreconditionId,
-)
+from harness.engine.outcome import Outcome
+from harness.engine.results import ExpectationResult, PhaseResult, Precondition, PreconditionId
 from harness.engine.run import RunRequest, ScenarioRun
 from harness.engine.settling import PreconditionsUnmetError
-from harness.engine.standing import Standing, start_state
-from harness.host.choice import ProviderChoice
+from harness.engine.shared_lab import SharedLab, start_state
 from harness.plan.build import build
+from harness.providers.base import ProviderChoice
+from harness.providers.registry import provider
 from harness.scenario.load import load
+from tests.unit.paths import SCENARIOS
 
-SCENARIO = Path(__file__).parents[2] / "scenarios/konnectivity-off.yaml"
+SCENARIO = SCENARIOS / "konnectivity-off.yaml"
 
 
 class FakePhases:
@@ -84,22 +81,22 @@ class FakeLab:
 def make(tmp_path, monkeypatch):
     """A run whose phases end as given, on a lab that is only written down."""
 
-    def made(endings=None, *, lab=None, keep="never", standing=None, ready=True):
+    def made(endings=None, *, lab=None, keep="never", shared_lab=None, ready=True):
         settings = Settings.from_environment({"HOME": str(tmp_path)}, {"keep": keep})
         plan = build(
             load(SCENARIO),
             subnet=IPv4Network("192.168.56.0/24"),
-            provider=ProviderName.DOCKER,
+            provider=provider("docker"),
             pins=load_pins(),
             arch="amd64",
         )
         run = ScenarioRun(
-            RunRequest("r1", plan, ProviderChoice(ProviderName.DOCKER, "a test")),
+            RunRequest("r1", plan, ProviderChoice("docker", "a test")),
             settings=settings,
             runner=LocalRunner(),
             clock=SystemClock(),
             emit=[].append,
-            standing=standing,
+            shared_lab=shared_lab,
         )
         if not ready:
             return run, None, lab
@@ -236,10 +233,10 @@ def test_machines_that_were_given_back_as_they_were_are_handed_on(make):
     assert phases.entered == ["broken", "repaired", "given back"]
     assert lab.fate == ["collected"]
     assert result.outcome is Outcome.MET
-    assert run.standing.lab is lab
-    assert run.standing.scenario == "konnectivity-off"
-    assert run.standing.start == start_state(run.request.plan)
-    assert run.standing.endpoint_ready == 12.5
+    assert run.shared_lab.lab is lab
+    assert run.shared_lab.scenario == "konnectivity-off"
+    assert run.shared_lab.start == start_state(run.request.plan)
+    assert run.shared_lab.endpoint_ready == 12.5
 
 
 def test_nothing_is_given_back_where_nobody_takes_it(make):
@@ -247,7 +244,7 @@ def test_nothing_is_given_back_where_nobody_takes_it(make):
     run.enter("repaired")
     run.finish()
     assert phases.entered == ["broken", "repaired"]
-    assert (lab.fate, run.standing) == (["collected", "destroyed"], None)
+    assert (lab.fate, run.shared_lab) == (["collected", "destroyed"], None)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +257,7 @@ def test_machines_that_are_not_what_they_were_are_removed_and_it_says_why(make, 
     run.enter("repaired")
     result = run.finish(hand_on=True)
     assert lab.fate == ["collected", "destroyed"]
-    assert run.standing is None
+    assert run.shared_lab is None
     # The verdicts were there before.
     assert result.outcome is Outcome.MET
     (told,) = result.leftovers
@@ -286,16 +283,16 @@ def test_machines_that_are_kept_are_not_handed_on(make):
     run.enter("repaired")
     run.finish(hand_on=True)
     assert "given back" not in phases.entered
-    assert (lab.fate, run.standing) == (["collected", "kept"], None)
+    assert (lab.fate, run.shared_lab) == (["collected", "kept"], None)
 
 
 def test_machines_that_were_taken_over_are_removed_even_if_the_run_never_got_to_use_them(
     make, monkeypatch
 ):
     lab = FakeLab()
-    choice = ProviderChoice(ProviderName.DOCKER, "a test")
+    choice = ProviderChoice("docker", "a test")
     run, _, _ = make(
-        standing=Standing("before", None, choice, lab, {}, endpoint_ready=None), ready=False
+        shared_lab=SharedLab("before", None, choice, lab, {}, endpoint_ready=None), ready=False
     )
 
     def full(_folder):

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import InfrastructureError
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.engine import session as sessions
-from harness.engine.events import Outcome, PhaseResult, ScenarioResult, StepEnded
+from harness.engine.events import StepEnded
+from harness.engine.outcome import Outcome
+from harness.engine.results import PhaseResult, ScenarioResult
 from harness.engine.session import RunSession, Which
-from harness.engine.standing import Standing, start_state
-from harness.host.choice import ProviderChoice
+from harness.engine.shared_lab import SharedLab, start_state
+from harness.providers.base import ProviderChoice
 
 EXACT = "{route: {machine: controller0, to: service-network, via: worker0}}"
 LEAVES = "{disable_component: konnectivity-server}"
@@ -38,12 +40,12 @@ class Lab:
 class Run:
     """A run of one phase, on a lab of its own unless it is given one; gives back what it may."""
 
-    def __init__(self, host, request, standing):
+    def __init__(self, host, request, shared_lab):
         self._host = host
         self.request = request
-        self.given = standing
-        self.lab = standing.lab if standing is not None else host.new_lab()
-        self.standing = None
+        self.given = shared_lab
+        self.lab = shared_lab.lab if shared_lab is not None else host.new_lab()
+        self.shared_lab = None
 
     def enter(self, phase):
         self._host.log.append((self.request.plan.scenario.name, self.lab.number))
@@ -56,7 +58,7 @@ class Run:
         ends = Outcome.INTERRUPTED if interrupted_by is not None else Outcome.MET
         if hand_on and ends is Outcome.MET and name not in self._host.stuck:
             start = start_state(self.request.plan)
-            self.standing = Standing(name, start, self.request.choice, self.lab, {}, None)
+            self.shared_lab = SharedLab(name, start, self.request.choice, self.lab, {}, None)
         else:
             self.lab.destroy()
         return ScenarioResult(
@@ -89,12 +91,12 @@ class FakeHost:
 @pytest.fixture
 def host(tmp_path, monkeypatch):
     fake = FakeHost(tmp_path)
-    choice = ProviderChoice(ProviderName.DOCKER, "a test")
-    monkeypatch.setattr(sessions, "make_room", lambda *_, **__: choice)
+    choice = ProviderChoice("docker", "a test")
+    monkeypatch.setattr(sessions, "wait_for_capacity", lambda *_, **__: choice)
     monkeypatch.setattr(
         sessions,
         "ScenarioRun",
-        lambda request, *, standing, **_: Run(fake, request, standing),
+        lambda request, *, shared_lab, **_: Run(fake, request, shared_lab),
     )
     return fake
 

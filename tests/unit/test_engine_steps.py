@@ -5,13 +5,7 @@ import pytest
 from harness.base.errors import InfrastructureError
 from harness.engine.events import StepEnded, StepId, StepProgress, StepStarted
 from harness.engine.steps import Steps
-
-
-class Clock:
-    at = 100.0
-
-    def monotonic(self):
-        return self.at
+from harness.testing import FakeClock
 
 
 @pytest.fixture
@@ -21,7 +15,7 @@ def told():
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return FakeClock(100.0)
 
 
 @pytest.fixture

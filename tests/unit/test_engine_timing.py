@@ -2,13 +2,15 @@
 
 import pytest
 
+from harness.changes.deployment import Deployment
 from harness.check.model import Verdict
-from harness.engine.events import ExpectationResult, Sums
 from harness.engine.recorded import RecordedClock
+from harness.engine.results import ExpectationResult, Sums
 from harness.engine.timing import Timing
-from harness.plan.model import Deployment, PhasePlan, PlannedExpectation
-from harness.scenario.expectations import Apiservice, Diagnosis
-from harness.scenario.words import Cause
+from harness.expectations.apiservice import Apiservice
+from harness.expectations.diagnosis import Diagnosis
+from harness.plan.model import PhasePlan, PlannedExpectation
+from harness.vocabulary.words import Cause
 
 
 def phase_with(*expectations):

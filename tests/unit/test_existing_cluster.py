@@ -10,7 +10,7 @@ import pytest
 from harness.base.errors import UsageError
 from harness.base.process import Completed
 from harness.cluster.existing import K0sKubectl, read_cluster
-from harness.engine.place import existing_cluster
+from harness.engine.access import existing_cluster
 from harness.ssh.arguments import SETTINGS, refuse
 
 ONLY = ("-o", "IdentitiesOnly=yes")

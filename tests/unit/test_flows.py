@@ -10,19 +10,20 @@ import pytest
 
 from harness.base.errors import ExitCode, UsageError
 from harness.base.settings import Settings
-from harness.check.flows import sample_flows
-from harness.check.model import Match
-from harness.commands.flows import exit_code, show_flows
+from harness.cli.flows import exit_code, show_flows
+from harness.cli.options import Target
 from harness.evidence.reading import Reading
+from harness.expectations.flows import Flows
+from harness.expectations.sample import Match
 from harness.probe import flows
 from harness.probe.flow_cells import FlowCell, Payload
 from harness.probe.flow_look import PROGRAM, parse_lines
 from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report import flows as report
-from harness.scenario.model import Flows
-from harness.scenario.words import Flow, FlowOutcome, Role
+from harness.vocabulary.words import Flow, FlowOutcome, Role
+from tests.unit.paths import UNIT
 
-TEXTS = Path(__file__).parent / "recordings" / "flows"
+TEXTS = UNIT / "recordings" / "flows"
 WORKS, REFUSED, TIMED_OUT, UNREACHABLE, FAILED, PARTIAL, NOT_MEASURED = (
     FlowOutcome.WORKS,
     FlowOutcome.REFUSED,
@@ -224,12 +225,12 @@ def expect(**cells):
     ],
 )
 def test_an_expectation_is_a_match_a_mismatch_or_a_gap(cells, match):
-    sample = sample_flows(expect(**cells), MATRIX, 12.5)
+    sample = expect(**cells).sample(MATRIX, 12.5)
     assert (sample.match, sample.at) == (match, 12.5)
 
 
 def test_a_mismatch_says_which_way_and_why():
-    sample = sample_flows(expect(node_to_cluster_ip="works"), MATRIX, 1.0)
+    sample = expect(node_to_cluster_ip="works").sample(MATRIX, 1.0)
     assert sample.text == (
         "node-to-cluster-ip: refused (host worker0 to kubelet worker1: "
         "connect to 10.0.0.1 port 1 failed: refused)"
@@ -292,9 +293,7 @@ def test_a_matrix_is_measured_in_two_rounds_and_read_from_its_readings_alone(rec
 
 def test_a_lab_and_a_file_at_once_are_a_mistake():
     with pytest.raises(UsageError, match="not both"):
-        show_flows(
-            Settings.from_environment({}, {}), lab="k5-x", k0sctl=Path("k0sctl.yaml"), as_json=False
-        )
+        show_flows(Settings.from_environment({}, {}), Target("k5-x", Path("k0sctl.yaml")))
 
 
 # --- the table
@@ -318,13 +317,6 @@ def test_the_table_says_how_far_a_broken_way_got_and_why_one_was_not_measured():
     assert row.split()[-3:] == ["timed-out", "(request)", "0.25"]
     assert words == "    curl: (28) it"
     assert "    no such pod" in text
-
-
-def test_markdown_has_a_row_a_way_of_as_many_cells():
-    lines = report.markdown(replace(MATRIX, unread=("a | b",))).splitlines()
-    rows = [line.replace("\\|", "") for line in lines if line.startswith("|")]
-    assert {row.count("|") for row in rows} == {8}
-    assert len(rows) == 2 + len(Flow) + 2
 
 
 def test_the_json_form_has_every_way_and_every_flow():

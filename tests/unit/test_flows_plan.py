@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -19,9 +18,10 @@ from harness.probe.flow_facts import (
 from harness.probe.flow_look import AT_ONCE, probes
 from harness.probe.flow_plan import plan
 from harness.probe.workloads import Node
-from harness.scenario.words import Flow, Role
+from harness.vocabulary.words import Flow, Role
+from tests.unit.paths import UNIT
 
-TEXTS = Path(__file__).parent / "recordings" / "flows"
+TEXTS = UNIT / "recordings" / "flows"
 TOOLS = frozenset({"curl", "nsenter"})
 
 

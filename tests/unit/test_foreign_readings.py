@@ -19,8 +19,9 @@ import pytest
 from harness.base.errors import ExitCode, HarnessError
 from harness.base.settings import Settings
 from harness.base.untrusted import RefusedError
-from harness.commands.bundles import replay_bundle
-from harness.commands.diagnose import show_diagnosis
+from harness.cli.diagnose import show_diagnosis
+from harness.cli.options import Target
+from harness.cli.replay import replay_bundle
 from harness.diagnose import subject
 from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose_facts
@@ -28,8 +29,8 @@ from harness.evidence.lines import READINGS, whole_lines
 from harness.probe import flows
 from harness.report import diagnosis as report
 from tests.unit.fuzz import examples
+from tests.unit.paths import RECORDINGS
 
-RECORDINGS = Path(__file__).parents[1] / "recordings"
 # A recording of changes is none of probes, and a timeline has no readings.
 WALKS = [
     each
@@ -212,7 +213,9 @@ def test_whatever_is_in_a_bundle_it_is_judged_or_refused_with_a_sentence(
         path = bundle_file(*changed_bundle(*demo(), numbered(number)))
         try:
             ends = [
-                ending_of(functools.partial(show_diagnosis, SETTINGS, bundle=path, as_json=True)),
+                ending_of(
+                    functools.partial(show_diagnosis, SETTINGS, Target(), bundle=path, as_json=True)
+                ),
                 ending_of(functools.partial(replay_bundle, path, output=output)),
             ]
             if (output / "report.html").exists():

@@ -269,7 +269,7 @@ def test_a_cluster_with_too_much_of_one_thing_is_diagnosed_or_refused_cheaply(
     require_cheap(path, "diagnose", "--output", "json", "--bundle")
 
 
-@pytest.mark.parametrize("what", RUNS if ALL else ["messages"])
+@pytest.mark.parametrize("what", RUNS if ALL else ["aliases"])
 def test_a_run_with_too_much_of_one_thing_is_replayed_or_refused_cheaply(
     demo, bundle_file, tmp_path: Path, what
 ):

@@ -13,7 +13,7 @@ import pytest
 
 from harness.base.errors import InfrastructureError, UsageError
 from harness.base.process import Completed, LocalRunner
-from harness.engine.place import existing_cluster
+from harness.engine.access import existing_cluster
 from harness.ssh.here import HereRemote
 from harness.ssh.openssh import OpenSSHRemote
 from harness.ssh.remote import Dial

@@ -1,30 +1,28 @@
 """Which provider, what is missing, and refusals before anything is made."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.base.errors import ExitCode, HostLacksError
-from harness.base.settings import ProviderName
-from harness.host.choice import LabNeeds, missing_tools, problems, refuse
-from harness.host.commands import COMMON, SUPPORTED, TOOLS, install_command, packages_for
+from harness.base.process import LocalRunner
 from harness.host.facts import facts_from
+from harness.host.needs import LabNeeds
 from harness.host.raw import RawHost
-from harness.host.services import (
-    SERVICES,
-    start_argv,
-    start_unit_argv,
-    stop_argv,
-    stop_unit_argv,
-)
+from harness.host.services import start_argv, start_unit_argv, stop_argv, stop_unit_argv
 from harness.host.texts import Engine
+from harness.host.tools import SUPPORTED, common_tools, install_command, packages_for
+from harness.preflight.choice import problems, refuse
+from harness.providers.registry import provider, providers
+from tests.unit.paths import PROJECT, UNIT
 
-RECORDINGS = Path(__file__).parent / "recordings"
+BOOTSTRAP = PROJECT / "bootstrap.sh"
+SERVICES = [each.service for each in providers() if each.service is not None]
+RECORDINGS = UNIT / "recordings"
 DEBIAN_12 = facts_from(RawHost.from_json((RECORDINGS / "host-debian-12.json").read_text()))
 DEBIAN_13 = facts_from(RawHost.from_json((RECORDINGS / "host-debian-13.json").read_text()))
-DOCKER = ProviderName.DOCKER
+DOCKER = "docker"
 LAB = LabNeeds()
 
 
@@ -97,7 +95,7 @@ def test_inotify_instances_that_other_labs_hold_are_waited_for_where_machines_ar
     assert "sysctl -w fs.inotify.max_user_instances=1024" in problem.remedy
     assert problem.passes
     assert problems(replace(DEBIAN_12, free_inotify=64), DOCKER, LAB) == ()
-    kernels = problems(short, ProviderName.LIBVIRT, LAB)
+    kernels = problems(short, "libvirt", LAB)
     assert not any("inotify" in each.happened for each in kernels)
 
 
@@ -158,18 +156,18 @@ def test_missing_tools_come_with_one_command_for_this_system():
 
 
 def test_debian_13_needs_the_client_as_a_package_of_its_own():
-    missing = missing_tools(stopped(without(DEBIAN_13, "docker", "dockerd")), DOCKER)
+    missing = provider(DOCKER).missing_tools(stopped(without(DEBIAN_13, "docker", "dockerd")))
     assert packages_for(DEBIAN_13, missing) == ("docker.io", "docker-cli")
     assert packages_for(DEBIAN_12, missing) == ("docker.io",)
 
 
 def test_an_engine_that_answers_needs_no_daemon_of_this_hosts():
-    assert missing_tools(without(DEBIAN_12, "dockerd"), DOCKER) == ()
-    assert len(missing_tools(stopped(without(DEBIAN_12, "dockerd")), DOCKER)) == 1
+    assert provider(DOCKER).missing_tools(without(DEBIAN_12, "dockerd")) == ()
+    assert len(provider(DOCKER).missing_tools(stopped(without(DEBIAN_12, "dockerd")))) == 1
 
 
 def test_an_ordinary_user_needs_what_makes_the_node_image_without_root():
-    (tool,) = missing_tools(replace(DEBIAN_12, sudo="passwordless"), DOCKER)
+    (tool,) = provider(DOCKER).missing_tools(replace(DEBIAN_12, sudo="passwordless"))
     assert tool.package == "uidmap"
 
 
@@ -181,7 +179,7 @@ def test_what_the_archive_lacks_comes_from_upstream_and_the_rest_from_the_archiv
         sudo="passwordless",
         archive_lacks=("vagrant", "docker-cli"),
     )
-    command = install_command(noble, TOOLS[DOCKER][:2])
+    command = install_command(noble, common_tools()[:2])
     archive, upstream = command.split(" && curl ")
     assert archive.endswith("apt-get install --no-install-recommends nftables")
     assert "vagrant_2.4.9-1_amd64.deb" in upstream
@@ -201,10 +199,10 @@ def test_what_the_archive_lacks_comes_from_upstream_and_the_rest_from_the_archiv
 )
 def test_other_systems_get_a_command_of_theirs(release, like, begins):
     there = replace(DEBIAN_12, release=(release, "1"), like=like)
-    assert install_command(there, COMMON).startswith(begins)
+    assert install_command(there, common_tools()).startswith(begins)
 
 
-@pytest.mark.parametrize("service", SERVICES.values(), ids=lambda service: service.group)
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.group)
 def test_services_are_started_and_stopped_by_the_init_where_there_is_one(service):
     assert start_unit_argv(service)[:2] == ["systemctl", "start"]
     assert stop_unit_argv(service)[:2] == ["systemctl", "stop"]
@@ -213,9 +211,7 @@ def test_services_are_started_and_stopped_by_the_init_where_there_is_one(service
     assert start_unit_argv(service)[2] in stop_unit_argv(service)
 
 
-@pytest.mark.parametrize(
-    "daemon", [daemon for service in SERVICES.values() for daemon in service.daemons]
-)
+@pytest.mark.parametrize("daemon", [daemon for service in SERVICES for daemon in service.daemons])
 def test_without_an_init_each_daemon_is_started_detached_and_stopped_by_its_own_pid(daemon):
     programs = {**DEBIAN_12.programs, daemon.program: f"/usr/sbin/{daemon.program}"}
     here = replace(DEBIAN_12, programs=programs)
@@ -227,12 +223,25 @@ def test_without_an_init_each_daemon_is_started_detached_and_stopped_by_its_own_
     assert f"--exec=/usr/sbin/{daemon.program}" in stop
 
 
-@pytest.mark.parametrize("provider", [DOCKER, ProviderName.LIBVIRT])
-def test_bootstrap_and_the_harness_name_the_same_systems_and_packages(provider):
-    script = (Path(__file__).parents[2] / "bootstrap.sh").read_text().replace("\\\n", "")
-    for name, version in SUPPORTED:
-        assert f"'{name} {version}'" in script
+@pytest.mark.parametrize("name", ["docker", "libvirt", "virtualbox"])
+def test_bootstrap_and_the_harness_name_the_same_systems_and_packages(name):
+    script = BOOTSTRAP.read_text()
+    for system, version in SUPPORTED:
+        assert f"'{system} {version}'" in script
     bare = stopped(without(DEBIAN_12, *DEBIAN_12.programs))
-    packages = packages_for(bare, missing_tools(bare, provider))
-    lists = re.findall(r'lab_packages="([^"]+)"', script)
-    assert set(packages) in [set(words.split()) for words in lists]
+    packages = packages_for(bare, provider(name).missing_tools(bare))
+    # The part of it that makes the list.
+    part = script[script.index("provider=${PROVIDER:-docker}") : script.index("install_python() {")]
+    said = LocalRunner().run(
+        [
+            "sh",
+            "-euc",
+            f'here=$1\n{part}\nprintf "%s" "$lab_packages"',
+            "sh",
+            str(BOOTSTRAP.parent),
+        ],
+        doing="Listing packages",
+        deadline=30,
+        env={"PROVIDER": name},
+    )
+    assert said.stdout.split() == list(packages)

@@ -9,26 +9,39 @@ import json
 import os
 import shlex
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from harness.base.process import CommandFailedError, Completed
 from harness.base.settings import Settings
 from harness.host import inotify as host_inotify
-from harness.host.facts import facts_from, read_host
+from harness.host.facts import facts_from
 from harness.host.raw import (
     ARCHIVE_COMMAND,
     ENGINE_COMMAND,
-    PACKAGES,
     SUDO_COMMAND,
     VAGRANT_COMMAND,
     RawHost,
 )
+from harness.host.read import read_host
 from harness.host.texts import Answer, absent_packages, parse_os_release
 from harness.host.vm_facts import version_command
+from harness.preflight.survey import look_for
+from tests.unit.paths import UNIT
 
-RECORDINGS = Path(__file__).parent / "recordings"
+# What the recorded hosts were asked for.
+PACKAGES = (
+    "vagrant",
+    "docker.io",
+    "docker-cli",
+    "mmdebstrap",
+    "nftables",
+    "openssh-client",
+    "iproute2",
+    "uidmap",
+)
+ASKED = shlex.join((*ARCHIVE_COMMAND, *PACKAGES))
+RECORDINGS = UNIT / "recordings"
 
 
 def raw(name="host-debian-12") -> RawHost:
@@ -186,7 +199,7 @@ def test_the_archives_answer_tells_what_it_does_not_have():
 
 def test_an_archive_whose_lists_were_never_fetched_says_nothing():
     # This host has the packages but no lists: what is not installed may well be in the archive.
-    said = raw().answers[shlex.join(ARCHIVE_COMMAND)].stdout
+    said = raw().answers[ASKED].stdout
     assert "mirror.example" not in said
     assert absent_packages(said, PACKAGES) == ()
     assert absent_packages("", PACKAGES) == ()
@@ -208,9 +221,10 @@ class Silent:
 def test_reading_a_host_survives_programs_that_hang_and_starts_nothing_else(tmp_path):
     runner = Silent()
     settings = Settings(state_dir=tmp_path / "s", cache_dir=tmp_path / "c", runs_dir=tmp_path / "r")
-    host = read_host(runner, settings, {"PATH": "/usr/bin:/bin"})
+    host = read_host(runner, settings, {"PATH": "/usr/bin:/bin"}, look_for(settings))
     libvirt = version_command("qemu:///system")
-    looks = {VAGRANT_COMMAND, ENGINE_COMMAND, SUDO_COMMAND, ARCHIVE_COMMAND, libvirt}
+    archive = (*ARCHIVE_COMMAND, *look_for(settings).packages)
+    looks = {VAGRANT_COMMAND, ENGINE_COMMAND, SUDO_COMMAND, archive, libvirt}
     assert set(runner.asked) <= looks
     assert not facts_from(host).engine.reachable
     # Where a folder is not made yet, the disk it would be on counts.
@@ -218,6 +232,6 @@ def test_reading_a_host_survives_programs_that_hang_and_starts_nothing_else(tmp_
     assert not (tmp_path / "s").exists()
 
 
-def test_every_package_that_is_asked_for_is_in_the_recorded_command():
-    assert shlex.join(ARCHIVE_COMMAND) in raw().answers
-    assert "vagrant" in PACKAGES
+def test_every_package_that_is_asked_for_is_in_the_recorded_command(tmp_path):
+    assert ASKED in raw().answers
+    assert {*look_for(Settings(tmp_path, tmp_path, tmp_path)).packages} == {*PACKAGES}

@@ -3,14 +3,13 @@
 import re
 import shutil
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 
 from harness.base.process import LocalRunner
+from tests.unit.paths import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 NEEDS_MAKE = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
 
 

@@ -3,26 +3,32 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.errors import HostLacksError
 from harness.base.process import CommandFailedError, Completed
-from harness.base.settings import ProviderName, Settings
-from harness.host import setup_services
-from harness.host.choice import LabNeeds, ProviderChoice, problems
+from harness.base.settings import Settings
+from harness.host.admin import Admin, SetupRecord, append_record, read_records
 from harness.host.facts import facts_from
+from harness.host.needs import LabNeeds
 from harness.host.raw import RawHost
-from harness.host.report import HostReport, SetupRecord, append_record, describe, read_records
-from harness.host.services import LIBVIRT_CONFIG
-from harness.host.setup import Consent, SetUp, consent_of
-from harness.host.setup_services import Means, stop_started
 from harness.host.texts import Engine
 from harness.host.vm_facts import Libvirt
+from harness.preflight import setup_services
+from harness.preflight.choice import problems
+from harness.preflight.report import HostReport, describe
+from harness.preflight.setup import Consent, SetUp, consent_of
+from harness.preflight.setup_services import stop_started
+from harness.providers.base import ProviderChoice
+from harness.providers.libvirt.daemon import CONFIG
+from harness.testing import FakeClock
+from tests.unit.paths import UNIT
 
-LIBVIRT = ProviderName.LIBVIRT
-RECORDINGS = Path(__file__).parent / "recordings"
+LIBVIRT = "libvirt"
+RECORDINGS = UNIT / "recordings"
+NOW = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 READY = facts_from(RawHost.from_json((RECORDINGS / "host-debian-12.json").read_text()))
 # Everything but Python and make: what a clean container has.
 STOPPED = replace(
@@ -44,20 +50,6 @@ POOL_MISSING = replace(LIBVIRT_READY, libvirt=replace(LIBVIRT_READY.libvirt, poo
 def nothing_runs_on_this_host(monkeypatch):
     """The machine that runs these tests may have daemons of its own."""
     monkeypatch.setattr(setup_services, "pid_of", lambda _daemon: "")
-
-
-class Clock:
-    def __init__(self):
-        self.seconds = 0.0
-
-    def monotonic(self):
-        return self.seconds
-
-    def now(self):
-        return datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
-
-    def sleep(self, seconds):
-        self.seconds += seconds
 
 
 # What moves a host to its next state: virtlogd alone serves nobody, a started pool is there.
@@ -103,7 +95,10 @@ class Host:
         settings = Settings(
             state_dir=tmp_path / "state", cache_dir=tmp_path, runs_dir=tmp_path, provider=provider
         )
-        means = Means(self, settings, lambda: self.states[0], Clock(), self.said.append)
+        means = Admin(
+            Context(self, FakeClock(0.0, now=NOW), settings, self.said.append),
+            lambda: self.states[0],
+        )
         SetUp(means, self.consent, self.ask).ensure(engine_optional=engine_optional)
         return read_records(settings.state_dir)
 
@@ -204,7 +199,7 @@ def test_a_failed_installation_is_the_hosts_lack_and_leaves_no_record(tmp_path):
 def test_virtualbox_is_never_installed_for_the_user(tmp_path):
     host = Host(READY)
     with pytest.raises(HostLacksError, match="VBoxManage"):
-        host.ensure(tmp_path, provider=ProviderName.VIRTUALBOX)
+        host.ensure(tmp_path, provider="virtualbox")
     assert host.ran == []
 
 
@@ -263,7 +258,7 @@ def test_an_ordinary_user_joins_the_group_libvirt_and_gets_the_pool_by_root(tmp_
     # Without a system bus there is no polkit: the socket is the group's.
     (daemon,) = [line for line in host.ran if "libvirtd.pid" in line]
     assert daemon.endswith(f"--config={tmp_path}/state/libvirtd.conf")
-    assert (tmp_path / "state/libvirtd.conf").read_text() == LIBVIRT_CONFIG
+    assert (tmp_path / "state/libvirtd.conf").read_text() == CONFIG
 
 
 def test_a_pool_that_is_not_active_is_started_and_one_with_a_name_is_left_to_its_owner(tmp_path):
@@ -312,7 +307,9 @@ def test_only_the_very_daemons_that_were_started_here_are_stopped(tmp_path, monk
         append_record(tmp_path, record)
     host = Host(LIBVIRT_READY)
     settings = Settings(tmp_path, tmp_path, tmp_path)
-    means = Means(host, settings, lambda: LIBVIRT_READY, Clock(), host.said.append)
+    means = Admin(
+        Context(host, FakeClock(0.0, now=NOW), settings, host.said.append), lambda: LIBVIRT_READY
+    )
     stop_started(means)
     (stopped,) = host.ran
     assert "--stop" in stopped
@@ -371,8 +368,8 @@ def test_a_record_cut_short_by_a_full_disk_hides_no_other(tmp_path):
 
 
 def report(facts, records=()):
-    choice = ProviderChoice(ProviderName.DOCKER, "the reason")
-    found = problems(facts, ProviderName.DOCKER, LabNeeds())
+    choice = ProviderChoice("docker", "the reason")
+    found = problems(facts, "docker", LabNeeds())
     return HostReport(facts, choice, LabNeeds(), found, tuple(records))
 
 

@@ -10,29 +10,33 @@ import re
 import shlex
 from dataclasses import replace
 from ipaddress import IPv4Network
-from pathlib import Path
 
 import pytest
 
 from harness.base.errors import ExitCode, HostLacksError
-from harness.base.process import Completed
-from harness.base.settings import Driver, ProviderName, Settings
+from harness.base.settings import Driver, Settings
 from harness.host import vm_facts as vms
-from harness.host.choice import LabNeeds, choose_provider, missing_tools, problems, refuse
-from harness.host.facts import facts_from, read_host
+from harness.host.facts import facts_from
+from harness.host.needs import LabNeeds
 from harness.host.raw import RawHost
-from harness.host.report import HostReport, describe
+from harness.host.read import read_host
 from harness.host.texts import Answer
 from harness.host.vm_facts import Kvm
-from harness.host.vm_problems import kvm_remedy
+from harness.preflight.choice import choose_provider, problems, refuse
+from harness.preflight.report import HostReport, describe
+from harness.preflight.survey import look_for
+from harness.providers.libvirt.problems import kvm_remedy
+from harness.providers.registry import provider
+from harness.testing import FakeRunner
+from tests.unit.paths import UNIT
 
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = UNIT / "recordings"
 RAW = RawHost.from_json((RECORDINGS / "host-libvirt.json").read_text())
 USER = facts_from(RawHost.from_json((RECORDINGS / "host-libvirt-user.json").read_text()))
 HERE = facts_from(RAW)
 SAID = json.loads((RECORDINGS / "virsh.json").read_text())
-LIBVIRT = ProviderName.LIBVIRT
-VIRTUALBOX = ProviderName.VIRTUALBOX
+LIBVIRT = "libvirt"
+VIRTUALBOX = "virtualbox"
 LAB = LabNeeds()
 
 
@@ -193,7 +197,7 @@ def test_emulation_is_no_problem_unless_kvm_is_demanded():
 
 def test_the_choice_says_plainly_that_machines_are_emulated_and_why():
     choice = choose_provider(HERE, LIBVIRT)
-    assert choice.provider is LIBVIRT
+    assert choice.provider == LIBVIRT
     assert choice.emulated
     assert choice.reason.startswith(
         "asked for by PROVIDER; software emulation: /dev/kvm opens, but"
@@ -221,7 +225,7 @@ def test_a_kvm_that_libvirts_machines_may_not_open_is_said_with_its_remedy(acces
     assert (said in choose_provider(facts, LIBVIRT).reason) is slow
 
 
-@pytest.mark.parametrize("provider", [LIBVIRT, ProviderName.DOCKER])
+@pytest.mark.parametrize("provider", [LIBVIRT, "docker"])
 def test_doctor_says_that_remedy_once_whatever_the_provider(provider):
     facts = facts_from(replace(RAW, kvm_there=True, kvm_access="crw------- root"))
     report = HostReport(facts, choose_provider(facts, provider), LabNeeds(), (), ())
@@ -235,26 +239,26 @@ def test_the_libvirt_of_another_host_is_not_judged_by_this_hosts_kvm():
 
 def test_libvirt_is_taken_unasked_where_it_has_kvm_and_everything_else():
     ready = facts_from(with_flag("vmx"))
-    assert choose_provider(ready, None).provider is LIBVIRT
+    assert choose_provider(ready, None).provider == LIBVIRT
     incomplete = replace(ready, libvirt=replace(ready.libvirt, pool=None))
     choice = choose_provider(incomplete, None)
-    assert choice.provider is ProviderName.DOCKER
+    assert choice.provider == "docker"
     assert "PROVIDER=libvirt" in choice.reason
 
 
 def test_docker_comes_before_emulated_machines_and_they_before_nothing():
     choice = choose_provider(HERE, None)
-    assert choice.provider is ProviderName.DOCKER
+    assert choice.provider == "docker"
     assert "neither vmx nor svm" in choice.reason
     programs = {name: path for name, path in HERE.programs.items() if name != "docker"}
     without = choose_provider(replace(HERE, programs=programs), None)
-    assert without.provider is LIBVIRT
+    assert without.provider == LIBVIRT
     assert without.emulated
 
 
 def test_virtualbox_is_taken_only_when_asked_for_and_called_not_yet_run():
     there = replace(HERE, programs={**HERE.programs, "VBoxManage": "/usr/bin/VBoxManage"})
-    assert choose_provider(there, None).provider is not VIRTUALBOX
+    assert choose_provider(there, None).provider != VIRTUALBOX
     assert "not yet run on real VMs" in choose_provider(there, VIRTUALBOX).reason
 
 
@@ -267,7 +271,7 @@ def test_the_hosts_cgroups_do_not_matter_to_vms():
 def test_what_is_missing_is_named_with_its_package(program):
     programs = {name: path for name, path in HERE.programs.items() if name != program}
     facts = replace(HERE, programs=programs)
-    (tool,) = missing_tools(facts, LIBVIRT)
+    (tool,) = provider(LIBVIRT).missing_tools(facts)
     assert tool.program == program
     problem = only_problem(facts)
     assert tool.package in problem.remedy
@@ -306,10 +310,10 @@ def test_another_host_that_hangs_is_refused_after_the_bound():
 
 def test_a_box_that_is_brought_needs_nothing_to_make_one():
     brought = replace(facts_from(replace(RAW, box_url="https://example.test/a.box")), programs={})
-    names = {tool.program for tool in missing_tools(brought, LIBVIRT)}
-    made = {tool.program for tool in missing_tools(replace(HERE, programs={}), LIBVIRT)}
+    names = {tool.program for tool in provider(LIBVIRT).missing_tools(brought)}
+    made = {tool.program for tool in provider(LIBVIRT).missing_tools(replace(HERE, programs={}))}
     assert names < made
-    assert {"mmdebstrap", "containerd", "sfdisk"} <= made - names
+    assert {"mmdebstrap", "containerd", "grub-mkimage"} <= made - names
     assert {"vagrant-libvirt", "virsh", "qemu-img"} <= names
 
 
@@ -348,7 +352,9 @@ def test_another_host_needs_fewer_tools_here():
     client = {"vagrant", "ssh", "ip", "virsh", "vagrant-libvirt", "qemu-img"}
     facts = facts_from(remote())
     kept = {name: path for name, path in facts.programs.items() if name in client}
-    missing = {tool.program for tool in missing_tools(replace(facts, programs=kept), LIBVIRT)}
+    missing = {
+        tool.program for tool in provider(LIBVIRT).missing_tools(replace(facts, programs=kept))
+    }
     assert not missing & {"libvirtd", "dnsmasq", "qemu-system-x86_64", "nft"}
 
 
@@ -367,13 +373,10 @@ def test_another_host_needs_fewer_tools_here():
     ],
 )
 def test_a_uri_that_no_lab_can_use_is_refused_without_asking_it(uri, tmp_path):
-    class Nobody:
-        def run(self, argv, **_):
-            assert argv[0] != "virsh"
-            return Completed(tuple(argv), 1, "", "", 0.0)
-
+    host = FakeRunner({"": 1})
     settings = Settings(tmp_path, tmp_path, tmp_path, provider=LIBVIRT, libvirt_uri=uri)
-    raw = read_host(Nobody(), settings, {"PATH": "/usr/bin:/bin"})
+    raw = read_host(host, settings, {"PATH": "/usr/bin:/bin"}, look_for(settings))
+    assert not any(command[0] == "virsh" for command in host.commands)
     facts = replace(HERE, libvirt=facts_from(raw).libvirt)
     problem = only_problem(facts)
     assert uri in problem.happened
@@ -381,19 +384,12 @@ def test_a_uri_that_no_lab_can_use_is_refused_without_asking_it(uri, tmp_path):
 
 
 def test_libvirt_is_asked_only_where_its_machines_may_be_chosen(tmp_path):
-    class Counting:
-        def __init__(self):
-            self.asked = set()
-
-        def run(self, argv, **_):
-            self.asked.add(argv[0])
-            return Completed(tuple(argv), 1, "", "", 0.0)
-
-    for provider, wanted in ((ProviderName.DOCKER, False), (LIBVIRT, True)):
-        runner = Counting()
-        settings = Settings(tmp_path, tmp_path, tmp_path, provider=provider)
-        raw = read_host(runner, settings, {"PATH": "/usr/bin:/bin"})
-        assert ("virsh" in runner.asked) == (wanted and "virsh" in raw.programs)
+    for name, wanted in (("docker", False), (LIBVIRT, True)):
+        runner = FakeRunner({"": 1})
+        settings = Settings(tmp_path, tmp_path, tmp_path, provider=name)
+        raw = read_host(runner, settings, {"PATH": "/usr/bin:/bin"}, look_for(settings))
+        asked = {command[0] for command in runner.commands}
+        assert ("virsh" in asked) == (wanted and "virsh" in raw.programs)
 
 
 def test_virtualboxs_networks_are_the_default_where_no_file_says_otherwise():
@@ -434,10 +430,7 @@ def test_the_plugin_a_user_installed_is_found_before_the_systems(tmp_path):
     spec.parent.mkdir(parents=True)
     spec.touch()
 
-    class Silent:
-        def run(self, argv, **_):
-            return Completed(tuple(argv), 1, "", "", 0.0)
-
     settings = Settings(tmp_path, tmp_path, tmp_path)
-    raw = read_host(Silent(), settings, {"PATH": "/usr/bin", "VAGRANT_HOME": str(tmp_path)})
+    environ = {"PATH": "/usr/bin", "VAGRANT_HOME": str(tmp_path)}
+    raw = read_host(FakeRunner({"": 1}), settings, environ, look_for(settings))
     assert facts_from(raw).plugin == "0.12.2"

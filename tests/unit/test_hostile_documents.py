@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from ipaddress import IPv4Network
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,21 +16,21 @@ from hypothesis import strategies as st
 
 from harness.artifacts.pins import load_pins
 from harness.base.errors import UsageError
-from harness.base.settings import ProviderName
 from harness.cluster.existing import ExistingHost, read_cluster
 from harness.cluster.k0sctl_checks import CONTROLS, WORKS
 from harness.plan.build import build
 from harness.plan.conflicts import conflicts
 from harness.plan.show import describe
+from harness.providers.registry import provider
 from harness.scenario.document import read
 from harness.scenario.load import LoadedScenario, files_in, load_all_text
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.schema import schema_text
 from tests.unit.fuzz import examples
+from tests.unit.paths import PROJECT
 
-ROOT = Path(__file__).parents[2]
 TRIED = settings(
-    max_examples=examples(40),
+    max_examples=examples(12),
     deadline=None,
     database=None,
     derandomize=True,
@@ -91,7 +90,7 @@ def mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 # ---- scenarios
 
 SCHEMA = json.loads(schema_text())
-VALID = [read(path.read_text("utf-8")).data for path in files_in(ROOT / "scenarios")]
+VALID = [read(path.read_text("utf-8")).data for path in files_in(PROJECT / "scenarios")]
 WORDS = st.sampled_from(
     [
         *("a", "controller", "controller0", "worker0", "workers", "pods-on-worker1", "10.0.0.0/8"),
@@ -174,7 +173,7 @@ def plan_is_an_answer(loaded: LoadedScenario) -> None:
     """The verbs `plan` and `validate` go on with what the loader let through."""
     try:
         plan = build(
-            loaded, subnet=SUBNET, provider=ProviderName.LIBVIRT, pins=load_pins(), arch="amd64"
+            loaded, subnet=SUBNET, provider=provider("libvirt"), pins=load_pins(), arch="amd64"
         )
     except ScenarioError:
         return

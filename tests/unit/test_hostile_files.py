@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from tests.unit.paths import UNIT
 
-HOSTILE = Path(__file__).parent / "hostile"
+HOSTILE = UNIT / "hostile"
 HEAD = "apiVersion: k0sctl.k0sproject.io/v1beta1\nkind: Cluster\nspec:\n  hosts:\n"
 
 
@@ -206,7 +207,7 @@ def test_bombs_of_every_kind_are_refused_in_two_seconds_and_300_mb(tmp_path):
         capture_output=True,
         text=True,
         check=True,
-        env={"PYTHONPATH": str(Path(cli.__file__).parents[1])},
+        env={"PYTHONPATH": str(Path(cli.__file__).parents[2])},
     )
     *lines, memory = done.stdout.splitlines()
     assert len(lines) == len(bombs)

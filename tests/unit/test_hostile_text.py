@@ -7,8 +7,6 @@ import io
 import json
 import shutil
 import socketserver
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -28,18 +26,21 @@ from harness.base.errors import (
     UsageError,
 )
 from harness.check.model import Verdict
-from harness.commands import flows as verb_flows
+from harness.cli import flows as verb_flows
+from harness.cli.options import Target
 from harness.engine import events
 from harness.evidence.bundle import write_bundle
-from harness.evidence.recorder import Recorder
+from harness.evidence.recorder import OBSERVATIONS, Recorder
 from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report.terminal import Narrator
-from harness.scenario.words import Flow, FlowOutcome
+from harness.vocabulary.words import Flow, FlowOutcome
 from tests.unit.fuzz import examples
 from tests.unit.hostile import HOSTILE, hostile_text, obeyed
-from tests.unit.test_replay import META, SCENARIO, events_of, readings_of
+from tests.unit.recorded import lines
+from tests.unit.recorded_run import META, SCENARIO, events_of, readings_of
 
-ROOT = Path(__file__).parents[2]
+pytest_plugins = ["pytester"]
+
 # What can be an argument, the name of a file, or the output of a program: no NUL, no surrogate.
 SHELL = "\x1b[2J\u202e\r\x9b\u200b\x07x"
 LABEL = SHELL.replace("\r", "")
@@ -98,11 +99,11 @@ def hostile_programs(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(folder))
 
     def make(status):
-        for name, lines in SAID.items():
+        for name, text in SAID.items():
             if name == "virsh" and status == 0:
                 # Its answers are XML of this user's own daemon, which names what k0s-harness made.
                 continue
-            (folder / f"{name}.txt").write_text(lines)
+            (folder / f"{name}.txt").write_text(text)
             program = folder / name
             program.write_text(
                 f"#!/bin/sh\ncd {folder}\n"
@@ -145,7 +146,7 @@ def test_an_error_is_printable_in_all_its_parts_and_the_last_line_is_ours(monkey
             where=Path(SHELL),
         )
 
-    monkeypatch.setattr(cli, "_schema", fail)
+    monkeypatch.setattr("harness.cli.schema.command", fail)
     said = said_by("schema")
     check(said)
     assert said[0] == kind.exit_code
@@ -153,7 +154,7 @@ def test_an_error_is_printable_in_all_its_parts_and_the_last_line_is_ours(monkey
 
 
 @settings(
-    max_examples=examples(20),
+    max_examples=examples(8),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -163,7 +164,7 @@ def test_any_error_is_printable(monkeypatch, texts):
         doing, happened, remedy, details = texts
         raise UsageError(doing, happened, remedy=remedy, details=details)
 
-    monkeypatch.setattr(cli, "_schema", fail)
+    monkeypatch.setattr("harness.cli.schema.command", fail)
     check(said_by("schema"))
 
 
@@ -254,7 +255,7 @@ def test_a_scenario_cannot_say_anything_to_the_terminal(verb, where, place):
         check(said_by(verb, *([] if verb == "catalogue" else [path])))
 
 
-@settings(max_examples=examples(20), deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(key=hostile_text, value=st.recursive(hostile_text, lambda each: st.lists(each, max_size=2)))
 def test_no_scenario_says_anything_to_the_terminal(key, value):
     path = Path("any.yaml")
@@ -311,8 +312,9 @@ def test_no_recording_says_anything_to_the_terminal(
 ):
     folder = tmp_path / "evidence"
     recorder = Recorder(folder)
-    for reading in readings_of(recording):
-        recorder.reading(poisoned(reading, everywhere=everywhere))
+    (folder / OBSERVATIONS).write_text(
+        lines([poisoned(each, everywhere=everywhere) for each in readings_of(recording)])
+    )
     for event in events_of():
         recorder.event(event | {"text": HOSTILE} if "text" in event else event)
     recorder.write_json("meta.json", META | {"substrate": HOSTILE, "title": HOSTILE})
@@ -335,7 +337,7 @@ def test_no_machine_says_anything_to_the_terminal_through_flows(output, monkeypa
         remotes={HOSTILE: None}, roles={HOSTILE: HOSTILE}, prober=lambda _: None, pace=1.0
     )
     monkeypatch.setattr(
-        verb_flows, "place", lambda *_, **__: contextlib.nullcontext(enter_result=found)
+        Target, "reach", lambda *_, **__: contextlib.nullcontext(enter_result=found)
     )
     monkeypatch.setattr(verb_flows.flows, "measure", lambda *_, **__: ())
     monkeypatch.setattr(verb_flows.flows, "parse", lambda _: FlowMatrix((way,), (HOSTILE,)))
@@ -383,7 +385,7 @@ class Terminal(io.StringIO):
         return True
 
 
-@settings(max_examples=examples(50), deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(text=hostile_text, terminal=st.booleans())
 def test_narration_obeys_nobody_but_us(text, terminal):
     stream = Terminal() if terminal else io.StringIO()
@@ -406,18 +408,17 @@ def test_narration_obeys_nobody_but_us(text, terminal):
     assert said.count("\n") <= 8
 
 
-def test_pytest_is_told_nothing_hostile(hostile_programs, place, tmp_path):
+def test_pytest_is_told_nothing_hostile(hostile_programs, pytester, capsys):
     hostile_programs(1)
-    (place / "good.yaml").write_text(scenario(title=f"x{SHELL}x"))
-    (place / "bad.yaml").write_text(scenario(**{SHELL: SHELL}))
-    options = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
-    ours = (f"--k0s-runs={tmp_path / 'runs'}", "--k0s-provider=docker")
+    (pytester.path / "good.yaml").write_text(scenario(title=f"x{SHELL}x"))
+    (pytester.path / "bad.yaml").write_text(scenario(**{SHELL: SHELL}))
+    ours = ("--k0s-runs=runs", "--k0s-provider=docker")
     files = ("good.yaml", "bad.yaml", "--continue-on-collection-errors")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *ours, *files], capture_output=True, check=False
-    )
-    assert done.returncode != 0
-    assert not obeyed(done.stdout.decode()), done.stdout
-    assert not obeyed(done.stderr.decode()), done.stderr
-    assert "mistake" in done.stdout.decode()
-    assert "U+001B is not text" in done.stdout.decode()
+    done = pytester.runpytest_inprocess("-p", "no:cacheprovider", *ours, *files)
+    assert done.ret != 0
+    # Not the lines that pytester makes of it: they are cut where a terminal would obey.
+    out, err = capsys.readouterr()
+    assert not obeyed(out), out
+    assert not obeyed(err), err
+    assert "mistake" in out
+    assert "U+001B is not text" in out

@@ -13,25 +13,22 @@ import pytest
 from harness import cli
 from harness.artifacts.hashing import sha256_of
 from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin
+from harness.base.context import Context
 from harness.base.errors import HostLacksError, InfrastructureError, UsageError
 from harness.base.process import LocalRunner
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.images import box, box_build, box_cache, box_lock, box_package
-from harness.images.box_build import Build, Wanted
-from harness.images.box_lock import PackageLock
-from harness.images.box_package import Box
+from harness.images.box import boxes, build, cache, lockfile, package
+from harness.images.box.build import Build, Wanted
+from harness.images.box.lockfile import PackageLock
+from harness.images.box.package import Box
+from harness.images.making import Making
 from harness.images.seed import Seed
+from harness.testing import FakeRunner
+from tests.unit.paths import UNIT
 
-RECORDINGS = Path(__file__).parent / "recordings" / "box"
-LIBVIRT, VIRTUALBOX = ProviderName.LIBVIRT, ProviderName.VIRTUALBOX
-
-
-class NothingRuns:
-    """A runner of commands that must not be needed."""
-
-    def run(self, argv, **_):
-        raise AssertionError(f"{argv} was started")
+RECORDINGS = UNIT / "recordings" / "box"
+LIBVIRT, VIRTUALBOX = "libvirt", "virtualbox"
 
 
 def seed(sha256="a" * 64):
@@ -52,26 +49,20 @@ def settings(tmp_path, monkeypatch):
 def ensure(settings, tmp_path):
     def call(provider=LIBVIRT, seed=None, **changes):
         given = Settings(**{**vars(settings), **changes})
-        return box.ensure(
-            NothingRuns(),
-            given,
-            provider,
-            seed=seed,
-            log=tmp_path / "log",
-            clock=SystemClock(),
-        )
+        context = Context(FakeRunner(), SystemClock(), given)
+        return boxes.ensure(Making(context, tmp_path / "log"), provider, seed)
 
     return call
 
 
 def store(settings, provider, version, *, seed=None, content=b"a box"):
     """Put a box into the cache as a build does."""
-    folder = box_cache.folder_of(settings, provider, version)
+    folder = cache.folder_of(settings, provider, version)
     folder.mkdir(parents=True)
     path = folder / "k0s-harness-debian12.box"
     path.write_bytes(content)
     made = Box(
-        name=box_package.NAME,
+        name=package.NAME,
         version=version,
         provider=provider,
         folder=folder,
@@ -79,7 +70,7 @@ def store(settings, provider, version, *, seed=None, content=b"a box"):
         sha256=sha256_of(path),
         seed=seed,
     )
-    box_package.record(made)
+    package.record(made)
     return made
 
 
@@ -103,10 +94,10 @@ def test_vagrant_can_order_the_version():
 
 
 def test_the_committed_catalogue_is_of_the_committed_recipe_and_lock():
-    catalogue = json.loads(box.CATALOGUE.read_text())
-    assert catalogue["name"] == box_package.NAME
+    catalogue = json.loads(boxes.CATALOGUE.read_text())
+    assert catalogue["name"] == package.NAME
     [listed] = catalogue["versions"]
-    assert listed["version"] == Wanted(LIBVIRT, box_lock.read_lock()).version, (
+    assert listed["version"] == Wanted(LIBVIRT, lockfile.read_lock()).version, (
         "the box's recipe has changed: make box-lock"
     )
     [entry] = listed["providers"]
@@ -116,9 +107,9 @@ def test_the_committed_catalogue_is_of_the_committed_recipe_and_lock():
 
 
 def test_the_lock_has_every_package_of_the_recipe():
-    lock = box_lock.read_lock()
-    assert set(box_build.RECIPE.packages()) <= set(lock.versions)
-    assert box_lock.LOCK.read_text() == lock.text()
+    lock = lockfile.read_lock()
+    assert set(build.RECIPE.packages()) <= set(lock.versions)
+    assert lockfile.LOCK.read_text() == lock.text()
 
 
 def test_apt_is_told_to_take_no_other_version():
@@ -130,18 +121,18 @@ def test_apt_is_told_to_take_no_other_version():
 def test_a_version_that_the_archive_lost_is_named_with_three_ways_out():
     lock = PackageLock(1, {"bash": "5.1", "sudo": "1.9", "kmod": "30"})
     with pytest.raises(HostLacksError) as lacking:
-        box_lock.check_available(lock, {"bash": frozenset({"5.2"}), "kmod": frozenset({"30"})})
+        lockfile.check_available(lock, {"bash": frozenset({"5.2"}), "kmod": frozenset({"30"})})
     text = lacking.value.text()
     assert "2 of the 3" in text
     assert "bash 5.1 (there is 5.2)" in text
     assert "sudo 1.9 (there is none)" in text
     assert all(way in text for way in ("make box-lock", "BOX_SOURCES=", "BOX_URL="))
-    box_lock.check_available(PackageLock(1, {"kmod": "30"}), {"kmod": frozenset({"30", "31"})})
+    lockfile.check_available(PackageLock(1, {"kmod": "30"}), {"kmod": frozenset({"30", "31"})})
 
 
 def test_what_is_installed_is_read_from_dpkgs_own_file():
-    installed = box_lock.parse_status((RECORDINGS / "dpkg-status.txt").read_text())
-    locked = box_lock.read_lock().versions
+    installed = lockfile.parse_status((RECORDINGS / "dpkg-status.txt").read_text())
+    locked = lockfile.read_lock().versions
     assert sorted(installed) == [
         "adduser",
         "bsdutils",
@@ -155,13 +146,13 @@ def test_what_is_installed_is_read_from_dpkgs_own_file():
 
 def test_an_installed_package_that_is_not_in_the_lock_is_an_error():
     lock = PackageLock(1, {"bash": "5"})
-    box_lock.check_installed(lock, {"bash": "5"}, None)
+    lockfile.check_installed(lock, {"bash": "5"}, None)
     with pytest.raises(InfrastructureError, match="not what the lock says"):
-        box_lock.check_installed(lock, {"bash": "5", "perl": "5.36"}, None)
+        lockfile.check_installed(lock, {"bash": "5", "perl": "5.36"}, None)
 
 
 def test_a_box_in_the_cache_is_taken_and_nothing_is_started(ensure, settings):
-    version = Wanted(LIBVIRT, box_lock.read_lock()).version
+    version = Wanted(LIBVIRT, lockfile.read_lock()).version
     made = store(settings, LIBVIRT, version)
     assert ensure() == made
 
@@ -179,12 +170,12 @@ def test_vagrants_catalogue_has_the_checksum_of_the_file(settings):
 def test_a_box_that_a_killed_build_left_is_no_box(settings):
     made = store(settings, LIBVIRT, "0.aa")
     (made.folder / "box.json").unlink()
-    assert box_package.load(made.folder) is None
-    assert box_cache.present_boxes(settings) == ()
+    assert package.load(made.folder) is None
+    assert cache.present_boxes(settings) == ()
     other = store(settings, LIBVIRT, "0.bb")
-    box_cache.forget_old(settings, LIBVIRT, keep=other)
+    cache.forget_old(settings, LIBVIRT, keep=other)
     assert not made.folder.exists()
-    assert box_cache.present_boxes(settings) == (other,)
+    assert cache.present_boxes(settings) == (other,)
 
 
 def test_old_boxes_make_room_for_new_ones(settings):
@@ -193,19 +184,19 @@ def test_old_boxes_make_room_for_new_ones(settings):
     for number in range(5):
         there.append(store(settings, LIBVIRT, f"0.aa.{number}", seed={"k0s": {"version": "v1"}}))
         os.utime(there[-1].folder, (number, number))
-    box_cache.forget_old(settings, LIBVIRT, keep=there[0])
-    left = {made.version for made in box_cache.present_boxes(settings)}
+    cache.forget_old(settings, LIBVIRT, keep=there[0])
+    left = {made.version for made in cache.present_boxes(settings)}
     assert left == {elsewhere.version, "0.aa.0", "0.aa.4", "0.aa.3"}
 
 
 def test_boxes_are_removed_by_version_and_a_wrong_one_is_said(settings):
     first, second = store(settings, LIBVIRT, "0.aa"), store(settings, LIBVIRT, "0.bb")
     with pytest.raises(UsageError, match=r"no box 0\.cc"):
-        box_cache.remove(settings, ["0.cc"])
-    assert box_cache.remove(settings, ["0.aa"]) == (first,)
-    assert box_cache.present_boxes(settings) == (second,)
-    assert box_cache.remove(settings) == (second,)
-    assert not box_cache.boxes_dir(settings).exists()
+        cache.remove(settings, ["0.cc"])
+    assert cache.remove(settings, ["0.aa"]) == (first,)
+    assert cache.present_boxes(settings) == (second,)
+    assert cache.remove(settings) == (second,)
+    assert not cache.boxes_dir(settings).exists()
 
 
 def test_the_command_lists_and_removes_them(settings, monkeypatch, capsys):
@@ -220,15 +211,15 @@ def test_the_command_lists_and_removes_them(settings, monkeypatch, capsys):
     assert cli.main(["box", "remove", "0.bb"]) == 2
     assert cli.main(["box", "remove", "0.aa"]) == 0
     assert capsys.readouterr().out == "removed k0s-harness/debian12 0.aa (libvirt)\n"
-    assert box_cache.present_boxes(settings) == ()
+    assert cache.present_boxes(settings) == ()
 
 
 def test_a_provider_without_boxes_is_refused_before_anything_is_made(settings, monkeypatch, capsys):
     monkeypatch.setenv("K0S_HARNESS_CACHE", str(settings.cache_dir))
-    monkeypatch.setattr("harness.images.box.Build", None)
+    monkeypatch.setattr("harness.images.box.boxes.Build", None)
     assert cli.main(["box", "build", "--provider", "docker"]) == 2
     assert "made of the node image, not of a box" in capsys.readouterr().err
-    assert not box_cache.boxes_dir(settings).exists()
+    assert not cache.boxes_dir(settings).exists()
 
 
 def test_everything_a_build_lacks_is_said_at_once_with_the_command(ensure, monkeypatch, tmp_path):
@@ -237,8 +228,8 @@ def test_everything_a_build_lacks_is_said_at_once_with_the_command(ensure, monke
     monkeypatch.setattr("harness.images.disk.GRUB", tmp_path)
     with pytest.raises(HostLacksError) as lacking:
         ensure(seed=seed())
-    for package in ("mmdebstrap", "e2fsprogs", "grub-pc-bin", "qemu-utils", "containerd"):
-        assert package in lacking.value.text()
+    for each in ("mmdebstrap", "e2fsprogs", "grub-pc-bin", "qemu-utils", "containerd"):
+        assert each in lacking.value.text()
     assert "sudo apt-get install" in lacking.value.text()
 
 
@@ -246,9 +237,9 @@ def test_an_ordinary_user_needs_what_makes_them_root_of_a_namespace(monkeypatch,
     monkeypatch.setattr("harness.images.rootfs.SBIN", (str(tmp_path),))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(os, "getuid", lambda: 0)
-    assert "uidmap" not in box_build.missing_packages(seeded=False)
+    assert "uidmap" not in build.missing_packages(seeded=False)
     monkeypatch.setattr(os, "getuid", lambda: 1000)
-    assert "uidmap" in box_build.missing_packages(seeded=False)
+    assert "uidmap" in build.missing_packages(seeded=False)
 
 
 def test_another_architecture_is_told_what_it_can_do(ensure, monkeypatch):
@@ -259,8 +250,8 @@ def test_another_architecture_is_told_what_it_can_do(ensure, monkeypatch):
 
 
 def test_a_disk_without_room_is_said_before_anything_is_made(ensure, monkeypatch):
-    monkeypatch.setattr(box_build, "missing_packages", lambda **_: ())
-    monkeypatch.setattr(box_build, "WORK_MIB", 10**9)
+    monkeypatch.setattr(build, "missing_packages", lambda **_: ())
+    monkeypatch.setattr(build, "WORK_MIB", 10**9)
     with pytest.raises(HostLacksError, match="are free") as lacking:
         ensure()
     assert "TMPDIR" in lacking.value.text()
@@ -282,7 +273,7 @@ def test_a_lock_that_the_archive_outran_ends_before_anything_is_installed(
             return LocalRunner().run(argv, **given)
 
     lock = PackageLock(1, {"adduser": "3.134", "openssh-server": "1:9.2p1-2+deb12u8"})
-    build = Build(OnlyApt(), settings, tmp_path / "log", lambda _: None)
+    build = Build(Making(Context(OnlyApt(), SystemClock(), settings), tmp_path / "log"))
     with pytest.raises(HostLacksError, match="1 of the 2") as lacking:
         build.root(lock, tmp_path)
     assert "openssh-server 1:9.2p1-2+deb12u8 (there is 1:9.2p1-2+deb12u10" in lacking.value.text()

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import UsageError
-from harness.images import brought_box, disk
+from harness.images import disk
+from harness.images.box import brought
+from tests.unit.paths import UNIT
 
-RECORDINGS = Path(__file__).parent / "recordings" / "box"
+RECORDINGS = UNIT / "recordings" / "box"
 GIB = 1024**3
 
 
@@ -39,8 +41,8 @@ def test_inodes_in_use_are_those_that_are_not_free():
 
 
 def test_a_cloud_images_size_and_format_are_read():
-    info = brought_box.parse_info((RECORDINGS / "qemu-img-info-qcow2.json").read_text())
-    assert info == brought_box.ImageInfo("qcow2", disk.DISK_GIB * GIB)
+    info = brought.parse_info((RECORDINGS / "qemu-img-info-qcow2.json").read_text())
+    assert info == brought.ImageInfo("qcow2", disk.DISK_GIB * GIB)
 
 
 def image(path, partitions, *, gpt):
@@ -68,10 +70,10 @@ def image(path, partitions, *, gpt):
 @pytest.mark.parametrize("gpt", [True, False])
 def test_the_root_file_system_is_the_largest_that_is_ext4(tmp_path, gpt):
     parts = [(2048, 8, True), (4096, 64, True), (8192, 512, False)]
-    assert brought_box.root_offset(image(tmp_path / "raw", parts, gpt=gpt)) == 4096 * 512
+    assert brought.root_offset(image(tmp_path / "raw", parts, gpt=gpt)) == 4096 * 512
 
 
 def test_an_image_without_ext4_is_refused_with_what_to_bring_instead(tmp_path):
     with pytest.raises(UsageError, match="no partition with an ext4") as refused:
-        brought_box.root_offset(image(tmp_path / "raw", [(2048, 64, False)], gpt=True))
+        brought.root_offset(image(tmp_path / "raw", [(2048, 64, False)], gpt=True))
     assert "cloud image" in refused.value.text()

@@ -4,22 +4,29 @@ import json
 import os
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from harness.base.errors import InfrastructureError
-from harness.base.settings import ProviderName
-from harness.lab import isolation, machine, sysctls, topology
+from harness.base.run_id import RunId
+from harness.lab import isolation, machine
 from harness.lab.isolation import IsolationReport
-from harness.lab.lab import substrate
 from harness.lab.machine import Machine
-from harness.lab.topology import MachineSpec, Network, Networks
-from harness.scenario.words import Role
+from harness.providers import topology
+from harness.providers.docker import sysctls
+from harness.providers.docker.machines import dropped_capabilities
+from harness.providers.registry import provider as provider_of
+from harness.providers.topology import MachineSpec
 from harness.ssh import files as ssh_files
 from harness.ssh.files import SshEndpoint
+from harness.state import records
+from harness.state.networks import Network, Networks
+from harness.vocabulary.words import Role
+from tests.unit.paths import UNIT
 
-RECORDED = Path(__file__).parent / "recordings" / "lab"
+RECORDED = UNIT / "recordings" / "lab"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMrMVdGHwFsVRHTLitZTy19ERfaxvq+t+nQwGUppX+vo"
 NETWORKS = Networks(
     nat=Network("k5-abc123-nat", "k5-abc123n", "172.30.64.0/24"),
@@ -116,12 +123,17 @@ def test_a_kept_labs_machines_are_read_back_as_they_were(tmp_path):
 def test_the_topology_gives_each_machine_both_addresses():
     data = json.loads(
         topology.topology(
-            run_id="k5-abc123",
-            provider=ProviderName.DOCKER,
-            machines=SPECS,
-            networks=NETWORKS,
-            labels={"a": "b"},
-            key=Path("/s/id"),
+            records.make_record(
+                run_id=RunId("k5-abc123"),
+                scenario="unit",
+                provider="docker",
+                labs_dir=Path("/s"),
+                machines=(),
+                private=NETWORKS.private.ipv4,
+                nat=NETWORKS.nat.ipv4,
+                created=datetime(2026, 11, 28, tzinfo=UTC),
+            ),
+            SPECS,
             public_key=KEY,
             boot_seconds=120,
             of_provider={"image": "k0s-harness/node:1"},
@@ -139,11 +151,11 @@ def test_each_layer_of_isolation_has_a_sentence_also_where_it_does_not_hold():
     lines = IsolationReport(machines=True, host=False, host_reason="it needs root").lines()
     assert set(lines) == {"machines", "host"}
     assert "it needs root" in lines["host"]
-    assert "VirtualBox" in str(isolation.planned(ProviderName.VIRTUALBOX).host_reason)
+    assert "VirtualBox" in str(provider_of("virtualbox").host_layer_reason())
 
 
 def test_containers_never_get_what_would_reach_the_hosts_kernel():
-    assert {"SYS_TIME", "SYS_MODULE", "SYS_RAWIO"} <= set(topology.dropped_capabilities())
+    assert {"SYS_TIME", "SYS_MODULE", "SYS_RAWIO"} <= set(dropped_capabilities())
 
 
 def test_the_counters_that_are_read_are_those_the_rules_make():
@@ -162,13 +174,13 @@ def test_the_counters_that_are_read_are_those_the_rules_make():
 @pytest.mark.parametrize(
     ("provider", "count", "words"),
     [
-        (ProviderName.DOCKER, 3, "three containers sharing this host's kernel"),
-        (ProviderName.DOCKER, 1, "one container sharing this host's kernel"),
-        (ProviderName.LIBVIRT, 3, "three VMs"),
+        ("docker", 3, "three containers sharing this host's kernel"),
+        ("docker", 1, "one container sharing this host's kernel"),
+        ("libvirt", 3, "three VMs"),
     ],
 )
 def test_containers_are_never_called_vms(provider, count, words):
-    assert substrate(provider, count) == words
+    assert provider_of(provider).describe(count) == words
 
 
 @pytest.mark.parametrize(

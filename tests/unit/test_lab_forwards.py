@@ -6,20 +6,24 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.context import Context
 from harness.base.errors import HostLacksError, InfrastructureError
 from harness.base.process import CommandFailedError, Completed
 from harness.base.run_id import RunId
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.lab import forwards, isolation, records
-from harness.lab.forwards import Forwards
-from harness.lab.lab import substrate
-from harness.lab.topology import MachineSpec
-from harness.lab.virtual_machines import VirtualMachines
-from harness.scenario.words import Role
+from harness.providers.libvirt import forwards
+from harness.providers.libvirt.forwards import Forwards
+from harness.providers.libvirt.machines import LibvirtMachines
+from harness.providers.registry import provider
+from harness.providers.substrate import LabRequest
+from harness.providers.topology import MachineSpec
 from harness.ssh.files import SshEndpoint
+from harness.state import records
+from harness.vocabulary.words import Role
+from tests.unit.paths import UNIT
 
-RECORDED = Path(__file__).parent / "recordings" / "lab"
+RECORDED = UNIT / "recordings" / "lab"
 URI = "qemu+ssh://ann@big:2222/system?keyfile=/home/ann/key"
 MARK = {"K0S_HARNESS_RUN": "/state/labs/k5-abc123"}
 
@@ -161,30 +165,23 @@ def test_the_place_of_a_machine_elsewhere_names_the_host_it_is_reached_through()
 
 
 @pytest.fixture
-def machines(tmp_path, monkeypatch):
+def machines(tmp_path):
     """The libvirt provider's part in making a lab, at the URI it is given."""
 
     def make(uri, ssh):
-        monkeypatch.setenv("LIBVIRT_DEFAULT_URI", uri)
         record = records.make_record(
             run_id=RunId("k5-abc123"),
             scenario="unit",
-            provider=ProviderName.LIBVIRT,
+            provider="libvirt",
             labs_dir=tmp_path,
             machines=("controller0",),
             private=IPv4Network("192.168.56.0/24"),
             nat=IPv4Network("172.30.64.0/24"),
             created=SystemClock().now(),
+            libvirt_uri=uri,
         )
-        return VirtualMachines(
-            record,
-            (CONTROLLER,),
-            seed=None,
-            emulated=True,
-            runner=ssh,
-            clock=SystemClock(),
-            settings=Settings(tmp_path, tmp_path, tmp_path),
-        )
+        context = Context(ssh, SystemClock(), Settings(tmp_path, tmp_path, tmp_path))
+        return LibvirtMachines(record, LabRequest((CONTROLLER,), tmp_path, emulated=True), context)
 
     return make
 
@@ -211,10 +208,9 @@ def test_machines_on_this_host_are_reached_where_they_are(machines):
     assert ssh.asked == []
 
 
-def test_another_hosts_packet_filter_is_never_claimed(machines):
-    assert "another host" in str(machines(URI, Ssh()).host_layer_reason())
-    reason = isolation.host_layer_reason(ProviderName.LIBVIRT, elsewhere=True)
+def test_another_hosts_packet_filter_is_never_claimed():
+    reason = provider("libvirt").host_layer_reason(elsewhere=True)
     assert "the machines are on another host" in str(reason)
-    assert substrate(ProviderName.LIBVIRT, 3, emulated=True, elsewhere=True) == (
+    assert provider("libvirt").describe(3, emulated=True, elsewhere=True) == (
         "three VMs on another host under software emulation"
     )

@@ -8,18 +8,17 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from harness.base.context import Context, silent
 from harness.base.errors import HostLacksError
 from harness.base.process import CommandFailedError, Completed
 from harness.base.run_id import RunId
-from harness.base.settings import ProviderName, Settings
-from harness.base.wait import SystemClock
-from harness.lab import box_volumes, leftovers, libvirt, listing, owner, records
-from harness.lab.libvirt import Libvirt, LibvirtError, mac_of, owner_mark
-from harness.lab.listing import LabState
-from harness.lab.owner import Owner
-from harness.lab.sweeps import RELEASE_SECONDS, sweep_libvirt
-from harness.lab.topology import Network
-from harness.lab.virsh_output import (
+from harness.base.settings import Settings
+from harness.lab import leftovers, listing
+from harness.providers.libvirt import box_volumes, virsh
+from harness.providers.libvirt import sweep as libvirt_sweep
+from harness.providers.libvirt.sweep import RELEASE_SECONDS
+from harness.providers.libvirt.virsh import Libvirt, LibvirtError, mac_of
+from harness.providers.libvirt.virsh_output import (
     Volume,
     parse_console,
     parse_disks,
@@ -28,8 +27,15 @@ from harness.lab.virsh_output import (
     parse_physical,
     parse_volumes,
 )
+from harness.providers.registry import connections
+from harness.state import owner, records
+from harness.state.entries import LabState
+from harness.state.networks import Network
+from harness.state.owner import Owner, owner_mark
+from harness.testing import FakeClock
+from tests.unit.paths import UNIT
 
-RECORDED = Path(__file__).parent / "recordings" / "libvirt"
+RECORDED = UNIT / "recordings" / "libvirt"
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 # The state folder of the lab that was recorded.
 LABS = Path("/home/user/.local/state/k0s-harness/labs")
@@ -66,18 +72,6 @@ class Virsh:
 
     def named(self, command):
         return [call for call in self.calls if call.startswith(command + " ")]
-
-
-class Clock(SystemClock):
-    """Time that passes only when somebody sleeps."""
-
-    at = 0.0
-
-    def monotonic(self):
-        return self.at
-
-    def sleep(self, seconds):
-        self.at += seconds
 
 
 def a_lab(**more):
@@ -141,7 +135,7 @@ def test_a_domain_and_a_network_say_whose_they_are():
 
 def test_the_nat_network_hands_each_machine_its_address_and_a_way_out_that_leads_nowhere():
     mark = owner_mark(NAT.name, user="root", state_folder=LABS)
-    xml = libvirt.nat_network_xml(NAT, {"52:54:00:f6:a9:d4": "172.30.66.10"}, mark=mark)
+    xml = virsh.nat_network_xml(NAT, {"52:54:00:f6:a9:d4": "172.30.66.10"}, mark=mark)
     # What libvirt made of it, beside what it added of its own.
     kept = element(recorded("network-nat.xml"))
     kept.remove(kept.find("mac"))
@@ -156,7 +150,7 @@ def test_the_private_network_hands_out_nothing():
     kept = element(recorded("network-private.xml"))
     kept.remove(kept.find("mac"))
     del kept.attrib["connections"]
-    assert shape(element(libvirt.private_network_xml(network, mark=mark))) == shape(kept)
+    assert shape(element(virsh.private_network_xml(network, mark=mark))) == shape(kept)
     assert kept.find("ip/dhcp") is None
 
 
@@ -223,9 +217,9 @@ def test_a_daemon_that_hangs_is_given_up():
 @pytest.mark.parametrize(
     ("command", "recording", "change"),
     [
-        ("destroy", "no-domain.txt", lambda virsh: virsh.destroy_domain("nope")),
-        ("destroy", "domain-not-running.txt", lambda virsh: virsh.destroy_domain("k5-zzzzzz-d")),
-        ("undefine", "domain-transient.txt", lambda virsh: virsh.destroy_domain("k5-zzzzzz-t")),
+        ("destroy", "no-domain.txt", lambda virsh: virsh.stop_domain("nope")),
+        ("destroy", "domain-not-running.txt", lambda virsh: virsh.stop_domain("k5-zzzzzz-d")),
+        ("undefine", "domain-transient.txt", lambda virsh: virsh.undefine_domain("k5-zzzzzz-t")),
         ("net_destroy", "no-network.txt", lambda virsh: virsh.destroy_network("nope")),
         ("net_destroy", "network-not-active.txt", lambda virsh: virsh.destroy_network("default")),
         ("net_undefine", "network-transient.txt", lambda virsh: virsh.destroy_network("k5-z")),
@@ -257,9 +251,10 @@ def test_the_users_own_connection_is_the_one_that_is_asked(monkeypatch):
 def sweep(host, run_id="k5-zhwuk4"):
     # Another host's: nothing on this one is looked at.
     virsh = Libvirt(host, "qemu+ssh://build/system")
-    clock = Clock()
+    clock = FakeClock(0.0)
     whose = Owner(RunId(run_id), "root", LABS)
-    problems = sweep_libvirt(virsh, whose, lambda *_: None, runner=host, clock=clock)
+    context = Context(host, clock, Settings(LABS, LABS, LABS))
+    problems = libvirt_sweep.sweep(virsh, whose, silent, context=context)
     return problems, clock.at
 
 
@@ -305,17 +300,17 @@ def test_what_libvirt_does_not_let_go_of_is_said_within_a_bound():
 
 
 def libvirt_record(labs_dir, monkeypatch):
-    monkeypatch.setenv("LIBVIRT_DEFAULT_URI", "qemu+ssh://build/system")
     record = records.make_record(
         # Not that of the recordings: what a live lab of that name has here is looked for.
         run_id=RunId("k5-abc123"),
         scenario="konnectivity-off",
-        provider=ProviderName.LIBVIRT,
+        provider="libvirt",
         labs_dir=labs_dir,
         machines=("controller0",),
         private=IPv4Network("192.168.56.0/24"),
         nat=IPv4Network(NAT.subnet),
         created=NOW,
+        libvirt_uri="qemu+ssh://build/system",
     )
     records.claim(record).release()
     monkeypatch.setenv("LIBVIRT_DEFAULT_URI", "qemu:///system")
@@ -323,7 +318,7 @@ def libvirt_record(labs_dir, monkeypatch):
 
 
 def clean(settings, host):
-    return leftovers.clean(runner=host, clock=Clock(), settings=settings, narrate=lambda *_: None)
+    return leftovers.clean(Context(host, FakeClock(0.0), settings), silent)
 
 
 @pytest.fixture
@@ -337,7 +332,7 @@ def test_a_lab_whose_daemon_is_away_keeps_its_record_for_the_next_clean(settings
     (problem,) = removal.problems
     assert problem.startswith("machines: ")
     assert "no connection to libvirt at qemu+ssh://build/system" in problem
-    assert records.read(record.folder) == record
+    assert records.read(record.folder, connections()) == record
 
 
 def test_a_lab_is_removed_where_it_was_made(settings, monkeypatch):
@@ -364,7 +359,7 @@ def test_records_from_before_there_was_libvirt_are_read(settings, monkeypatch):
     data = json.loads(path.read_text())
     del data["libvirt_uri"]
     path.write_text(json.dumps(data))
-    assert records.read(record.folder).libvirt_uri is None
+    assert records.read(record.folder, connections()).libvirt_uri is None
 
 
 # --- finding --------------------------------------------------------------------------------------
@@ -378,20 +373,20 @@ def labs_seen(labs_dir, host):
 def test_labs_without_a_record_are_found_by_their_mark(monkeypatch):
     monkeypatch.setattr(owner, "current_user", lambda: "root")
     # All networks have the one recording's name and mark here.
-    assert labs_seen(LABS, a_lab()) == {"k5-zhwuk4": (LabState.DEAD, ProviderName.LIBVIRT)}
+    assert labs_seen(LABS, a_lab()) == {"k5-zhwuk4": (LabState.DEAD, "libvirt")}
 
 
 def test_on_another_host_a_mark_proves_nothing_without_a_record(monkeypatch):
     # A third host may have the same user and folder, and a live run in them.
     monkeypatch.setattr(owner, "current_user", lambda: "root")
     monkeypatch.setenv("LIBVIRT_DEFAULT_URI", "qemu+ssh://build/system")
-    foreign = {"k5-zhwuk4": (LabState.FOREIGN, ProviderName.LIBVIRT)}
+    foreign = {"k5-zhwuk4": (LabState.FOREIGN, "libvirt")}
     assert labs_seen(LABS, a_lab()) == foreign
 
 
 def test_another_users_machines_and_images_without_any_are_foreign(monkeypatch):
     monkeypatch.setattr(owner, "current_user", lambda: "somebody")
-    foreign = {"k5-zhwuk4": (LabState.FOREIGN, ProviderName.LIBVIRT)}
+    foreign = {"k5-zhwuk4": (LabState.FOREIGN, "libvirt")}
     assert labs_seen(LABS, a_lab()) == foreign
     monkeypatch.setattr(owner, "current_user", lambda: "root")
     assert labs_seen(LABS, a_lab(list="", net_list="default\n")) == foreign
@@ -405,7 +400,7 @@ def test_of_a_damaged_record_the_machines_tell_the_provider(settings, monkeypatc
     name = "k5-zhwuk4-controller0"
     mark = owner_mark(name, user="root", state_folder=settings.labs_dir)
     assert labs_seen(settings.labs_dir, Virsh(list=f"{mark} {name}\n")) == {
-        "k5-zhwuk4": (LabState.DOUBTFUL, ProviderName.LIBVIRT)
+        "k5-zhwuk4": (LabState.DOUBTFUL, "libvirt")
     }
     assert labs_seen(settings.labs_dir, Virsh()) == {"k5-zhwuk4": (LabState.DOUBTFUL, None)}
 

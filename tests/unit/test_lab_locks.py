@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
+from harness.base import locks
 from harness.base.errors import InfrastructureError
+from harness.base.locks import FileLock, host_lock, is_held
 from harness.base.wait import SystemClock, WaitTimeoutError
-from harness.lab import locks
-from harness.lab.locks import FileLock, host_lock, is_held
 
 
 @pytest.fixture

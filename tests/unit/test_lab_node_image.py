@@ -8,28 +8,24 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin
-from harness.base.process import Completed
+from harness.base.context import Context
 from harness.base.run_id import RunId
-from harness.base.settings import ProviderName
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.images import node_image
+from harness.images.making import Making
 from harness.images.seed import Seed
-from harness.lab import containers, records
-from harness.lab.containers import Containers
+from harness.providers.docker import machines, node_image
+from harness.providers.docker.machines import Containers
+from harness.providers.substrate import LabRequest
+from harness.state import records
+from harness.testing import FakeRunner
 
 IMAGE_ID = "sha256:44c95f4628c79130eec649ac137eb122a665526a03ade4805faec80914cc07f9"
 
 
-class HasEveryImage:
+def has_every_image():
     """An engine that has every image it is asked for; nothing may be made with it."""
-
-    def __init__(self):
-        self.asked = []
-
-    def run(self, argv, **_):
-        assert argv[:3] == ["docker", "image", "inspect"]
-        self.asked.append(argv[-1])
-        return Completed(tuple(argv), 0, f"{IMAGE_ID}\n", "", 0.0)
+    return FakeRunner({"docker image inspect": f"{IMAGE_ID}\n"})
 
 
 def seed():
@@ -40,26 +36,30 @@ def seed():
     return Seed(k0s, bundle)
 
 
+def making(runner, tmp_path):
+    return Making(Context(runner, SystemClock(), Settings(tmp_path, tmp_path, tmp_path)))
+
+
 def test_an_image_that_is_there_is_taken(tmp_path):
-    engine = HasEveryImage()
-    image = node_image.ensure(engine, log=tmp_path / "log")
-    assert engine.asked == [image.tag]
+    engine = has_every_image()
+    image = node_image.ensure(making(engine, tmp_path))
+    assert [each[-1] for each in engine.commands] == [image.tag]
     assert (image.digest, image.built) == (IMAGE_ID, False)
     assert image.tag == f"k0s-harness/node:{image.recipe}"
 
 
 def test_a_seeded_image_has_a_tag_of_its_own(tmp_path):
-    plain = node_image.ensure(HasEveryImage(), log=tmp_path / "log")
-    seeded = node_image.ensure(HasEveryImage(), log=tmp_path / "log", seed=seed())
+    plain = node_image.ensure(making(has_every_image(), tmp_path))
+    seeded = node_image.ensure(making(has_every_image(), tmp_path), seed())
     assert seeded.tag == f"{plain.tag}-{seed().key}"
 
 
 def test_a_seeded_lab_of_containers_is_made_of_the_seeded_image(tmp_path, monkeypatch):
-    monkeypatch.setattr(containers, "host_lock", lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setattr(machines, "host_lock", lambda *_, **__: contextlib.nullcontext())
     record = records.make_record(
         run_id=RunId("k5-4gtqzp"),
         scenario="konnectivity-on",
-        provider=ProviderName.DOCKER,
+        provider="docker",
         labs_dir=tmp_path,
         machines=["controller0"],
         private=IPv4Network("172.16.77.0/24"),
@@ -67,8 +67,11 @@ def test_a_seeded_lab_of_containers_is_made_of_the_seeded_image(tmp_path, monkey
         created=datetime(2026, 11, 23, tzinfo=UTC),
     )
 
+    settings = Settings(tmp_path, tmp_path, tmp_path)
+    context = Context(has_every_image(), SystemClock(), settings)
+
     def image(wanted):
-        part = Containers(record, HasEveryImage(), SystemClock(), seed=wanted)
+        part = Containers(record, LabRequest((), tmp_path, seed=wanted), context)
         return part.image(log_dir=tmp_path, say=lambda _text: None)["image"]
 
     assert image(seed()) == f"{image(None)}-{seed().key}"

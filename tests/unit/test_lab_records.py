@@ -10,13 +10,17 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from harness.base.context import Context, silent
 from harness.base.errors import HostLacksError, InfrastructureError
 from harness.base.process import Completed
 from harness.base.run_id import RunId
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.lab import leftovers, listing, records
-from harness.lab.listing import LabState
+from harness.lab import leftovers, listing
+from harness.providers.registry import connections
+from harness.state import records
+from harness.state.entries import LabState
+from harness.state.owner import machine_name
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
@@ -24,7 +28,7 @@ NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 HOLD_A_LOCK = """
 import sys
 from pathlib import Path
-from harness.lab.locks import FileLock
+from harness.base.locks import FileLock
 lock = FileLock(Path(sys.argv[1]))
 assert lock.try_acquire("a test")
 print("held", flush=True)
@@ -55,7 +59,7 @@ def record_in(labs_dir, run_id="k5-abc123"):
     return records.make_record(
         run_id=RunId(run_id),
         scenario="konnectivity-off",
-        provider=ProviderName.DOCKER,
+        provider="docker",
         labs_dir=labs_dir,
         machines=("controller0", "worker0"),
         private=IPv4Network("192.168.56.0/24"),
@@ -85,9 +89,12 @@ def test_interface_names_fit_the_kernels_fifteen_characters(tmp_path):
 def test_a_record_is_read_back_as_it_was_written(tmp_path):
     record = record_in(tmp_path)
     lock = records.claim(record)
-    assert records.read(record.folder) == record
+    assert records.read(record.folder, connections()) == record
     assert record.folder.stat().st_mode & 0o777 == 0o700
-    assert record.containers == ("k5-abc123-controller0", "k5-abc123-worker0")
+    assert [machine_name(record.run_id, each) for each in record.machines] == [
+        "k5-abc123-controller0",
+        "k5-abc123-worker0",
+    ]
     lock.release()
 
 
@@ -97,7 +104,7 @@ def test_a_record_is_read_back_as_it_was_written(tmp_path):
 def test_a_damaged_record_is_a_sentence_and_not_a_traceback(tmp_path, text):
     (tmp_path / "record.json").write_text(text)
     with pytest.raises(InfrastructureError, match="not the record of a lab"):
-        records.read(tmp_path)
+        records.read(tmp_path, connections())
 
 
 def test_a_lab_is_live_as_long_as_its_process_holds_the_lock(tmp_path):
@@ -157,10 +164,7 @@ def test_a_lab_whose_engine_is_away_keeps_its_record_for_the_next_clean(tmp_path
     records.claim(record).release()
     told = []
     (removal,) = leftovers.clean(
-        runner=NoEngine(),
-        clock=SystemClock(),
-        settings=settings,
-        narrate=lambda step, _detail: told.append(step),
+        Context(NoEngine(), SystemClock(), settings), lambda step, _detail: told.append(step)
     )
     assert removal.run_id == record.run_id
     # Each step is tried, whatever became of the one before.
@@ -171,13 +175,6 @@ def test_a_lab_whose_engine_is_away_keeps_its_record_for_the_next_clean(tmp_path
     ]
     assert "packet filter" in told
     assert states(settings.labs_dir) == {record.run_id: LabState.DEAD}
-
-
-def test_only_the_process_is_named_that_began_then():
-    mine = records.process_started(os.getpid())
-    assert mine is not None
-    assert int(mine) > 0
-    assert records.process_started(2**22 + 1) is None
 
 
 def test_the_record_names_all_that_is_going_to_be_made(tmp_path):
@@ -195,7 +192,7 @@ def believed(record, **changes):
     path = record.folder / "record.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     try:
-        return records.read(record.folder)
+        return records.read(record.folder, connections())
     except InfrastructureError as refused:
         return refused.happened
 
@@ -294,7 +291,7 @@ def test_a_record_that_is_not_this_users_own_file_is_not_believed(record, kind, 
     else:
         monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(InfrastructureError, match="not the record of a lab"):
-        records.read(record.folder)
+        records.read(record.folder, connections())
 
 
 def test_one_bad_record_does_not_hide_the_others(record, tmp_path):
@@ -317,13 +314,8 @@ def test_a_claim_that_was_killed_before_its_record_is_dead(tmp_path):
 
 
 def clean(tmp_path, named=()):
-    return leftovers.clean(
-        runner=NoEngine(),
-        clock=SystemClock(),
-        settings=Settings(state_dir=tmp_path, cache_dir=tmp_path, runs_dir=tmp_path),
-        narrate=lambda *_: None,
-        named=named,
-    )
+    settings = Settings(state_dir=tmp_path, cache_dir=tmp_path, runs_dir=tmp_path)
+    return leftovers.clean(Context(NoEngine(), SystemClock(), settings), silent, named=named)
 
 
 def test_a_lab_of_doubt_goes_only_when_it_is_named(tmp_path, monkeypatch):
@@ -365,7 +357,7 @@ def test_a_record_is_written_where_a_link_was_laid_and_not_through_it(record, tm
     (record.folder / "record.new").symlink_to(tmp_path / "theirs")
     records.write(record)
     assert (tmp_path / "theirs").read_text() == "precious"
-    assert records.read(record.folder) == record
+    assert records.read(record.folder, connections()) == record
 
 
 def test_a_users_name_is_the_kernels_word(tmp_path, monkeypatch):

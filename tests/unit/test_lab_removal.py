@@ -19,14 +19,17 @@ from harness.base.run_id import NotARunIdError, RunId
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.host.vm_facts import uri_problem
-from harness.images import box_cache, rootfs
-from harness.lab import isolation, orphans, removal
-from harness.lab.docker import Docker, Labelled, ObjectKind
-from harness.lab.libvirt import owner_mark
-from harness.lab.removal import NotOursError, remove_folder
-from harness.lab.topology import Network, Networks, container_name, volume_labels
-from harness.lab.vagrant import mark
+from harness.images import rootfs
+from harness.images.box import cache
+from harness.lab import isolation, orphans
+from harness.providers.docker.engine import Docker, Labelled, ObjectKind
+from harness.providers.docker.machines import volume_labels
+from harness.providers.vagrant import mark
 from harness.ssh import files as ssh_files
+from harness.state import removal
+from harness.state.networks import Network, Networks, host_table
+from harness.state.owner import machine_name, owner_mark
+from harness.state.removal import NotOursError, remove_folder
 
 RUN = RunId("k5-abc123")
 NO_IDS = [
@@ -57,8 +60,8 @@ def test_nothing_is_computed_from_a_text_that_is_no_id(text):
     for computes in (
         RunId,
         ssh_files.socket_dir,
-        isolation.host_table,
-        lambda text: container_name(text, "worker0"),
+        host_table,
+        lambda text: machine_name(text, "worker0"),
         lambda text: removal.remove_lab(Path("/nowhere"), text),
     ):
         with pytest.raises(NotARunIdError, match="no lab's id"):
@@ -167,13 +170,13 @@ def test_a_build_folder_that_is_not_this_users_stays(tmp_path, monkeypatch):
 
 def test_what_lies_beside_boxes_in_their_folder_stays(tmp_path):
     settings = Settings(tmp_path, tmp_path, tmp_path)
-    boxes = box_cache.boxes_dir(settings)
+    boxes = cache.boxes_dir(settings)
     for name in ("my-own", "libvirt-1.0", "notes", "partial", "libvirt-0.ab12"):
         (boxes / name).mkdir(parents=True)
     (boxes / "libvirt-0.cd34").symlink_to(boxes / "my-own")
     (boxes / "root.ab12.tar").write_text("")
     (boxes / "root.txt").write_text("")
-    box_cache.remove(settings)
+    cache.remove(settings)
     left = {path.name for path in boxes.iterdir()}
     assert left == {"my-own", "libvirt-1.0", "notes", "libvirt-0.cd34", "root.txt"}
 
@@ -299,7 +302,7 @@ NETWORKS = Networks(
     nat=Network("k5-abc123-nat", "k5-abc123n", "172.30.64.0/24"),
     private=Network("k5-abc123-private", "k5-abc123p", "192.168.56.0/24"),
 )
-TABLE = isolation.host_table(RUN)
+TABLE = host_table(RUN)
 MARK = owner_mark(TABLE, user="root", state_folder=Path("/labs"))
 
 

@@ -10,10 +10,13 @@ import pytest
 
 from harness.base.errors import InfrastructureError
 from harness.base.process import Completed
-from harness.images import box_build, node_image, rootfs
+from harness.images import rootfs
+from harness.images.box import build
 from harness.images.rootfs import Distribution, Recipe
+from harness.providers.docker import node_image
+from tests.unit.paths import UNIT
 
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = UNIT / "recordings"
 INDEX_TARGETS = (RECORDINGS / "lab" / "apt-indextargets.txt").read_text()
 MADISON = (RECORDINGS / "box" / "apt-madison.txt").read_text()
 
@@ -102,7 +105,7 @@ def test_what_a_build_mounts_goes_with_it(recipe, monkeypatch, uid, begins):
 
 
 def test_all_machines_have_the_common_packages_and_vms_a_kernel():
-    node, box = node_image.RECIPE.packages(), box_build.RECIPE.packages()
+    node, box = node_image.RECIPE.packages(), build.RECIPE.packages()
     assert "systemd" in node
     assert set(node) < set(box)
     assert "linux-image-cloud-amd64" in set(box) - set(node)

@@ -11,9 +11,11 @@ import pytest
 
 from harness.artifacts.model import Artifact, ArtifactKind, ArtifactRef, Origin
 from harness.base.errors import HostLacksError, UsageError
-from harness.base.settings import ProviderName, Settings
+from harness.base.settings import Settings
 from harness.images import seed as seeds
+from harness.images.making import Making
 from harness.images.seed import Seed, seed_for
+from harness.providers.registry import provider as provider_of
 
 HOME = {"HOME": "/home/somebody"}
 
@@ -40,20 +42,22 @@ def settings(**variables):
     return Settings.from_environment({**HOME, **variables})
 
 
-@pytest.mark.parametrize("provider", [ProviderName.LIBVIRT, ProviderName.VIRTUALBOX])
+@pytest.mark.parametrize("provider", ["libvirt", "virtualbox"])
 def test_vms_are_seeded_where_the_release_files_are_at_hand(provider, artifacts):
-    assert seed_for(provider, settings(), artifacts) == Seed(*artifacts.values())
+    assert seed_for(settings(), artifacts, boxed=provider_of(provider).boxed) == Seed(
+        *artifacts.values()
+    )
     del artifacts[ArtifactKind.BUNDLE]
-    assert seed_for(provider, settings(), artifacts) is None
+    assert seed_for(settings(), artifacts, boxed=provider_of(provider).boxed) is None
 
 
 def test_containers_are_seeded_only_when_asked_for(artifacts):
-    assert seed_for(ProviderName.DOCKER, settings(), artifacts) is None
-    assert seed_for(ProviderName.DOCKER, settings(SEED="1"), artifacts) is not None
+    assert seed_for(settings(), artifacts, boxed=False) is None
+    assert seed_for(settings(SEED="1"), artifacts, boxed=False) is not None
 
 
 def test_seeding_can_be_refused(artifacts):
-    assert seed_for(ProviderName.LIBVIRT, settings(SEED="0"), artifacts) is None
+    assert seed_for(settings(SEED="0"), artifacts, boxed=True) is None
 
 
 def test_another_word_for_yes_is_an_error_and_not_taken_for_no():
@@ -62,13 +66,13 @@ def test_another_word_for_yes_is_an_error_and_not_taken_for_no():
 
 
 def test_a_box_that_somebody_brings_is_taken_as_it_is(artifacts):
-    assert seed_for(ProviderName.LIBVIRT, settings(BOX_URL="x", SEED="1"), artifacts) is None
+    assert seed_for(settings(BOX_URL="x", SEED="1"), artifacts, boxed=True) is None
 
 
 def test_who_cannot_unpack_images_gets_machines_without_unless_they_asked(artifacts, monkeypatch):
     monkeypatch.setattr(seeds, "cannot_unpack", lambda: "why")
-    assert seed_for(ProviderName.LIBVIRT, settings(), artifacts) is None
-    assert seed_for(ProviderName.LIBVIRT, settings(SEED="1"), artifacts) is not None
+    assert seed_for(settings(), artifacts, boxed=True) is None
+    assert seed_for(settings(SEED="1"), artifacts, boxed=True) is not None
 
 
 def test_an_ordinary_user_and_a_host_without_containerd_cannot_unpack(monkeypatch):
@@ -83,7 +87,7 @@ def test_an_ordinary_user_and_a_host_without_containerd_cannot_unpack(monkeypatc
 def test_what_cannot_be_unpacked_says_both_ways_out(artifacts, monkeypatch, tmp_path):
     monkeypatch.setattr(seeds, "cannot_unpack", lambda: "there is no program containerd")
     with pytest.raises(HostLacksError) as lacking:
-        seeds.make_tree(None, Seed(*artifacts.values()), tmp_path)
+        seeds.make_tree(Making(None), Seed(*artifacts.values()), tmp_path)
     assert "apt-get install containerd" in lacking.value.text()
     assert "SEED=0" in lacking.value.text()
 

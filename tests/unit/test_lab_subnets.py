@@ -1,18 +1,18 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.base.errors import HostLacksError
-from harness.base.settings import ProviderName
 from harness.host import subnets
+from harness.providers.registry import provider
+from tests.unit.paths import UNIT
 
-RECORDED = Path(__file__).parent / "recordings" / "lab"
-DOCKER = ProviderName.DOCKER
+RECORDED = UNIT / "recordings" / "lab"
+ANY = provider("docker").private_ranges
 
 
 def test_the_hosts_interfaces_and_routes_are_taken_but_not_the_default_route():
@@ -22,12 +22,12 @@ def test_the_hosts_interfaces_and_routes_are_taken_but_not_the_default_route():
     assert IPv4Network("192.168.57.0/24") in addresses
     assert IPv4Network("192.168.57.0/24") in routes
     assert IPv4Network("0.0.0.0/0") not in routes
-    assert subnets.choose_private((*addresses, *routes), DOCKER) == IPv4Network("192.168.56.0/24")
+    assert subnets.choose_private((*addresses, *routes), ANY) == IPv4Network("192.168.56.0/24")
 
 
 def test_a_lab_beside_another_gets_the_next_subnet():
-    first = subnets.choose_private((), DOCKER)
-    second = subnets.choose_private((first,), DOCKER)
+    first = subnets.choose_private((), ANY)
+    second = subnets.choose_private((first,), ANY)
     assert first != second
     assert not first.overlaps(second)
 
@@ -40,9 +40,9 @@ def test_a_tunnel_that_takes_the_whole_internet_leaves_room_for_labs():
 
 def test_virtualbox_gets_no_network_beyond_what_it_allows():
     taken = (subnets.PRIVATE_RANGE,)
-    assert not subnets.choose_private(taken, DOCKER).overlaps(subnets.PRIVATE_RANGE)
+    assert not subnets.choose_private(taken, ANY).overlaps(subnets.PRIVATE_RANGE)
     with pytest.raises(HostLacksError, match="private network"):
-        subnets.choose_private(taken, ProviderName.VIRTUALBOX)
+        subnets.choose_private(taken, provider("virtualbox").private_ranges)
 
 
 def test_every_subnet_taken_is_the_hosts_lack_and_names_the_remedy():
@@ -61,8 +61,11 @@ def test_every_subnet_taken_is_the_hosts_lack_and_names_the_remedy():
 )))  # fmt: skip
 def test_no_choice_overlaps_what_is_taken_nor_a_clusters_networks(taken):
     try:
-        chosen = subnets.choose_private(taken, DOCKER)
+        chosen = subnets.choose_private(taken, ANY)
     except HostLacksError:
         return
     assert chosen.prefixlen == 24
-    assert not any(chosen.overlaps(network) for network in (*taken, *subnets.CLUSTER_NETWORKS))
+    assert not any(
+        chosen.overlaps(network)
+        for network in (*taken, subnets.POD_NETWORK, subnets.SERVICE_NETWORK)
+    )

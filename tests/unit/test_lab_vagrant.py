@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from harness.base.process import CommandFailedError, Completed
-from harness.base.settings import ProviderName
-from harness.lab.topology import HOST_KEY_MARKER
-from harness.lab.vagrant import (
+from harness.providers.topology import HOST_KEY_MARKER
+from harness.providers.vagrant import (
     Vagrant,
     VagrantError,
     environment,
@@ -16,8 +15,9 @@ from harness.lab.vagrant import (
     reason,
     share_home,
 )
+from tests.unit.paths import UNIT
 
-RECORDED = Path(__file__).parent / "recordings" / "lab"
+RECORDED = UNIT / "recordings" / "lab"
 
 
 def recorded(name: str) -> Completed:
@@ -74,7 +74,7 @@ def test_a_failed_up_quotes_vagrant_and_says_where_the_rest_is(tmp_path):
             raise CommandFailedError(doing, recorded("vagrant-boot.log"), log=log)
 
     log = tmp_path / "vagrant.log"
-    vagrant = Vagrant(Failing(), folder=tmp_path, provider=ProviderName.DOCKER, log=log)
+    vagrant = Vagrant(Failing(), folder=tmp_path, provider="docker", log=log)
     with pytest.raises(VagrantError) as failed:
         vagrant.up(["worker0"])
     text = failed.value.text()

@@ -14,25 +14,24 @@ from markdown_it import MarkdownIt
 
 from harness.check.model import Verdict
 from harness.diagnose.model import Confidence, Diagnosis, Hop, HopId, HopState
-from harness.engine.events import (
+from harness.engine.outcome import Outcome
+from harness.engine.results import (
     AppliedChange,
     ArtifactUsed,
     ExpectationResult,
-    Outcome,
     PhaseResult,
     Precondition,
     PreconditionId,
     ScenarioResult,
     SettingUsed,
 )
-from harness.probe.flows import FlowMatrix, FlowResult
-from harness.report import catalogue, flows, markdown, nightly, summary
+from harness.report import catalogue, markdown, nightly, summary
 from harness.scenario.load import load_all
-from harness.scenario.words import Cause, Flow, FlowOutcome
+from harness.vocabulary.words import Cause
 from tests.unit.fuzz import examples
 from tests.unit.hostile import HOSTILE, hostile_text, obeyed
+from tests.unit.paths import PROJECT
 
-ROOT = Path(__file__).parents[2]
 # GitHub's tables and strikethrough; HTML passes as it does there.
 RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 # Ours: the ladder and the runs of a nightly are folded.
@@ -173,15 +172,7 @@ def nightly_of(foreign):
     return nightly.job_summary([foreign, f"{foreign} missing"], [result_of(foreign)])
 
 
-def flows_of(foreign):
-    way = FlowResult(
-        Flow.NODE_TO_POD, foreign, foreign, foreign, FlowOutcome.FAILED, "tls", 0.1, foreign
-    )
-    none = dataclasses.replace(way, flow=Flow.POD_TO_NODE, source="")
-    return flows.markdown(FlowMatrix((way, none), (foreign, foreign)))
-
-
-(LOADED,) = load_all(ROOT / "scenarios/konnectivity-on.yaml")
+(LOADED,) = load_all(PROJECT / "scenarios/konnectivity-on.yaml")
 
 
 def catalogue_of(foreign):
@@ -195,21 +186,20 @@ def catalogue_of(foreign):
 RENDERED = {
     "the summary": summary_of,
     "the nightly": nightly_of,
-    "the flows": flows_of,
     "the catalogue": catalogue_of,
 }
 OURS = {"the catalogue": ["../scenarios/konnectivity-on.yaml"]}
 
 
 @pytest.mark.parametrize("page", RENDERED)
-@settings(max_examples=examples(10), deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(foreign=acting_text)
 def test_nothing_that_others_wrote_acts_in_a_report(page, foreign):
     assert acting(RENDERED[page](foreign), ours=OURS.get(page, [foreign])) == []
 
 
 @pytest.mark.parametrize("page", RENDERED)
-@settings(max_examples=examples(10), deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(foreign=acting_text.filter(str.split))
 def test_nothing_that_others_wrote_changes_the_blocks_of_a_report(page, foreign):
     # As many lines: a remedy has an entry a line.
@@ -232,7 +222,7 @@ def test_the_check_sees_what_acts():
     assert acting("- 1. x")
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(acting_text)
 def test_a_word_or_a_cell_or_code_is_one_line_that_says_what_was_there(text):
     for made in (markdown.prose, markdown.cell, markdown.code, markdown.code_cell):
@@ -243,7 +233,7 @@ def test_a_word_or_a_cell_or_code_is_one_line_that_says_what_was_there(text):
     assert acting(f"- {markdown.prose(text)}\n- {markdown.code(text)}") == []
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(acting_text)
 def test_a_block_ends_where_we_end_it(text):
     rendered = RENDERER.parse(f"{markdown.block(text)}\n\nafter\n")

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network
-from pathlib import Path
 
 import pytest
 
 from harness.artifacts.pins import load_pins
 from harness.base.errors import ExitCode
-from harness.base.settings import ProviderName
 from harness.plan.build import build
 from harness.plan.model import Plan
+from harness.providers.registry import provider
 from harness.scenario.load import load, load_text
 from harness.scenario.mistakes import ScenarioError
-from harness.scenario.version import K0sVersion
-from harness.scenario.words import Component, Role
+from harness.vocabulary.version import K0sVersion
+from harness.vocabulary.words import Component, Role
+from tests.unit.paths import SCENARIOS
 
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SUBNET = IPv4Network("172.31.77.0/24")
 HEAD = "format: k0s-harness/1\nname: x\ntitle: X\n"
 PODS = "{pods: {selector: a=b, ready: 1}}"
 
 
-def plan(text: str, provider: ProviderName = ProviderName.DOCKER) -> Plan:
+def plan(text: str, name: str = "docker") -> Plan:
     return build(
-        load_text(text, "s.yaml"), subnet=SUBNET, provider=provider, pins=load_pins(), arch="amd64"
+        load_text(text, "s.yaml"),
+        subnet=SUBNET,
+        provider=provider(name),
+        pins=load_pins(),
+        arch="amd64",
     )
 
 
@@ -33,7 +36,7 @@ def konnectivity_off() -> Plan:
     return build(
         load(SCENARIOS / "konnectivity-off.yaml"),
         subnet=SUBNET,
-        provider=ProviderName.DOCKER,
+        provider=provider("docker"),
         pins=load_pins(),
         arch="arm64",
     )
@@ -138,9 +141,9 @@ def test_changes_that_reach_the_kernel_are_refused_on_docker_each_with_its_line(
     ]
 
 
-@pytest.mark.parametrize("provider", [ProviderName.LIBVIRT, ProviderName.VIRTUALBOX])
-def test_virtual_machines_have_kernels_of_their_own_to_change(provider):
-    (phase,) = plan(KERNEL, provider).phases
+@pytest.mark.parametrize("name", ["libvirt", "virtualbox"])
+def test_virtual_machines_have_kernels_of_their_own_to_change(name):
+    (phase,) = plan(KERNEL, name).phases
     assert [change.kind for change in phase.changes] == ["clock_step", "load_module"]
 
 

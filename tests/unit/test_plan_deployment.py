@@ -11,14 +11,14 @@ import pytest
 import yaml
 
 from harness.artifacts.pins import load_pins
-from harness.base.settings import ProviderName
+from harness.changes.deployment import k0sctl_steps
 from harness.plan.build import build
-from harness.plan.deployment import k0sctl_steps
 from harness.plan.k0sctl import render
 from harness.plan.model import Plan
+from harness.providers.registry import provider
 from harness.scenario.load import load_text
 from harness.scenario.mistakes import ScenarioError
-from harness.scenario.words import Component, Role
+from harness.vocabulary.words import Component, Role
 
 PODS = "{pods: {selector: a=b, ready: 1}}"
 
@@ -40,7 +40,7 @@ def plan(*changes: str, cluster: str = "{}") -> Plan:
     return build(
         load_text(text, "s.yaml"),
         subnet=IPv4Network("172.31.77.0/24"),
-        provider=ProviderName.DOCKER,
+        provider=provider("docker"),
         pins=load_pins(),
         arch="amd64",
     )

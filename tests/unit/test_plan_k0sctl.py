@@ -12,12 +12,12 @@ import pytest
 import yaml
 
 from harness.artifacts.pins import load_pins
-from harness.base.settings import ProviderName
 from harness.plan.build import build
 from harness.plan.k0sctl import CONTAINERD_DROP_IN, render
 from harness.plan.model import Plan
+from harness.providers.registry import provider
 from harness.scenario.load import load_text
-from harness.scenario.words import Component
+from harness.vocabulary.words import Component
 
 BUNDLE = Path("/cache/k0s-airgap-bundle")
 
@@ -38,7 +38,7 @@ def plan(cluster: str = "{}") -> Plan:
     return build(
         load_text(text, "s.yaml"),
         subnet=IPv4Network("172.31.77.0/24"),
-        provider=ProviderName.DOCKER,
+        provider=provider("docker"),
         pins=load_pins(),
         arch="amd64",
     )

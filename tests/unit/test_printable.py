@@ -31,7 +31,7 @@ def test_nothing_in_all_of_unicode_is_obeyed_or_hidden():
     assert printable(shown) == shown
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(any_text)
 def test_nothing_is_obeyed_and_the_second_time_is_the_same(text):
     for shown in (printable(text), printable_line(text)):
@@ -40,7 +40,7 @@ def test_nothing_is_obeyed_and_the_second_time_is_the_same(text):
     assert not set(printable_line(text)) & {"\n", "\t"}
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.text(VISIBLE))
 def test_ordinary_text_of_every_language_stays_as_it_is(text):
     assert printable(text) == text

@@ -2,15 +2,15 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from harness.evidence.reading import Reading
 from harness.probe.core import UnreadableError
 from harness.probe.environment import ProxySettings, parse
+from tests.unit.paths import RECORDINGS
 
-WALK = Path(__file__).parents[1] / "recordings/diagnosis/proxy-in-environment/1.jsonl"
+WALK = RECORDINGS / "diagnosis/proxy-in-environment/1.jsonl"
 
 
 def recorded():

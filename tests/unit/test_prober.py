@@ -8,20 +8,11 @@ import pytest
 
 from harness.base.errors import InfrastructureError
 from harness.base.process import CommandFailedError, Completed
+from harness.cluster.prober import Prober
 from harness.probe import apiservice, controlplane, dials, egress, machines
 from harness.probe.dials import DIAL_SECONDS
-from harness.probe.prober import Prober
 from harness.ssh.remote import Dial, DialResult
-
-
-class Clock:
-    at = 1000.0
-
-    def monotonic(self):
-        return self.at
-
-    def now(self):
-        return datetime(2026, 11, 23, 5, 40, 0, 123456, tzinfo=UTC)
+from harness.testing import FakeClock
 
 
 class Machine:
@@ -63,13 +54,13 @@ class Api:
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return FakeClock(now=datetime(2026, 11, 23, 5, 40, 0, 123456, tzinfo=UTC))
 
 
 def test_a_reading_has_what_was_run_where_when_and_what_it_said(clock):
     machine = Machine(clock, Completed(("ss",), 1, "out", "err", 0.0))
     prober = Prober(None, {"controller0": machine}, clock, started=900.0)
-    probe = controlplane.sockets_probe("controller0")
+    probe = controlplane.LISTENING.on("controller0")
     (reading,) = prober.take([probe])
     assert (reading.probe, reading.where, reading.argv) == ("listening", "controller0", probe.argv)
     assert (reading.returncode, reading.stdout, reading.stderr) == (1, "out", "err")
@@ -83,14 +74,14 @@ def test_a_reading_has_what_was_run_where_when_and_what_it_said(clock):
 def test_what_needs_root_is_asked_as_root(clock):
     machine = Machine(clock, Completed((), 0, "{}", "", 0.0))
     prober = Prober(None, {"controller0": machine}, clock, started=0.0)
-    prober.take([controlplane.config_probe("controller0")])
+    prober.take([controlplane.CONFIG.on("controller0")])
     assert machine.asked[0][2] is True
 
 
 def test_a_machine_that_cannot_be_reached_gives_a_reading_without_a_value(clock):
     lost = InfrastructureError("Reading listening on controller0", "no SSH to controller0")
     prober = Prober(None, {"controller0": Machine(clock, lost)}, clock, started=900.0)
-    (reading,) = prober.take([controlplane.sockets_probe("controller0")])
+    (reading,) = prober.take([controlplane.LISTENING.on("controller0")])
     assert reading.failed
     assert reading.error == "Reading listening on controller0: no SSH to controller0"
     assert reading.duration == 0.25
@@ -99,8 +90,8 @@ def test_a_machine_that_cannot_be_reached_gives_a_reading_without_a_value(clock)
 @pytest.mark.parametrize(
     ("probe", "words"),
     [
-        (apiservice.probe(), "there is no way to the API server yet"),
-        (controlplane.sockets_probe("worker7"), "there is no way to this machine"),
+        (apiservice.look(), "there is no way to the API server yet"),
+        (controlplane.LISTENING.on("worker7"), "there is no way to this machine"),
     ],
 )
 def test_what_there_is_no_way_to_is_a_failed_reading(clock, probe, words):
@@ -112,7 +103,7 @@ def test_what_there_is_no_way_to_is_a_failed_reading(clock, probe, words):
 def test_probes_are_asked_side_by_side_and_answered_in_their_order(clock):
     names = [f"v1.{number}" for number in range(5)]
     api = Api(callers=len(names))
-    readings = Prober(api, {}, clock, started=0.0).take(apiservice.probe(each) for each in names)
+    readings = Prober(api, {}, clock, started=0.0).take(apiservice.look(each) for each in names)
     paths = [each.stdout.removeprefix("said of ") for each in readings]
     assert [path.rpartition("/")[2] for path in paths] == names
     assert all(args[:2] == ("get", "--raw") for args, _ in api.asked)
@@ -146,8 +137,8 @@ def test_slow_machines_are_asked_one_thing_at_a_time_and_their_api_two(
     prober = Prober(api, {"controller0": machine}, clock, started=0.0, pace=pace)
     prober.take(
         [
-            *(apiservice.probe(f"v{number}.example.org") for number in range(8)),
-            *(controlplane.sockets_probe("controller0") for _ in range(8)),
+            *(apiservice.look(f"v{number}.example.org") for number in range(8)),
+            *(controlplane.LISTENING.on("controller0") for _ in range(8)),
         ]
     )
     assert (api.most, machine.most) == (of_api, of_machine)
@@ -167,7 +158,7 @@ LOST = DialResult(Dial.TIMED_OUT, 5.0199, "no answer within 5s")
 def test_a_round_of_dials_is_one_line_each_as_the_probe_reads_them(clock):
     machine = Machine(clock, dialled=[connected()] * 20)
     prober = Prober(None, {"worker0": machine}, clock, started=0.0)
-    (reading,) = prober.take([dials.probe("worker0", "10.244.0.4", 10250, times=20)])
+    (reading,) = prober.take([dials.look("worker0", "10.244.0.4", 10250, times=20)])
     assert reading.stdout == "connected 0.0040 connected\n" * 20
     found = dials.parse(reading)
     assert (found.tried, found.connected) == (20, 20)
@@ -177,7 +168,7 @@ def test_a_round_of_dials_is_one_line_each_as_the_probe_reads_them(clock):
 def test_a_round_that_fails_thrice_ends_there_and_keeps_what_it_saw(clock):
     machine = Machine(clock, dialled=[connected(), LOST, connected(), LOST, LOST, connected()])
     prober = Prober(None, {"worker0": machine}, clock, started=0.0)
-    (reading,) = prober.take([dials.probe("worker0", "10.244.0.4", 10250, times=20)])
+    (reading,) = prober.take([dials.look("worker0", "10.244.0.4", 10250, times=20)])
     found = dials.parse(reading)
     assert (found.tried, found.connected, found.failures) == (5, 2, (("timed-out", 3),))
     assert not found.all_connected
@@ -188,9 +179,9 @@ def test_a_machine_that_is_gone_costs_one_look_and_says_so_for_the_others(clock)
     machine = Machine(clock, lost)
     prober = Prober(None, {"worker0": machine}, clock, started=0.0)
     wanted = [
-        machines.clock_probe("worker0"),
-        machines.addresses_probe("worker0"),
-        dials.probe("worker0", "10.244.0.4", 10250),
+        machines.CLOCK.on("worker0"),
+        machines.ADDRESSES.on("worker0"),
+        dials.look("worker0", "10.244.0.4", 10250),
     ]
     readings = prober.take(wanted)
     assert [each.probe for each in readings] == [each.name for each in wanted]
@@ -208,7 +199,7 @@ def test_a_machine_that_goes_away_is_not_asked_for_what_was_not_begun(clock):
 
     machine = Leaving(clock, Completed(("date",), 0, "", "", 0.0))
     prober = Prober(None, {"worker0": machine}, clock, started=0.0)
-    readings = prober.take([machines.clock_probe("worker0") for _ in range(40)])
+    readings = prober.take([machines.CLOCK.on("worker0") for _ in range(40)])
     assert all(each.failed for each in readings)
     assert len(machine.asked) < 20
 
@@ -219,7 +210,7 @@ def test_a_command_that_takes_too_long_says_nothing_of_the_others(clock):
     )
     machine = Machine(clock, late)
     prober = Prober(None, {"worker0": machine}, clock, started=0.0)
-    prober.take([machines.clock_probe("worker0"), machines.addresses_probe("worker0")])
+    prober.take([machines.CLOCK.on("worker0"), machines.ADDRESSES.on("worker0")])
     # A trifle first, to see whether there is a way at all.
     assert [argv for argv, *_ in machine.asked][:1] == [("true",)]
     assert len(machine.asked) == 3
@@ -227,7 +218,7 @@ def test_a_command_that_takes_too_long_says_nothing_of_the_others(clock):
 
 def test_why_there_is_no_way_to_a_machine_is_in_its_readings(clock):
     prober = Prober(None, {}, clock, started=0.0, unreachable={"10.0.0.9": "Permission denied"})
-    (reading,) = prober.take([machines.clock_probe("10.0.0.9")])
+    (reading,) = prober.take([machines.CLOCK.on("10.0.0.9")])
     assert reading.error.endswith("Permission denied")
 
 
@@ -240,7 +231,7 @@ def test_dials_of_one_round_are_made_side_by_side_as_many_as_are_wanted(clock):
             return connected()
 
     prober = Prober(None, {"worker0": Together(clock)}, clock, started=0.0)
-    probe = dials.probe("worker0", "10.244.0.4", 10250, times=6, together=3)
+    probe = dials.look("worker0", "10.244.0.4", 10250, times=6, together=3)
     (reading,) = prober.take([probe])
     assert dials.parse(reading).connected == 6
     assert reading.argv == ("dial", "10.244.0.4", "10250", "6")
@@ -255,7 +246,7 @@ def test_of_the_api_servers_metrics_only_the_lines_of_the_pattern_are_kept(clock
             assert args == ("get", "--raw", "/metrics")
             return Completed(tuple(args), 0, tunnel.stdout, "", 0.0)
 
-    probe = egress.probe()
+    probe = egress.PROBE.look()
     (reading,) = Prober(Metrics(), {}, clock, started=0.0).take([probe])
     assert reading.argv == probe.argv
     assert reading.stdout.splitlines() == [

@@ -1,11 +1,11 @@
 """Probes read what real clusters printed."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from harness.evidence.reading import Reading
+from harness.k0s import ADMIN_PORT, AGENT_PORT
 from harness.probe import (
     apiservice,
     controlplane,
@@ -19,7 +19,8 @@ from harness.probe import (
     workloads,
 )
 from harness.probe.core import UnreadableError, observe
-from harness.scenario.words import TopOutcome
+from harness.vocabulary.words import TopOutcome
+from tests.unit.paths import RECORDINGS
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_the_agents_port_is_listened_on_only_with_konnectivity(reading):
     off = controlplane.parse_sockets(reading("broken", "listening"))
     on = controlplane.parse_sockets(reading("repaired", "listening"))
     assert 6443 in off & on
-    assert on - off >= {controlplane.AGENT_PORT, controlplane.ADMIN_PORT, controlplane.HEALTH_PORT}
+    assert on - off >= {AGENT_PORT, ADMIN_PORT, 8092}
 
 
 def test_the_tunnels_server_counts_its_agents(reading):
@@ -137,7 +138,7 @@ def test_the_labs_filter_counts_what_left_by_destination(reading):
     assert counted["other"] == 0
 
 
-LADDER = Path(__file__).parents[1] / "recordings/ladder"
+LADDER = RECORDINGS / "ladder"
 
 
 def printed(probe, stdout, stderr="", returncode=0):
@@ -146,7 +147,7 @@ def printed(probe, stdout, stderr="", returncode=0):
 
 
 def test_scrapes_that_failed_are_read_from_the_log_on_the_node():
-    probe = nodelogs.metrics_server_probe("worker1")
+    probe = nodelogs.METRICS_SERVER.on("worker1")
     log = nodelogs.parse_metrics_server(printed(probe, (LADDER / "metrics-server.log").read_text()))
     assert [(each.target, each.why) for each in log.scrapes] == [
         (
@@ -158,7 +159,7 @@ def test_scrapes_that_failed_are_read_from_the_log_on_the_node():
 
 
 def test_an_agents_connections_and_failed_dials_are_read_from_its_log():
-    probe = nodelogs.agent_probe("worker1")
+    probe = nodelogs.AGENT.on("worker1")
     log = nodelogs.parse_agent(printed(probe, (LADDER / "konnectivity-agent.log").read_text()))
     assert log.connecting == ()
     assert [(each.target, each.why) for each in log.dialling] == [

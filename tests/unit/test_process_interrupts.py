@@ -211,7 +211,7 @@ process.GRACE_SECONDS = 2.0
 signal.signal(signal.SIGINT, signal.default_int_handler)
 process.interrupt_on_sigterm()
 groups = []
-stopped = threading.Event()
+begun, stopped = threading.Event(), threading.Event()
 
 class Noted(subprocess.Popen):
     def _execute_child(self, *args):
@@ -221,6 +221,8 @@ class Noted(subprocess.Popen):
 subprocess.Popen = Noted
 
 def send():
+    # Not before there is somebody who insists: on a busy host a thread is started slowly.
+    begun.wait()
     # Times of no common measure with what they meet.
     for after in itertools.cycle((0.0031, 0.0173, 0.0007, 0.0119, 0.0059)):
         if stopped.wait(after):
@@ -235,6 +237,7 @@ def insist(act):
             continue
 
 def run_thirty():
+    begun.set()
     while len(groups) < 30:
         with contextlib.suppress(process.CommandFailedError):
             program = ["sh", "-c", "cat; exec sleep 60"]

@@ -15,10 +15,10 @@ from harness.base import output, process
 from harness.base.output import Kept, Log, Output
 from harness.base.process import CommandFailedError, Completed, LocalRunner
 from harness.base.wait import SystemClock
+from harness.cluster.prober import Prober
 from harness.engine.collect import _kept
-from harness.engine.pieces import Wanted
+from harness.engine.evidence_commands import Wanted
 from harness.probe.core import Probe, require_success
-from harness.probe.prober import Prober
 
 MIB = 1024 * 1024
 # Far above what any of these takes, also on a busy machine; far below the minute of their programs.

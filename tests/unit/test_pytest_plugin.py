@@ -7,26 +7,24 @@ from __future__ import annotations
 
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
 from harness.base.errors import HostLacksError, InfrastructureError
 from harness.check.model import Verdict
-from harness.engine.events import ExpectationResult, PhaseResult, ScenarioResult
 from harness.engine.outcome import outcome_of
+from harness.engine.results import ExpectationResult, PhaseResult, ScenarioResult
 from harness.engine.session import RunSession, plan_of
 from harness.scenario.load import load
+from tests.unit.paths import SCENARIOS
 
 pytest_plugins = ["pytester"]
-
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
 class FakeRun:
     """A run that gives the verdicts it is told, and writes down what is asked of it."""
 
-    standing = None
+    shared_lab = None
 
     def __init__(self, session, which, *, log, verdicts, error):
         path = which.path
@@ -53,7 +51,7 @@ class FakeRun:
                 return self._results[name]
         raise AssertionError(name)
 
-    def finish(self, interrupted_by=None, *, hand_on=False):  # noqa: ARG002
+    def finish(self, interrupted_by=None, *, hand_on=False):
         self._log.append(("finish", self.name, type(interrupted_by).__name__))
         found = [each.verdict for phase in self._results.values() for each in phase.verdicts]
         return ScenarioResult(

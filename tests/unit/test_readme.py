@@ -2,15 +2,14 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from harness.base.errors import ExitCode
 from harness.cli import main
 from harness.scenario.load import files_in
+from tests.unit.paths import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text("utf-8")
 PAGES = [PROJECT / "README.md", *sorted(PROJECT.glob("docs/*.md")), *PROJECT.glob("tests/*/*.md")]
 TARGETS = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE))
@@ -123,12 +122,13 @@ def test_the_layers_of_the_architecture_are_those_that_lint_checks():
     text = (PROJECT / "docs/architecture.md").read_text("utf-8")
     table = text.partition("\n## Layers\n")[2].partition("\n## ")[0]
     named = [
-        re.findall(r"`([a-z_]+)`", row.split("|")[1])
+        re.findall(r"`([a-z0-9_]+)`", row.split("|")[1])
         for row in re.findall(r"^\| `.*$", table, re.MULTILINE)
     ]
     contract = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))
-    (layers,) = (each["layers"] for each in contract["tool"]["importlinter"]["contracts"])
-    assert named == [layer.split(" | ") for layer in layers]
+    contracts = contract["tool"]["importlinter"]["contracts"]
+    (layers,) = (each["layers"] for each in contracts if each["type"] == "layers")
+    assert named == [re.split(r" [|:] ", layer) for layer in layers]
 
 
 def test_the_table_of_exit_codes_is_complete():

@@ -7,16 +7,14 @@ import secrets
 import tarfile
 import time
 import uuid
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.evidence.redaction import redact
-
-RECORDINGS = Path(__file__).parents[1] / "recordings"
-DEMO = Path(__file__).parents[2] / "demo/konnectivity-off.tar.gz"
+from tests.unit.fuzz import examples
+from tests.unit.paths import DEMO, RECORDINGS
 
 # Conditions and messages as measured on k0s v1.32.3+k0s.0 with the docker provider.
 MEASURED = """\
@@ -121,14 +119,14 @@ documents = st.recursive(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(texts)
 def test_redacting_twice_is_redacting_once(text):
     once = redact(text)
     assert redact(once) == once
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(documents, st.sampled_from([None, 2]), st.booleans())
 def test_json_stays_json_at_any_depth(document, indent, ascii_only):
     text = json.dumps({"top": document}, indent=indent, ensure_ascii=ascii_only)
@@ -198,13 +196,20 @@ def test_json_that_nests_deeper_than_python_calls_is_redacted_as_text():
     assert redact(deep) == deep.replace("hunter2hunter2", "[redacted: password]")
 
 
+def texts_of(name: str, text: str) -> list[str]:
+    """What a recorder redacts by itself: a line of JSON, or a piece."""
+    return text.split("\n") if name.endswith(".jsonl") else [text]
+
+
 def test_the_bundle_for_a_first_look_is_as_its_redaction_would_leave_it():
     with tarfile.open(DEMO) as bundle:
         pieces = {member.name: bundle.extractfile(member) for member in bundle}
         changed = [
             name
             for name, piece in pieces.items()
-            if piece is not None and (text := piece.read().decode()) != redact(text)
+            if piece is not None
+            for text in texts_of(name, piece.read().decode())
+            if text != redact(text)
         ]
     assert changed == []
 
@@ -227,14 +232,17 @@ def seconds(text: str) -> float:
 
 @pytest.mark.parametrize("kind", WORST)
 def test_the_time_grows_with_the_length_and_not_with_its_square(kind):
-    def line(length: int) -> str:
-        return WORST[kind] * (length // len(WORST[kind]))
+    def line(length: int, attempt: int) -> str:
+        # Each is another one: the last texts are remembered.
+        return f"{attempt} " + WORST[kind] * (length // len(WORST[kind]))
 
-    # The least of several: what else the host does only ever adds to it.
-    short = min(seconds(line(5_000)) for _ in range(2))
-    long = min(seconds(line(40_000)) for _ in range(2))
-    # Eight times the length takes eight times as long; with its square it would be sixty-four.
-    assert long < 24 * max(short, 0.002)
+    def grows_with_the_length(attempt: int) -> bool:
+        short, long = (seconds(line(length, attempt)) for length in (1_000, 8_000))
+        # Eight times the length takes eight times as long; with its square it would be sixty-four.
+        return long < 24 * max(short, 0.001)
+
+    # One of several: what else the host does only ever adds to it.
+    assert any(grows_with_the_length(attempt) for attempt in range(3))
 
 
 def test_a_line_of_1_mb_with_a_secret_in_it_is_done_in_seconds():

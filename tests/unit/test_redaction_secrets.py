@@ -169,6 +169,19 @@ def test_a_private_key_that_was_cut_off_is_gone_all_the_same(kind, frame, cut):
     assert leaked(KEYS[kind], redact(text)) is None
 
 
+@pytest.mark.parametrize("frame", ["alone", "between lines", "in JSON", "behind a log prefix"])
+def test_the_last_line_of_a_key_is_gone_although_it_is_letters_only(frame):
+    """One key in fifty ends so; its length is anything below a full line's."""
+    body = KEYS["rsa-pkcs8"].splitlines()[1:4]
+    letters = "OrvSIiWwZOanxyVqktbJkQeWmTzLpRsXcVbNhGfDaUyEoIjKlMqW"
+    for length in range(2, len(letters)):
+        last = letters[:length]
+        text = framed(frame, "\n".join([*body, last, "-----END PRIVATE KEY-----"]))
+        assert last not in redact(text).split(), length
+        cut = framed(frame, "\n".join(["-----BEGIN PRIVATE KEY-----", *body, last]))
+        assert length < 4 or last not in redact(cut).split(), length
+
+
 def test_a_private_key_cut_off_in_the_middle_of_a_line_is_gone():
     for length in range(40, len(KEYS["rsa-pkcs8"]), 97):
         text = KEYS["rsa-pkcs8"][:length]

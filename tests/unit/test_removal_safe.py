@@ -2,7 +2,7 @@
 
 Records, labels, domains, sysctl files and the like are made at random, hostile ones among them, in
 a folder tree and engines with strangers' things; then the verbs go over them. Every run makes few
-of each kind; `K0S_HARNESS_FUZZ=5000 pytest tests/unit/test_removal_safe.py` makes 5000 of each,
+of each kind; with `K0S_HARNESS_FUZZ=5000` 5000 of each are made,
 which takes about a quarter of an hour.
 """
 
@@ -24,15 +24,15 @@ from hypothesis import strategies as st
 
 from harness.artifacts.commands import verify_lines
 from harness.artifacts.store import Store
+from harness.base.context import Context
 from harness.base.errors import HarnessError, UsageError
 from harness.base.run_id import RunId
-from harness.base.settings import ProviderName
-from harness.commands import labs as verb
-from harness.lab import records, sysctls
-from harness.lab.docker import LABEL_RUN, LABEL_STATE, LABEL_USER
-from harness.lab.libvirt import owner_mark
+from harness.cli import labs as verb
 from harness.lab.listing import own_labs
-from harness.lab.reservation import Host, reserve
+from harness.lab.reservation import reserve
+from harness.providers.docker import sysctls
+from harness.state import records
+from harness.state.owner import LABEL_RUN, LABEL_STATE, LABEL_USER, owner_mark
 from tests.unit.fuzz import examples
 from tests.unit.strangers import DEAD, ELSEWHERE, KEPT, ME, SECRET, SOMEBODY, THEIRS, Thing, World
 
@@ -40,7 +40,7 @@ from tests.unit.strangers import DEAD, ELSEWHERE, KEPT, ME, SECRET, SOMEBODY, TH
 MEMORY = next((place for place in ("/dev/shm",) if os.access(place, os.W_OK)), None)
 ID = re.compile(r"k5-[0-9a-z]{6}", re.ASCII)
 BRIEF = settings(
-    max_examples=examples(25),
+    max_examples=examples(8),
     deadline=None,
     database=None,
     derandomize=True,
@@ -139,8 +139,8 @@ def do(made: World, what: str, named: list[str]) -> str:
         if what == "labs":
             verb.show_labs(made.settings)
         elif what == "start":
-            host = Host(made.engine, made.clock, made.settings)
-            with reserve(host, scenario="one", provider=ProviderName.DOCKER):
+            host = Context(made.engine, made.clock, made.settings)
+            with reserve(host, scenario="one", provider="docker"):
                 pass
         else:
             names = [name for name in named if ID.fullmatch(name)] if what == "named" else []
@@ -189,7 +189,7 @@ URIS = [
 ]
 
 
-@settings(BRIEF, max_examples=examples(60))
+@settings(BRIEF, max_examples=examples(15))
 @given(
     name=mostly(NEW, THEIRS, ELSEWHERE, "k5-backups", "notes", "k5-\udcff"),
     folder=mostly("folder", *KINDS),
@@ -252,7 +252,7 @@ def give_away(path: Path) -> None:
 def forged(made: World, name: str, raw: bytes | None, changes: list[tuple[str, object]], uri):
     if raw is not None:
         return raw
-    record = made.record(DEAD, ProviderName.LIBVIRT if uri else ProviderName.DOCKER)
+    record = made.record(DEAD, "libvirt" if uri else "docker")
     data = json.loads(json.dumps(records._to_json(record)).replace(str(DEAD), name))
     data["nft_table"] = f"k0s_harness_{name.replace('-', '_')}"
     if uri:
@@ -380,7 +380,7 @@ def unlabelled(draw) -> Thing:
 @BRIEF
 @given(
     things=st.lists(unlabelled(), min_size=1, max_size=5),
-    record=st.sampled_from([None, ProviderName.LIBVIRT, ProviderName.VIRTUALBOX]),
+    record=st.sampled_from([None, "libvirt", "virtualbox"]),
     what=VERBS,
 )
 def test_no_name_in_a_hypervisor_leads_a_removal_astray(things, record, what):
@@ -404,14 +404,14 @@ def test_no_name_in_a_hypervisor_leads_a_removal_astray(things, record, what):
         over(made, what, [NEW, KEPT])
 
 
-def may_go(thing: Thing, domains: set[str], record: ProviderName | None) -> bool:
+def may_go(thing: Thing, domains: set[str], record: str | None) -> bool:
     """Return whether a thing is proven ours: by its mark, by its name where nothing has one."""
     if thing.kind == "image":
-        if record is ProviderName.LIBVIRT:
+        if record == "libvirt":
             domains = {*domains, f"{NEW}-worker0"}
         return thing.name.removesuffix(".img") in domains
     if thing.kind == "vbox":
-        return record is ProviderName.VIRTUALBOX and thing.name.startswith(f"{NEW}-")
+        return record == "virtualbox" and thing.name.startswith(f"{NEW}-")
     return thing.ours and ID.match(thing.name) is not None
 
 

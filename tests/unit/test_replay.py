@@ -7,97 +7,36 @@ import re
 import socket
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from harness.base.errors import ExitCode, UsageError
 from harness.check.model import Verdict
 from harness.cli import main
-from harness.commands.bundles import REPLAY, replay_bundle
+from harness.cli.replay import REPLAY, replay_bundle
 from harness.diagnose.judge import diagnose
-from harness.engine.events import Outcome
+from harness.engine.outcome import Outcome
 from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProber
 from harness.engine.replay import diagnose_again, replay
 from harness.engine.timeline import RUN_SECONDS
 from harness.evidence.bundle import read_bundle, write_bundle
-from harness.evidence.recorder import Recorder, redacted_reading
+from harness.evidence.recorder import OBSERVATIONS, Recorder
 from harness.probe import apiservice
 from harness.report import json_report
-from harness.scenario.words import Cause
-
-ROOT = Path(__file__).parents[2]
-SCENARIO = (ROOT / "scenarios/konnectivity-off.yaml").read_text()
-# Of the recorded run, in seconds since it began: when each phase was entered, and when the wait for
-# its preconditions began, and when the second one's walk up the ladder did.
-ENTERED = {"broken": 113.0, "repaired": 287.0}
-WAITED = {"broken": 163.2, "repaired": 309.5}
-WALKED = 338.8
-MET = {
-    "broken": ("pods", "top_nodes", "diagnosis", "apiservice"),
-    "repaired": ("top_nodes", "apiservice"),
-}
-META = {
-    "run_id": "20261123-053000-abcd",
-    "scenario": "konnectivity-off",
-    "title": "Without konnectivity the metrics API is unavailable, and turning it on repairs it",
-    "started": "2026-11-23T05:30:00+00:00",
-    "folder": "/somewhere",
-    "substrate": "three containers sharing a kernel",
-    "pace": 1.0,
-    "provider": "docker",
-    "subnet": "192.168.56.0/24",
-    "versions": {"k0s": "v1.32.3+k0s.0"},
-    "artifacts": [
-        {
-            "kind": "k0s",
-            "version": "v1.32.3+k0s.0",
-            "file_name": "k0s",
-            "sha256": "0" * 64,
-            "origin": "own-build",
-            "source": "import",
-        }
-    ],
-}
+from harness.vocabulary.words import Cause
+from tests.unit.paths import PROJECT
+from tests.unit.recorded import lines, redacted
+from tests.unit.recorded_run import ENTERED, MET, META, SCENARIO, events_of, readings_of
 
 
-def readings_of(recording):
-    """Return the whole run's readings.
-
-    That run's engine walked up the ladder when the hold of the second phase began, and read the
-    konnectivity server's count right after the round of connections; both are done towards the
-    hold's end now, so their last readings stand there as well.
-    """
-    names = ("settling", "watched-broken", "watched-repaired")
-    readings = [each for name in names for each in recording(f"konnectivity-off/{name}")]
-    walk = [
-        replace(each, elapsed=each.elapsed + 27.0)
-        for each in readings
-        if WALKED < each.elapsed < WALKED + 7.0 and each.probe not in {"apiservice", "top_nodes"}
-    ]
-    # The walk looks at the figures as well now: what was seen of them last is what it sees.
-    walk.append(replace(_last(readings, "top_nodes"), elapsed=walk[0].elapsed))
-    return [*readings, *walk, replace(_last(readings, "tunnel"), elapsed=383.7)]
-
-
-def _last(readings, probe):
-    return [each for each in readings if each.probe == probe][-1]
-
-
-def events_of(verdicts=None):
-    verdicts = verdicts or {}
-    for phase, entered in ENTERED.items():
-        yield {"event": "phase-entered", "name": phase, RUN_SECONDS: entered}
-        ended = {"event": "step-ended", "title": "k0sctl apply", "ok": True, "text": ""}
-        yield {**ended, RUN_SECONDS: WAITED[phase]}
-        yield {"event": "step-started", "title": "Preconditions", RUN_SECONDS: WAITED[phase]}
-        for name in MET[phase]:
-            verdict = verdicts.get((phase, name), "met")
-            yield {"event": "verdict-reached", "id": name, "verdict": verdict, RUN_SECONDS: 400.0}
+@pytest.fixture(scope="module")
+def as_it_was(tmp_path_factory):
+    """What the recorded run, nothing in it changed, was packed as and is replayed to."""
+    return {}
 
 
 @pytest.fixture
-def bundle_of(tmp_path, recording):
+def bundle_of(tmp_path, recording, as_it_was):
     """Write a bundle of the recorded run, changed as told, and return its path."""
 
     def make(
@@ -111,10 +50,9 @@ def bundle_of(tmp_path, recording):
     ):
         folder = tmp_path / f"run{len(list(tmp_path.glob('run*.tar.gz')))}"
         recorder = Recorder(folder)
-        for reading in readings_of(recording):
-            changed = change(reading)
-            if changed is not None:
-                recorder.reading(changed)
+        changed = (change(reading) for reading in readings_of(recording))
+        kept = [reading for reading in changed if reading is not None]
+        (folder / OBSERVATIONS).write_text(lines(kept))
         for event in events if events is not None else events_of():
             recorder.event(event)
         meta = {**META, "scenario": name or META["scenario"], **meta}
@@ -127,13 +65,26 @@ def bundle_of(tmp_path, recording):
             recorder.write_piece("report.json", report)
         return write_bundle(folder, folder.with_suffix(".tar.gz"))
 
-    return make
+    def make_or_copy(*changed, **changes):
+        if changed or changes:
+            return make(*changed, **changes)
+        if "bundle" not in as_it_was:
+            as_it_was["bundle"] = make().read_bytes()
+        path = tmp_path / f"run{len(list(tmp_path.glob('run*.tar.gz')))}.tar.gz"
+        path.write_bytes(as_it_was["bundle"])
+        return path
+
+    return make_or_copy
 
 
 @pytest.fixture
-def replayed(bundle_of, tmp_path):
-    def run(*args, **kwargs):
-        return replay(read_bundle(bundle_of(*args, **kwargs)), folder=tmp_path / "replayed")
+def replayed(bundle_of, as_it_was, tmp_path):
+    def run(*changed, **changes):
+        if changed or changes:
+            return replay(read_bundle(bundle_of(*changed, **changes)), folder=tmp_path / "replayed")
+        if "result" not in as_it_was:
+            as_it_was["result"] = replay(read_bundle(bundle_of()), folder=tmp_path / "replayed")
+        return as_it_was["result"]
 
     return run
 
@@ -287,7 +238,7 @@ def test_preconditions_that_did_not_hold_do_not_hold_again(replayed):
 
 
 def test_a_refusal_is_judged_again(replayed):
-    recorded = ROOT / "tests/recordings/k0sctl/refused-unknown-field.log"
+    recorded = PROJECT / "tests/recordings/k0sctl/refused-unknown-field.log"
     said = re.search(r"unknown field .{0,4}enabled", recorded.read_text())
     assert said is not None
     at = {RUN_SECONDS: 50.0}
@@ -297,7 +248,7 @@ def test_a_refusal_is_judged_again(replayed):
         {"event": "step-ended", "title": "k0sctl apply", "ok": False, "text": text, **at},
         {"event": "verdict-reached", "id": "apply", "verdict": "met", **at},
     ]
-    scenario = (ROOT / "scenarios/article-config-refused.yaml").read_text()
+    scenario = (PROJECT / "scenarios/article-config-refused.yaml").read_text()
     name = re.search(r"^  - name: (\S+)", scenario, re.MULTILINE)[1]
     events[0]["name"] = name
     found = replayed(events=events, scenario=scenario, name="article-config-refused")
@@ -420,7 +371,7 @@ def test_a_bundle_that_is_none_ends_as_wrong_usage(tmp_path, capsys):
 def test_the_diagnosis_of_redacted_readings_is_that_of_the_raw_ones(recording):
     for name in ("broken", "repaired"):
         raw = recording(f"konnectivity-off/{name}")
-        assert diagnose(map(redacted_reading, raw)) == diagnose(raw)
+        assert diagnose(map(redacted, raw)) == diagnose(raw)
 
 
 def test_the_diagnosis_of_a_run_is_that_of_its_last_phase(bundle_of):
@@ -450,7 +401,7 @@ def test_a_look_gets_what_was_read_then_as_it_was_read(recording):
     readings = recording("konnectivity-off/watched-broken")
     wanted = [each for each in readings if each.probe == "apiservice"]
     clock = RecordedClock(wanted[3].elapsed - 0.4)
-    found = RecordedProber(clock, readings).read(apiservice.probe())
+    found = RecordedProber(clock, readings).read(apiservice.look())
     assert found is wanted[3]
     assert clock.at == pytest.approx(found.elapsed + found.duration)
 
@@ -458,19 +409,19 @@ def test_a_look_gets_what_was_read_then_as_it_was_read(recording):
 def test_a_look_that_nobody_took_is_a_gap_and_no_later_or_older_reading(recording):
     readings = recording("konnectivity-off/watched-broken")
     last = max(each.elapsed for each in readings)
-    found = RecordedProber(RecordedClock(last + 60), readings).read(apiservice.probe())
+    found = RecordedProber(RecordedClock(last + 60), readings).read(apiservice.look())
     assert found.failed
     assert "the recording has no look at apiservice" in found.error
-    assert RecordedProber(RecordedClock(10.0), []).read(apiservice.probe()).failed
+    assert RecordedProber(RecordedClock(10.0), []).read(apiservice.look()).failed
 
 
 def test_readings_of_the_next_phase_tell_nothing_of_this_one(recording):
     readings = recording("konnectivity-off/watched-repaired")
     first = next(each for each in readings if each.probe == "apiservice")
     prober = RecordedProber(RecordedClock(first.elapsed), readings)
-    assert not prober.read(apiservice.probe()).failed
+    assert not prober.read(apiservice.look()).failed
     prober.show(0.0, first.elapsed)
-    assert prober.read(apiservice.probe()).failed
+    assert prober.read(apiservice.look()).failed
 
 
 def test_work_beside_the_stream_has_a_time_of_its_own():
@@ -490,7 +441,7 @@ def test_work_beside_the_stream_has_a_time_of_its_own():
 
 
 def test_every_bundle_in_demo_is_small_and_replays_to_what_it_was():
-    found = sorted((ROOT / "demo").glob("*.tar.gz"))
+    found = sorted((PROJECT / "demo").glob("*.tar.gz"))
     assert [each.name for each in found] == ["konnectivity-off.tar.gz"]
     for path in found:
         assert path.stat().st_size < 300_000

@@ -21,27 +21,28 @@ from harness.base.settings import Settings
 from harness.check.model import Verdict
 from harness.diagnose.model import Confidence, Diagnosis, Hop, HopId, HopState
 from harness.engine import events
-from harness.engine.events import (
+from harness.engine.outcome import Outcome
+from harness.engine.results import (
     AppliedChange,
     ArtifactUsed,
     ExpectationResult,
-    Outcome,
     PhaseResult,
     Precondition,
     PreconditionId,
     ScenarioResult,
     SettingUsed,
     Transition,
+    settings_used,
 )
-from harness.engine.result import settings_used
 from harness.report import json_report, junit, nightly, summary
 from harness.report.files import write_reports
 from harness.report.html import page
 from harness.report.terminal import Narrator
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
+from tests.unit.paths import PROJECT, UNIT
 
-SCHEMA = Path(__file__).parents[2] / "schema/report.schema.json"
-GOLDEN = Path(__file__).parent / "golden/summary-konnectivity-off.md"
+SCHEMA = PROJECT / "schema/report.schema.json"
+GOLDEN = UNIT / "golden/summary-konnectivity-off.md"
 
 # Measured on real clusters: the conditions of the APIService, konnectivity off and on.
 UNAVAILABLE = (

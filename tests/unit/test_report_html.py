@@ -6,6 +6,7 @@ The run is a real one (tests/recordings/run-konnectivity-off); what is hostile i
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -20,9 +21,10 @@ import pytest
 from harness.evidence.old_format import report_with_ids
 from harness.report.html.elements import element, file_link, outward_link, text
 from harness.report.html.page import page
-from harness.report.html.run_folder import read
+from harness.report.html.run_folder import RunFolder, read
+from tests.unit.paths import RECORDINGS
 
-RUN = Path(__file__).parents[1] / "recordings/run-konnectivity-off"
+RUN = RECORDINGS / "run-konnectivity-off"
 HOSTILE = (
     "</title></style></script></svg></pre><script>alert(1)</script>"
     "<img src=x onerror=alert(1)>\" onmouseover='alert(2)' x=\"&lt;b&gt;&#0;]]>"
@@ -81,7 +83,13 @@ def document(**values: Any) -> dict[str, Any]:
 
 
 def shown(report: dict[str, Any] | None = None, folder: Path = RUN) -> Parsed:
-    return Parsed(page(report or document(), read(folder), origins="own build", repeat="again"))
+    found = read_once() if folder == RUN else read(folder)
+    return Parsed(page(report or document(), found, origins="own build", repeat="again"))
+
+
+@functools.cache
+def read_once() -> RunFolder:
+    return read(RUN)
 
 
 def with_everything() -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +18,8 @@ from harness.report.html.layout import Layout
 from harness.report.html.run_folder import Machine, RunFolder, read
 from harness.report.html.timeline import observed_seconds
 from harness.report.html.way import PLACES, WAY, Place, Way, way_of
+from tests.unit.paths import RECORDINGS
 
-RECORDINGS = Path(__file__).parents[1] / "recordings"
 RUN = RECORDINGS / "run-konnectivity-off"
 REPORT = report_with_ids(json.loads((RUN / "report.json").read_text()))
 FOLDER = read(RUN)

@@ -18,16 +18,17 @@ from harness.diagnose import model as diagnosis_model
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis, HopId
 from harness.engine import events as engine_events
+from harness.engine import results
 from harness.engine.replay import replay
 from harness.evidence.bundle import Bundle, read_bundle
 from harness.evidence.old_format import report_with_ids
-from harness.evidence.reading import Reading
 from harness.report.html.compare import last_readings
 from harness.report.html.run_folder import read
 from harness.report.html.way import way_of
+from tests.unit.paths import PROJECT
+from tests.unit.recorded import readings
 
-ROOT = Path(__file__).parents[2]
-RECORDINGS = ROOT / "tests/recordings"
+RECORDINGS = PROJECT / "tests/recordings"
 RUN = RECORDINGS / "run-konnectivity-off"
 WALKS = sorted(RECORDINGS.glob("diagnosis/*/*.jsonl"))
 
@@ -37,7 +38,7 @@ def reworded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every name of a hop, a step and a precondition is another one."""
     tables = (
         diagnosis_model.HOP_NAMES,
-        engine_events.PRECONDITION_NAMES,
+        results.PRECONDITION_NAMES,
         engine_events._STEP_TITLES,
     )
     for table in tables:
@@ -53,13 +54,12 @@ def _known(diagnosis: Diagnosis) -> tuple[Any, ...]:
 
 def _walks() -> Iterator[tuple[Any, ...]]:
     for path in WALKS:
-        lines = path.read_text().splitlines()
-        yield _known(diagnose(Reading.from_dict(json.loads(line)) for line in lines))
+        yield _known(diagnose(readings(path)))
 
 
 @pytest.fixture(scope="module")
 def as_it_was() -> tuple[list[tuple[Any, ...]], Bundle]:
-    return list(_walks()), read_bundle(ROOT / "demo/konnectivity-off.tar.gz")
+    return list(_walks()), read_bundle(PROJECT / "demo/konnectivity-off.tar.gz")
 
 
 def test_no_cause_goes_by_the_name_of_a_hop(

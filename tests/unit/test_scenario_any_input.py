@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.scenario.load import LoadedScenario, load_text
 from harness.scenario.mistakes import ScenarioError
+from tests.unit.fuzz import examples
+from tests.unit.paths import SCENARIOS
 
-VALID = Path(__file__).parents[2].joinpath("scenarios/konnectivity-off.yaml").read_text("utf-8")
+VALID = (SCENARIOS / "konnectivity-off.yaml").read_text("utf-8")
 # Pieces that parsers stumble over, between pieces that are good.
 PIECES = st.sampled_from(
     [
@@ -38,7 +38,7 @@ PIECES = st.sampled_from(
         "\x85",
     ]
 )
-BRIEF = settings(max_examples=30, deadline=None, database=None, derandomize=True)
+BRIEF = settings(max_examples=examples(10), deadline=None, database=None, derandomize=True)
 
 
 def answer_to(content: str | bytes) -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from harness.scenario.expectations import HOLD_SECONDS, WITHIN_SECONDS
-from harness.scenario.fields import duration_text
+from harness.changes import CHANGES
+from harness.expectations.apiservice import HOLD_SECONDS
+from harness.expectations.kind import WITHIN_SECONDS
 from harness.scenario.load import load_all_text
-from harness.scenario.model import Change
-from harness.scenario.reserved import RESERVED
 from harness.scenario.schema import json_schema
-from harness.scenario.words import (
+from harness.scenario.tables import with_tables
+from harness.vocabulary.cluster_config import all_reserved
+from harness.vocabulary.fields import duration_text
+from harness.vocabulary.words import (
+    CAUSES,
     Answer,
-    Cause,
     Flow,
     FlowOutcome,
     Hook,
@@ -24,8 +24,9 @@ from harness.scenario.words import (
     Protocol,
     TopOutcome,
 )
+from tests.unit.paths import PROJECT
 
-TEXT = (Path(__file__).parents[2] / "docs/writing-scenarios.md").read_text("utf-8")
+TEXT = (PROJECT / "docs/writing-scenarios.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
@@ -58,19 +59,24 @@ def test_every_key_of_the_format_is_explained():
 
 
 @pytest.mark.parametrize(
-    "word", [*TopOutcome, *MessageClass, *Cause, *Flow, *FlowOutcome, *Hook, *Protocol, *Answer]
+    "word", [*TopOutcome, *MessageClass, *CAUSES, *Flow, *FlowOutcome, *Hook, *Protocol, *Answer]
 )
 def test_every_word_is_listed(word):
     assert f"`{word}`" in TEXT
 
 
-@pytest.mark.parametrize("change", get_args(get_args(Change)[0]), ids=lambda change: change.kind)
+@pytest.mark.parametrize("change", list(CHANGES), ids=lambda change: change.kind)
 def test_every_kind_of_change_is_listed_with_its_undo(change):
     (row,) = [line for line in TEXT.splitlines() if line.startswith(f"| `{{{change.kind}: ")]
     assert row.endswith(f"| {change.undo} |")
 
 
-@pytest.mark.parametrize("reserved", RESERVED, ids=lambda reserved: reserved.dotted)
+def test_the_tables_of_kinds_are_the_generated_ones():
+    """Where not: `python -m harness.scenario.tables docs/writing-scenarios.md`."""
+    assert with_tables(TEXT) == TEXT
+
+
+@pytest.mark.parametrize("reserved", all_reserved(), ids=lambda reserved: reserved.dotted)
 def test_every_value_that_the_harness_sets_is_named(reserved):
     assert f"`{reserved.dotted}`" in TEXT
 

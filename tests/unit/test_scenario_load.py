@@ -8,6 +8,9 @@ from textwrap import dedent
 import pytest
 
 from harness.base.errors import ExitCode
+from harness.changes.enable_component import EnableComponent
+from harness.expectations.apiservice import Apiservice
+from harness.expectations.top_nodes import TopNodes
 from harness.scenario.load import (
     MOST_BYTES,
     ScenarioNotFoundError,
@@ -19,10 +22,8 @@ from harness.scenario.load import (
     load_text,
 )
 from harness.scenario.mistakes import MOST_SHOWN, ScenarioError
-from harness.scenario.model import Apiservice, EnableComponent, TopNodes
-from harness.scenario.words import ApiserviceReason, Component, TopOutcome
-
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
+from harness.vocabulary.words import ApiserviceReason, Component, TopOutcome
+from tests.unit.paths import SCENARIOS
 
 HEAD = "format: k0s-harness/1\nname: x\ntitle: X\n"
 PODS = "{pods: {selector: a=b, ready: 1}}"
@@ -237,6 +238,13 @@ EXPECTATIONS = [
             "s.yaml:7:41: `unknown` is listed twice",
             "s.yaml:7:63: `tunnel-down` is listed twice",
             "s.yaml:7:76: a healthy cluster has no second cause",
+        ],
+    ),
+    (
+        "{diagnosis: {cause: unknwn, also: [tunnel-down, tunnel-down]}}",
+        [
+            "s.yaml:7:25: unknown cause `unknwn`; did you mean `unknown`?",
+            "s.yaml:7:53: `tunnel-down` is listed twice",
         ],
     ),
     (

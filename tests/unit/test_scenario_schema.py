@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import functools
 from typing import Any
 
 import jsonschema
@@ -12,9 +12,9 @@ import yaml
 from harness.scenario.load import files_in, load_all_text
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.schema import json_schema, schema_text
-from harness.scenario.words import Component
+from harness.vocabulary.words import Component
+from tests.unit.paths import PROJECT
 
-ROOT = Path(__file__).parents[2]
 HEAD = {"format": "k0s-harness/1", "name": "x", "title": "X"}
 PODS: dict[str, Any] = {"pods": {"selector": "a=b", "ready": 1}}
 
@@ -27,8 +27,13 @@ def changed(*changes: Any) -> dict[str, Any]:
     return {**HEAD, "phases": [{"name": "p", "change": list(changes), "expect": [PODS]}]}
 
 
+@functools.cache
+def validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(json_schema())
+
+
 def test_the_committed_schema_is_the_generated_one():
-    assert (ROOT / "schema/scenario.schema.json").read_text("utf-8") == schema_text()
+    assert (PROJECT / "schema/scenario.schema.json").read_text("utf-8") == schema_text()
 
 
 def test_the_schema_is_a_schema_of_the_dialect_it_names():
@@ -38,11 +43,10 @@ def test_the_schema_is_a_schema_of_the_dialect_it_names():
 
 
 def test_every_scenario_of_the_repository_fits_the_schema():
-    validator = jsonschema.Draft202012Validator(json_schema())
-    files = files_in(ROOT / "scenarios")
+    files = files_in(PROJECT / "scenarios")
     assert files
     for path in files:
-        validator.validate(yaml.safe_load(path.read_text("utf-8")))
+        validator().validate(yaml.safe_load(path.read_text("utf-8")))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +101,7 @@ def test_every_scenario_of_the_repository_fits_the_schema():
 )
 def test_the_schema_and_the_loader_take_and_refuse_the_same(data):
     """Rules between parts of a file are the loader's alone; what a key may hold is both's."""
-    fits = jsonschema.Draft202012Validator(json_schema()).is_valid(data)
+    fits = validator().is_valid(data)
     try:
         load_all_text(yaml.safe_dump(data), "s.yaml")
         loads = True

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from harness.scenario.version import Gate, K0sVersion
+from harness.vocabulary.version import Gate, K0sVersion
 
 
 def test_releases_order_by_kubernetes_then_pre_release_then_build():

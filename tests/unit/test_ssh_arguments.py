@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from harness.base.errors import UsageError
 from harness.base.process import Completed
+from harness.cli.consent import consent
 from harness.cluster.existing import read_cluster
-from harness.commands.consent import consent
-from harness.engine.place import existing_cluster
+from harness.engine.access import existing_cluster
 from harness.ssh.arguments import MOST_COMMAND, SETTINGS, Risk, Way, Word, arguments_of
 from harness.ssh.openssh import OpenSSHRemote
 

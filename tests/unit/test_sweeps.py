@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.base.process import CommandFailedError, Completed
-from harness.lab.sweeps import each
+from harness.state.removal import each
 
 # Of docker 28.2.2 with its engine stopped, 2026-11-23.
 DOWN = (

@@ -20,6 +20,7 @@ from harness.base.untrusted import (
     read_text,
     require_yaml_within,
 )
+from tests.unit.fuzz import examples
 
 LIMITS = Limits("a test's file", most_bytes=64 * 1024, most_levels=32, most_values=5000)
 
@@ -49,7 +50,7 @@ def bomb_of_aliases(width: int, levels: int, *, merge: bool) -> str:
     return "\n".join(lines)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(
     width=st.integers(2, 60),
     levels=st.integers(14, 60),
@@ -66,14 +67,14 @@ def test_a_yaml_bomb_is_refused_at_once(width: int, levels: int, *, merge: bool)
 @given(opening=st.sampled_from(["[", "{a: ", "- ", "? "]), levels=st.integers(33, 3000))
 # One more than the depth at which libyaml ends by itself.
 @example(opening="[", levels=1001)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 def test_deep_yaml_is_refused_by_its_levels(opening: str, levels: int) -> None:
     with pytest.raises(RefusedError, match="deeper than 32 levels in line 1"):
         require_yaml_within(opening * levels, LIMITS)
 
 
 @given(levels=st.integers(33, 30_000), opening=st.sampled_from(["[", '{"a":']))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 def test_deep_json_is_refused_by_its_levels(levels: int, opening: str) -> None:
     with pytest.raises(RefusedError, match="deeper than 32 levels"):
         json_value(opening * levels, LIMITS)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.evidence.ustar import NotUstarError, is_name, members
+from tests.unit.fuzz import examples
 
 PART = st.text("abcXYZ019_.-", min_size=1, max_size=60)
 NAME = st.lists(PART, min_size=1, max_size=4).map("/".join).filter(is_name)
@@ -39,13 +40,13 @@ def with_checksum(header):
 
 
 @given(CONTENTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_what_the_standard_library_writes_is_read_as_it_is(contents):
     assert read(archive(contents)) == contents
 
 
 @given(contents=CONTENTS.filter(bool), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_any_byte_that_is_changed_is_refused_or_harmless(contents, data):
     whole = bytearray(archive(contents))
     place = data.draw(st.integers(0, len(whole) - 1))

@@ -1,29 +1,12 @@
 """Waiting: every look is kept, the bound is kept, and a slow look hides nothing."""
 
-from datetime import UTC, datetime
+from datetime import UTC
 
 import pytest
 
 from harness.base.errors import ExitCode
 from harness.base.wait import Attempt, SystemClock, WaitTimeoutError, wait_until
-
-
-class FakeClock:
-    """Time that passes only when somebody sleeps; `naps` has every sleep."""
-
-    def __init__(self, at=1000.0):
-        self.at = at
-        self.naps = []
-
-    def monotonic(self):
-        return self.at
-
-    def now(self):
-        return datetime.fromtimestamp(self.at, UTC)
-
-    def sleep(self, seconds):
-        self.naps.append(seconds)
-        self.at += max(seconds, 0.0)
+from harness.testing import FakeClock
 
 
 def looks(values, clock, taking=0.0):

@@ -1,7 +1,7 @@
 """The causes, one module each, in the order in which they are asked.
 
-A cause is added by its word in `harness.scenario.words.Cause`, at its place in that order, and by
-the module of that name here.
+A cause is added by its word in `harness.vocabulary.words.Cause`, at its place in that order, and by
+the module of that name here; one that is not kept here, by `register`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from harness.diagnose.causes.kind import CauseKind
-from harness.scenario.words import Cause
+from harness.vocabulary.words import CAUSES, Cause
 
 
 def _kind(cause: Cause) -> CauseKind:
@@ -18,5 +18,17 @@ def _kind(cause: Cause) -> CauseKind:
     return kind
 
 
-KINDS: tuple[CauseKind, ...] = tuple(_kind(each) for each in Cause if each is not Cause.UNKNOWN)
+KINDS: list[CauseKind] = [_kind(each) for each in Cause if each != Cause.UNKNOWN]
 """Every cause there is; the first that is shown and has no rival left is named."""
+
+
+def register(kind: CauseKind, *, before: str = Cause.HEALTHY) -> None:
+    """Add a cause, which is asked before another one; scenarios and schemas have its word then.
+
+    Raises `ValueError` where there is a cause of that word, or none of the word `before`.
+    """
+    if kind.cause in CAUSES:
+        raise ValueError(f"there is a cause {kind.cause} already")
+    at = CAUSES.index(before)
+    CAUSES.insert(at, kind.cause)
+    KINDS.insert(at, kind)

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from harness.diagnose import agent_findings, findings, passing
+from harness.diagnose import agent_findings, findings, settling
 from harness.diagnose.causes import agents_cannot_connect
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, is_broken
-from harness.scenario.words import Cause
+from harness.probe import objects, workloads
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, hops: Hops) -> bool | None:
     """Whether some agents are connected and others are not, or cannot be again."""
+    agent_pods = facts.one(objects.AGENT_PODS)
     on = findings.konnectivity(facts)
     if not on or findings.listens(facts) is False:
         return on and False
     agents = findings.connected_agents(facts)
     lost = agent_findings.lost(facts)
-    again = passing.reconnecting(facts)
+    again = settling.reconnecting(facts)
     if agents == 0 or again:
-        return facts.agent_pods == frozenset() and not again
+        return agent_pods == frozenset() and not again
     if lost and (agent_findings.some_connected(facts) or lost != set(findings.server_dials(facts))):
         return True
     expected = findings.expected_agents(facts) or 0
-    without = facts.agent_pods is not None and len(facts.agent_pods) < expected
+    without = agent_pods is not None and len(agent_pods) < expected
     if agent_findings.some_connected(facts):
         return without or (None if again is None else True)
     if agents is not None:
@@ -34,8 +36,12 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
 
 
 def _remedy(facts: Facts) -> str:
-    agents = facts.agent_pods
-    without = [n.name for n in facts.nodes or () if agents is not None and n.name not in agents]
+    agents = facts.one(objects.AGENT_PODS)
+    without = [
+        n.name
+        for n in facts.one(workloads.NODES) or ()
+        if agents is not None and n.name not in agents
+    ]
     if without:
         return (
             f"no agent runs on {', '.join(without)}: "
@@ -54,6 +60,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.AGENT_MISSING,
+    "some konnectivity agents are connected and others are not",
     _shown,
     (HopId.EGRESS, HopId.TUNNEL),
     rivals=(*SANE_NODES, Cause.AGENTS_CANNOT_CONNECT),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from harness.base.places import with_port
-from harness.diagnose import agent_findings, findings, passing, places
+from harness.diagnose import agent_findings, findings, places, settling
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.probe import controlplane
-from harness.scenario.words import Cause
+from harness.k0s import AGENT_PORT
+from harness.probe import nodelogs, objects, workloads
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
@@ -23,10 +24,10 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
         return None if findings.listens(facts) is None and (lost or said) else False
     agents = findings.connected_agents(facts)
     if agents == 0:
-        seen = bool(findings.server_dials(facts) or facts.by_machine.get("agent_log"))
-        if lost or facts.agent_pods == frozenset() or passing.starting(facts):
+        seen = bool(findings.server_dials(facts) or facts.on(nodelogs.AGENT))
+        if lost or facts.one(objects.AGENT_PODS) == frozenset() or settling.starting(facts):
             return bool(lost)
-        again = passing.reconnecting(facts)
+        again = settling.reconnecting(facts)
         return None if again is None else not again and (bool(said) or seen)
     return (
         False
@@ -48,10 +49,10 @@ def remedy(facts: Facts, only: tuple[str, ...] = ()) -> str:
             "run k0sctl apply\n"
             "and restart k0scontroller on the controller, which k0sctl does not"
         )
-    port = target[1] if target is not None else controlplane.AGENT_PORT
+    port = target[1] if target is not None else AGENT_PORT
     workers = [
         address
-        for node in facts.nodes or ()
+        for node in facts.one(workloads.NODES) or ()
         if not only or facts.machine_of(node.name) in only
         for address in node.addresses
     ]
@@ -77,6 +78,7 @@ def side_facts(facts: Facts) -> tuple[str, ...]:
 
 KIND = CauseKind(
     Cause.AGENTS_CANNOT_CONNECT,
+    "no konnectivity agent can connect",
     _shown,
     (HopId.EGRESS, HopId.TUNNEL, HopId.BACKEND),
     rivals=SANE_NODES,

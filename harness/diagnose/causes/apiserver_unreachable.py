@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from harness.diagnose import hops_inside
+from harness.diagnose import hops_backend
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause
+from harness.vocabulary.words import CAUSES, Cause
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
     """Whether the API server does not answer."""
-    answered = hops_inside.answers(facts)
+    answered = hops_backend.answers(facts)
     return None if answered is None else not answered
 
 
@@ -23,8 +23,9 @@ def _remedy(_: Facts) -> str:
 
 KIND = CauseKind(
     Cause.APISERVER_UNREACHABLE,
+    "the API server does not answer",
     _shown,
     (HopId.API_SERVER,),
-    explains=tuple(Cause),
+    explains=CAUSES,
     remedy=_remedy,
 )

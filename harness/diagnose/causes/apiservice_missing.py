@@ -6,12 +6,14 @@ from harness.diagnose import places
 from harness.diagnose.causes.kind import K0S_ISSUES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause
+from harness.probe import apiservice
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
     """Whether the APIService does not exist."""
-    return None if facts.apiservice is None else not facts.apiservice.exists
+    state = facts.one(apiservice.PROBE)
+    return None if state is None else not state.exists
 
 
 def _remedy(facts: Facts) -> str:
@@ -27,10 +29,12 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.APISERVICE_MISSING,
+    "the APIService does not exist",
     _shown,
     (HopId.CONDITION,),
     rivals=(Cause.METRICS_SERVER_MISSING,),
     passes=True,
+    backend_down=True,
     remedy=_remedy,
     link=f"{K0S_ISSUES}1192",
 )

@@ -6,7 +6,7 @@ from harness.diagnose import node_findings
 from harness.diagnose.causes.kind import BACKEND, NETWORK, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
@@ -25,6 +25,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.CLOCK_SKEW,
+    "a machine's clock differs from the others'",
     _shown,
     (HopId.NODES,),
     explains=(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from harness.cni import CNIS
 from harness.diagnose import findings
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause
+from harness.probe import https, workloads
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
@@ -20,11 +22,11 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     if not any(value is False for value in away):
         return None if any(value is None for value in away) else False
     at_home = reached.get(own or "")
-    agents = {name for name, _ in facts.by_target.get("agent_payload", {})}
+    agents = {name for name, _ in facts.to(https.AGENT_PAYLOAD)}
     if at_home and agents and findings.agent_reaches(facts, own or "", *pod[:2]) is None:
         return None
     if at_home is None and own is not None:
-        health = facts.by_target.get("health", {}).get((own, pod[0]))
+        health = facts.to(https.HEALTH).get((own, pod[0]))
         at_home = health.livez > 0 if health is not None else None
     if at_home is not True:
         return at_home
@@ -45,19 +47,21 @@ def _reaches_pod(facts: Facts, worker: str, pod: tuple[str, int]) -> bool | None
 def _remedy(facts: Facts) -> str:
     networks = [
         f"{node.pod_cidr} via {node.addresses[0]}"
-        for node in facts.nodes or ()
+        for node in facts.one(workloads.NODES) or ()
         if node.pod_cidr and node.addresses
     ]
+    wants = [f"{each.title} wants {each.between_nodes}" for each in CNIS[:1]]
+    wants += [f"{each.title} {each.between_nodes}" for each in CNIS[1:] if each.between_nodes]
     return (
         "let workers forward pods' traffic to each other: on each, ip route shows the others' pod "
         f"networks ({', '.join(networks)}), and the firewall forwards them\n"
-        "kube-router wants TCP 179 between workers (and IP protocol 4 across subnets), "
-        "Calico UDP 4789"
+        f"{', '.join(wants)}"
     )
 
 
 KIND = CauseKind(
     Cause.CROSS_NODE_TRAFFIC_CUT,
+    "the pod is reached from its own node and not from another",
     _shown,
     (HopId.ALIVE, HopId.PATH),
     rivals=(*SANE_NODES, Cause.NETWORKS_OVERLAP),

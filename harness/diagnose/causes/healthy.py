@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings
+from harness.diagnose import scrapes
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, does_hold, state_of
-from harness.scenario.words import Cause
+from harness.probe import apiservice, workloads
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, hops: Hops) -> bool | None:
-    if facts.apiservice is None or facts.nodes is None:
+    nodes = facts.one(workloads.NODES)
+    if facts.one(apiservice.PROBE) is None or nodes is None:
         return None
     if any(hop.state is HopState.BROKEN for hop in hops.values()):
         return False
     # Figures outlive a kubelet's port by half a minute; only a request tells.
-    asked = set(findings.kubelets(facts))
+    asked = set(scrapes.kubelets(facts))
     if state_of(hops, HopId.DATA) is HopState.NOT_SEEN or (
-        asked and not asked >= {node.name for node in facts.nodes if node.ready}
+        asked and not asked >= {node.name for node in nodes if node.ready}
     ):
         return None
     return does_hold(hops, HopId.CONDITION)
@@ -25,6 +27,7 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
 
 KIND = CauseKind(
     Cause.HEALTHY,
+    "every hop holds, and the figures are there",
     _shown,
     (
         HopId.API_SERVER,

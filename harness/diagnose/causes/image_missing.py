@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, passing, places
+from harness.diagnose import findings, places, settling
 from harness.diagnose.causes.kind import BACKEND, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
     """Whether metrics-server waits for its image, and no other of its pods is Ready."""
-    pods = passing.none_ready(facts)
-    return None if pods is None else any(passing.waits_for_image(pod) for pod in pods)
+    pods = settling.none_ready(facts)
+    return None if pods is None else any(settling.waits_for_image(pod) for pod in pods)
 
 
 def _remedy(facts: Facts) -> str:
@@ -28,10 +28,12 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.IMAGE_MISSING,
+    "metrics-server waits for its image",
     _shown,
     (HopId.BACKEND,),
     rivals=(Cause.NODE_NOT_READY,),
     explains=BACKEND,
+    backend_down=True,
     remedy=_remedy,
     link="https://docs.k0sproject.io/stable/airgap-install/",
 )

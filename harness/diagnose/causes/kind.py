@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 K0S_ISSUES = "https://github.com/k0sproject/k0s/issues/"
 
@@ -24,33 +24,29 @@ BACKEND = (Cause.METRICS_SERVER_NOT_READY, Cause.APISERVICE_MISSING)
 SANE_NODES = (Cause.NODE_ADDRESSES_WRONG, Cause.CLOCK_SKEW, Cause.NODE_NOT_READY)
 
 
-def _nothing(_: Facts) -> str:
-    return ""
-
-
-def _no_facts(_: Facts) -> tuple[str, ...]:
-    return ()
-
-
 @dataclass(frozen=True)
 class CauseKind:
-    """One cause.
+    """One cause, and what it says in a few words.
 
     `shown` says whether the facts show it, None where what that takes was not seen; `rests_on` are
     the hops that must have been seen. Of its `rivals` each must have been ruled out; what it
     `explains` is no second cause. One that `passes` is what a cluster that has just come up shows
-    for a while, and a broken one for ever. `by_the_log` is known by metrics-server's log alone
+    for a while, and a broken one for ever. With one of `backend_down` metrics-server's pod is not
+    Ready, or need not be: where the nodes' network is wrong it depends on the node that it came to.
+    `by_the_log` is known by metrics-server's log alone
     where no request was made. `remedy` is what to do, a step or an alternative a line, with this
     cluster's own addresses; `side_facts` tell it from its neighbours, `link` says more.
     """
 
-    cause: Cause
+    cause: str
+    text: str
     shown: Callable[[Facts, Hops], bool | None]
     rests_on: tuple[HopId, ...]
-    rivals: tuple[Cause, ...] = ()
-    explains: tuple[Cause, ...] = ()
+    rivals: tuple[str, ...] = ()
+    explains: Sequence[str] = ()
     passes: bool = False
+    backend_down: bool = False
     by_the_log: bool = False
-    remedy: Callable[[Facts], str] = _nothing
-    side_facts: Callable[[Facts], tuple[str, ...]] = _no_facts
+    remedy: Callable[[Facts], str] = lambda _: ""
+    side_facts: Callable[[Facts], tuple[str, ...]] = lambda _: ()
     link: str | None = None

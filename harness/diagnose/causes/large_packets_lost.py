@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from harness.cni import CNIS
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, is_broken, state_of
-from harness.scenario.words import Cause
+from harness.probe import machines
+from harness.vocabulary.words import Cause
 
 
 def _shown(_: Facts, hops: Hops) -> bool | None:
@@ -18,19 +20,20 @@ def _shown(_: Facts, hops: Hops) -> bool | None:
 
 def _remedy(facts: Facts) -> str:
     least: dict[str, int] = {}
-    for machine, addresses in facts.by_machine.get("addresses", {}).items():
+    for machine, addresses in facts.on(machines.ADDRESSES).items():
         least[machine] = min((each.mtu for each in addresses if each.mtu), default=0)
     seen = ", ".join(f"{machine} {mtu}" for machine, mtu in least.items() if mtu)
+    settings = ", or ".join(each.mtu for each in reversed(CNIS) if each.mtu)
     return (
         "find the packet size that passes between the nodes: ping -M do -s 1472 NODE, then less; "
         f"interfaces' least MTU: {seen or 'not seen'}\n"
-        "and set it: spec.network.calico.mtu, or kuberouter autoMTU: false with mtu; "
-        "then make the pods anew"
+        f"and set it: {settings}; then make the pods anew"
     )
 
 
 KIND = CauseKind(
     Cause.LARGE_PACKETS_LOST,
+    "connections open that carry no full-size packets",
     _shown,
     (HopId.ALIVE, HopId.LARGE),
     rivals=SANE_NODES,

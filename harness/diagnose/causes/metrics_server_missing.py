@@ -5,19 +5,22 @@ from __future__ import annotations
 from harness.diagnose.causes.kind import BACKEND, K0S_ISSUES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause
+from harness.probe import objects, workloads
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
     """Whether metrics-server is not installed, or scaled to nothing."""
-    if facts.deployment is not None:
-        return not facts.deployment.exists or facts.deployment.replicas == 0
+    deployment = facts.one(objects.DEPLOYMENT)
+    pods = facts.one(workloads.PODS)
+    if deployment is not None:
+        return not deployment.exists or deployment.replicas == 0
     # A Deployment that makes no pods (its controller is off) would look the same.
-    return True if facts.pods == () else (False if facts.pods else None)
+    return True if pods == () else (False if pods else None)
 
 
 def _remedy(facts: Facts) -> str:
-    deployment = facts.deployment
+    deployment = facts.one(objects.DEPLOYMENT)
     if deployment is not None and deployment.exists:
         return "kubectl -n kube-system scale deployment metrics-server --replicas=1"
     return (
@@ -28,10 +31,12 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.METRICS_SERVER_MISSING,
+    "metrics-server is not installed, or scaled to nothing",
     _shown,
     (HopId.BACKEND,),
     explains=BACKEND,
     passes=True,
+    backend_down=True,
     remedy=_remedy,
     link=f"{K0S_ISSUES}1192",
 )

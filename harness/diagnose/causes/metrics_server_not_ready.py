@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from harness.diagnose import passing
+from harness.diagnose import settling
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, does_hold
-from harness.scenario.words import Cause
+from harness.probe import workloads
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, hops: Hops) -> bool | None:
     """Whether metrics-server is there and not Ready, and has had its time."""
-    pods = passing.none_ready(facts)
+    pods = settling.none_ready(facts)
     if pods is None:
         return None
-    if passing.starting(facts):
+    if settling.starting(facts):
         return False
     if pods:
-        again = passing.scraping_again(facts)
+        again = settling.scraping_again(facts)
         return None if again is None else not again
     # A Deployment without pods is neither missing nor ready.
-    return facts.pods == () and does_hold(hops, HopId.API_SERVER)
+    return facts.one(workloads.PODS) == () and does_hold(hops, HopId.API_SERVER)
 
 
 def _remedy(_: Facts) -> str:
@@ -32,6 +33,7 @@ def _remedy(_: Facts) -> str:
 
 KIND = CauseKind(
     Cause.METRICS_SERVER_NOT_READY,
+    "metrics-server is there and not Ready",
     _shown,
     (HopId.BACKEND, HopId.SERVICE),
     rivals=(
@@ -41,5 +43,6 @@ KIND = CauseKind(
         Cause.KUBELET_UNREACHABLE_FROM_PODS,
     ),
     passes=True,
+    backend_down=True,
     remedy=_remedy,
 )

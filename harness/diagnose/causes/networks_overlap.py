@@ -6,7 +6,7 @@ from harness.diagnose import node_findings
 from harness.diagnose.causes.kind import BACKEND, NETWORK, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
@@ -25,10 +25,12 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.NETWORKS_OVERLAP,
+    "the cluster's networks overlap each other or the machines'",
     _shown,
     (HopId.API_SERVER, HopId.NODES),
     rivals=(Cause.NODE_ADDRESSES_WRONG,),
     explains=(*NETWORK, *BACKEND, Cause.NODE_NOT_READY),
+    backend_down=True,
     remedy=_remedy,
     link="https://docs.k0sproject.io/stable/configuration/#specnetwork",
 )

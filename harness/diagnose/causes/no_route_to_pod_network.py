@@ -6,7 +6,8 @@ from harness.diagnose.causes.kind import K0S_ISSUES, CauseKind
 from harness.diagnose.causes.no_route_to_service_network import no_route
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause
+from harness.probe import workloads
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, hops: Hops) -> bool | None:
@@ -17,7 +18,7 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
 def _remedy(facts: Facts) -> str:
     routes = [
         f"ip route add {node.pod_cidr} via {node.addresses[0]}"
-        for node in facts.nodes or ()
+        for node in facts.one(workloads.NODES) or ()
         if node.pod_cidr and node.addresses and facts.machine_of(node.name) != facts.controller
     ]
     return (
@@ -30,6 +31,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.NO_ROUTE_TO_POD_NETWORK,
+    "the API server dials pods, and its machine has no route there",
     _shown,
     (HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.BACKEND),
     remedy=_remedy,

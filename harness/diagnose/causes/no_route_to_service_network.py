@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, hops_way, places
+from harness.diagnose import findings, hops_egress, places
 from harness.diagnose.causes.kind import K0S_ISSUES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, does_hold, is_broken, state_of
-from harness.scenario.words import Cause
+from harness.probe import controlplane, isolation, routing, workloads
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, hops: Hops) -> bool | None:
@@ -19,7 +20,7 @@ def no_route(facts: Facts, hops: Hops, *, to_pods: bool) -> bool | None:
     on = findings.konnectivity(facts)
     if on is not False:
         return None if on is None else False
-    flags = facts.apiserver_flags
+    flags = facts.of_controller(controlplane.FLAGS)
     if flags is not None and flags.aggregator_routing is not to_pods:
         return False
     if state_of(hops, HopId.ROUTE) is HopState.NOT_SEEN:
@@ -28,10 +29,12 @@ def no_route(facts: Facts, hops: Hops, *, to_pods: bool) -> bool | None:
 
 
 def _remedy(facts: Facts) -> str:
-    flags = facts.apiserver_flags
+    flags = facts.of_controller(controlplane.FLAGS)
     cidr = flags.service_cidr if flags is not None else ""
-    target = hops_way.dialled(facts)
-    route = facts.route(target[0]) if target is not None else None
+    target = hops_egress.dialled(facts)
+    route = (
+        facts.to(routing.PROBE).get((facts.controller, target[0])) if target is not None else None
+    )
     if route is not None and route.kind != "unicast" and route.prefix is not None:
         return (
             f"on {facts.controller}: ip route del {route.kind} {route.prefix}\n"
@@ -48,11 +51,11 @@ def _remedy(facts: Facts) -> str:
 
 def _side_facts(facts: Facts) -> tuple[str, ...]:
     found = []
-    for endpoint in facts.endpoints or ():
-        route = facts.route(endpoint.address)
+    for endpoint in facts.one(workloads.ENDPOINTS) or ():
+        route = facts.to(routing.PROBE).get((facts.controller, endpoint.address))
         if route is not None:
             found.append(f"the pod itself: {route.text()}")
-    left = sum((facts.isolation or {}).values())
+    left = sum((facts.of_controller(isolation.PROBE) or {}).values())
     if left:
         found.append(
             f"{left} packets left the controller by the NAT interface and were dropped "
@@ -63,6 +66,7 @@ def _side_facts(facts: Facts) -> tuple[str, ...]:
 
 KIND = CauseKind(
     Cause.NO_ROUTE_TO_SERVICE_NETWORK,
+    "the API server dials the ClusterIP, and its machine has no route there",
     _shown,
     (HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.BACKEND),
     remedy=_remedy,

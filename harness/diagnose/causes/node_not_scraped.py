@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings
+from harness.diagnose import findings, scrapes
 from harness.diagnose.causes import kubelet_unreachable_from_pods
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause
+from harness.probe import metrics_data, top_nodes, workloads
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
     """Whether some nodes have no figures while others do."""
-    failing = findings.failing_scrapes(facts)
-    missing = findings.missing_figures(facts)
-    names = {node.name for node in facts.nodes or ()}
+    top = facts.one(top_nodes.PROBE)
+    metrics = facts.one(metrics_data.PROBE)
+    failing = scrapes.failing_scrapes(facts)
+    missing = scrapes.missing_figures(facts)
+    names = {node.name for node in facts.one(workloads.NODES) or ()}
     if failing and set(failing) < names:
-        return True if names - set(failing) <= findings.scraped(facts) else None
-    served = facts.metrics is not None and facts.metrics.answered
-    served = served or (facts.top_nodes is not None and bool(facts.top_nodes.nodes))
+        return True if names - set(failing) <= scrapes.scraped(facts) else None
+    served = metrics is not None and metrics.answered
+    served = served or (top is not None and bool(top.nodes))
     partial = bool(missing) and set(missing or ()) < names and served
     if partial and failing is None:
         return not _lately(facts)
@@ -29,12 +32,13 @@ def _lately(facts: Facts) -> bool:
     """Whether metrics-server or a node began so lately that figures may still be missing."""
     pod = findings.metrics_pod(facts)
     since = [pod.running_since] if pod is not None else []
-    since += [node.created for node in facts.nodes or ()]
+    since += [node.created for node in facts.one(workloads.NODES) or ()]
     return any(findings.is_young(facts, each) for each in since)
 
 
 KIND = CauseKind(
     Cause.NODE_NOT_SCRAPED,
+    "some nodes have no figures while others do",
     _shown,
     (HopId.SCRAPING, HopId.DATA),
     rivals=(*SANE_NODES, Cause.CROSS_NODE_TRAFFIC_CUT, Cause.KUBELET_UNREACHABLE_FROM_PODS),

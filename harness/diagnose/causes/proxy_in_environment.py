@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from harness.diagnose import hops_way
+from harness.diagnose import hops_egress
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, is_broken
-from harness.scenario.words import Cause
+from harness.probe import controlplane, environment
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, hops: Hops) -> bool | None:
     """Whether a proxy has the API server's dials, and nothing comes of it."""
-    taken = hops_way.proxied(facts)
+    taken = hops_egress.proxied(facts)
     return is_broken(hops, HopId.EGRESS) if taken else taken
 
 
 def _remedy(facts: Facts) -> str:
-    flags, proxy = facts.apiserver_flags, facts.proxy
-    target = hops_way.dialled(facts)
+    flags, proxy = facts.of_controller(controlplane.FLAGS), facts.of_controller(environment.PROBE)
+    target = hops_egress.dialled(facts)
     networks = [
         *([proxy.no_proxy] if proxy is not None and proxy.no_proxy else []),
         (flags.service_cidr if flags is not None else "") or (target[0] if target else ""),
-        facts.cluster_cidr or "",
+        facts.of_controller(controlplane.CLUSTER_CIDR) or "",
     ]
     return (
         f"in k0sctl.yaml, under environment of the host {facts.controller}, set NO_PROXY: "
@@ -32,6 +33,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.PROXY_IN_ENVIRONMENT,
+    "a proxy has the API server's dials",
     _shown,
     (HopId.EGRESS, HopId.CONDITION),
     rivals=SANE_NODES,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from harness.diagnose import hops_way, node_findings, passing
+from harness.diagnose import hops_egress, node_findings, settling
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState
-from harness.scenario.words import Cause
+from harness.probe import apiservice, controlplane
+from harness.vocabulary.words import Cause
 
 _AFTER_THE_WAY = frozenset({HopId.CONDITION, HopId.DATA})
 
@@ -14,10 +15,10 @@ _AFTER_THE_WAY = frozenset({HopId.CONDITION, HopId.DATA})
 def _shown(facts: Facts, hops: Hops) -> bool | None:
     """Whether what is broken ends by itself: something begins, or was not looked at again yet."""
     broken = {each for each, hop in hops.items() if hop.state is HopState.BROKEN}
-    if broken and (passing.starting(facts) or passing.scraping_again(facts)):
+    if broken and (settling.starting(facts) or settling.scraping_again(facts)):
         return True
     # While the konnectivity server starts, its agents have nowhere to connect to.
-    if HopId.TUNNEL in broken and (passing.reconnecting(facts) or passing.restarted(facts)):
+    if HopId.TUNNEL in broken and (settling.reconnecting(facts) or settling.restarted(facts)):
         broken.remove(HopId.TUNNEL)
         if not broken - _AFTER_THE_WAY:
             return True
@@ -25,8 +26,11 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
         return False
     # The way is whole: the aggregator looks again within 30 s, figures want two scrapes. But only
     # where all of it was seen.
-    seen = facts.apiserver_flags is not None and facts.apiservice is not None
-    seen = seen and not node_findings.uncovered(facts) and hops_way.proxied(facts) is not None
+    seen = (
+        facts.of_controller(controlplane.FLAGS) is not None
+        and facts.one(apiservice.PROBE) is not None
+    )
+    seen = seen and not node_findings.uncovered(facts) and hops_egress.proxied(facts) is not None
     unseen = [hop for hop in hops.values() if hop.state is HopState.NOT_SEEN]
     return True if seen and {hop.id for hop in unseen} <= {HopId.OTHERS} else None
 
@@ -37,6 +41,7 @@ def _remedy(_: Facts) -> str:
 
 KIND = CauseKind(
     Cause.SETTLING,
+    "what is broken ends by itself",
     _shown,
     (
         HopId.BACKEND,

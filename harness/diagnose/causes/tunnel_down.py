@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, passing
+from harness.diagnose import findings, settling
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.scenario.words import Cause, MessageClass
+from harness.probe import controlplane, nodelogs, objects
+from harness.vocabulary.words import Cause, MessageClass
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
@@ -16,18 +17,19 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
         return on
     if findings.listens(facts) is False:
         # k0s starts it after the API server.
-        begun = passing.restarted(facts)
+        begun = settling.restarted(facts)
         return None if begun is None else not begun
-    evidence = findings.server_dials(facts) or facts.by_machine.get("agent_log")
-    if evidence or facts.agent_pods == frozenset():
+    told = findings.server_dials(facts) or bool(facts.on(nodelogs.AGENT))
+    if told or facts.one(objects.AGENT_PODS) == frozenset():
         return False
-    if facts.tunnel is None:
+    if facts.of_controller(controlplane.TUNNEL) is None:
         return findings.message_class(facts) is MessageClass.NO_AGENT or None
     return findings.connected_agents(facts) == 0
 
 
 def _remedy(facts: Facts) -> str:
-    if facts.tunnel is not None and not facts.tunnel.listening:
+    tunnel = facts.of_controller(controlplane.TUNNEL)
+    if tunnel is not None and not tunnel.listening:
         return (
             f"the konnectivity server on {facts.controller} is down: journalctl -u k0scontroller "
             "| grep component=konnectivity; restart k0scontroller"
@@ -40,6 +42,7 @@ def _remedy(facts: Facts) -> str:
 
 KIND = CauseKind(
     Cause.TUNNEL_DOWN,
+    "the konnectivity server is down",
     _shown,
     (HopId.EGRESS, HopId.TUNNEL),
     rivals=SANE_NODES,

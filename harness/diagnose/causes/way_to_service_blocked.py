@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from harness.base.places import with_port
-from harness.diagnose import findings, hops_way, places
+from harness.diagnose import findings, hops_egress, places
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, does_hold, is_broken, state_of
-from harness.scenario.words import Cause
+from harness.k0s import METRICS_SERVER_PORT
+from harness.probe import routing, workloads
+from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, hops: Hops) -> bool | None:
@@ -15,7 +17,11 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     on = findings.konnectivity(facts)
     # Without an endpoint nothing is there to be reached.
     if not does_hold(hops, HopId.SERVICE):
-        return None if facts.service is None or facts.endpoints is None else False
+        return (
+            None
+            if facts.one(workloads.SERVICE) is None or facts.one(workloads.ENDPOINTS) is None
+            else False
+        )
     if findings.isolated(facts) and (is_broken(hops, HopId.PATH) or is_broken(hops, HopId.DIAL)):
         return True
     if on is not False:
@@ -27,7 +33,7 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
 
 
 def _connects(facts: Facts) -> bool | None:
-    target = hops_way.dialled(facts)
+    target = hops_egress.dialled(facts)
     return findings.reaches(facts, facts.controller, *target) if target is not None else None
 
 
@@ -43,7 +49,7 @@ def _no_agent_reaches(facts: Facts) -> bool:
 def _remedy(facts: Facts) -> str:
     policies = findings.isolating_policies(facts) or ()
     pod = findings.pod_target(facts)
-    port = pod[1] if pod is not None else findings.METRICS_PORT
+    port = pod[1] if pod is not None else METRICS_SERVER_PORT
     if policies:
         names = ", ".join(each.name for each in policies)
         sources = places.controller_address(facts)
@@ -53,9 +59,11 @@ def _remedy(facts: Facts) -> str:
             "from podSelector k8s-app=konnectivity-agent while it is on\n"
             f"or remove it: kubectl -n kube-system delete networkpolicy {policies[0].name}"
         )
-    target = hops_way.dialled(facts)
+    target = hops_egress.dialled(facts)
     place = with_port(*target) if target is not None else "metrics-server"
-    route = facts.route(target[0]) if target is not None else None
+    route = (
+        facts.to(routing.PROBE).get((facts.controller, target[0])) if target is not None else None
+    )
     via = f" through {route.gateway}" if route is not None and route.gateway else ""
     return (
         f"something drops or refuses TCP from {facts.controller or 'the controller'} to {place}"
@@ -72,6 +80,7 @@ def _side_facts(facts: Facts) -> tuple[str, ...]:
 
 KIND = CauseKind(
     Cause.WAY_TO_SERVICE_BLOCKED,
+    "something stands between the dialling side and metrics-server",
     _shown,
     (HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.ALIVE),
     rivals=(*SANE_NODES, Cause.CROSS_NODE_TRAFFIC_CUT),

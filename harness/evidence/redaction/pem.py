@@ -27,7 +27,9 @@ _BASE64_LINE = r"[A-Za-z0-9+/]{16,}+={0,2}+"
 # The body of a block that has no end: everything that is still base64, and one last short line.
 _CUT_BODY = re.compile(
     rf"(?:{_GAP}(?:{_HEAD}|{_PREFIX}(?:{_HEAD}|{_BASE64_LINE})))*+"
-    rf"(?:{_GAP}[A-Za-z0-9+/]{{1,15}}+={{0,2}}+(?=\s|\\|\"|\Z))?+"
+    # Behind a prefix it may be a word of the log's: letters, a capital only in front.
+    rf"(?:{_GAP}(?:{_PREFIX}(?![A-Za-z]?[a-z]*+(?:\s|\Z)))?"
+    rf"[A-Za-z0-9+/]{{1,15}}+={{0,2}}+(?=\s|\\|\"|\Z))?+"
 )
 _BASE64 = string.ascii_letters + string.digits + "+/"
 # A line of a key in a string of its own: with a letter, so no number, and no name of a member.
@@ -122,6 +124,7 @@ def _framed_above(text: str, floor: int, position: int) -> list[tuple[int, int]]
         found = _FRAMED.fullmatch(text, start, end)
         if found is not None:
             if last is not None:
+                # What stands between a full line and the END is the key's, whatever it looks like.
                 lines += _framed_end(text, *last, found.group("frame"))
             lines.append(found.span("body"))
             last = None
@@ -143,7 +146,9 @@ def _framed_below(text: str, position: int, limit: int) -> Iterator[tuple[int, i
         stop = limit if end == -1 else end
         found = _FRAMED.fullmatch(text, start, stop)
         if found is None:
-            yield from _framed_end(text, start, stop, frame)
+            yield from (
+                span for span in _framed_end(text, start, stop, frame) if not _is_word(text, *span)
+            )
             return
         frame = found.group("frame")
         yield found.span("body")
@@ -154,7 +159,13 @@ def _framed_end(text: str, start: int, stop: int, frame: str) -> list[tuple[int,
     ending = frame[-_SAME_FRAME:]
     at = text.find(ending, start, stop) if ending else -1
     found = _FRAMED_END.fullmatch(text, at + len(ending), stop) if at != -1 else None
-    return [] if found is None or found.group("body").isalpha() else [found.span("body")]
+    return [] if found is None else [found.span("body")]
+
+
+def _is_word(text: str, start: int, stop: int) -> bool:
+    """Whether what stands there may be a word of the log's: letters, capitals only in front."""
+    word = text[start:stop]
+    return word.isalpha() and (word[1:].islower() or word.isupper() or len(word) == 1)
 
 
 def _without_body(body: str) -> str:

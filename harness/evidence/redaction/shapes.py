@@ -187,8 +187,11 @@ def _marked(found: re.Match[str]) -> str:
 def redact_shapes(text: str) -> str:
     """Return `text` without the secrets that are known by their form and are more than a run."""
     for shape in _OF_TEXTS:
-        if any(sign in text for sign in shape.signs):
-            text = shape.pattern.sub(shape.replacement, text)
+        # Not `any` of a generator: it takes twice as long, and each text is asked for every sign.
+        for sign in shape.signs:
+            if sign in text:
+                text = shape.pattern.sub(shape.replacement, text)
+                break
     if "[redacted: access key]" in text:
         text = _NEAR_ACCESS_KEY.sub(r"\1[redacted: secret]", text)
     return _PGPASS.sub(_entry_of_pgpass, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 
 from harness.evidence.redaction.addresses import redact_addresses
@@ -20,6 +21,9 @@ from harness.evidence.redaction.wrapped import redact_cut_keys, redact_wrapped
 _ESCAPED_LETTER = re.compile(r"\\(?:u[0-9a-fA-F]{4}|/)")
 # A secret may stand out only once its neighbour is gone; what is left alone is left alone at once.
 _PASSES = 4
+# What a cluster says comes again with each look: its words, and most of its answers whole.
+_WORD = 256
+_ANSWER = 16 * 1024
 
 
 def redact(text: str) -> str:
@@ -28,11 +32,21 @@ def redact(text: str) -> str:
     A password inside a URL becomes `redacted-password`, so that the URL stays one. Nothing of a
     secret is kept, not even a hash: a password's hash can be guessed.
     """
+    if len(text) <= _WORD:
+        return _redact_word(text)
+    return _redact_answer(text) if len(text) <= _ANSWER else _redact_all(text)
+
+
+def _redact_all(text: str) -> str:
     for _ in range(_PASSES):
         before, text = text, _redact_once(text)
         if text == before:
             break
     return text
+
+
+_redact_word = functools.lru_cache(maxsize=8192)(_redact_all)
+_redact_answer = functools.lru_cache(maxsize=256)(_redact_all)
 
 
 def _redact_once(text: str) -> str:

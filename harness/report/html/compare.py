@@ -10,10 +10,10 @@ from typing import Any
 
 from harness.engine.timeline import end_of, segments_of
 from harness.evidence.reading import Reading
+from harness.report.formatting import one_line
 from harness.report.html.elements import Markup, element, table
 from harness.report.html.run_folder import RunFolder
 from harness.report.html.top import first_broken
-from harness.report.words import one_line
 
 # `ss -Hltn` says state, two queues, then the address.
 _ADDRESS_COLUMN = 3

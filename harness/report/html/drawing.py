@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.diagnose.model import HopState
+from harness.report.formatting import one_line
 from harness.report.html import layout, shapes
 from harness.report.html.elements import Markup, element, scroller
 from harness.report.html.layout import Box, Layout
 from harness.report.html.run_folder import Machine
 from harness.report.html.way import Place, Way
-from harness.report.words import one_line
 
 _TITLE = "The lab and the way of the request"
 # Of these the ladder asks nothing by themselves: they stand as far as the way does.

@@ -8,7 +8,7 @@ from typing import Any
 from harness.probe.flows import FlowMatrix, FlowResult
 from harness.report.html.elements import Markup, element, fold, table
 from harness.report.html.marks import flow_word
-from harness.scenario.words import Flow, FlowOutcome
+from harness.vocabulary.words import Flow, FlowOutcome
 
 
 def matrix(ways: Sequence[Mapping[str, Any]]) -> Markup | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.report.formatting import duration
 from harness.report.html.elements import Markup, code, element, file_link, fold, table
 from harness.report.html.run_folder import RunFolder
-from harness.report.words import duration
 
 _KILOBYTE = 1000
 _OFFICIAL = "official"

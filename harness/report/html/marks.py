@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from harness.check.model import Verdict
 from harness.diagnose.model import HopState
-from harness.engine.events import Outcome
+from harness.engine.outcome import Outcome
 from harness.report.html.elements import Markup, element
-from harness.scenario.words import FlowOutcome
+from harness.vocabulary.words import FlowOutcome
 
 _VERDICTS = {Verdict.MET: "good", Verdict.NOT_MET: "bad", Verdict.INCONCLUSIVE: "unsure"}
 _HOPS = {HopState.HOLDS: "good", HopState.BROKEN: "bad", HopState.NOT_SEEN: "unsure"}

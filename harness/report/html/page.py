@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.engine.events import ScenarioResult
+from harness.engine.results import ScenarioResult
 from harness.evidence.redaction import redact
 from harness.report import json_report
+from harness.report.formatting import origin_line
 from harness.report.html import compare, drawing, kept, phases, timeline, top
 from harness.report.html.elements import Markup, element, fold, join
 from harness.report.html.run_folder import RunFolder, read
 from harness.report.html.way import Way, way_of
 from harness.report.summary import repeat_command
-from harness.report.words import origin_line
 
 _LEGEND = (
     "Green holds, the red line ends at the first broken hop, dotted was not reached or not seen. "

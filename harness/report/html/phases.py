@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.report.formatting import duration
 from harness.report.html import flows
 from harness.report.html.elements import Markup, code, element, fold, table
 from harness.report.html.marks import holds_word, hop_word, verdict_word
 from harness.report.html.top import first_broken
-from harness.report.words import duration
 
 
 def section(phase: Mapping[str, Any], index: int) -> Markup:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from harness import cni
 from harness.base.untrusted import Limits, RefusedError, json_value, read_bytes, require_yaml_within
 from harness.evidence.lines import EVENTS, READINGS, Recorded, lines_of
 from harness.evidence.reading import Reading
@@ -36,8 +37,6 @@ _K0SCTL = Limits("a k0sctl.yaml", most_bytes=256 * 1024)
 # A sentence for each piece; a run has a hundred pieces.
 _MISSING = Limits("a list of missing pieces", most_bytes=_MOST_BYTES, most_levels=2)
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-# kube-router's and the bridge plugin's name for where a machine's pods are attached.
-_POD_BRIDGES = frozenset({"kube-bridge", "cni0"})
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ def _addressed(machine: Machine, text: str) -> Machine:
         if not addresses:
             continue
         name = words[0].partition("@")[0]
-        if name in _POD_BRIDGES:
+        if name in cni.bridges():
             machine = replace(machine, pods=str(addresses[0].network), kubelet=True)
         elif machine.private is not None and machine.private.ip in [each.ip for each in addresses]:
             machine = replace(machine, private=addresses[0], private_name=name)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.report.formatting import duration, one_line
 from harness.report.html.elements import Markup, element, fold, scroller, table
 from harness.report.html.marks import verdict_css, verdict_mark
-from harness.report.words import duration, one_line
 
 _NAMES = 150
 _WIDTH = 860

@@ -8,11 +8,11 @@ from typing import Any
 
 from harness.check.model import Verdict
 from harness.diagnose.model import HopState
-from harness.engine.events import Outcome
+from harness.engine.outcome import Outcome
+from harness.report.formatting import duration
 from harness.report.html.elements import Child, Markup, code, element, fold, outward_link, text
 from harness.report.html.marks import outcome_css
-from harness.report.words import duration
-from harness.scenario.words import Cause
+from harness.vocabulary.words import Cause
 
 _HEALTHY = Cause.HEALTHY.value
 _SENTENCES = {

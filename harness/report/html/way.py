@@ -10,11 +10,11 @@ from typing import Any
 from harness.base.places import with_port
 from harness.base.untrusted import RefusedError, plain_json
 from harness.diagnose.model import HopId, HopState
-from harness.engine.events import PreconditionId
+from harness.engine.results import PreconditionId
 from harness.evidence.reading import Reading
 from harness.probe import top_nodes
 from harness.probe.core import observe
-from harness.scenario.words import TopOutcome
+from harness.vocabulary.words import TopOutcome
 
 
 class Place(StrEnum):

@@ -1,1 +1,0 @@
-"""Changes: what to run for each kind, how it is seen to have taken effect, and its undo."""

@@ -1,0 +1,89 @@
+"""The command line: data on stdout, narration on stderr, one exit code for each kind of ending.
+
+Each verb is a module of this package with `add_arguments` and `command`. A verb's module is
+imported when the verb is called, so that `k0s-harness --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from harness.base.errors import ExitCode, HarnessError
+from harness.base.printable import printable_line
+from harness.base.printing import ArgumentParser, say, show_tracebacks
+from harness.base.process import interrupt_on_sigterm
+
+# In the order in which `--help` lists them: running, looking at a cluster, what is on this host.
+VERBS = {
+    "run": "bring up, observe, judge, report, tear down",
+    "nightly": "run every scenario, keep the runs, write a job summary",
+    "bench": "a cold konnectivity-on against the same work done by hand",
+    "plan": "what would be built; starts nothing",
+    "validate": "check scenario files, every mistake at once",
+    "catalogue": "docs/scenarios.md, from the scenarios and their runs",
+    "schema": "print the JSON Schema of a scenario",
+    "doctor": "what this host can do, what is missing, how to get it",
+    "diagnose": "why the metrics API is unavailable; read-only",
+    "flows": "every kind of connection a cluster lives on; read-only",
+    "collect": "evidence of a cluster into one file; read-only",
+    "replay": "judge a recorded run again from its bundle; starts nothing",
+    "labs": "what is left on this host from earlier runs, and removing it",
+    "artifacts": "the release files: list, fetch, import, verify, export for an offline host",
+    "box": "the box that VMs are made of: build, list, remove, renew its lock",
+}
+_ENDINGS = {
+    ExitCode.OK: "done",
+    ExitCode.NOT_MET: "an expectation is not met, or a broken hop was found",
+    ExitCode.USAGE: "the command or the scenario is wrong",
+    ExitCode.HOST_LACKS: "this host lacks something",
+    ExitCode.INFRASTRUCTURE: "infrastructure failed, or not enough was seen",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; the last line on stderr says it as well."""
+    show_tracebacks()
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        options = parser(given).parse_args(given)
+    except SystemExit as ended:
+        # argparse has said what is wrong; after --help nothing is.
+        if ended.code:
+            say(f"k0s-harness: exit {ended.code}: {_ENDINGS[ExitCode.USAGE]}")
+        raise
+    interrupt_on_sigterm()
+    command: Callable[[argparse.Namespace], ExitCode] = options.command
+    try:
+        code, why = command(options), None
+    except HarnessError as error:
+        say(error.text())
+        code, why = error.exit_code, str(error)
+    except KeyboardInterrupt:
+        code, why = ExitCode.INTERRUPTED, "interrupted"
+    # One line whatever is in it, so that the last one is always ours.
+    say(printable_line(f"k0s-harness: exit {int(code)}: {why or _ENDINGS[code]}"))
+    return int(code)
+
+
+def parser(arguments: Sequence[str]) -> ArgumentParser:
+    """Return the parser of a command line: of its verbs only the one that it names is loaded."""
+    found = ArgumentParser(
+        prog="k0s-harness",
+        description="Real k0s clusters on disposable machines, broken and repaired in declared "
+        "steps: what was seen, whether it matches, and why.",
+        epilog="Exit codes: 0 all met, 1 an expectation not met, 2 usage or scenario error, "
+        "3 this host lacks something, 4 infrastructure failed or inconclusive, 130 interrupted.",
+    )
+    verbs = found.add_subparsers(required=True, metavar="COMMAND")
+    named = next((word for word in arguments if not word.startswith("-")), None)
+    for name, text in VERBS.items():
+        verb = verbs.add_parser(name, help=text, description=text)
+        if name == named:
+            module = import_module(f"{__name__}.{name}")
+            verb.set_defaults(command=getattr(module, "command", None))
+            module.add_arguments(verb)
+    return found

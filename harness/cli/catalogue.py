@@ -1,0 +1,64 @@
+"""The verb `catalogue`: keeps the page of scenarios and of their last runs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.base.errors import ExitCode, UsageError
+from harness.base.printing import say
+from harness.base.untrusted import json_value, read_text
+from harness.cli.options import SCENARIOS
+from harness.evidence.bundle import DOCUMENT
+from harness.report import catalogue
+from harness.scenario.load import files_in, load_all
+
+RUNS = Path("scenarios/runs.json")
+PAGE = Path("docs/scenarios.md")
+
+
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add what the verb is given."""
+    verb.add_argument("reports", nargs="*", type=Path, metavar="REPORT", help="report.json")
+    verb.add_argument("--check", action="store_true", help="exit 1 if the page is out of date")
+
+
+def command(options: argparse.Namespace) -> ExitCode:
+    """Write the page of the scenarios that every provider can run, or check it."""
+    return refresh(files_in(SCENARIOS), options.reports, check=options.check)
+
+
+def refresh(paths: Sequence[Path], reports: Sequence[Path], *, check: bool) -> ExitCode:
+    """Take runs from their `report.json` into the catalogue, and write its page.
+
+    With `check` nothing is written: a page that is not what it would be is exit code 1.
+    """
+    runs = catalogue.with_reports(catalogue.read_runs(RUNS), map(_report, reports))
+    scenarios = [each for path in paths for each in load_all(path)]
+    page = catalogue.render(scenarios, runs)
+    if check:
+        if PAGE.exists() and PAGE.read_text() == page:
+            return ExitCode.OK
+        say(
+            f"{PAGE} is not what the scenarios and their runs say: k0s-harness catalogue "
+            "writes it again"
+        )
+        return ExitCode.NOT_MET
+    RUNS.write_text(catalogue.runs_text(runs))
+    PAGE.write_text(page)
+    return ExitCode.OK
+
+
+def _report(path: Path) -> Mapping[str, Any]:
+    doing = f"Reading {path}"
+    try:
+        report: Mapping[str, Any] = json_value(read_text(path, DOCUMENT), DOCUMENT)
+        catalogue.run_of(report)
+        why_not = catalogue.why_unlisted(report)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(doing, f"this is no report.json of a run: {error!r}") from None
+    if why_not is not None:
+        raise UsageError(doing, why_not)
+    return report

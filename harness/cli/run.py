@@ -1,0 +1,158 @@
+"""The verb `run`: scenarios as pytest tests, in this process."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from harness import pytest_plugin
+from harness.base.errors import (
+    ExitCode,
+    HarnessError,
+    InfrastructureError,
+    InterruptedRunError,
+    UsageError,
+)
+from harness.base.printable import printable_line
+from harness.base.printing import say, show
+from harness.base.settings import Settings
+from harness.cli.options import add_provider, scenario_files, settings_of
+from harness.engine.outcome import outcome_of, worst
+from harness.engine.session import RunSession
+from harness.pytest_plugin import OPTIONS, SESSION
+from harness.report import summary
+
+
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add what the verb is given."""
+    verb.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="a file, or a name")
+    add_provider(verb)
+    verb.add_argument("--keep", help="keep the machines: never, failure or always")
+    add_runs(verb)
+    verb.add_argument(
+        "--fresh", action="store_const", const="1", help="machines of its own for each scenario"
+    )
+    verb.add_argument("-k", dest="select", metavar="WORDS", help="only matching expectations")
+
+
+def add_runs(verb: argparse.ArgumentParser) -> None:
+    """Add `--runs`."""
+    verb.add_argument("--runs", dest="runs_dir", help="folder of evidence and reports")
+
+
+def command(options: argparse.Namespace) -> ExitCode:
+    """Run the scenarios that are named."""
+    paths = scenario_files(options.scenarios)
+    return run_scenarios(paths, settings_of(options), select=options.select)
+
+
+def run_scenarios(
+    paths: Sequence[Path], settings: Settings, *, select: str | None = None
+) -> ExitCode:
+    """Run scenarios as pytest tests, print what a person would paste, return the exit code."""
+    session = through_pytest(paths, settings, select)
+    for result in session.results:
+        show(summary.render(result))
+    outcomes = [result.outcome for result in session.results]
+    outcomes += [outcome_of((), error) for error in session.not_started.values()]
+    return worst(outcomes).exit_code
+
+
+def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None) -> RunSession:
+    """Return the session of runs that pytest has made of the scenarios.
+
+    Nothing is loaded but pytest's own plugins and the harness's: a scenario may be somebody else's,
+    and so may what lies around it. Raises what kept every one of them from beginning.
+    """
+    doing = "Running the scenarios through pytest"
+    if select is not None and printable_line(select) != select:
+        # pytest says what it cannot read of them as they stand.
+        raise UsageError(doing, f"the words of -k are no plain text: {printable_line(select)}")
+    keeper = _SessionKeeper()
+    with _no_settings_of_pytest():
+        status = pytest.main(
+            [
+                # Whole, so that no name is taken for an option, or for a file of them (`@name`).
+                *(str(path.absolute()) for path in paths),
+                *_NOTHING_ELSE,
+                # Otherwise every folder above a scenario is looked through, entry by entry.
+                f"--confcutdir={os.path.commonpath([path.absolute().parent for path in paths])}",
+                # The plugin reads the environment itself, and says where each value came from.
+                *(
+                    f"{option}={value:d}" if isinstance(value, bool) else f"{option}={value}"
+                    for name, option in OPTIONS.items()
+                    if settings.origin.get(name, "").startswith("--")
+                    for value in [getattr(settings, name)]
+                ),
+                *(["-k", select] if select else []),
+            ],
+            plugins=[keeper, pytest_plugin],
+        )
+    session = keeper.session
+    if session is not None and (session.results or session.not_started):
+        for error in session.not_started.values():
+            say(error.text())
+        return session
+    if keeper.interrupted:
+        raise InterruptedRunError(doing, "interrupted before any scenario began")
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        raise UsageError(doing, f"no expectation matches -k {select}")
+    raise keeper.error or InfrastructureError(doing, f"it ended with status {int(status)}")
+
+
+# Told to pytest so that of all files of its own beside a scenario, above it and in the current
+# folder none is read, and no module is imported.
+_NOTHING_ELSE = (
+    *("-c", os.devnull),
+    "--noconftest",
+    "--disable-plugin-autoload",
+    # Narration and summary are the harness's own; pytest's would say it all again.
+    *("-p", "no:terminal"),
+    *("-p", "no:cacheprovider"),
+)
+
+
+@contextlib.contextmanager
+def _no_settings_of_pytest() -> Iterator[None]:
+    """Take the variables out that add options and plugins to every pytest, and put them back."""
+    taken = {name: value for name, value in os.environ.items() if name.startswith("PYTEST_")}
+    for name in taken:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
+
+
+class _SessionKeeper:
+    """Keeps the session of runs beyond the end of pytest's."""
+
+    session: RunSession | None = None
+    error: HarnessError | None = None
+    interrupted: bool = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Dir:
+        """Take every folder for a plain one: of a package pytest imports `__init__.py`."""
+        folder: pytest.Dir = pytest.Dir.from_parent(parent, path=path)
+        return folder
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Take the runs, once the plugin has ended them."""
+        self.session = session.config.stash.get(SESSION, None)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Tell a Ctrl-C from a mistake in a file: pytest has one exit status for both."""
+        self.interrupted = not isinstance(excinfo.value, pytest.Session.Interrupted)
+
+    def pytest_exception_interact(self, call: pytest.CallInfo[object]) -> None:
+        """Keep the first error of ours: a mistake in a file has no result to tell it."""
+        error = call.excinfo.value if call.excinfo is not None else None
+        if self.error is None and isinstance(error, HarnessError):
+            self.error = error

@@ -1,0 +1,153 @@
+"""What is broken and ends by itself: something began, came back or was mended a moment ago.
+
+Three values each: None means that what it takes was not seen.
+"""
+
+from __future__ import annotations
+
+from harness.diagnose import findings, scrapes
+from harness.diagnose.facts import Facts
+from harness.probe import apiservice, egress, https, nodelogs, objects, workloads
+from harness.probe.workloads import Pod
+
+_IMAGE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
+_CRASHING = {"CrashLoopBackOff", "CreateContainerError", "RunContainerError", *_IMAGE}
+# A machine joins, its certificate is approved, its agent is pulled, starts and connects. One that
+# was away needs as long until its agent has noticed and metrics-server has scraped it twice; it was
+# away if it is Ready anew longer after it joined than a machine needs to be Ready at all.
+_JOINING_SECONDS = 60.0
+_FIRST_READY_SECONDS = 180.0
+# The API server and, beside it, the konnectivity server start; agents look every 10 s at the most.
+_RESTARTED_SECONDS = 60.0
+# Agents were seen to try every 10 s where they are turned away, every 21 s where nothing answers.
+_RECONNECT_SECONDS = 30.0
+# A Deployment's pods are made within a second of its change; an API server under load needs more.
+_PODS_MADE_SECONDS = 30.0
+# One pod ends (30 s of grace at the most), and the next starts.
+_ROLLING_SECONDS = 60.0
+# The one check of metrics-server's readiness that fails until it has read kubelets twice.
+_NO_FIGURES_YET = frozenset({"metric-storage-ready"})
+_OK = 200
+
+
+def none_ready(facts: Facts) -> tuple[Pod, ...] | None:
+    """Return metrics-server's pods where there are some and none is Ready, empty otherwise."""
+    pods = facts.one(workloads.PODS)
+    if pods is None:
+        return None
+    return () if any(pod.ready for pod in pods) else pods
+
+
+def waits_for_image(pod: Pod) -> bool:
+    """Whether a pod waits for an image."""
+    return pod.waiting in _IMAGE
+
+
+def joining(facts: Facts) -> bool | None:
+    """Whether a node has joined or come back so lately that nothing on the way need be there."""
+    if not _whole_walk(facts):
+        return False
+    nodes = facts.one(workloads.NODES)
+    if nodes is None:
+        return None
+    since = [node.created for node in nodes]
+    since += [
+        node.ready_since
+        for node in nodes
+        if node.ready and node.ready_since - node.created > _FIRST_READY_SECONDS
+    ]
+    return any(_younger(facts, each, _JOINING_SECONDS) for each in since)
+
+
+def starting(facts: Facts) -> bool:
+    """Whether metrics-server, or a node, has begun so lately that it need not be ready yet."""
+    if not _whole_walk(facts):
+        return False
+    nodes = [node for node in facts.one(workloads.NODES) or () if not node.ready]
+    if joining(facts) or any(findings.is_young(facts, node.created) for node in nodes):
+        return True
+    deployment = facts.one(objects.DEPLOYMENT)
+    if facts.one(workloads.PODS) == () and deployment is not None and deployment.replicas:
+        return _younger(facts, deployment.changed, _PODS_MADE_SECONDS)
+    pods = none_ready(facts) or ()
+    calm = [pod for pod in pods if pod.waiting not in _CRASHING and pod.restarts == 0]
+    return any(findings.is_young(facts, pod.created) for pod in calm)
+
+
+def known(facts: Facts) -> bool:
+    """Whether it was seen what began, came back or was mended a moment ago."""
+    return bool(starting(facts) or restarted(facts) or reconnecting(facts) or scraping_again(facts))
+
+
+def restarted(facts: Facts) -> bool | None:
+    """Whether the API server has started so lately that agents need not be connected yet."""
+    counted = facts.one(egress.PROBE)
+    if counted is None or not counted.started:
+        return None
+    return _younger(facts, counted.started, _RESTARTED_SECONDS)
+
+
+def reconnecting(facts: Facts) -> bool | None:
+    """Whether agents that are not connected can connect, and could not until a moment ago."""
+    on = findings.konnectivity(facts)
+    if not on:
+        return on
+    rolling = _rolling(facts)
+    if rolling:
+        return True
+    dials = findings.server_dials(facts)
+    asked = findings.agents_to_server(facts)
+    said = findings.unconnected(facts)
+    if (
+        not all(each.all_connected for each in dials.values())
+        or not all(each.connected for each in asked.values())
+        or not all(scrapes.is_of_network(failure.why) for failure in said.values())
+    ):
+        return rolling
+    workers = set(facts.workers)
+    logs = facts.on(nodelogs.AGENT)
+    lately = any(
+        findings.seconds_ago(facts, nodelogs.AGENT.name, machine, failure.at) < _RECONNECT_SECONDS
+        for machine, failure in said.items()
+    )
+    if lately or restarted(facts) or joining(facts):
+        return True if workers <= set(dials) and workers <= set(asked) else None
+    unseen = restarted(facts) is None or facts.one(workloads.NODES) is None or rolling is None
+    return None if unseen or not workers <= set(logs) else False
+
+
+def scraping_again(facts: Facts) -> bool | None:
+    """Whether metrics-server is not Ready only since it could not read kubelets a moment ago."""
+    running = [pod for pod in none_ready(facts) or () if pod.phase == "Running" and not pod.waiting]
+    if not running:
+        return None if facts.one(workloads.PODS) is None else False
+    if scrapes.failing_scrapes(facts):
+        return False
+    addresses = {pod.address for pod in running}
+    health = [each for (_, address), each in facts.to(https.HEALTH).items() if address in addresses]
+    if any(each.livez != _OK or set(each.failing) - _NO_FIGURES_YET for each in health):
+        return False
+    ready = {node.name for node in facts.one(workloads.NODES) or () if node.ready}
+    answering = {name for name, each in scrapes.kubelets(facts).items() if each.answered}
+    failed = scrapes.scrapes_failed_lately(facts)
+    if failed == 0:
+        return False
+    return True if failed and health and ready and ready <= answering else None
+
+
+def _rolling(facts: Facts) -> bool | None:
+    """Whether agents' pods are being replaced, one after the other."""
+    agents = facts.one(objects.AGENTS)
+    if agents is None:
+        return None
+    return agents.rolling and _younger(facts, agents.changed, _ROLLING_SECONDS)
+
+
+def _younger(facts: Facts, since: float, seconds: float) -> bool:
+    found = findings.age(facts, since)
+    return found is not None and found < seconds
+
+
+def _whole_walk(facts: Facts) -> bool:
+    """Whether this is a walk up the ladder; of a few looks alone nothing is said to settle."""
+    return facts.one(apiservice.PROBE) is not None or facts.one(workloads.SERVICE) is not None

@@ -1,0 +1,66 @@
+"""Whether this host can carry a run now, and waiting for other labs where they take the room."""
+
+from __future__ import annotations
+
+import os
+
+from harness.base.context import Context, Say
+from harness.base.wait import WaitTimeoutError, wait_until
+from harness.host.needs import LabNeeds, Problem
+from harness.lab.listing import list_labs
+from harness.plan.model import Plan
+from harness.preflight.choice import choose_provider, problems, refuse
+from harness.preflight.survey import survey
+from harness.providers.base import ProviderChoice
+from harness.state.entries import LabState
+
+# Four runs of the longest scenario there is, one after another, on a busy host.
+ROOM_SECONDS = 2400.0
+# Reading the host takes half a second of a processor that others are using.
+ROOM_EVERY_SECONDS = 10.0
+
+
+def wait_for_capacity(plan: Plan, context: Context, tell: Say) -> ProviderChoice:
+    """Return the provider and why it is that one, once this host can carry the plan.
+
+    While nothing is short but what other labs give back (memory, inotify instances) and some are
+    alive, it waits for them and tells for whom. Raises `HostLacksError` with every problem where
+    waiting would not help, or did not.
+    """
+    needs = LabNeeds(
+        workers=len(plan.workers),
+        memory_mib=plan.memory_mib,
+        k0s_version=str(plan.k0s_version),
+    )
+
+    def look() -> tuple[ProviderChoice, tuple[Problem, ...]]:
+        facts = survey(context.runner, context.settings, os.environ)
+        choice = choose_provider(facts, context.settings.provider)
+        return choice, problems(facts, choice.provider, needs)
+
+    choice, found = look()
+    if found and all(problem.passes for problem in found):
+        others = _live_labs(context)
+        if others:
+            tell(f"{found[0].happened}: waits for {', '.join(others)}")
+            try:
+                history = wait_until(
+                    "what other labs use of this host",
+                    look,
+                    lambda seen: not seen[1] or not _live_labs(context),
+                    bound=ROOM_SECONDS,
+                    every=ROOM_EVERY_SECONDS,
+                    clock=context.clock,
+                )
+            except WaitTimeoutError as error:
+                history = error.history
+            choice, found = history[-1].value
+    refuse(found, choice.provider)
+    return choice
+
+
+def _live_labs(context: Context) -> tuple[str, ...]:
+    labs = list_labs(context.settings.labs_dir, context.runner, now=context.clock.now())
+    there = (LabState.LIVE, LabState.FOREIGN)
+    # What only says that it is a lab's takes no room.
+    return tuple(f"{lab.run_id} ({lab.text})" for lab in labs if lab.run_id and lab.state in there)

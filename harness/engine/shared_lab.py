@@ -1,0 +1,49 @@
+"""A lab with a cluster on it, between two scenarios that begin in the same state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.artifacts.model import Artifact, ArtifactKind
+from harness.changes.deployment import Deployment
+from harness.lab.lab import Lab
+from harness.plan.model import MachinePlan, Plan
+from harness.providers.base import ProviderChoice
+from harness.vocabulary.version import K0sVersion
+
+
+@dataclass(frozen=True)
+class StartState:
+    """What a scenario's cluster is before the first change: equal ones may share a lab."""
+
+    k0s_version: K0sVersion
+    machines: tuple[MachinePlan, ...]
+    deployment: Deployment
+    same_nat_address: bool
+
+
+@dataclass(frozen=True)
+class SharedLab:
+    """A lab whose last scenario gave it back as it had got it.
+
+    `scenario` is the last one's name. `endpoint_ready` is when metrics-server's endpoint became
+    ready, on the clock that times the runs; None where it is not.
+    """
+
+    scenario: str
+    start: StartState
+    choice: ProviderChoice
+    lab: Lab
+    artifacts: Mapping[ArtifactKind, Artifact]
+    endpoint_ready: float | None
+
+
+def start_state(plan: Plan) -> StartState:
+    """Return what the plan's cluster is before the first change.
+
+    Two plans have the same addresses as long as neither has a lab.
+    """
+    return StartState(
+        plan.k0s_version, plan.machines, plan.start, plan.scenario.cluster.same_nat_address
+    )

@@ -1,0 +1,1 @@
+"""What machines are made with, a folder each; `harness.providers.registry` has them by name."""

@@ -1,0 +1,1 @@
+"""The words of scenarios, and the types of their fields: what kinds, rules and reports share."""

@@ -1,0 +1,33 @@
+"""Readings of real clusters: a file is parsed once and a reading redacted once in a session."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+from harness.evidence.reading import Reading
+from harness.evidence.recorder import redacted_reading
+
+
+@functools.cache
+def readings(path: Path) -> tuple[Reading, ...]:
+    """The readings in a file of one JSON object a line."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return tuple(Reading.from_dict(json.loads(line)) for line in lines)
+
+
+@functools.cache
+def redacted(reading: Reading) -> Reading:
+    """The reading as a recorder writes it."""
+    return redacted_reading(reading)
+
+
+def lines(found: list[Reading]) -> str:
+    """The readings as a recorder's file has them."""
+    return "".join(_line(each) for each in found)
+
+
+@functools.cache
+def _line(reading: Reading) -> str:
+    return json.dumps(redacted(reading).to_dict(), ensure_ascii=False) + "\n"
