@@ -264,8 +264,8 @@ def _no_cluster(documents: list[_Document], path: Path) -> UsageError:
         if each.kind.lower() == "cluster":
             return UsageError(
                 each.places["apiVersion"],
-                f"`apiVersion` is {quoted(each.api_version)}, and k0sctl's is `{API_VERSION}`:"
-                f" {_NO_CLUSTER}",
+                f"{_NO_CLUSTER}: `apiVersion` is {quoted(each.api_version)}, and k0sctl's is"
+                f" `{API_VERSION}`",
                 remedy="if another tool deployed the cluster, use --kubeconfig",
             )
     return UsageError(f"{path}:1:1", _NO_CLUSTER, remedy=_GIVEN_TO_APPLY)

@@ -175,10 +175,12 @@ class _Reader:
         word, value = found
         # A fraction is cut off, and what is too large for a number is none.
         if isinstance(value, bool | str) or value is None or not value <= _MOST_INT:
+            sentence = f"{quoted(name)} is a number, and this is {quoted(word.text)}"
             remedy = "write it without quotes" if _plain_number(word.text) else None
-            self._mistake(
-                node, f"{quoted(name)} is a number, and this is {quoted(word.text)}", remedy
-            )
+            if remedy is not None and isinstance(node, Scalar) and node.plain:
+                what = "no port from 1 to 65535" if name == "port" else "too large"
+                sentence, remedy = f"{quoted(name)} is {what}: {quoted(word.text)}", None
+            self._mistake(node, sentence, remedy)
             return None
         number = int(value) if value > -_MOST_INT else -_MOST_INT
         return Word(str(number), name, word.place)

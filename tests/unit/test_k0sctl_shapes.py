@@ -105,7 +105,11 @@ SENTENCES = {
         "${NAME:-default}",
     ],
     "two-clusters": ["11:7: k0sctl takes one cluster a file", "`staging`, `production`"],
-    "another-tool": ["1:13: `apiVersion` is `cfctl.clusterfactory.io/v1beta1`", "--kubeconfig"],
+    "another-tool": [
+        "1:13: there is no k0sctl cluster",
+        "`cfctl.clusterfactory.io/v1beta1`",
+        "--kubeconfig",
+    ],
     "terraform-template": ["7:1: line 7 is a template: `%{ for host in hosts ~}`", "rendered file"],
     "jinja-template": ["4:9: line 4 is a template: `{{ cluster_name }}`", "rendered file"],
     "no-hosts": ["7:3: there is no k0sctl cluster with hosts in it: `spec.hosts` lists none"],
