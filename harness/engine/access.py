@@ -112,7 +112,7 @@ def existing_cluster(
         say(str(note))
     say(f"by {k0sctl.name} konnectivity is {'on' if cluster.konnectivity else 'off'}")
     # Not where TMPDIR says: the path of a socket may have 107 bytes, with 58 that ssh adds.
-    with tempfile.TemporaryDirectory(prefix="k5-", dir=SOCKETS) as sockets:
+    with tempfile.TemporaryDirectory(prefix="k0s-harness-ssh-", dir=SOCKETS) as sockets:
         tried = _remotes(hosts, Path(sockets), runner)
         with ThreadPoolExecutor(max_workers=min(len(tried), _REACHED_AT_ONCE)) as pool:
             found = dict(zip(tried, pool.map(_reach, hosts, tried.values()), strict=True))
