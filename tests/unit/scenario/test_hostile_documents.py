@@ -1,6 +1,6 @@
 """Any scenario and any k0sctl.yaml, wrong types everywhere: an answer or sentences, and no harm.
 
-`K0S_HARNESS_FUZZ=5000 pytest tests/unit/test_hostile_documents.py` tries that many of each kind.
+`K0S_HARNESS_FUZZ=5000 pytest tests/unit/scenario` tries that many of each kind.
 """
 
 from __future__ import annotations

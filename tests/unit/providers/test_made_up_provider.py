@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -22,8 +21,9 @@ from harness.preflight.survey import look_for
 from harness.providers import registry
 from harness.providers.backend import Backend
 from harness.providers.base import Provider
+from tests.unit.paths import UNIT
 
-RECORDING = Path(__file__).parent / "recordings" / "host-debian-12.json"
+RECORDING = UNIT / "recordings" / "host-debian-12.json"
 DEBIAN_12 = facts_from(RawHost.from_json(RECORDING.read_text()))
 
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from ipaddress import IPv4Network
-from pathlib import Path
 from typing import Any, ClassVar
 
 import jsonschema
@@ -31,8 +30,9 @@ from harness.scenario.schema import json_schema
 from harness.scenario.tables import with_tables
 from harness.vocabulary.kinds import Surroundings
 from harness.vocabulary.part import Found
+from tests.unit.paths import PROJECT
 
-PAGE = (Path(__file__).parents[2] / "docs/writing-scenarios.md").read_text("utf-8")
+PAGE = (PROJECT / "docs/writing-scenarios.md").read_text("utf-8")
 
 
 def hostname_probe(machine: str) -> Probe[str]:

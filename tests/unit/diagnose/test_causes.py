@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -20,8 +19,9 @@ from harness.scenario.load import load_text
 from harness.scenario.schema import json_schema
 from harness.scenario.tables import with_tables
 from harness.vocabulary.words import CAUSES, Cause
+from tests.unit.paths import PROJECT
 
-DOCS = (Path(__file__).parents[2] / "docs/writing-scenarios.md").read_text("utf-8")
+DOCS = (PROJECT / "docs/writing-scenarios.md").read_text("utf-8")
 SCENARIO = (
     "format: k0s-harness/1\nname: x\ntitle: X\ncluster: {}\n"
     "phases: [{name: p, expect: [{diagnosis: {cause: old-release}}]}]\n"
