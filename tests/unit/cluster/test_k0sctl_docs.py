@@ -1,11 +1,11 @@
 """The page about k0sctl.yaml has the keys that the reader knows, with what is done with them."""
 
 import re
-from pathlib import Path
 
 from harness.cluster.k0sctl_fields import CLUSTER
+from tests.unit.paths import PROJECT
 
-PAGE = (Path(__file__).parents[2] / "docs" / "k0sctl-yaml.md").read_text("utf-8")
+PAGE = (PROJECT / "docs/k0sctl-yaml.md").read_text("utf-8")
 ROW = re.compile(r"^\| `([^`]+)` \| (\w+) \| (.+) \|$", re.MULTILINE)
 
 

@@ -4,15 +4,15 @@ Hosts, users and keys in them are invented; the shapes are not.
 """
 
 import re
-from pathlib import Path
 
 import pytest
 
 from harness.base.errors import UsageError
 from harness.cluster.existing import read_cluster
 from tests.unit import real_k0sctl
+from tests.unit.paths import UNIT
 
-FOLDER = Path(__file__).parent / "k0sctl"
+FOLDER = UNIT / "k0sctl"
 HOME = "/home/op"
 ON, OFF = True, False
 # For each file: how each host is reached that is looked at, controllers first; konnectivity; what

@@ -3,16 +3,16 @@
 import ipaddress
 import json
 import re
-from pathlib import Path
 
 import pytest
 
 from harness.diagnose.judge import diagnose
 from harness.evidence.reading import Reading
 from harness.report import diagnosis as report
+from tests.unit.paths import RECORDINGS
 
-FOLDER = Path(__file__).parents[1] / "recordings/diagnosis"
-RECORDINGS = sorted(FOLDER.glob("*/1.jsonl"))
+FOLDER = RECORDINGS / "diagnosis"
+WALKS = sorted(FOLDER.glob("*/1.jsonl"))
 _IPV4 = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.])(?:/(\d{1,2})\b)?(:\d+)?")
 
 
@@ -56,7 +56,7 @@ def prefixes(stdout):
     return json.dumps(links)
 
 
-@pytest.mark.parametrize("path", RECORDINGS, ids=[path.parent.name for path in RECORDINGS])
+@pytest.mark.parametrize("path", WALKS, ids=[path.parent.name for path in WALKS])
 def test_a_cluster_with_ipv6_addresses_has_the_same_cause(path):
     text = path.read_text("utf-8")
     four = diagnose([Reading.from_dict(json.loads(line)) for line in text.splitlines()])
