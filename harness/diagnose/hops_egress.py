@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from harness.base.places import with_port
 from harness.diagnose import findings, scrapes
 from harness.diagnose.evidence import broken, holds, not_seen
 from harness.diagnose.facts import Facts
@@ -105,7 +106,7 @@ def tunnel(facts: Facts) -> Hop:
     if agents is None:
         target = findings.server_target(facts)
         if lost and target is not None:
-            probe = dials.PROBE.of(f"{target[0]}:{target[1]}")
+            probe = dials.PROBE.of(with_port(*target))
             return broken(facts, HopId.TUNNEL, "; ".join(reasons), probe, next(iter(lost)))
         if said:
             return broken(
@@ -145,7 +146,7 @@ def dial(facts: Facts) -> Hop:
     target = dialled(facts)
     if target is None:
         return not_seen(facts, HopId.DIAL, workloads.SERVICE.name)
-    place = f"{target[0]}:{target[1]}"
+    place = with_port(*target)
     found = facts.to(dials.PROBE).get((facts.controller, place))
     if found is not None:
         make = holds if found.all_connected else broken
@@ -182,7 +183,9 @@ def path(facts: Facts) -> Hop:
     ]
     if not tried:
         probe = (
-            dials.PROBE.of(f"{targets[0][0]}:{targets[0][1]}") if targets else workloads.PODS.name
+            dials.PROBE.of(with_port(targets[0][0], targets[0][1]))
+            if targets
+            else workloads.PODS.name
         )
         return not_seen(facts, HopId.PATH, probe)
     failed = [each for each in tried if not each.opened]
@@ -193,7 +196,7 @@ def path(facts: Facts) -> Hop:
 
 
 def _tries(facts: Facts, worker: str, address: str, port: int) -> list[_Try]:
-    target = f"{address}:{port}"
+    target = with_port(address, port)
     found = []
     reached = findings.reaches(facts, worker, address, port)
     if reached is not None:

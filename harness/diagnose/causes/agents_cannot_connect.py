@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.base.places import with_port
 from harness.diagnose import agent_findings, findings, places, settling
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
@@ -38,7 +39,7 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
 def remedy(facts: Facts, only: tuple[str, ...] = ()) -> str:
     """Return what lets agents reach their server: all of them, or those on the machines `only`."""
     target = findings.server_target(facts)
-    place = f"{target[0]}:{target[1]}" if target is not None else "TCP 8132 of the controller"
+    place = with_port(*target) if target is not None else "TCP 8132 of the controller"
     elsewhere = places.agents_sent_elsewhere(facts)
     if elsewhere:
         reached = places.api_server_reached_at(facts)
@@ -72,7 +73,7 @@ def remedy(facts: Facts, only: tuple[str, ...] = ()) -> str:
 def side_facts(facts: Facts) -> tuple[str, ...]:
     """Return where agents look for their server."""
     target = findings.server_target(facts)
-    return (f"agents look for their server at {target[0]}:{target[1]}",) if target else ()
+    return (f"agents look for their server at {with_port(*target)}",) if target else ()
 
 
 KIND = CauseKind(
