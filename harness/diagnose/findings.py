@@ -128,7 +128,13 @@ def expected_agents(facts: Facts) -> int | None:
 
 
 def connected_agents(facts: Facts) -> int | None:
-    """Return the agents at the server that has the fewest; None where no server was seen."""
+    """Return the agents at the server of the controller whose way is judged, None if not seen.
+
+    Where that controller's was not seen, it is the fewest that any has.
+    """
+    own = facts.of_controller(controlplane.TUNNEL)
+    if own is not None and own.listening:
+        return own.agents
     tunnels = facts.on(controlplane.TUNNEL).values()
     return min((each.agents for each in tunnels if each.listening), default=None)
 
