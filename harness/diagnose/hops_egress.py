@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from harness.diagnose import findings, hops_tunnel, scrapes
+from harness.diagnose import findings, hops_tunnel, scrapes, settling
 from harness.diagnose.evidence import broken, holds, not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.messages import classify
@@ -181,8 +181,11 @@ def large(facts: Facts) -> Hop:
             for way, each in stuck.items()
         )
         return broken(facts, HopId.LARGE, text, probe.of(target), machine)
+    # While agents' pods are replaced, one after the other, none may be there to ask.
+    asked = {https.PAYLOAD.name}
+    asked |= set() if settling.rolling(facts) else {https.AGENT_PAYLOAD.name}
     for name, where in facts.unseen_at:
-        if name.partition(":")[0] in {https.PAYLOAD.name, https.AGENT_PAYLOAD.name}:
+        if name.partition(":")[0] in asked:
             return not_seen(facts, HopId.LARGE, name, where)
     if not payloads:
         return not_seen(facts, HopId.LARGE, https.PAYLOAD.name)
