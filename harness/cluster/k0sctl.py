@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.base.context import Say
 from harness.base.errors import InfrastructureError
 from harness.base.process import CommandFailedError, Runner
 from harness.ssh.pace import between_looks, is_slow
@@ -81,7 +82,7 @@ class K0sctl:
         api: str,
         pace: float = 1.0,
         may_fail: bool = False,
-        on_phase: Callable[[str], None] | None = None,
+        on_phase: Say | None = None,
     ) -> None:
         """Deploy or change the cluster as the configuration file says.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
+from harness.base.places import with_port
 from harness.diagnose import messages
 from harness.diagnose.facts import Facts, moment
 from harness.k0s import AGENT_PORT, METRICS_SERVER_PORT
@@ -86,16 +87,16 @@ def server_target(facts: Facts) -> tuple[str, int] | None:
 
 def reaches(facts: Facts, machine: str, address: str, port: int) -> bool | None:
     """Whether every new connection from a machine to `address:port` opened."""
-    dialled = facts.to(dials.PROBE).get((machine, f"{address}:{port}"))
+    dialled = facts.to(dials.PROBE).get((machine, with_port(address, port)))
     if dialled is not None:
         return dialled.all_connected
-    payload = facts.to(https.PAYLOAD).get((machine, f"{address}:{port}"))
+    payload = facts.to(https.PAYLOAD).get((machine, with_port(address, port)))
     return payload.connected if payload is not None else None
 
 
 def agent_reaches(facts: Facts, machine: str, address: str, port: int) -> bool | None:
     """Whether a connection from a worker's konnectivity agent to `address:port` opens."""
-    payload = facts.to(https.AGENT_PAYLOAD).get((machine, f"{address}:{port}"))
+    payload = facts.to(https.AGENT_PAYLOAD).get((machine, with_port(address, port)))
     return payload.connected if payload is not None else None
 
 
@@ -149,7 +150,7 @@ def _to_server(facts: Facts, probe: TargetProbe[T]) -> Mapping[str, T]:
     target = server_target(facts)
     if target is None:
         return {}
-    there = f"{target[0]}:{target[1]}"
+    there = with_port(*target)
     found = {name: facts.to(probe).get((name, there)) for name in facts.workers}
     return {name: each for name, each in found.items() if each is not None}
 

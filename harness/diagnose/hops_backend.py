@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.base.places import with_port
 from harness.diagnose import findings, node_findings, scrapes
 from harness.diagnose.evidence import broken, holds, not_seen
 from harness.diagnose.facts import Facts
@@ -148,7 +149,8 @@ def alive(facts: Facts) -> Hop:
     if found is None:
         return not_seen(facts, HopId.ALIVE, probe)
     machine, health = found
-    text = f"https://{pod[0]}:{pod[1]} from {machine}: livez {health.livez or 'no answer'}"
+    text = f"https://{with_port(pod[0], pod[1])} from {machine}"
+    text += f": livez {health.livez or 'no answer'}"
     text += f", readyz {health.readyz or 'no answer'}"
     if health.failing:
         text += f" ({', '.join(health.failing)} failed)"
@@ -190,10 +192,10 @@ def service(facts: Facts) -> Hop:
         )
     if endpoints is None:
         return not_seen(facts, HopId.SERVICE, workloads.ENDPOINTS.name)
-    name = f"{service.cluster_ip}:{service.port}"
+    name = with_port(service.cluster_ip, service.port)
     if not endpoints:
         return broken(
             facts, HopId.SERVICE, f"{name} has no ready endpoint", workloads.ENDPOINTS.name
         )
-    behind = ", ".join(f"{each.address}:{each.port}" for each in endpoints)
+    behind = ", ".join(with_port(each.address, each.port) for each in endpoints)
     return holds(facts, HopId.SERVICE, f"{name} stands for {behind}", workloads.ENDPOINTS.name)

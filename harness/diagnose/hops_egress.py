@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from harness.base.places import with_port
 from harness.diagnose import findings, hops_tunnel, scrapes, settling
 from harness.diagnose.evidence import broken, holds, not_seen
 from harness.diagnose.facts import Facts
@@ -104,7 +105,7 @@ def dial(facts: Facts) -> Hop:
     target = dialled(facts)
     if target is None:
         return not_seen(facts, HopId.DIAL, workloads.SERVICE.name)
-    place = f"{target[0]}:{target[1]}"
+    place = with_port(*target)
     found = facts.to(dials.PROBE).get((facts.controller, place))
     if found is not None:
         make = holds if found.all_connected else broken
@@ -141,7 +142,9 @@ def path(facts: Facts) -> Hop:
     ]
     if not tried:
         probe = (
-            dials.PROBE.of(f"{targets[0][0]}:{targets[0][1]}") if targets else workloads.PODS.name
+            dials.PROBE.of(with_port(targets[0][0], targets[0][1]))
+            if targets
+            else workloads.PODS.name
         )
         return not_seen(facts, HopId.PATH, probe)
     failed = [each for each in tried if not each.opened]
@@ -152,7 +155,7 @@ def path(facts: Facts) -> Hop:
 
 
 def _tries(facts: Facts, worker: str, address: str, port: int) -> list[_Try]:
-    target = f"{address}:{port}"
+    target = with_port(address, port)
     found = []
     reached = findings.reaches(facts, worker, address, port)
     if reached is not None:

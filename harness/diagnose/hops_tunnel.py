@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.base.places import with_port
 from harness.diagnose import findings, mesh, turned_away
 from harness.diagnose.evidence import broken, holds, not_seen
 from harness.diagnose.facts import Facts
@@ -119,7 +120,7 @@ def _uncounted(facts: Facts, reasons: list[str]) -> Hop:
     said = {**turned_away.agents(facts), **findings.unconnected(facts)}
     target = findings.server_target(facts)
     if lost and target is not None:
-        probe = dials.PROBE.of(f"{target[0]}:{target[1]}")
+        probe = dials.PROBE.of(with_port(*target))
         return broken(facts, HopId.TUNNEL, "; ".join(reasons), probe, lost[0])
     if said:
         return broken(

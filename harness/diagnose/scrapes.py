@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.base.places import address_of
 from harness.diagnose.facts import Facts
 from harness.diagnose.failures import FailedOf, failed_of
 from harness.diagnose.findings import RECENT_SECONDS, age, metrics_pod, recent
@@ -37,7 +38,7 @@ def kubelets(facts: Facts) -> Mapping[str, Payload]:
     return {
         names[address]: payload
         for (_, target), payload in facts.to(https.KUBELET).items()
-        if (address := target.partition(":")[0]) in names
+        if (address := address_of(target)) in names
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.base.places import with_port
 from harness.diagnose import agent_findings, findings, mesh, places, settling, turned_away
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
@@ -51,7 +52,7 @@ def _none_connects(facts: Facts, lost: set[str]) -> bool | None:
 def remedy(facts: Facts, only: tuple[str, ...] = ()) -> str:
     """Return what lets agents reach their server: all of them, or those on the machines `only`."""
     target = findings.server_target(facts)
-    place = f"{target[0]}:{target[1]}" if target is not None else "TCP 8132 of the controller"
+    place = with_port(*target) if target is not None else "TCP 8132 of the controller"
     if mesh.behind_balancer(facts):
         return _balancer_remedy(facts, place)
     elsewhere = places.agents_sent_elsewhere(facts)
@@ -89,7 +90,7 @@ def _balancer_remedy(facts: Facts, place: str) -> str:
             "for its image may be missing"
         )
     doors = mesh.doors(facts)
-    to = ", ".join(f"{host}:{port}" for host, port in doors.values())
+    to = ", ".join(with_port(*each) for each in doors.values())
     return (
         f"the balancer at {place} of {', '.join(facts.workers)} reaches no controller: on "
         f"{', '.join(doors) or 'every controller'} open TCP {AGENT_PORT} for the workers "
@@ -101,7 +102,7 @@ def _balancer_remedy(facts: Facts, place: str) -> str:
 def side_facts(facts: Facts) -> tuple[str, ...]:
     """Return where agents look for their server."""
     target = findings.server_target(facts)
-    return (f"agents look for their server at {target[0]}:{target[1]}",) if target else ()
+    return (f"agents look for their server at {with_port(*target)}",) if target else ()
 
 
 KIND = CauseKind(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.base.places import with_port
 from harness.diagnose import findings, mesh, settling
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
@@ -113,7 +114,7 @@ def _remedy(facts: Facts) -> str:
 
 def _side_facts(facts: Facts) -> tuple[str, ...]:
     target = findings.server_target(facts)
-    found = [f"agents look for their servers at {target[0]}:{target[1]}"] if target else []
+    found = [f"agents look for their servers at {with_port(*target)}"] if target else []
     figures = facts.on(konnectivity.AGENT)
     if figures:
         found.append(

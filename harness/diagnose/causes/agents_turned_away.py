@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.base.places import with_port
 from harness.diagnose import findings, places, settling, turned_away
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
@@ -35,7 +36,7 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
 
 def _remedy(facts: Facts) -> str:
     target = findings.server_target(facts)
-    place = f"{target[0]}:{target[1]}" if target is not None else "the agents' address"
+    place = with_port(*target) if target is not None else "the agents' address"
     where = facts.controller or "the controller"
     again = "kubectl -n kube-system delete pods -l k8s-app=konnectivity-agent"
     log = "journalctl -u k0scontroller | grep component=konnectivity"
@@ -83,7 +84,7 @@ def _side_facts(facts: Facts) -> tuple[str, ...]:
     dials = findings.server_dials(facts)
     reached = [name for name, each in dials.items() if each.all_connected]
     if reached and target is not None:
-        found.append(f"not the firewall: {', '.join(reached)} connect to {target[0]}:{target[1]}")
+        found.append(f"not the firewall: {', '.join(reached)} connect to {with_port(*target)}")
     said = turned_away.refusals(facts)
     if said is None:
         found.append("the konnectivity server's own log was not seen: why is not known")

@@ -135,7 +135,7 @@ FILLED = r"-H \"X-Fill: \$\(head -c 8000 /dev/zero \| tr '\\0' x\)\""
 # Every program that the ladder starts on a machine, and what it may be told to do there.
 READS_ONLY = (
     r"date \+%s\.%N",
-    r"ip -json -4 address",
+    r"ip -json address",
     r"ip -json -details route show match [\d.]+",
     r"ps -C kube-(apiserver|controller-manager) -o args= -ww",
     (
