@@ -14,7 +14,7 @@ from enum import StrEnum
 from harness.diagnose import findings, mesh
 from harness.diagnose.facts import Facts, moment
 from harness.diagnose.failures import FailedOf, failed_of
-from harness.probe import konnectivity, nodelogs, workloads
+from harness.probe import konnectivity, machines, nodelogs
 from harness.probe.konnectivity import Refusal
 from harness.probe.nodelogs import Failure
 
@@ -71,51 +71,50 @@ def strangers(facts: Facts) -> Mapping[str, str]:
     }
 
 
-def refusals(facts: Facts) -> tuple[Refusal, ...] | None:
-    """Return whom the judged controller's konnectivity server lately turned away."""
-    log = facts.of_controller(konnectivity.LOG)
-    if log is None:
-        return None
-    reading = facts.readings[konnectivity.LOG.name, facts.controller]
-    return tuple(
-        each for each in log.refused if not each.at or moment(reading) - each.at < _LATELY_SECONDS
-    )
+def refusing(facts: Facts) -> str:
+    """Return the controller whose server lately turned agents away that it lacks, or empty."""
+    order = sorted(facts.on(konnectivity.LOG), key=lambda name: name != facts.controller)
+    lacking = set(mesh.lacking(facts)) | ({facts.controller} if agents(facts) else set())
+    return next((name for name in order if name in lacking and _refused(facts, name)), "")
+
+
+def _refused(facts: Facts, controller: str) -> tuple[Refusal, ...]:
+    reading = facts.readings[konnectivity.LOG.name, controller]
+    log = facts.on(konnectivity.LOG)[controller]
+    clock = facts.on(machines.CLOCK).get(controller)
+    now = moment(reading) + (clock.ahead if clock is not None else 0.0)
+    return tuple(each for each in log.refused if not each.at or now - each.at < _LATELY_SECONDS)
 
 
 def why(facts: Facts) -> Why | None:
     """Return why agents are turned away, None where none is."""
     away = agents(facts)
-    if not away:
+    where = refusing(facts)
+    if not away and not where:
         return None
     if any(failed_of(each.why) is FailedOf.TLS for each in away.values()):
         return Why.TLS
-    if strangers(facts):
+    if away and strangers(facts):
         return Why.STRANGER
-    said = refusals(facts)
-    if not said:
+    if not where:
         return Why.UNTOLD
-    return Why.TOKENS if _LOOKUP in said[-1].why else Why.API_SERVER
+    return Why.TOKENS if _LOOKUP in words(facts) else Why.API_SERVER
 
 
 def words(facts: Facts) -> str:
-    """Return what the server last said of an agent that it turned away, empty without."""
-    said = refusals(facts) or ()
-    return said[-1].why if said else ""
+    """Return what a server last said of an agent that it turned away, empty without."""
+    where = refusing(facts)
+    # Each of Go's wrappers puts its own words and `err:` before those of the one below.
+    return _refused(facts, where)[-1].why.rpartition("err:")[2] if where else ""
 
 
 def text(facts: Facts) -> str:
     """Return what is wrong beyond the dial, in a sentence, empty where nothing is."""
     found = [f"{each} answers the agent on {name}" for name, each in strangers(facts).items()]
-    if agents(facts) and words(facts):
-        found.append(f"the konnectivity server turned agents away: {words(facts)}")
+    where = refusing(facts)
+    if where:
+        found.append(f"the konnectivity server on {where} turned agents away: {words(facts)}")
     return "; ".join(found)
-
-
-def names(facts: Facts) -> str:
-    """Return the nodes, or the machines, whose agents are turned away."""
-    away = agents(facts)
-    nodes = {facts.machine_of(node.name): node.name for node in facts.one(workloads.NODES) or ()}
-    return ", ".join(nodes.get(name, name) for name in away)
 
 
 def balancer_cut(facts: Facts) -> tuple[str, ...]:

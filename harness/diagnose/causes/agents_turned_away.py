@@ -9,7 +9,7 @@ from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
 from harness.diagnose.turned_away import Why
 from harness.k0s import API_PORT
-from harness.probe import objects
+from harness.probe import konnectivity, objects
 from harness.vocabulary.words import Cause
 
 
@@ -23,7 +23,11 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     away = turned_away.agents(facts)
     pods = facts.one(objects.AGENTS)
     # A pod of an earlier template says what it met where it was sent then.
-    if not away or settling.restarted(facts) or (pods is not None and pods.rolling):
+    if (
+        not (away or turned_away.refusing(facts))
+        or settling.restarted(facts)
+        or (pods is not None and pods.rolling)
+    ):
         return False
     # By a dial that fails now, what they said is over.
     dials, asked = findings.server_dials(facts), findings.agents_to_server(facts)
@@ -37,7 +41,7 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
 def _remedy(facts: Facts) -> str:
     target = findings.server_target(facts)
     place = with_port(*target) if target is not None else "the agents' address"
-    where = facts.controller or "the controller"
+    where = turned_away.refusing(facts) or facts.controller or "the controller"
     again = "kubectl -n kube-system delete pods -l k8s-app=konnectivity-agent"
     log = "journalctl -u k0scontroller | grep component=konnectivity"
     match turned_away.why(facts):
@@ -80,13 +84,12 @@ def _remedy(facts: Facts) -> str:
 
 def _side_facts(facts: Facts) -> tuple[str, ...]:
     target = findings.server_target(facts)
-    found = [turned_away.text(facts)] if turned_away.text(facts) else []
+    found = []
     dials = findings.server_dials(facts)
     reached = [name for name, each in dials.items() if each.all_connected]
     if reached and target is not None:
         found.append(f"not the firewall: {', '.join(reached)} connect to {with_port(*target)}")
-    said = turned_away.refusals(facts)
-    if said is None:
+    if not facts.on(konnectivity.LOG):
         found.append("the konnectivity server's own log was not seen: why is not known")
     flags = places.issuer(facts)
     if turned_away.why(facts) is Why.TOKENS and flags:
