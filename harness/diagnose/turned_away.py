@@ -98,7 +98,7 @@ def why(facts: Facts) -> Why | None:
         return Why.STRANGER
     if not where:
         return Why.UNTOLD
-    return Why.TOKENS if _LOOKUP in words(facts) else Why.API_SERVER
+    return Why.TOKENS if _LOOKUP in _refused(facts, where)[-1].why else Why.API_SERVER
 
 
 def words(facts: Facts) -> str:

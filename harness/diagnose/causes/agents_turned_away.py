@@ -21,13 +21,7 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     if findings.listens(facts) is False:
         return False
     away = turned_away.agents(facts)
-    pods = facts.one(objects.AGENTS)
-    # A pod of an earlier template says what it met where it was sent then.
-    if (
-        not (away or turned_away.refusing(facts))
-        or settling.restarted(facts)
-        or (pods is not None and pods.rolling)
-    ):
+    if not (away or turned_away.refusing(facts)) or _passing(facts):
         return False
     # By a dial that fails now, what they said is over.
     dials, asked = findings.server_dials(facts), findings.agents_to_server(facts)
@@ -36,6 +30,13 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
         and (name not in asked or asked[name].connected)
         for name in away
     )
+
+
+def _passing(facts: Facts) -> bool:
+    """Whether agents may be turned away by what is over in a moment."""
+    pods = facts.one(objects.AGENTS)
+    # A pod of an earlier template says what it met where it was sent then.
+    return bool(settling.restarted(facts)) or (pods is not None and pods.rolling)
 
 
 def _remedy(facts: Facts) -> str:
