@@ -45,7 +45,7 @@ def every_controller(facts: Facts) -> Hop:
     told += [f"not seen: {', '.join(unseen)}"] if unseen else []
     text = "; ".join(told)
     probe, where = controlplane.TUNNEL.name, next(iter(mesh.lacking(facts)), None)
-    if mesh.lacking(facts) or silent or (unequal and not mesh.only_releases(facts)):
+    if mesh.lacking(facts) or silent or mesh.unequal(facts):
         return broken(facts, HopId.MESH, text, probe, where or next(iter(silent), None))
     if unseen:
         return Hop(HopId.MESH, HOP_NAMES[HopId.MESH], HopState.NOT_SEEN, text)

@@ -8,12 +8,11 @@ sends it to one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_address
 
-from harness.diagnose import findings
+from harness.diagnose import findings, scrapes
 from harness.diagnose.facts import Facts
 from harness.k0s import AGENT_PORT
-from harness.probe import controlplane, konnectivity, machines, workloads
+from harness.probe import controlplane, konnectivity, machines, nodelogs, workloads
 from harness.probe.konnectivity import ControllerLease, ServerProcess
 
 # A lease in force is renewed every 5 s; one that was not for this long has nobody behind it.
@@ -21,6 +20,7 @@ _RENEWED_SECONDS = 30.0
 # k0s starts its server again 5 s after it ended.
 _RESTARTED_SECONDS = 7
 _RELEASES = "k0s's release"
+_ROUTING = "enable-aggregator-routing"
 
 
 def servers(facts: Facts) -> Mapping[str, int]:
@@ -142,7 +142,11 @@ def half_open(facts: Facts) -> tuple[str, ...]:
     if many(facts) or set(counts) != {facts.controller} or expected is None:
         return ()
     figures = facts.on(konnectivity.AGENT)
-    holding = [name for name in facts.workers if name in figures and figures[name].servers > 0]
+    holding = [
+        name
+        for name in facts.workers
+        if name in figures and figures[name].servers > 0 and not _just_connected(facts, name)
+    ]
     if len(holding) <= counts[facts.controller]:
         return ()
     if counts[facts.controller] == 0:
@@ -151,6 +155,25 @@ def half_open(facts: Facts) -> tuple[str, ...]:
     if peers is None:
         return ()
     return tuple(name for name in holding if not _addresses(facts, name) & peers)
+
+
+def _just_connected(facts: Facts, worker: str) -> bool:
+    """Whether a worker's agent connected so lately that the server may have been read before."""
+    log = facts.on(nodelogs.AGENT).get(worker)
+    said = [line.at for line in log.lines if "Connect to server" in line.text] if log else []
+    return bool(said) and (
+        findings.seconds_ago(facts, nodelogs.AGENT.name, worker, said[-1]) < _RENEWED_SECONDS
+    )
+
+
+def is_one_controller(facts: Facts, host: str) -> bool:
+    """Whether an address is a controller's own."""
+    own = {
+        each.address
+        for name in facts.controllers
+        for each in facts.on(machines.ADDRESSES).get(name, ())
+    }
+    return host in own | {each.advertised for each in facts.on(controlplane.FLAGS).values()}
 
 
 def _addresses(facts: Facts, machine: str) -> frozenset[str]:
@@ -164,9 +187,15 @@ def _addresses(facts: Facts, machine: str) -> frozenset[str]:
     )
 
 
-def only_releases(facts: Facts) -> bool:
-    """Whether controllers differ in their k0s releases alone, as in an update one by one."""
-    return all(each.startswith(_RELEASES) for each in differences(facts))
+def unequal(facts: Facts) -> bool:
+    """Whether controllers differ in what has to be one, or something suffers and they differ.
+
+    Releases differ while controllers are updated one by one.
+    """
+    found = [each for each in differences(facts) if not each.startswith(_RELEASES)]
+    return bool(found) and (
+        any(not each.startswith(_ROUTING) for each in found) or scrapes.suffers(facts)
+    )
 
 
 def differences(facts: Facts) -> tuple[str, ...]:
@@ -176,9 +205,7 @@ def differences(facts: Facts) -> tuple[str, ...]:
         return ()
     told: dict[str, dict[str, str]] = {
         "konnectivity": {n: "on" if f.egress_selector else "off" for n, f in flags.items()},
-        "enable-aggregator-routing": {
-            n: str(f.aggregator_routing).lower() for n, f in flags.items()
-        },
+        _ROUTING: {n: str(f.aggregator_routing).lower() for n, f in flags.items()},
         "the Service CIDR": {n: f.service_cidr for n, f in flags.items()},
         "the pods' CIDR": dict(facts.on(controlplane.CLUSTER_CIDR)),
         _RELEASES: dict(facts.on(machines.K0S_VERSION)),
@@ -204,14 +231,4 @@ def doors(facts: Facts) -> Mapping[str, tuple[str, int]]:
 def behind_balancer(facts: Facts) -> bool:
     """Whether agents go to a balancer on their own machine (node-local load balancing)."""
     target = findings.server_target(facts)
-    return target is not None and is_loopback(target[0])
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or an address is of the machine itself."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    return target is not None and findings.is_loopback(target[0])

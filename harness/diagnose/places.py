@@ -38,7 +38,7 @@ def api_server_reached_at(facts: Facts) -> str:
         peer
         for found in facts.on(machines.API_CONNECTIONS).values()
         for _, peer in found
-        if not mesh.is_loopback(peer)
+        if not findings.is_loopback(peer)
     ]
     return max(peers, key=peers.count) if peers else ""
 
@@ -49,7 +49,10 @@ def agents_sent_elsewhere(facts: Facts) -> str:
     A balancer on their own machine is where agents belong, wherever else kubelets go.
     """
     target = findings.server_target(facts)
-    if mesh.behind_balancer(facts):
+    if target is None or mesh.behind_balancer(facts):
+        return ""
+    if facts.on(controlplane.FLAGS) and not mesh.is_one_controller(facts, target[0]):
+        # A balancer before the controllers need not be where kubelets go.
         return ""
     reached = api_server_reached_at(facts)
-    return target[0] if target is not None and reached and target[0] != reached else ""
+    return target[0] if reached and target[0] != reached else ""

@@ -8,7 +8,7 @@ from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
 from harness.k0s import AGENT_PORT
-from harness.probe import nodelogs, objects, workloads
+from harness.probe import machines, nodelogs, objects, workloads
 from harness.vocabulary.words import Cause
 
 
@@ -72,11 +72,23 @@ def remedy(facts: Facts, only: tuple[str, ...] = ()) -> str:
         for address in node.addresses
     ]
     allowed = ", ".join(workers) or "every worker"
+    if target is not None and facts.controllers and _is_balancer(facts, target[0]):
+        return (
+            f"let {allowed} reach {place}, which is no controller's own address: have it hand TCP "
+            f"{port} on, as it is, to {AGENT_PORT} of every controller, and open both\n"
+            "agents connect again by themselves within 10 seconds"
+        )
     return (
         f"let {allowed} reach {place}: on the controller open TCP {port} "
         f"(firewalld: firewall-cmd --permanent --add-port={port}/tcp && firewall-cmd --reload)\n"
         "agents connect again by themselves within 10 seconds"
     )
+
+
+def _is_balancer(facts: Facts, host: str) -> bool:
+    """Whether an address was seen to be no controller's own."""
+    seen = set(facts.on(machines.ADDRESSES)) >= set(facts.controllers)
+    return seen and not mesh.is_one_controller(facts, host)
 
 
 def _balancer_remedy(facts: Facts, place: str) -> str:

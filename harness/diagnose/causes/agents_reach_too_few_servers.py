@@ -8,7 +8,7 @@ from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
 from harness.k0s import AGENT_PORT
-from harness.probe import konnectivity, machines
+from harness.probe import konnectivity
 from harness.vocabulary.words import Cause
 
 # The ways that there are to every controller.
@@ -37,7 +37,17 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
         return on and False
     if not mesh.lacking(facts) and not _connected_elsewhere(facts):
         return False
-    return not (settling.restarted(facts) or settling.joining(facts) or _young(facts))
+    return not passing(facts)
+
+
+def passing(facts: Facts) -> bool:
+    """Whether what servers lack may only not have come yet."""
+    return bool(
+        settling.restarted(facts)
+        or settling.joining(facts)
+        or settling.rolling(facts)
+        or _young(facts)
+    )
 
 
 def _connected_elsewhere(facts: Facts) -> bool:
@@ -72,16 +82,6 @@ def _blocked(facts: Facts) -> dict[str, list[str]]:
     return found
 
 
-def _is_one_controller(facts: Facts, host: str) -> bool:
-    """Whether agents are sent to one controller's own address."""
-    own = {
-        each.address
-        for name in facts.controllers
-        for each in facts.on(machines.ADDRESSES).get(name, ())
-    }
-    return host in own | {host for host, _ in mesh.doors(facts).values()}
-
-
 def _remedy(facts: Facts) -> str:
     target = findings.server_target(facts)
     lacking = ", ".join(mesh.lacking(facts)) or facts.controller
@@ -103,7 +103,7 @@ def _remedy(facts: Facts) -> str:
                 "restart k0sworker on each worker, which gives it the controllers that there are"
             )
         return "\n".join(steps)
-    if target is not None and not _is_one_controller(facts, target[0]):
+    if target is not None and not mesh.is_one_controller(facts, target[0]):
         steps.append(
             f"the balancer at {target[0]} does not send agents to {lacking}: have every controller "
             f"in its pool for TCP {target[1]} (8132), in turn and without stickiness"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import mesh, scrapes
+from harness.diagnose import mesh
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
@@ -10,10 +10,8 @@ from harness.vocabulary.words import Cause
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
-    """Whether they are, and something suffers."""
-    if not mesh.differences(facts) or mesh.only_releases(facts):
-        return False
-    return scrapes.suffers(facts)
+    """Whether they are, in what has to be the same."""
+    return mesh.unequal(facts)
 
 
 def _remedy(facts: Facts) -> str:

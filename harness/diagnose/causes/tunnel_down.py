@@ -16,7 +16,8 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     if not on:
         return on
     if facts.controller in mesh.orphans(facts):
-        return True
+        # One that k0s itself left behind as it was started again it ends at once.
+        return not settling.restarted(facts)
     if findings.listens(facts) is False:
         # k0s starts it after the API server.
         begun = settling.restarted(facts)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.diagnose import ladder, mesh
+from harness.diagnose import findings, ladder, mesh
 from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Confidence, HopId, HopState
@@ -121,7 +121,22 @@ def test_controllers_that_are_configured_unequally_are_said_to_be(whole, second)
     assert mesh.differences(facts) == (
         "the Service CIDR: 10.96.0.0/12 on controller0, 10.112.0.0/12 on controller1",
     )
-    assert hop(diagnose([*whole, *other]), HopId.MESH).state is HopState.BROKEN
+    found = diagnose([*whole, *other])
+    assert hop(found, HopId.MESH).state is HopState.BROKEN
+    assert found.cause == Cause.CONTROLLERS_DIFFER
+    assert "10.112.0.0/12 on controller1" in str(found.facts)
+
+
+def test_controllers_of_two_releases_are_healthy_while_they_are_updated(whole, second):
+    other = [
+        replace(each, stdout=each.stdout.replace("v1.32.3", "v1.32.4"))
+        if each.probe == "k0s_version"
+        else each
+        for each in second(agents=2)
+    ]
+    found = diagnose([*whole, *other])
+    assert (found.cause, found.confidence) == (Cause.HEALTHY, Confidence.HIGH)
+    assert "v1.32.4+k0s.0 on controller1" in hop(found, HopId.MESH).text
 
 
 def test_each_controller_is_dialled_where_there_are_several(whole, second):
@@ -131,5 +146,5 @@ def test_each_controller_is_dialled_where_there_are_several(whole, second):
 
 
 def test_loopback_is_where_a_balancer_of_the_machine_s_own_listens():
-    assert all(map(mesh.is_loopback, ("localhost", "127.0.0.1", "::1", "[::1]")))
-    assert not any(map(mesh.is_loopback, ("192.168.57.10", "k0s.example.net")))
+    assert all(map(findings.is_loopback, ("localhost", "127.0.0.1", "::1", "[::1]")))
+    assert not any(map(findings.is_loopback, ("192.168.57.10", "k0s.example.net")))
