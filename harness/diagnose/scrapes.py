@@ -57,7 +57,7 @@ def failing_scrapes(facts: Facts) -> Mapping[str, Failure] | None:
         if not payload.answered
     }
     # One that answers now shows that the log tells of a while ago.
-    visible = {node for node, each in (logged or {}).items() if _shows_in_a_request(each.why)}
+    visible = {node for node, each in (logged or {}).items() if shows_in_a_request(each.why)}
     over = any(asked[node].answered for node in visible & set(asked))
     for node, each in (logged or {}).items():
         if node not in failing and not (over and node in visible):
@@ -89,14 +89,15 @@ def scraped(facts: Facts) -> set[str]:
     return served | {name for name, each in kubelets(facts).items() if each.answered}
 
 
-def scrapes_failed_lately(facts: Facts) -> int | None:
-    """Return how many scrapes failed in the last minute, by metrics-server's log."""
+def scrapes_failed_lately(facts: Facts) -> tuple[Failure, ...] | None:
+    """Return the scrapes that failed in the last minute, by metrics-server's log."""
     logs = _metrics_server_logs(facts)
     if not logs:
         return None
-    return sum(
-        len(recent(facts, nodelogs.METRICS_SERVER.name, name, log.scrapes))
+    return tuple(
+        failure
         for name, log in logs.items()
+        for failure in recent(facts, nodelogs.METRICS_SERVER.name, name, log.scrapes)
     )
 
 
@@ -139,7 +140,8 @@ def is_of_network(why: str) -> bool:
     return failed_of(why) is FailedOf.NETWORK
 
 
-def _shows_in_a_request(why: str) -> bool:
+def shows_in_a_request(why: str) -> bool:
+    """Whether a request without rights fails of the same, so that one that is answered tells."""
     return is_of_network(why) or is_about_certificates(why)
 
 

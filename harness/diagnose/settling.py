@@ -130,8 +130,11 @@ def scraping_again(facts: Facts) -> bool | None:
     ready = {node.name for node in facts.one(workloads.NODES) or () if node.ready}
     answering = {name for name, each in scrapes.kubelets(facts).items() if each.answered}
     failed = scrapes.scrapes_failed_lately(facts)
-    if failed == 0:
+    if failed == ():
         return False
+    # That a kubelet answers a request speaks against a lost one, and not against a refusal.
+    if any(not scrapes.shows_in_a_request(each.why) for each in failed or ()):
+        return None
     return True if failed and health and ready and ready <= answering else None
 
 
