@@ -82,6 +82,7 @@ def _wrong_with(facts: Facts, all_nodes: tuple[Node, ...]) -> tuple[list[str], s
     # nodes' own; it is a fault where something suffers.
     if scrapes.suffers(facts):
         wrong += [f"{name}: {why}" for name, why in node_findings.stray_addresses(facts).items()]
+        wrong += [f"{name} has no InternalIP" for name in node_findings.without_address(all_nodes)]
     wrong += [f"{node.name} is not Ready ({node.trouble})" for node in all_nodes if not node.ready]
     look: tuple[str, str | None] = (workloads.NODES.name, None)
     overlapping = node_findings.overlaps(facts)

@@ -23,6 +23,11 @@ def duplicate_addresses(nodes: tuple[Node, ...]) -> Mapping[str, tuple[str, ...]
     return {address: tuple(names) for address, names in by_address.items() if len(names) > 1}
 
 
+def without_address(nodes: tuple[Node, ...]) -> tuple[str, ...]:
+    """Return the Ready nodes that have no InternalIP: their pods wait for `host IP unknown`."""
+    return tuple(node.name for node in nodes if node.ready and not node.addresses)
+
+
 def cni_elsewhere(nodes: tuple[Node, ...]) -> Mapping[str, tuple[Cni, str]]:
     """Return, by node, the CNI that uses an address which is none of the node's, and which."""
     found = {node.name: (named(node.cni), node.cni_address.partition("/")[0]) for node in nodes}

@@ -49,6 +49,7 @@ PLACES: Mapping[HopId, Place] = {
     HopId.SERVICE: Place.SERVICE,
     HopId.EGRESS: Place.API_SERVER,
     HopId.TUNNEL: Place.WAY_OUT,
+    HopId.MESH: Place.WAY_OUT,
     HopId.ROUTE: Place.WAY_OUT,
     HopId.DIAL: Place.ARRIVAL,
     HopId.PATH: Place.ARRIVAL,

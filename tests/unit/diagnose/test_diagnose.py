@@ -145,6 +145,15 @@ READS_ONLY = (
         r" +sed -E 's#=\(\[a-z\]\+://\)\?\.\*@#=\\1#'\n"
     ),
     r"ss -Hltn",
+    r"ss -Htn state established \( sport = :8132 \)",
+    r"ps -C konnectivity-server,k0s -o pid=,ppid=,etimes=,args= -ww",
+    (
+        r"sh -c if command -v journalctl >/dev/null; then\n"
+        r" +journalctl -u k0scontroller -o short-unix --no-pager --since=-4min\nelse\n"
+        r" +tail -q -n 4000 /var/log/k0scontroller.err /var/log/k0scontroller.log\n"
+        r"fi 2>/dev/null \| grep component=konnectivity \| grep -vE '[^']+' \| tail -n 30\n"
+    ),
+    rf"sh -c {IN_POD} curl -sS --max-time 3 http://127.0.0.1:8093/metrics \| grep -E '[^']+'",
     r"ss -Htn state established \( dport = :6443 \)",
     r"k0s version",
     r"nft -j list counters table inet k0s_harness_lab",
