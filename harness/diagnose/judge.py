@@ -49,7 +49,7 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
     cause = kind.cause if kind is not None else Cause.UNKNOWN
     rests_on = [state[each] for each in kind.rests_on if each in state] if kind is not None else []
     missing = [hop.sentence for hop in rests_on if hop.state is HopState.NOT_SEEN]
-    missing += untold
+    missing += (*untold, *(kind.not_seen(facts) if kind is not None else ()))
     missing += [f"nothing was seen on {node}'s machine" for node in _uncovered(facts, cause)]
     missing += [
         f"whether metrics-server's pod reaches {node}'s kubelet now"

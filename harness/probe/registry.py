@@ -17,8 +17,10 @@ from harness.probe import (
     machines,
     metrics_data,
     nodelogs,
+    nodestate,
     objects,
     routing,
+    service_rules,
     top_nodes,
     workloads,
 )
@@ -42,6 +44,7 @@ PROBES: list[AnyProbe] = [
     objects.OTHER_APIS,
     objects.STUCK_NAMESPACES,
     objects.BLIND_AUTOSCALERS,
+    nodestate.LEASES,
     machines.CLOCK,
     machines.ADDRESSES,
     controlplane.FLAGS,
@@ -54,6 +57,8 @@ PROBES: list[AnyProbe] = [
     machines.API_CONNECTIONS,
     nodelogs.METRICS_SERVER,
     nodelogs.AGENT,
+    nodestate.KERNEL,
+    nodestate.STORE,
     routing.PROBE,
     dials.PROBE,
     https.HEALTH,
@@ -61,5 +66,6 @@ PROBES: list[AnyProbe] = [
     https.AGENT_PAYLOAD,
     https.AGENT_SERVER,
     https.KUBELET,
+    service_rules.PROBE,
 ]
 """A probe of one's own is appended."""

@@ -154,6 +154,10 @@ READS_ONLY = (
     r"sh -c grep -hE '[^']+' /var/log/pods/kube-system_konnectivity-agent-\S+ \| tail -n 30",
     rf"sh -c ({IN_POD} )?curl -sSk --max-time 5 -o /dev/null -w '[^']+' {FILLED} https://\S+/livez",
     r"dial \S+ \d+ \d+",
+    # Programs of several lines, which are told here by their beginning; they only read and print.
+    r"sh -c cd /proc/sys/net \|\| exit 1\ngrep -Hs (?s:.*)\ntrue\n",
+    r"sh -c args=\$\(ps -C kube-apiserver -o args= -ww (?s:.*)curl -sS --max-time 5 (?s:.*)/health\"\n",
+    r"sh -c \naddress=\$1\npgrep -x kube-proxy (?s:.*)\ntrue\n service_rules [\d.]+",
 )
 ASKS_ONLY = r"kubectl (get|top) .*"
 
