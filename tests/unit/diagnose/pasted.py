@@ -1,4 +1,4 @@
-"""Recordings of different labs, told as if all were of one: then readings of two can stand together.
+"""Recordings of different labs told as if all were of one, so that readings of two go together.
 
 Machines, addresses and times are those of one made-up lab; everything else stays as it was read.
 """
@@ -116,6 +116,9 @@ def pasted(one: Path, other: Path) -> tuple[Reading, ...] | None:
             ours = first.cause in _OF_PODS
         if not ours:
             wanted |= _LOOKS.get(hop.id, set())
+    for hop in first.hops:
+        if hop.state is HopState.BROKEN:
+            wanted -= _LOOKS.get(hop.id, set())
     kept = [each for each in of_one_lab(one) if _look(each) not in wanted]
     return (*kept, *(each for each in of_one_lab(other) if _look(each) in wanted))
 
