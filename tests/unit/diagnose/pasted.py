@@ -116,11 +116,19 @@ def pasted(one: Path, other: Path) -> tuple[Reading, ...] | None:
             ours = first.cause in _OF_PODS
         if not ours:
             wanted |= _LOOKS.get(hop.id, set())
-    for hop in first.hops:
-        if hop.state is HopState.BROKEN:
-            wanted -= _LOOKS.get(hop.id, set())
+    # One look tells of several hops: what is broken in `one` stays as it is.
+    own = _looks(first)
+    if any(_LOOKS[each] & own & wanted for each in RESTS_ON[second.cause] if each in _LOOKS):
+        return None
+    wanted -= own
     kept = [each for each in of_one_lab(one) if _look(each) not in wanted]
     return (*kept, *(each for each in of_one_lab(other) if _look(each) in wanted))
+
+
+def _looks(found: Diagnosis) -> set[str]:
+    """The looks that tell of what is broken."""
+    broken = [hop.id for hop in found.hops if hop.state is HopState.BROKEN]
+    return set().union(*(_LOOKS.get(each, set()) for each in broken))
 
 
 def _look(reading: Reading) -> str:
