@@ -126,6 +126,7 @@ def _no_pod(facts: Facts) -> Hop:
     if deployment is None:
         return broken(facts, HopId.BACKEND, text, workloads.PODS.name)
     wants = f", its Deployment wants {deployment.replicas}" if deployment.exists else ""
+    wants += f": {deployment.failure}" if deployment.failure else ""
     return broken(
         facts, HopId.BACKEND, text + (wants or " and no Deployment"), objects.DEPLOYMENT.name
     )
@@ -186,7 +187,10 @@ def service(facts: Facts) -> Hop:
         return not_seen(facts, HopId.SERVICE, workloads.SERVICE.name)
     if not service.exists:
         return broken(
-            facts, HopId.SERVICE, "Service metrics-server does not exist", workloads.SERVICE.name
+            facts,
+            HopId.SERVICE,
+            f"Service {facts.led.text()} does not exist",
+            workloads.SERVICE.name,
         )
     if endpoints is None:
         return not_seen(facts, HopId.SERVICE, workloads.ENDPOINTS.name)
