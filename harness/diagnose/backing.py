@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from harness.evidence.reading import Reading
-from harness.probe import apiservice, named, nodelogs, objects, workloads
+from harness.probe import apiservice, leases, named, nodelogs, objects, workloads
 from harness.probe.core import API, ApiProbe, Probe, TargetProbe
 from harness.probe.objects import Deployment
 from harness.probe.seen import Place, Seen
@@ -75,6 +75,9 @@ def probes(seen: Seen) -> tuple[Probe[Any], ...]:
     if service is not None and _picks_others(to, service):
         found.append(named.deployments_look(to.namespace))
         found.append(named.pods_look(to.namespace, service.selector))
+    pods = resolved(seen).one(workloads.PODS)
+    if pods is not None and all(not pod.scheduled for pod in pods):
+        found.append(leases.look())
     return tuple(each for each in found if (each.name, API) not in seen.readings)
 
 

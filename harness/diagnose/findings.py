@@ -14,6 +14,7 @@ from harness.probe import (
     dials,
     egress,
     https,
+    leases,
     machines,
     nodelogs,
     objects,
@@ -58,6 +59,11 @@ def message_class(facts: Facts) -> MessageClass | None:
 def metrics_pod(facts: Facts) -> Pod | None:
     """Return the pod of metrics-server that counts: a Ready one, else the youngest."""
     return backing.counts(facts.one(workloads.PODS) or ())
+
+
+def renewed(facts: Facts) -> Mapping[str, float] | None:
+    """Return when what makes pods, and what places them, was last there, by its Lease."""
+    return facts.to(leases.PROBE).get(leases.AT)
 
 
 def pod_target(facts: Facts) -> tuple[str, int, str] | None:

@@ -39,7 +39,7 @@ from harness.probe.workloads import Pod
 CONNECTIONS = 8
 TOGETHER = 3
 SERVER_CONNECTIONS = 2
-_NAMING_ROUNDS = 2
+_NAMING_ROUNDS = 3
 
 
 def take(

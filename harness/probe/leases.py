@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.evidence.reading import Reading
-from harness.probe.core import raw_probe, require_json
+from harness.probe.core import API, Probe, TargetProbe, require_json
 from harness.probe.metrics_data import seconds_of
 
 CONTROLLER_MANAGER = "kube-controller-manager"
@@ -25,4 +25,13 @@ def parse(reading: Reading) -> Mapping[str, float]:
     }
 
 
-PROBE = raw_probe("leases", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases", parse)
+PROBE = TargetProbe("leases", parse)
+"""Asked only where a pod is missed."""
+_NAMESPACE = "kube-system"
+AT = (API, _NAMESPACE)
+
+
+def look() -> Probe[Mapping[str, float]]:
+    """Return the look at both Leases."""
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{_NAMESPACE}/leases"
+    return PROBE.on(API, _NAMESPACE, ("kubectl", "get", "--raw", path))

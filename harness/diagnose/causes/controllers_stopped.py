@@ -34,7 +34,7 @@ def _wanted(facts: Facts) -> str | None:
 
 
 def _stopped(facts: Facts, program: str) -> bool | None:
-    renewed = facts.one(leases.PROBE)
+    renewed = findings.renewed(facts)
     if renewed is None:
         return None
     if settling.restarted(facts):
@@ -48,7 +48,7 @@ def _stopped(facts: Facts, program: str) -> bool | None:
 
 def _side_facts(facts: Facts) -> tuple[str, ...]:
     program = _wanted(facts) or ""
-    at = (facts.one(leases.PROBE) or {}).get(program)
+    at = (findings.renewed(facts) or {}).get(program)
     seconds = findings.age(facts, at) if at is not None else None
     said = f"has renewed its Lease {seconds:.0f} s ago" if seconds is not None else "has no Lease"
     return (f"{program} {said}",)

@@ -6,7 +6,7 @@ from harness.diagnose import findings, last_words, places, settling
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, does_hold
-from harness.probe import leases, objects, workloads
+from harness.probe import objects, workloads
 from harness.probe.workloads import Pod
 from harness.vocabulary.words import Cause
 
@@ -33,7 +33,7 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
 
 def _seen_to_work(facts: Facts) -> bool:
     """Whether it was seen what makes pods and what places them."""
-    return facts.one(objects.DEPLOYMENT) is not None and facts.one(leases.PROBE) is not None
+    return facts.one(objects.DEPLOYMENT) is not None and findings.renewed(facts) is not None
 
 
 def _remedy(facts: Facts) -> str:
