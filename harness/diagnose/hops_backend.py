@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.diagnose import findings, node_findings, scrapes
-from harness.diagnose.evidence import broken, holds, not_seen
+from harness.diagnose.evidence import broken, edited, holds, not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import Hop, HopId
 from harness.probe import controlplane, https, machines, nodelogs, objects, workloads
@@ -102,21 +102,24 @@ def backend(facts: Facts) -> Hop:
         return not_seen(facts, HopId.BACKEND, workloads.PODS.name)
     if not pods:
         return _no_pod(facts)
+    deployment = facts.one(objects.DEPLOYMENT)
+    changed = edited(deployment.edited) if deployment is not None else ""
     ready = [pod for pod in pods if pod.ready]
     if ready:
         where = ", ".join(f"{pod.name} on {pod.node}" for pod in ready)
-        return holds(facts, HopId.BACKEND, f"Ready: {where}", workloads.PODS.name)
+        return holds(facts, HopId.BACKEND, f"Ready: {where}{changed}", workloads.PODS.name)
     running = [pod for pod in pods if pod.phase == "Running" and not pod.waiting]
     if running:
         where = ", ".join(f"{pod.name} on {pod.node}, {pod.restarts} restarts" for pod in running)
-        return holds(facts, HopId.BACKEND, f"Running, not Ready: {where}", workloads.PODS.name)
+        text = f"Running, not Ready: {where}{changed}"
+        return holds(facts, HopId.BACKEND, text, workloads.PODS.name)
     states = "; ".join(
         " ".join(each for each in (pod.name, pod.phase, pod.waiting, pod.trouble) if each)
         + (f", {pod.restarts} restarts" if pod.restarts else "")
         for pod in pods
     )
     return broken(
-        facts, HopId.BACKEND, f"no metrics-server pod runs: {states}", workloads.PODS.name
+        facts, HopId.BACKEND, f"no metrics-server pod runs: {states}{changed}", workloads.PODS.name
     )
 
 
@@ -195,9 +198,12 @@ def service(facts: Facts) -> Hop:
     if endpoints is None:
         return not_seen(facts, HopId.SERVICE, workloads.ENDPOINTS.name)
     name = f"{service.cluster_ip}:{service.port}"
+    changed = edited(service.edited)
     if not endpoints:
         return broken(
-            facts, HopId.SERVICE, f"{name} has no ready endpoint", workloads.ENDPOINTS.name
+            facts, HopId.SERVICE, f"{name} has no ready endpoint{changed}", workloads.ENDPOINTS.name
         )
     behind = ", ".join(f"{each.address}:{each.port}" for each in endpoints)
-    return holds(facts, HopId.SERVICE, f"{name} stands for {behind}", workloads.ENDPOINTS.name)
+    return holds(
+        facts, HopId.SERVICE, f"{name} stands for {behind}{changed}", workloads.ENDPOINTS.name
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from harness.diagnose import findings, scrapes
-from harness.diagnose.evidence import broken, holds, not_seen
+from harness.diagnose.evidence import broken, edited, holds, not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.messages import classify
 from harness.diagnose.model import HOP_NAMES, Hop, HopId, HopState
@@ -241,10 +241,11 @@ def condition(facts: Facts) -> Hop:
     state = facts.one(apiservice.PROBE)
     if state is None:
         return not_seen(facts, HopId.CONDITION, apiservice.PROBE.name)
+    text = state.text() + edited(state.edited)
     if state.available:
-        return holds(facts, HopId.CONDITION, state.text(), apiservice.PROBE.name)
+        return holds(facts, HopId.CONDITION, text, apiservice.PROBE.name)
     named = f"({classify(state.message)}) " if findings.message_class(facts) else ""
-    return broken(facts, HopId.CONDITION, f"{named}{state.text()}", apiservice.PROBE.name)
+    return broken(facts, HopId.CONDITION, f"{named}{text}", apiservice.PROBE.name)
 
 
 def data(facts: Facts) -> Hop:

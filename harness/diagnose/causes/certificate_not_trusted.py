@@ -44,10 +44,7 @@ def _side_facts(facts: Facts) -> tuple[str, ...]:
     if state is None:
         return ()
     by = "by its caBundle" if state.bundled else "and it has no caBundle"
-    return (
-        f"the APIService has the certificate checked (insecureSkipTLSVerify is not set), {by}",
-        *(f"its {each}" for each in state.edited),
-    )
+    return (f"the APIService has the certificate checked (insecureSkipTLSVerify is not set), {by}",)
 
 
 KIND = CauseKind(

@@ -44,7 +44,7 @@ def _remedy(facts: Facts) -> str:
         steps.append("it was killed for memory: raise its container's memory limit")
     if deployment is not None and deployment.by_k0s and deployment.edited:
         steps.append(
-            f"its Deployment is not as k0s applied it ({'; '.join(deployment.edited)}): "
+            f"if it is for what was changed in its Deployment ({', '.join(deployment.edited)}): "
             f"kubectl -n {namespace} delete deployment {deployment.name}, then "
             f"{places.applied_again(facts)}"
         )
