@@ -28,6 +28,11 @@ def not_seen(facts: Facts, hop: HopId, probe: str, where: str | None = None) -> 
     return _hop(facts, hop, HopState.NOT_SEEN, facts.why_unseen(probe, where), (probe, where))
 
 
+def edited(changes: tuple[str, ...]) -> str:
+    """Return, as the end of a sentence, what somebody changed in an object that k0s applied."""
+    return f"; not as k0s applied it: {', '.join(changes)}" if changes else ""
+
+
 def tail(reading: Reading) -> str:
     """Return the end of what a look printed, or the error it ended with."""
     text = reading.stdout.strip() or reading.stderr.strip() or reading.error or ""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
 from harness.base.printable import pasted
+from harness.diagnose import backing
 from harness.evidence.reading import Reading
 from harness.probe import controlplane, machines, registry, workloads
 from harness.probe.core import API, DIAL, PIPE, Asked, MachineProbe, TargetProbe
@@ -25,12 +26,19 @@ class Facts(Seen):
     """What was seen of one cluster.
 
     `controllers` and `workers` are names of machines, the controller that was asked for the API
-    server first. `at` is when the last look was taken, in seconds since 1970.
+    server first. `at` is when the last look was taken, in seconds since 1970. metrics-server's
+    objects are those that count; `as_read` has k0s's own ones, too.
     """
 
     controllers: tuple[str, ...] = ()
     workers: tuple[str, ...] = ()
     at: float = 0.0
+    as_read: Seen = field(default_factory=Seen)
+
+    @functools.cached_property
+    def led(self) -> backing.Led:
+        """The Service that the APIService leads to."""
+        return backing.led(self)
 
     @property
     def controller(self) -> str:
@@ -107,13 +115,15 @@ def facts_from(readings: Iterable[Reading]) -> Facts:
             workers[where] = None
     # What dials and is no controller is a worker, too.
     for look, where in seen.readings:
-        if look.partition(":")[0] in aimed and where not in controllers:
+        if look.partition(":")[0] in aimed and where not in {*controllers, API}:
             workers[where] = None
     flagged = seen.on(controlplane.FLAGS)
+    counting = backing.resolved(seen)
     return Facts(
-        seen.values,
-        seen.unseen_at,
-        seen.readings,
+        counting.values,
+        counting.unseen_at,
+        counting.readings,
+        as_read=seen,
         controllers=tuple(sorted(controllers, key=lambda name: name not in flagged)),
         workers=tuple(workers),
         at=max((moment(each) for each in seen.readings.values()), default=0.0),

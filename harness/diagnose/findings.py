@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import TypeVar
 
 from harness.base.places import with_port
-from harness.diagnose import messages
+from harness.diagnose import backing, messages
 from harness.diagnose.facts import Facts, moment
 from harness.k0s import AGENT_PORT, METRICS_SERVER_PORT
 from harness.probe import (
@@ -16,6 +16,7 @@ from harness.probe import (
     dials,
     egress,
     https,
+    leases,
     machines,
     nodelogs,
     objects,
@@ -59,8 +60,12 @@ def message_class(facts: Facts) -> MessageClass | None:
 
 def metrics_pod(facts: Facts) -> Pod | None:
     """Return the pod of metrics-server that counts: a Ready one, else the youngest."""
-    pods = sorted(facts.one(workloads.PODS) or (), key=lambda pod: (not pod.ready, -pod.created))
-    return pods[0] if pods else None
+    return backing.counts(facts.one(workloads.PODS) or ())
+
+
+def renewed(facts: Facts) -> Mapping[str, float] | None:
+    """Return when what makes pods, and what places them, was last there, by its Lease."""
+    return facts.to(leases.PROBE).get(leases.AT)
 
 
 def pod_target(facts: Facts) -> tuple[str, int, str] | None:
@@ -68,7 +73,15 @@ def pod_target(facts: Facts) -> tuple[str, int, str] | None:
     for endpoint in facts.one(workloads.ENDPOINTS) or ():
         return endpoint.address, endpoint.port, endpoint.node
     pod = metrics_pod(facts)
-    return (pod.address, METRICS_SERVER_PORT, pod.node) if pod is not None and pod.address else None
+    return (pod.address, pod_port(pod), pod.node) if pod is not None and pod.address else None
+
+
+def pod_port(pod: Pod) -> int:
+    """Return the port at which metrics-server's pod listens, as far as it says so."""
+    ports = {port: name for name, port in pod.ports}
+    if METRICS_SERVER_PORT in ports or not ports:
+        return METRICS_SERVER_PORT
+    return next((port for port, name in ports.items() if name == "https"), next(iter(ports)))
 
 
 def service_target(facts: Facts) -> tuple[str, int] | None:

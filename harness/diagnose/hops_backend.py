@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.base.places import with_port
 from harness.diagnose import findings, node_findings, node_state, scrapes
-from harness.diagnose.evidence import broken, holds, not_seen
+from harness.diagnose.evidence import broken, edited, holds, not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import Hop, HopId
 from harness.probe import (
@@ -139,21 +139,24 @@ def backend(facts: Facts) -> Hop:
         return not_seen(facts, HopId.BACKEND, workloads.PODS.name)
     if not pods:
         return _no_pod(facts)
+    deployment = facts.one(objects.DEPLOYMENT)
+    changed = edited(deployment.edited) if deployment is not None else ""
     ready = [pod for pod in pods if pod.ready]
     if ready:
         where = ", ".join(f"{pod.name} on {pod.node}" for pod in ready)
-        return holds(facts, HopId.BACKEND, f"Ready: {where}", workloads.PODS.name)
+        return holds(facts, HopId.BACKEND, f"Ready: {where}{changed}", workloads.PODS.name)
     running = [pod for pod in pods if pod.phase == "Running" and not pod.waiting]
     if running:
         where = ", ".join(f"{pod.name} on {pod.node}, {pod.restarts} restarts" for pod in running)
-        return holds(facts, HopId.BACKEND, f"Running, not Ready: {where}", workloads.PODS.name)
+        text = f"Running, not Ready: {where}{changed}"
+        return holds(facts, HopId.BACKEND, text, workloads.PODS.name)
     states = "; ".join(
         " ".join(each for each in (pod.name, pod.phase, pod.waiting, pod.trouble) if each)
         + (f", {pod.restarts} restarts" if pod.restarts else "")
         for pod in pods
     )
     return broken(
-        facts, HopId.BACKEND, f"no metrics-server pod runs: {states}", workloads.PODS.name
+        facts, HopId.BACKEND, f"no metrics-server pod runs: {states}{changed}", workloads.PODS.name
     )
 
 
@@ -163,6 +166,7 @@ def _no_pod(facts: Facts) -> Hop:
     if deployment is None:
         return broken(facts, HopId.BACKEND, text, workloads.PODS.name)
     wants = f", its Deployment wants {deployment.replicas}" if deployment.exists else ""
+    wants += f": {deployment.failure}" if deployment.failure else ""
     return broken(
         facts, HopId.BACKEND, text + (wants or " and no Deployment"), objects.DEPLOYMENT.name
     )
@@ -224,14 +228,20 @@ def service(facts: Facts) -> Hop:
         return not_seen(facts, HopId.SERVICE, workloads.SERVICE.name)
     if not service.exists:
         return broken(
-            facts, HopId.SERVICE, "Service metrics-server does not exist", workloads.SERVICE.name
+            facts,
+            HopId.SERVICE,
+            f"Service {facts.led.text()} does not exist",
+            workloads.SERVICE.name,
         )
     if endpoints is None:
         return not_seen(facts, HopId.SERVICE, workloads.ENDPOINTS.name)
     name = with_port(service.cluster_ip, service.port)
+    changed = edited(service.edited)
     if not endpoints:
         return broken(
-            facts, HopId.SERVICE, f"{name} has no ready endpoint", workloads.ENDPOINTS.name
+            facts, HopId.SERVICE, f"{name} has no ready endpoint{changed}", workloads.ENDPOINTS.name
         )
     behind = ", ".join(with_port(each.address, each.port) for each in endpoints)
-    return holds(facts, HopId.SERVICE, f"{name} stands for {behind}", workloads.ENDPOINTS.name)
+    return holds(
+        facts, HopId.SERVICE, f"{name} stands for {behind}{changed}", workloads.ENDPOINTS.name
+    )

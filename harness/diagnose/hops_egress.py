@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from harness.base.places import with_port
 from harness.diagnose import findings, hops_tunnel, scrapes, settling
-from harness.diagnose.evidence import broken, holds, not_seen
+from harness.diagnose.evidence import broken, edited, holds, not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.messages import classify
 from harness.diagnose.model import HOP_NAMES, Hop, HopId, HopState
@@ -206,10 +206,11 @@ def condition(facts: Facts) -> Hop:
     state = facts.one(apiservice.PROBE)
     if state is None:
         return not_seen(facts, HopId.CONDITION, apiservice.PROBE.name)
+    text = state.text() + edited(state.edited)
     if state.available:
-        return holds(facts, HopId.CONDITION, state.text(), apiservice.PROBE.name)
+        return holds(facts, HopId.CONDITION, text, apiservice.PROBE.name)
     named = f"({classify(state.message)}) " if findings.message_class(facts) else ""
-    return broken(facts, HopId.CONDITION, f"{named}{state.text()}", apiservice.PROBE.name)
+    return broken(facts, HopId.CONDITION, f"{named}{text}", apiservice.PROBE.name)
 
 
 def data(facts: Facts) -> Hop:

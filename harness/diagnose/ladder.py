@@ -6,7 +6,8 @@ tunnel (egress selection `cluster`, pkg/component/controller/apiserver.go:138-20
 v1.32.3+k0s.0); without it the controller's own routes decide. `enable-aggregator-routing` is set
 nowhere in k0s, so the aggregator dials the Service's ClusterIP and not the pod.
 
-Two rounds of probes: the second wants addresses that the first one found.
+Two rounds of probes: the last wants addresses that the first one found. Between them, where the
+APIService does not lead to k0s's own metrics-server, the objects that it leads to are asked.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.diagnose import findings, hops_backend, hops_egress, mesh
+from harness.diagnose import backing, findings, hops_backend, hops_egress, mesh
 from harness.diagnose.facts import Facts, facts_from
 from harness.diagnose.model import Hop
 from harness.evidence.reading import Reading
@@ -23,6 +24,7 @@ from harness.probe import (
     controlplane,
     dials,
     https,
+    named,
     objects,
     registry,
     routing,
@@ -30,6 +32,7 @@ from harness.probe import (
     workloads,
 )
 from harness.probe.core import ApiProbe, MachineProbe, Probe, ReadingSource
+from harness.probe.workloads import Pod
 
 # New connections from each worker: where every other one is lost, all of them open by chance once
 # in 256 walks. Three at a time, so that a path that drops packets costs one wait of 5 s, and sshd
@@ -37,6 +40,7 @@ from harness.probe.core import ApiProbe, MachineProbe, Probe, ReadingSource
 CONNECTIONS = 8
 TOGETHER = 3
 SERVER_CONNECTIONS = 2
+_NAMING_ROUNDS = 3
 
 
 def take(
@@ -46,8 +50,14 @@ def take(
 
     A machine that does both is in both. `in_lab` adds the harness's own packet counters.
     """
-    first = source.take(first_probes(controllers, workers, in_lab=in_lab))
-    return (*first, *source.take(second_probes(controllers, workers, facts_from(first))))
+    taken = source.take(first_probes(controllers, workers, in_lab=in_lab))
+    # The Service that the APIService leads to, then the pods that it picks.
+    for _ in range(_NAMING_ROUNDS):
+        more = backing.probes(facts_from(taken).as_read)
+        if not more:
+            break
+        taken = (*taken, *source.take(more))
+    return (*taken, *source.take(second_probes(controllers, workers, facts_from(taken))))
 
 
 def first_probes(
@@ -116,8 +126,12 @@ def _from_worker(worker: str, targets: Sequence[tuple[str, int]], facts: Facts) 
     service = findings.service_target(facts)
     if pod is not None and worker in {pod[2], facts.machine_of(pod[2])}:
         found.append(https.health_look(worker, pod[0], pod[1]))
+        other = _other_pod(facts)
+        log = named.log_look(worker, other) if other is not None else None
+        found += [log] if log is not None else []
+        uid = other.uid if other is not None else ""
         found += [
-            https.look(https.KUBELET, worker, address, KUBELET_PORT)
+            https.look(https.KUBELET, worker, address, KUBELET_PORT, uid=uid)
             for node in facts.one(workloads.NODES) or ()
             for address in node.addresses[:1]
         ]
@@ -142,6 +156,12 @@ def _from_worker(worker: str, targets: Sequence[tuple[str, int]], facts: Facts) 
         doors = [each for each in mesh.doors(facts).values() if each != server]
         found += [dials.look(worker, *each) for each in doors]
     return found
+
+
+def _other_pod(facts: Facts) -> Pod | None:
+    """Return the pod that counts where it is none of k0s's own metrics-server."""
+    pod = findings.metrics_pod(facts)
+    return None if pod is None or backing.is_own(pod) else pod
 
 
 def walk(facts: Facts) -> tuple[Hop, ...]:

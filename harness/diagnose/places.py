@@ -20,6 +20,16 @@ def issuer(facts: Facts) -> str:
     return flags.issuer if flags is not None else ""
 
 
+def applied_again(facts: Facts) -> str:
+    """Return how k0s applies metrics-server's objects again that are gone.
+
+    It does when their file changes, and not when an object is gone (seen on v1.32.3+k0s.0: not
+    within 60 s, and 4 s after the touch); one that was edited has to be deleted before.
+    """
+    where = f"{data_dir(facts)}/manifests/metricserver"
+    return f"on {facts.controller or 'the controller'}: touch {where}/*"
+
+
 def route_through_a_worker(facts: Facts, cidr: str) -> str:
     """Return the command for a route to `cidr` through a worker; empty without one."""
     workers = [node for node in facts.one(workloads.NODES) or () if node.ready and node.addresses]

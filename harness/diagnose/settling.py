@@ -70,7 +70,12 @@ def starting(facts: Facts) -> bool:
     if facts.one(workloads.PODS) == () and deployment is not None and deployment.replicas:
         return _younger(facts, deployment.changed, _PODS_MADE_SECONDS)
     pods = none_ready(facts) or ()
-    calm = [pod for pod in pods if pod.waiting not in _CRASHING and pod.restarts == 0]
+    # One that no node takes waits for somebody, and not for time.
+    calm = [
+        pod
+        for pod in pods
+        if pod.waiting not in _CRASHING and pod.restarts == 0 and not pod.unscheduled
+    ]
     return any(findings.is_young(facts, pod.created) for pod in calm)
 
 

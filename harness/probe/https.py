@@ -31,6 +31,7 @@ _CANNOT_CONNECT = 7
 _TIMED_OUT = 28
 _CODE = re.compile(r"(?:^|\s|\n)(\d{3})$")
 _OK = "200"
+_UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NOTHING = "000"
 
 
@@ -154,14 +155,24 @@ def health_look(machine: str, address: str, port: int) -> Probe[Health]:
     return HEALTH.on(machine, address, argv)
 
 
-def look(probe: TargetProbe[Payload], machine: str, address: str, port: int) -> Probe[Payload]:
-    """Return the look of `probe`, a request of several full packets, at `address:port`."""
+def look(
+    probe: TargetProbe[Payload], machine: str, address: str, port: int, *, uid: str = ""
+) -> Probe[Payload]:
+    """Return the look of `probe`, a request of several full packets, at `address:port`.
+
+    It is sent from the network namespace of the pod `uid`, or else of the program's that is known.
+    """
     target = with_port(address, port)
     fill = f"$(head -c {FILL_BYTES} /dev/zero | tr '\\0' x)"
     request = (
         f"curl -sSk --max-time {SECONDS} -o /dev/null -w '{_WRITE}' "
         f'-H "X-Fill: {fill}" https://{target}/livez'
     )
-    if probe in _PROGRAMS:
+    if _UID.fullmatch(uid):
+        # As the kubelet's two cgroup drivers write it.
+        pod = f"pod({uid}|{uid.replace('-', '_')})"
+        first = f"grep -lE '{pod}' /proc/[0-9]*/cgroup | head -n 1 | cut -d/ -f3"
+        request = f'nsenter -t "$({first})" -n {request}'
+    elif probe in _PROGRAMS:
         request = f'nsenter -t "$(pgrep -o -x {_PROGRAMS[probe]})" -n {request}'
     return probe.on(machine, target, ("sh", "-c", request))

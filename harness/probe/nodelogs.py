@@ -14,7 +14,7 @@ from harness.probe.core import Asked, MachineProbe, UnreadableError, require_end
 
 # metrics-server logs a line for each scrape that fails (one a node every 15 s) and for each failed
 # readiness probe; the last minutes fit in this.
-_LINES = "60"
+LINES = "60"
 _METRICS_SERVER = "/var/log/pods/kube-system_metrics-server-*/*/*.log"
 _AGENT = "/var/log/pods/kube-system_konnectivity-agent-*/*/*.log"
 # The agent logs every packet (k0s runs it with v=4). These lines say how it fares: they are in
@@ -110,7 +110,7 @@ def _unquoted(text: str) -> str:
 
 METRICS_SERVER = MachineProbe(
     "metrics_server_log",
-    ("sh", "-c", f"tail -q -n {_LINES} {_METRICS_SERVER}"),
+    ("sh", "-c", f"tail -q -n {LINES} {_METRICS_SERVER}"),
     parse_metrics_server,
     Asked.WORKERS,
     sudo=True,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.evidence.reading import Reading
+from harness.probe import stack
 from harness.probe.core import not_found, raw_probe, require_json
 from harness.probe.metrics_data import seconds_of
 
@@ -22,12 +23,22 @@ class Deployment:
     """metrics-server's Deployment: how many pods it wants, and which images they have.
 
     `changed` is when anybody last wrote to it, in seconds since 1970, 0 where that is not known.
+    `failure` is what its controller says where no pod of it may be made; `observed` is False while
+    that controller has not seen what was last written. `labels` are its pods'. `by_k0s` is one
+    that k0s applied, `edited` what somebody changed in that.
     """
 
     exists: bool
     replicas: int = 0
     images: tuple[str, ...] = ()
     changed: float = 0.0
+    name: str = ""
+    namespace: str = ""
+    failure: str = ""
+    observed: bool = True
+    labels: tuple[tuple[str, str], ...] = ()
+    by_k0s: bool = False
+    edited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,11 +94,39 @@ def parse_deployment(reading: Reading) -> Deployment:
     """Return the Deployment; that there is none is a value."""
     if not_found(reading):
         return Deployment(exists=False)
-    item = require_json(reading)
-    spec = item["spec"]
+    return _deployment(require_json(reading))
+
+
+def parse_deployments(reading: Reading) -> tuple[Deployment, ...]:
+    """Return the Deployments of a namespace; none is a value."""
+    return tuple(_deployment(item) for item in require_json(reading)["items"])
+
+
+def _deployment(item: dict[str, Any]) -> Deployment:
+    spec, status = item["spec"], item.get("status", {})
+    metadata = item["metadata"]
     containers = spec["template"]["spec"]["containers"]
     images = tuple(each["image"] for each in containers)
-    return Deployment(True, spec.get("replicas", 1), images, _changed(item))
+    return Deployment(
+        True,
+        spec.get("replicas", 1),
+        images,
+        _changed(item),
+        name=metadata.get("name", ""),
+        namespace=metadata.get("namespace", ""),
+        failure=next(
+            (
+                each.get("message", "")
+                for each in status.get("conditions") or ()
+                if each["type"] == "ReplicaFailure" and each["status"] == "True"
+            ),
+            "",
+        ),
+        observed=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
+        labels=tuple(sorted((spec["template"].get("metadata", {}).get("labels") or {}).items())),
+        by_k0s=stack.by_k0s(item),
+        edited=stack.edited(item),
+    )
 
 
 def parse_agents(reading: Reading) -> AgentSet:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from harness.base.places import with_port
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe, TargetProbe, require_success
 
@@ -120,4 +121,4 @@ PROBE = TargetProbe("service_rules", parse, sudo=True)
 def look(machine: str, address: str, port: int) -> Probe[ServiceRules]:
     """Return the look at the rules of `address:port` on a machine."""
     argv = ("sh", "-c", _PROGRAM, PROBE.name, address)
-    return PROBE.on(machine, f"{address}:{port}", argv)
+    return PROBE.on(machine, with_port(address, port), argv)

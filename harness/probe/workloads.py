@@ -10,10 +10,12 @@ from urllib.parse import quote
 
 from harness import cni
 from harness.evidence.reading import Reading
+from harness.probe import stack
 from harness.probe.core import ApiProbe, Probe, not_found, raw_probe, require_json
 from harness.probe.metrics_data import seconds_of
 
 METRICS_SERVER = "k8s-app=metrics-server"
+_KEEPS_AWAY = {"NoSchedule", "NoExecute"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,10 @@ class Pod:
 
     `waiting` is the reason of a container that waits, such as ImagePullBackOff, `trouble` what
     Kubernetes says of it, of a container's end or of why it is not scheduled. `created` and
-    `running_since` are seconds since 1970, 0 where they are not known.
+    `running_since` are seconds since 1970, 0 where they are not known. `unscheduled` is the
+    scheduler's own sentence where no node takes it, `account` its ServiceAccount; `scheduled` is
+    False while no scheduler has said anything of it. `ended` and `exit_code` are of a container
+    that ended, `ports` those that containers say they listen on.
     """
 
     name: str
@@ -37,24 +42,41 @@ class Pod:
     labels: tuple[tuple[str, str], ...] = ()
     created: float = 0.0
     running_since: float = 0.0
+    namespace: str = ""
+    uid: str = ""
+    unscheduled: str = ""
+    scheduled: bool = True
+    account: str = ""
+    ended: str = ""
+    exit_code: int | None = None
+    ports: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
 class Service:
-    """A Service's ClusterIP and first port; `exists` is False when there is none."""
+    """A Service's ClusterIP and first port; `exists` is False when there is none.
+
+    `ports` are all of its ports with their names, `selector` picks its pods; `by_k0s` is one that
+    k0s applied, `edited` what somebody changed in that.
+    """
 
     exists: bool
     cluster_ip: str = ""
     port: int = 0
+    ports: tuple[tuple[str, int], ...] = ()
+    selector: tuple[tuple[str, str], ...] = ()
+    by_k0s: bool = False
+    edited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One ready address behind the Service."""
+    """One ready address behind the Service, with its first port, and all of them by name."""
 
     address: str
     port: int
     node: str
+    ports: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +86,8 @@ class Node:
     `cni` is what took an address for the node's by itself, and `cni_address` which, with its
     prefix, both empty where nothing did. `version` is the kubelet's; `trouble` what its Ready
     condition says where it is not Ready. `created` and `ready_since`, when that condition last
-    changed, are seconds since 1970, 0 where not known.
+    changed, are seconds since 1970, 0 where not known. `taints` are its taints' keys, of those that
+    keep pods away; a cordon is one of them.
     """
 
     name: str
@@ -77,6 +100,7 @@ class Node:
     trouble: str = ""
     created: float = 0.0
     ready_since: float = 0.0
+    taints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,20 +121,30 @@ def parse_service(reading: Reading) -> Service:
     """Return the Service; one that does not exist is a value."""
     if not_found(reading):
         return Service(exists=False)
-    spec = require_json(reading)["spec"]
-    address = _address(spec["clusterIP"])
-    return Service(exists=True, cluster_ip=address, port=spec["ports"][0]["port"])
+    item = require_json(reading)
+    spec = item["spec"]
+    return Service(
+        exists=True,
+        cluster_ip=_address(spec["clusterIP"]),
+        port=spec["ports"][0]["port"],
+        ports=tuple((each.get("name", ""), each["port"]) for each in spec["ports"]),
+        selector=tuple(sorted((spec.get("selector") or {}).items())),
+        by_k0s=stack.by_k0s(item),
+        edited=stack.edited(item),
+    )
 
 
 def parse_endpoints(reading: Reading) -> tuple[Endpoint, ...]:
     """Return the ready endpoints of all slices; none is a value."""
     ready: list[Endpoint] = []
     for item in require_json(reading)["items"]:
-        port = (item.get("ports") or [{}])[0].get("port") or 0
+        ports = tuple(
+            (each.get("name") or "", each.get("port") or 0) for each in item.get("ports") or [{}]
+        )
         for endpoint in item.get("endpoints") or []:
             if endpoint.get("conditions", {}).get("ready"):
                 ready += [
-                    Endpoint(_address(address), port, endpoint.get("nodeName", ""))
+                    Endpoint(_address(address), ports[0][1], endpoint.get("nodeName", ""), ports)
                     for address in endpoint["addresses"]
                 ]
     return tuple(ready)
@@ -148,11 +182,12 @@ def _pod(item: dict[str, Any]) -> Pod:
     running = [state["running"].get("startedAt", "") for state in states if "running" in state]
     said = [each.get("message", "") for each in waiting]
     said += [f"{each.get('reason', '')}, exit code {each.get('exitCode')}" for each in ended]
-    said += [
-        each.get("message", "")
-        for each in status.get("conditions", [])
-        if each["type"] == "PodScheduled" and each["status"] != "True"
-    ]
+    placed = next(
+        (each for each in status.get("conditions", []) if each["type"] == "PodScheduled"), None
+    )
+    refused = placed is not None and placed["status"] != "True"
+    said += [placed.get("message", "")] if placed is not None and refused else []
+    said += [status.get("message", "")] if status.get("phase") == "Failed" else []
     return Pod(
         name=item["metadata"]["name"],
         ready=_condition(status, "Ready"),
@@ -166,6 +201,18 @@ def _pod(item: dict[str, Any]) -> Pod:
         labels=tuple(sorted(item["metadata"].get("labels", {}).items())),
         created=_seconds(item["metadata"].get("creationTimestamp")),
         running_since=_seconds(min(running, default=None)),
+        namespace=item["metadata"].get("namespace", ""),
+        uid=item["metadata"].get("uid", ""),
+        unscheduled=placed.get("message", "") if placed is not None and refused else "",
+        scheduled=placed is not None or bool(item.get("spec", {}).get("nodeName")),
+        account=item.get("spec", {}).get("serviceAccountName", ""),
+        ended=next((each.get("reason", "") for each in ended), ""),
+        exit_code=next((each.get("exitCode") for each in ended), None),
+        ports=tuple(
+            (each.get("name", ""), each["containerPort"])
+            for container in item.get("spec", {}).get("containers", ())
+            for each in container.get("ports") or ()
+        ),
     )
 
 
@@ -202,6 +249,11 @@ def _node(item: dict[str, Any]) -> Node:
                 ),
                 None,
             )
+        ),
+        taints=tuple(
+            each["key"]
+            for each in item.get("spec", {}).get("taints") or ()
+            if each.get("effect") in _KEEPS_AWAY
         ),
     )
 
@@ -242,6 +294,11 @@ ENDPOINTS = raw_probe(
 PLUGINS = raw_probe("plugins", "/apis/apps/v1/namespaces/kube-system/daemonsets", parse_plugins)
 """The DaemonSets that make rules and routes on the machines."""
 NODES = raw_probe("nodes", "/api/v1/nodes", parse_nodes)
+
+
+def escaped(text: str) -> str:
+    """Return text as a part of an API path."""
+    return quote(text)
 
 
 def _selected(name: str, selector: str, namespace: str) -> ApiProbe[tuple[Pod, ...]]:

@@ -21,22 +21,26 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     if findings.listens(facts) is False:
         return False
     away = turned_away.agents(facts)
-    if not (away or turned_away.refusing(facts)) or _passing(facts):
+    passing = _passing(facts)
+    if not (away or turned_away.refusing(facts)) or passing:
         return False
     # By a dial that fails now, what they said is over.
     dials, asked = findings.server_dials(facts), findings.agents_to_server(facts)
-    return all(
+    connect = all(
         (name not in dials or dials[name].all_connected)
         and (name not in asked or asked[name].connected)
         for name in away
     )
+    return (None if passing is None else True) if connect else False
 
 
-def _passing(facts: Facts) -> bool:
-    """Whether agents may be turned away by what is over in a moment."""
+def _passing(facts: Facts) -> bool | None:
+    """Whether agents may be turned away by what is over in a moment; None where it was not seen."""
     pods = facts.one(objects.AGENTS)
+    if settling.restarted(facts):
+        return True
     # A pod of an earlier template says what it met where it was sent then.
-    return bool(settling.restarted(facts)) or (pods is not None and pods.rolling)
+    return None if pods is None else pods.rolling
 
 
 def _remedy(facts: Facts) -> str:

@@ -6,15 +6,18 @@ from harness.cni import CNIS
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, is_broken, state_of
-from harness.probe import machines
+from harness.probe import machines, workloads
 from harness.vocabulary.words import Cause
 
 
-def _shown(_: Facts, hops: Hops) -> bool | None:
+def _shown(facts: Facts, hops: Hops) -> bool | None:
     """Whether connections open that carry no full-size packets."""
     if state_of(hops, HopId.LARGE) is HopState.NOT_SEEN:
         return None
     # What does not answer at home is ill itself.
+    unknown = facts.one(workloads.PODS) is None and state_of(hops, HopId.ALIVE) is HopState.NOT_SEEN
+    if is_broken(hops, HopId.LARGE) and unknown:
+        return None
     return is_broken(hops, HopId.LARGE) and not is_broken(hops, HopId.ALIVE)
 
 

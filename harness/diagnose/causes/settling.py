@@ -60,6 +60,7 @@ KIND = CauseKind(
         Cause.IMAGE_MISSING,
         Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
         Cause.KUBELET_UNREACHABLE_FROM_PODS,
+        Cause.CERTIFICATE_NOT_TRUSTED,
     ),
     remedy=_remedy,
 )

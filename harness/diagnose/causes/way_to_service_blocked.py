@@ -52,12 +52,13 @@ def _remedy(facts: Facts) -> str:
     port = pod[1] if pod is not None else METRICS_SERVER_PORT
     if policies:
         names = ", ".join(each.name for each in policies)
+        namespace = facts.led.namespace
         sources = places.controller_address(facts)
         return (
-            f"let NetworkPolicy {names} in kube-system admit TCP {port} from whoever dials: "
+            f"let NetworkPolicy {names} in {namespace} admit TCP {port} from whoever dials: "
             f"ingress from ipBlock {sources or 'the controller'}/32 while konnectivity is off, "
             "from podSelector k8s-app=konnectivity-agent while it is on\n"
-            f"or remove it: kubectl -n kube-system delete networkpolicy {policies[0].name}"
+            f"or remove it: kubectl -n {namespace} delete networkpolicy {policies[0].name}"
         )
     target = hops_egress.dialled(facts)
     place = with_port(*target) if target is not None else "metrics-server"
@@ -75,7 +76,8 @@ def _remedy(facts: Facts) -> str:
 
 def _side_facts(facts: Facts) -> tuple[str, ...]:
     policies = findings.isolating_policies(facts) or ()
-    return tuple(f"NetworkPolicy kube-system/{each.name} isolates it" for each in policies)
+    namespace = facts.led.namespace
+    return tuple(f"NetworkPolicy {namespace}/{each.name} isolates it" for each in policies)
 
 
 KIND = CauseKind(

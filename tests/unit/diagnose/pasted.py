@@ -69,7 +69,10 @@ def of_one_lab(path: Path) -> tuple[Reading, ...]:
     def told(text: str) -> str:
         text = pattern.sub(lambda found: names[found.group()], text)
         text = _ISO.sub(
-            lambda found: (datetime.fromisoformat(found.group()) + later).isoformat(), text
+            lambda found: (datetime.fromisoformat(found.group()) + later).isoformat(
+                timespec="seconds"
+            ),
+            text,
         )
         text = _EPOCH.sub(lambda found: str(int(found.group()) + int(seconds)), text)
         return _SCIENTIFIC.sub(lambda found: repr(float(found.group()) + seconds), text)

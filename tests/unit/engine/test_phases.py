@@ -81,6 +81,20 @@ NOT_RECORDED = {
     "health",
     "payload",
     "dial",
+    "agent_payload",
+    "agent_server",
+    "etcd_health",
+    "kernel",
+    "kubelet",
+    "leases",
+    "named_deployments",
+    "named_endpoints",
+    "named_pods",
+    "named_policies",
+    "named_service",
+    "node_leases",
+    "pod_log",
+    "service_rules",
 }
 
 

@@ -1,0 +1,77 @@
+"""No pod of metrics-server may be made."""
+
+from __future__ import annotations
+
+import re
+
+from harness.diagnose import places
+from harness.diagnose.causes.kind import BACKEND, CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.model import HopId, Hops
+from harness.probe import objects, workloads
+from harness.vocabulary.words import Cause
+
+_QUOTA = re.compile(r"exceeded quota: ([^\s,]{1,253})")
+_LEVEL = re.compile(r'violates PodSecurity "([^":]{1,63})')
+_WEBHOOK = re.compile(r'(?:failed calling|admission) webhook "([^"]{1,253})"')
+_LIMIT = re.compile(r"(?:maximum|minimum) [\w.-]+ usage per")
+
+
+def _shown(facts: Facts, _: Hops) -> bool | None:
+    """Whether there is no pod, and the Deployment says why none may be made."""
+    pods, deployment = facts.one(workloads.PODS), facts.one(objects.DEPLOYMENT)
+    if pods:
+        return False
+    return None if pods is None or deployment is None else bool(deployment.failure)
+
+
+def _remedy(facts: Facts) -> str:
+    deployment = facts.one(objects.DEPLOYMENT)
+    said = deployment.failure if deployment is not None else ""
+    namespace = facts.led.namespace
+    what = _why(said, namespace)
+    if what is None and "service account" in said:
+        what = f"its ServiceAccount is gone: {places.applied_again(facts)}"
+    if what is None:
+        what = "the API server refuses the pod: change what its sentence names"
+    name = (deployment.name if deployment is not None else "") or facts.led.name
+    return (
+        f"{what}\nit is tried again by itself, later and later; at once with kubectl -n "
+        f"{namespace} rollout restart deployment/{name}"
+    )
+
+
+def _why(said: str, namespace: str) -> str | None:
+    """Return which admission refuses the pod, and how it is let in."""
+    if (found := _QUOTA.search(said)) is not None:
+        return (
+            f"ResourceQuota {found[1]} of {namespace} has no room for it: raise it (kubectl -n "
+            f"{namespace} edit quota {found[1]}), or delete it"
+        )
+    if (found := _LEVEL.search(said)) is not None:
+        return (
+            f"PodSecurity {found[1]} of namespace {namespace} refuses it: kubectl label namespace "
+            f"{namespace} pod-security.kubernetes.io/enforce=privileged --overwrite"
+        )
+    if (found := _WEBHOOK.search(said)) is not None:
+        return (
+            f"webhook {found[1]} stands in the way: bring back what answers it, or exempt "
+            f"{namespace} by its namespaceSelector, or delete its configuration (kubectl get "
+            "validatingwebhookconfigurations,mutatingwebhookconfigurations -o yaml names it)"
+        )
+    if _LIMIT.search(said) is not None:
+        return f"a LimitRange of {namespace} refuses it: kubectl -n {namespace} get limitrange"
+    return None
+
+
+KIND = CauseKind(
+    Cause.PODS_NOT_ADMITTED,
+    "no pod of metrics-server may be made",
+    _shown,
+    (HopId.BACKEND,),
+    explains=BACKEND,
+    passes=True,
+    backend_down=True,
+    remedy=_remedy,
+    link="https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/",
+)

@@ -1,0 +1,104 @@
+"""What metrics-server's pod said last, in its own log."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.diagnose import findings
+from harness.diagnose.facts import Facts
+from harness.probe import nodelogs
+from harness.probe.nodelogs import Line
+from harness.probe.workloads import Pod
+
+# A container that crashes is started again after 5 minutes at the latest, and says the same.
+_LATELY_SECONDS = 400.0
+# The pod's creation is of the API server's clock, a line of its machine's.
+_CLOCKS_SECONDS = 5.0
+_MOST_SAID = 1000
+# Go's panic, klog's fatal lines, and what cobra prints of an error.
+_END = re.compile(r"^(?:panic: |F\d{4} |Error: |error: |fatal error: )")
+_FORBIDDEN = re.compile(
+    r'\b[a-z.]{1,253}(?: "[^"\s]{1,253}")? is forbidden: User "[^"]{1,253}" '
+    r'cannot [a-z]{1,50} resource "(?P<resource>[^"]{1,253})"'
+)
+# A request of the API server's own paths that did not get there.
+_UNREACHED = re.compile(
+    r'Get "https://(?P<place>[^/"\s]{1,255})/apis?/[^"]{0,500}": '
+    r"(?P<why>dial tcp [^\"]{1,200}|net/http: TLS handshake timeout|context deadline exceeded"
+    r"|EOF|read tcp [^\"]{1,200})"
+)
+
+
+@dataclass(frozen=True)
+class Forbidden:
+    """What the API server does not let metrics-server's account do, in its own words."""
+
+    resource: str
+    text: str
+
+
+def unread(facts: Facts) -> bool:
+    """Whether the pod's program has ended, and its log was not seen."""
+    pod = findings.metrics_pod(facts)
+    if pod is None or not (pod.restarts or pod.ended):
+        return False
+    return (facts.machine_of(pod.node) or "") not in facts.on(nodelogs.METRICS_SERVER)
+
+
+def crash(facts: Facts) -> str | None:
+    """Return the line with which the pod's program ended last, None where none was seen."""
+    pod = findings.metrics_pod(facts)
+    if pod is None or not (pod.restarts or pod.ended):
+        return None
+    ends = [line for line in _lines(facts, pod) if _END.search(line.text)]
+    return ends[-1].text[:_MOST_SAID] if ends else None
+
+
+def forbidden(facts: Facts) -> Forbidden | None:
+    """Return what metrics-server may not do of the API server and said so last."""
+    for text in reversed(_said(facts)):
+        found = _FORBIDDEN.search(text)
+        if found is not None:
+            return Forbidden(found["resource"], found.group())
+    return None
+
+
+def unreached(facts: Facts) -> tuple[str, str] | None:
+    """Return where metrics-server did not reach the API server, and why, by what it said last."""
+    for text in reversed(_said(facts)):
+        found = _UNREACHED.search(text)
+        if found is not None:
+            return found["place"], found["why"]
+    return None
+
+
+def _said(facts: Facts) -> list[str]:
+    """Return the line the program ended with, or else what it said in the last minute."""
+    ended = crash(facts)
+    if ended is not None:
+        return [ended]
+    pod = findings.metrics_pod(facts)
+    if pod is None:
+        return []
+    lately = findings.RECENT_SECONDS
+    return [
+        line.text[:_MOST_SAID].replace('\\"', '"')
+        for line in _lines(facts, pod)
+        if _ago(facts, pod, line) < lately
+    ]
+
+
+def _lines(facts: Facts, pod: Pod) -> list[Line]:
+    machine = facts.machine_of(pod.node) if pod.node else None
+    log = facts.on(nodelogs.METRICS_SERVER).get(machine or "")
+    return [
+        line
+        for line in (log.lines if log is not None else ())
+        if line.at > pod.created - _CLOCKS_SECONDS and _ago(facts, pod, line) < _LATELY_SECONDS
+    ]
+
+
+def _ago(facts: Facts, pod: Pod, line: Line) -> float:
+    machine = facts.machine_of(pod.node) or ""
+    return findings.seconds_ago(facts, nodelogs.METRICS_SERVER.name, machine, line.at)

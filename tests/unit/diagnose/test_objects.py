@@ -1,0 +1,94 @@
+"""What counts is what the APIService leads to, and why its pod is not there or not Ready."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.diagnose import last_words, subject
+from harness.diagnose.facts import facts_from
+from harness.diagnose.judge import diagnose
+from harness.diagnose.model import Confidence
+from harness.probe import apiservice, objects, workloads
+from harness.vocabulary.words import Cause
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("pods-not-admitted/1", "ResourceQuota inj of kube-system has no room for it"),
+        ("pods-not-admitted/2", "PodSecurity restricted of namespace kube-system refuses it"),
+        ("pods-not-admitted/3", "webhook inj.example.net stands in the way"),
+        ("pod-not-scheduled/1", "kubectl taint node worker0 worker1 example.net/maintenance-"),
+        ("metrics-server-forbidden/1", "RoleBinding kube-system/metrics-server-auth-reader"),
+        ("apiserver-unreachable-from-pods/1", "on worker0: let pods (10.244.0.0/16) reach"),
+    ],
+)
+def test_a_pod_that_is_not_there_or_not_ready_has_the_remedy_of_why(recording, name, says):
+    found = diagnose(recording(f"diagnosis/{name}"))
+    assert says in (found.remedy or "")
+
+
+def test_why_no_pod_may_be_made_is_said_in_the_deployments_own_words(recording):
+    found = diagnose(recording("diagnosis/pods-not-admitted/1"))
+    words = 'pods "metrics-server-7669dcf6c6-h86pm" is forbidden: exceeded quota: inj, requested'
+    assert any(words in fact for fact in found.facts)
+
+
+def test_a_taint_on_every_node_is_no_matter_of_time(recording):
+    # The walk was taken a minute after the pod was made: too soon for anything else to be a fault.
+    found = diagnose(recording("diagnosis/pod-not-scheduled/1"))
+    assert found.cause is Cause.POD_NOT_SCHEDULED
+    assert "example.net/maintenance is on worker0, worker1" in found.facts
+
+
+def test_the_last_words_of_a_pod_tell_what_it_lacked(recording):
+    facts = facts_from(recording("diagnosis/metrics-server-forbidden/1"))
+    found = last_words.forbidden(facts)
+    assert found is not None
+    assert found.resource == "configmaps"
+    facts = facts_from(recording("diagnosis/apiserver-unreachable-from-pods/1"))
+    assert last_words.unreached(facts) == ("10.96.0.1:443", "dial tcp 10.96.0.1:443: i/o timeout")
+
+
+@pytest.mark.parametrize(
+    "name", ["metrics-server-forbidden/1", "apiserver-unreachable-from-pods/1"]
+)
+def test_without_the_log_of_a_pod_that_crashes_nothing_is_said_of_why(recording, name):
+    readings = recording(f"diagnosis/{name}")
+    found = diagnose(each for each in readings if each.probe != "metrics_server_log")
+    assert (found.cause, found.confidence) == (Cause.UNKNOWN, Confidence.LOW)
+
+
+def test_what_was_edited_in_k0ss_manifest_is_named_and_taken_back_by_deleting_it(recording):
+    readings = recording("diagnosis/metrics-server-not-ready/1")
+    deployment = facts_from(readings).one(objects.DEPLOYMENT)
+    assert deployment is not None
+    path = "spec.template.spec.containers[0].readinessProbe.httpGet.path"
+    assert f"{path} /nothing-here (k0s: /readyz)" in deployment.edited
+    remedy = diagnose(readings).remedy or ""
+    assert path in remedy
+    assert remedy.index("delete deployment metrics-server") < remedy.index("touch /var/lib/k0s")
+
+
+def test_k0ss_own_objects_are_as_it_applied_them(recording):
+    facts = facts_from(recording("diagnosis/healthy/1"))
+    found = [facts.one(apiservice.PROBE), facts.one(workloads.SERVICE)]
+    assert [(each.by_k0s, each.edited) for each in found if each is not None] == [(True, ())] * 2
+
+
+def test_who_may_not_look_is_told_the_rights_that_lack(recording):
+    # The API server's sentence is of metrics-server's own log; kubectl heads it so.
+    said = (
+        'Error from server (Forbidden): nodes is forbidden: User "looker" cannot list resource '
+        '"nodes" in API group "" at the cluster scope'
+    )
+    readings = [
+        replace(each, returncode=1, stdout="", stderr=said) if each.probe == "nodes" else each
+        for each in recording("diagnosis/healthy/1")
+    ]
+    problem = subject.problem(facts_from(readings))
+    assert problem is not None
+    assert "looker may not look" in str(problem)
+    assert "lacks the rights to list nodes" in str(problem)
