@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.base.places import with_port
 from harness.diagnose import findings, node_findings, node_state, scrapes
 from harness.diagnose.evidence import broken, holds, not_seen
 from harness.diagnose.facts import Facts
@@ -93,6 +94,7 @@ def _wrong_with(facts: Facts, all_nodes: tuple[Node, ...]) -> tuple[list[str], s
     # nodes' own; it is a fault where something suffers.
     if scrapes.suffers(facts):
         wrong += [f"{name}: {why}" for name, why in node_findings.stray_addresses(facts).items()]
+        wrong += [f"{name} has no InternalIP" for name in node_findings.without_address(all_nodes)]
     wrong += [f"{node.name} is not Ready ({node.trouble})" for node in all_nodes if not node.ready]
     look: tuple[str, str | None] = (workloads.NODES.name, None)
     wrong, look = _state_of(facts, wrong, look)
@@ -183,7 +185,8 @@ def alive(facts: Facts) -> Hop:
     if found is None:
         return not_seen(facts, HopId.ALIVE, probe)
     machine, health = found
-    text = f"https://{pod[0]}:{pod[1]} from {machine}: livez {health.livez or 'no answer'}"
+    text = f"https://{with_port(pod[0], pod[1])} from {machine}"
+    text += f": livez {health.livez or 'no answer'}"
     text += f", readyz {health.readyz or 'no answer'}"
     if health.failing:
         text += f" ({', '.join(health.failing)} failed)"
@@ -225,10 +228,10 @@ def service(facts: Facts) -> Hop:
         )
     if endpoints is None:
         return not_seen(facts, HopId.SERVICE, workloads.ENDPOINTS.name)
-    name = f"{service.cluster_ip}:{service.port}"
+    name = with_port(service.cluster_ip, service.port)
     if not endpoints:
         return broken(
             facts, HopId.SERVICE, f"{name} has no ready endpoint", workloads.ENDPOINTS.name
         )
-    behind = ", ".join(f"{each.address}:{each.port}" for each in endpoints)
+    behind = ", ".join(with_port(each.address, each.port) for each in endpoints)
     return holds(facts, HopId.SERVICE, f"{name} stands for {behind}", workloads.ENDPOINTS.name)

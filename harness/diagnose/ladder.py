@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.diagnose import findings, hops_backend, hops_egress
+from harness.diagnose import findings, hops_backend, hops_egress, mesh
 from harness.diagnose.facts import Facts, facts_from
 from harness.diagnose.model import Hop
 from harness.evidence.reading import Reading
@@ -137,6 +137,10 @@ def _from_worker(worker: str, targets: Sequence[tuple[str, int]], facts: Facts) 
         found.append(dials.look(worker, *server, times=times, together=times))
         if agents is not None and agents.exists:
             found.append(https.look(https.AGENT_SERVER, worker, *server))
+    if len(facts.controllers) > 1 or mesh.behind_balancer(facts):
+        # Past the one address that agents have, and past a balancer: each controller's own.
+        doors = [each for each in mesh.doors(facts).values() if each != server]
+        found += [dials.look(worker, *each) for each in doors]
     return found
 
 

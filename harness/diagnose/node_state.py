@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness import cni
+from harness.base.places import with_port
 from harness.diagnose import findings
 from harness.diagnose.facts import Facts
 from harness.probe import machines, nodestate, service_rules, workloads
@@ -98,7 +99,7 @@ def untranslated(facts: Facts) -> Mapping[str, ServiceRules | None]:
     if pod is None or service is None or len(facts.one(workloads.ENDPOINTS) or ()) != 1:
         return {}
     rules = facts.to(service_rules.PROBE)
-    place = f"{service[0]}:{service[1]}"
+    place = with_port(*service)
     found = {}
     for worker in facts.workers:
         for reaches in (findings.reaches, findings.agent_reaches):
@@ -116,7 +117,7 @@ def wrong_rules(facts: Facts, rules: ServiceRules) -> str:
     if not rules.leads_to:
         runs = "kube-proxy runs and has" if rules.proxy else "no kube-proxy runs, and there is"
         return f"{runs} no rule for it"
-    behind = {f"{each.address}:{each.port}" for each in facts.one(workloads.ENDPOINTS) or ()}
+    behind = {with_port(each.address, each.port) for each in facts.one(workloads.ENDPOINTS) or ()}
     if not behind & rules.leads_to:
         return f"kube-proxy's rules lead to {', '.join(sorted(rules.leads_to))}, which is gone"
     return ""

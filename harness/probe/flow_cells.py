@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.base.places import with_port
 from harness.vocabulary.words import Flow
 
 
@@ -48,5 +49,6 @@ class FlowCell:
     @property
     def label(self) -> str:
         """Return what the cell is called in readings, without white space."""
-        name = f"{self.flow}|{self.source}|{self.origin}|{self.target}|{self.address}:{self.port}"
+        at = with_port(self.address, self.port)
+        name = f"{self.flow}|{self.source}|{self.origin}|{self.target}|{at}"
         return name.replace(" ", "_")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.base.places import with_port
 from harness.evidence.reading import Reading
 from harness.probe import controlplane, workloads
 from harness.probe.core import ApiProbe, Probe, TargetProbe, require_success
@@ -162,7 +163,7 @@ def parse_services(reading: Reading) -> tuple[ServiceEnd, ...]:
 def parse_servers(reading: Reading) -> tuple[str, ...]:
     """Return the API servers as `address:port`, as they registered themselves."""
     return tuple(
-        f"{address}:{int(port)}"
+        with_port(address, int(port))
         for addresses, ports in _rows(reading, len(_SERVER_FIELDS))
         for address in addresses.split()
         for port in ports.split()[:1]

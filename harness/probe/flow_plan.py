@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness import cni
+from harness.base.places import address_of
 from harness.k0s import AGENT_PORT, KUBELET_PORT, METRICS_SERVER_PORT
 from harness.probe.core import API
 from harness.probe.flow_cells import FlowCell, Payload
@@ -72,7 +73,7 @@ def _node_flows(facts: FlowFacts) -> Iterator[FlowCell]:
         for service, _ in _service_targets(facts)[:1]:
             yield _From(machine).to_service(Flow.NODE_TO_CLUSTER_IP, service)
         for server in (facts.servers or ())[:MOST]:
-            address, _, port = server.rpartition(":")
+            address, port = address_of(server), server.rpartition(":")[2]
             if address in machine.addresses:
                 continue
             owner = _owner_of(address, facts)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.base.places import with_port
 from harness.evidence.reading import Reading
 from harness.probe import apiservice
 from harness.probe.core import API, ReadingSource, observe
@@ -234,7 +235,7 @@ def _of_words(words: str) -> FlowOutcome:
 def _result(
     cell: FlowCell, outcome: FlowOutcome, stage: str = "", seconds: float = 0.0, words: str = ""
 ) -> FlowResult:
-    address = f"{cell.address}:{cell.port}" if cell.address else ""
+    address = with_port(cell.address, cell.port) if cell.address else ""
     return FlowResult(
         *(cell.flow, cell.origin, cell.target, address, outcome, stage, round(seconds, 3), words),
         unneeded=cell.unneeded,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from harness.base.places import with_port
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe, TargetProbe, UnreadableError, require_ended
 
@@ -145,7 +146,7 @@ _PROGRAMS = {AGENT_PAYLOAD: "proxy-agent", AGENT_SERVER: "proxy-agent", KUBELET:
 
 def health_look(machine: str, address: str, port: int) -> Probe[Health]:
     """Return the look at /livez and /readyz of the pod `address`."""
-    place = f"https://{address}:{port}"
+    place = f"https://{with_port(address, port)}"
     argv = (
         *("curl", "-sSk", "--max-time", str(SECONDS), "-w", r" %{http_code}\n"),
         *(f"{place}/livez", f"{place}/readyz"),
@@ -155,7 +156,7 @@ def health_look(machine: str, address: str, port: int) -> Probe[Health]:
 
 def look(probe: TargetProbe[Payload], machine: str, address: str, port: int) -> Probe[Payload]:
     """Return the look of `probe`, a request of several full packets, at `address:port`."""
-    target = f"{address}:{port}"
+    target = with_port(address, port)
     fill = f"$(head -c {FILL_BYTES} /dev/zero | tr '\\0' x)"
     request = (
         f"curl -sSk --max-time {SECONDS} -o /dev/null -w '{_WRITE}' "

@@ -47,6 +47,7 @@ KIND = CauseKind(
         HopId.SERVICE,
         HopId.EGRESS,
         HopId.TUNNEL,
+        HopId.MESH,
         HopId.DIAL,
         HopId.PATH,
         HopId.LARGE,

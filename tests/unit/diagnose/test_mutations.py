@@ -114,5 +114,5 @@ def test_what_is_broken_besides_is_named_or_hidden_and_nothing_else_is(one):
         assert found.cause in causes, said
         named = {found.cause, *found.also}
         unnamed = causes - set().union(*(EXPLAINS[each] for each in named))
-        hidden = all(pasted.RESTS_ON[each] & OF_THE_WAY for each in unnamed)
+        hidden = all(pasted.RESTS_ON.get(each, OF_THE_WAY) & OF_THE_WAY for each in unnamed)
         assert hidden, said

@@ -11,7 +11,7 @@ import pytest
 from harness.base.errors import ExitCode, UsageError
 from harness.base.settings import Settings
 from harness.cli.flows import exit_code, show_flows
-from harness.cli.options import Target
+from harness.cli.target import Target
 from harness.evidence.reading import Reading
 from harness.expectations.flows import Flows
 from harness.expectations.sample import Match
