@@ -68,6 +68,13 @@ def not_forwarding(facts: Facts) -> Mapping[str, str]:
     return found
 
 
+def untold(facts: Facts) -> bool | None:
+    """None where a machine answered and did not say what its kernel does, while others did."""
+    said = set(facts.on(nodestate.KERNEL))
+    answered = set(facts.workers) - set(facts.lost_machines())
+    return None if said and answered - said else False
+
+
 def strict(facts: Facts) -> Mapping[str, tuple[str, ...]]:
     """Return, by machine, the interfaces whose rp_filter may drop what comes another way."""
     return {name: each.strict for name, each in facts.on(nodestate.KERNEL).items() if each.strict}
@@ -92,7 +99,7 @@ def untranslated(facts: Facts) -> Mapping[str, ServiceRules | None]:
     if pod is None or service is None or len(facts.one(workloads.ENDPOINTS) or ()) != 1:
         return {}
     rules = facts.to(service_rules.PROBE)
-    place = with_port(service[0], service[1])
+    place = with_port(*service)
     found = {}
     for worker in facts.workers:
         for reaches in (findings.reaches, findings.agent_reaches):

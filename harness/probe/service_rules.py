@@ -16,10 +16,11 @@ from harness.probe.core import Probe, TargetProbe, require_success
 
 _PROGRAM = r"""
 address=$1
+case $address in *:*) six=6 length=128 ;; *) six='' length=32 ;; esac
 pgrep -x kube-proxy >/dev/null && echo 'runs kube-proxy'
 # The rules that name the address, and those of the chains that they lead to.
 follow() {
-  awk -v address=" -d $address/32 " -v backend="$1" '
+  awk -v address=" -d $address/$length " -v backend="$1" '
     $1 == "-A" { line[++n] = $0; chain[n] = $2
       for (i = 3; i < NF; i++) if ($i == "-j" || $i == "-g") to[n] = $(i + 1)
       if (index($0, address)) hit[n] = 1 }
@@ -33,21 +34,21 @@ follow() {
     }'
 }
 saved() {
-  for tool in iptables-$1-save /var/lib/k0s/bin/xtables-$1-multi; do
+  for tool in ip${six}tables-$1-save /var/lib/k0s/bin/xtables-$1-multi; do
     command -v "$tool" >/dev/null || continue
-    case $tool in *-multi) tool="$tool iptables-save" ;; esac
+    case $tool in *-multi) tool="$tool ip${six}tables-save" ;; esac
     echo "asked $1"
     $tool -t nat 2>/dev/null | follow "$1"
     return
   done
 }
 [ -e /proc/sys/net/ipv4/conf/kube-ipvs0 ] && echo 'mode ipvs'
-nft list tables 2>/dev/null | grep -qx 'table ip kube-proxy' && echo 'mode nftables'
+nft list tables 2>/dev/null | grep -qx "table ip$six kube-proxy" && echo 'mode nftables'
 saved nft
-grep -qx nat /proc/net/ip_tables_names 2>/dev/null && saved legacy
-nft list ruleset 2>/dev/null | awk -v address="$address" '
+grep -qx nat "/proc/net/ip${six}_tables_names" 2>/dev/null && saved legacy
+nft list ruleset 2>/dev/null | awk -v address="$address" -v family="ip$six" '
   $1 == "table" { table = $2 " " $3; next }
-  table == "ip nat" || table == "ip kube-proxy" { next }
+  table == family " nat" || table == family " kube-proxy" { next }
   $1 == "chain" { chain = $2 }
   { for (i = 1; i <= NF; i++) {
       word = $i
@@ -87,6 +88,7 @@ class ServiceRules:
 def parse(reading: Reading) -> ServiceRules:
     """Return the rules of kube-proxy and those of others."""
     port = reading.probe.rpartition(":")[2]
+    six = reading.probe.endswith(f"]:{port}")
     leads_to = set()
     foreign = []
     lines = require_success(reading).splitlines()
@@ -105,7 +107,8 @@ def parse(reading: Reading) -> ServiceRules:
             if to is not None:
                 leads_to.add(to.group(1))
         elif target is not None and target.group(1) in _DECIDES:
-            foreign.append(f"iptables-{place} -t nat: {rule}")
+            tool = "ip6tables" if six else "iptables"
+            foreign.append(f"{tool}-{place} -t nat: {rule}")
     return ServiceRules(
         reading.where,
         "runs kube-proxy" in lines,

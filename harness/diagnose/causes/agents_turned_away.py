@@ -24,6 +24,8 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     passing = _passing(facts)
     if not (away or turned_away.refusing(facts)) or passing:
         return False
+    if passing is None:
+        return None
     # By a dial that fails now, what they said is over.
     dials, asked = findings.server_dials(facts), findings.agents_to_server(facts)
     connect = all(

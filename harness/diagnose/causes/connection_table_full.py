@@ -11,7 +11,7 @@ from harness.vocabulary.words import Cause
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
     """Whether a node's table of connections is full."""
-    return bool(node_state.full(facts))
+    return True if node_state.full(facts) else node_state.untold(facts)
 
 
 def _remedy(facts: Facts) -> str:

@@ -11,7 +11,7 @@ from harness.vocabulary.words import Cause
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
     """Whether a node's kernel does not forward."""
-    return bool(node_state.not_forwarding(facts))
+    return True if node_state.not_forwarding(facts) else node_state.untold(facts)
 
 
 def _remedy(facts: Facts) -> str:

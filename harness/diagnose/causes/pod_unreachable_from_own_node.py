@@ -31,8 +31,9 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
 def _gets_nothing(facts: Facts, machine: str, address: str, port: int) -> bool | None:
     """Whether no connection from a machine to the pod opened, of those that were tried."""
     health = facts.to(https.HEALTH).get((machine, address))
-    dialled = facts.to(dials.PROBE).get((machine, with_port(address, port)))
-    asked = facts.to(https.PAYLOAD).get((machine, with_port(address, port)))
+    place = with_port(address, port)
+    dialled = facts.to(dials.PROBE).get((machine, place))
+    asked = facts.to(https.PAYLOAD).get((machine, place))
     opened = [health.livez > 0] if health is not None else []
     opened += [dialled.connected > 0] if dialled is not None else []
     opened += [asked.connected] if asked is not None else []
@@ -46,8 +47,8 @@ def _remedy(facts: Facts) -> str:
     sources = facts.of_controller(controlplane.CLUSTER_CIDR) or "the pods' network"
     return (
         f"on {pod[2]} let the machine itself connect to its own pods: its kubelet's probes come "
-        f"from there, and {with_port(pod[0], pod[1])} is reached from elsewhere; look for rules of output "
-        f"and input that drop or reject {sources} with: nft list ruleset; iptables-save\n"
+        f"from there, and {with_port(*pod[:2])} is reached from elsewhere; look for rules of "
+        f"output and input that drop or reject {sources} with: nft list ruleset; iptables-save\n"
         f"firewalld: firewall-cmd --permanent --zone=trusted --add-source={sources} "
         "&& firewall-cmd --reload"
     )

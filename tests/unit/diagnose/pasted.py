@@ -114,14 +114,22 @@ def pasted(one: Path, other: Path) -> tuple[Reading, ...] | None:
         here = hops.get(hop.id)
         ours = here is None or here.state is HopState.BROKEN
         if hop.state is not HopState.BROKEN:
-            ours = ours or hop.id in RESTS_ON[first.cause] or hop.id not in RESTS_ON[second.cause]
+            ours = (
+                ours
+                or hop.id in RESTS_ON.get(first.cause, frozenset())
+                or hop.id not in RESTS_ON.get(second.cause, frozenset())
+            )
         if hop.id is HopId.BACKEND and second.cause in _OF_PODS:
             ours = first.cause in _OF_PODS
         if not ours:
             wanted |= _LOOKS.get(hop.id, set())
     # One look tells of several hops: what is broken in `one` stays as it is.
     own = _looks(first)
-    if any(_LOOKS[each] & own & wanted for each in RESTS_ON[second.cause] if each in _LOOKS):
+    if any(
+        _LOOKS[each] & own & wanted
+        for each in RESTS_ON.get(second.cause, frozenset())
+        if each in _LOOKS
+    ):
         return None
     wanted -= own
     kept = [each for each in of_one_lab(one) if _look(each) not in wanted]
