@@ -316,5 +316,5 @@ def test_a_key_that_is_not_there_is_said_with_its_path():
     remote = OpenSSHRemote("a", ["ops@a"], root=False, sockets=Path("/tmp/s"), runner=Denied())
     with pytest.raises(InfrastructureError) as caught:
         remote.run(["true"], doing="Looking", deadline=1)
-    assert "there is no key ./no-such-key" in caught.value.text()
+    assert "the key ./no-such-key cannot be read (No such file" in caught.value.text()
     assert "ssh-add" not in caught.value.text()
