@@ -95,7 +95,7 @@ class Changer:
             return self._make(change)
         except HarnessError as failed:
             raise InconclusiveError(
-                failed.doing, failed.happened, details=failed.details
+                failed.doing, failed.happened, remedy=failed.remedy, details=failed.details
             ) from failed
 
     def undo(self, action: Action) -> None:

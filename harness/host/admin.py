@@ -82,7 +82,11 @@ class Admin:
             )
         except CommandFailedError as error:
             raise HostLacksError(
-                error.doing, error.happened, details=error.details, where=error.where
+                error.doing,
+                error.happened,
+                remedy=error.remedy,
+                details=error.details,
+                where=error.where,
             ) from None
 
     def record(self, did: str, what: Sequence[str], undo: str) -> None:

@@ -19,7 +19,13 @@ from harness.lab.machine import Machine, prepare
 from harness.providers.registry import provider
 from harness.providers.substrate import LabRequest, Substrate
 from harness.providers.topology import MachineSpec, topology
-from harness.providers.vagrant import BOOT_SECONDS, Vagrant, topology_path, up_seconds
+from harness.providers.vagrant import (
+    BOOT_SECONDS,
+    Vagrant,
+    VagrantError,
+    topology_path,
+    up_seconds,
+)
 from harness.ssh import files as ssh_files
 from harness.ssh import pace
 from harness.ssh.client import ParamikoRemote
@@ -175,10 +181,16 @@ class Creation:
             narrate=self._telling(STEP_MACHINES),
         ):
             self._substrate.before_up()
-            return self._vagrant.up(
-                [spec.name for spec in self._request.machines],
-                on_line=self._telling(STEP_MACHINES),
-            )
+            try:
+                return self._vagrant.up(
+                    [spec.name for spec in self._request.machines],
+                    on_line=self._telling(STEP_MACHINES),
+                )
+            except VagrantError as error:
+                for name in error.late:
+                    with contextlib.suppress(HarnessError, OSError):
+                        error.quote_console(name, self._substrate.console(name))
+                raise
 
     def _endpoints(self) -> dict[str, SshEndpoint]:
         return {

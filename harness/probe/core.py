@@ -42,7 +42,12 @@ _MOST_SAID = 200
 _MOST_REASON = 2000
 
 # What sudo -n says where it must not ask (sudo 1.8 and 1.9).
-_SUDO_REFUSED = re.compile(r"^sudo: .*(?:password is required|terminal is required)", re.MULTILINE)
+_SUDO_REFUSED = re.compile(
+    # The last three are of sudo-rs, of sudo 1.8 and of a sudoers file with requiretty.
+    r"^sudo: .*(?:password is required|terminal is required|interactive authentication is required"
+    r"|no tty present|must have a tty)",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)

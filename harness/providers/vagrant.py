@@ -19,7 +19,7 @@ from harness.base.context import Say
 from harness.base.errors import InfrastructureError
 from harness.base.process import CommandFailedError, Completed, Runner
 from harness.base.sayings import told_by
-from harness.base.telling import after_heading
+from harness.base.telling import after_heading, plain
 from harness.host.raw import vagrant_home
 
 # Where the one Vagrantfile is.
@@ -37,6 +37,10 @@ SHARED = ("boxes", "gems", "plugins.json")
 # Vagrant's own start is 2 s, 10 s when the host is busy; two minutes a machine is the boot's bound.
 UP_SECONDS_PER_MACHINE = 150.0
 START_SECONDS = 30.0
+
+# Of a machine that did not answer so much of its console is quoted; the evidence has all of it.
+_CONSOLE_LINES = 5
+_CONSOLE_CHARACTERS = 200
 
 _DAEMON = "Error response from daemon: "
 _NO_BOOT = "Timed out while waiting for the machine to boot"
@@ -61,6 +65,15 @@ class VagrantError(InfrastructureError):
     ) -> None:
         self.late = tuple(late)
         super().__init__(doing, happened, details=details, remedy=remedy, where=where)
+
+    def quote_console(self, machine: str, text: str) -> None:
+        """Add the last lines that a machine printed while it booted to what is shown."""
+        lines = [line.rstrip() for line in plain(text).splitlines() if line.strip()]
+        shown = [f"  {line[:_CONSOLE_CHARACTERS]}" for line in lines[-_CONSOLE_LINES:]]
+        said = [f"the console of {machine} ends:", *shown]
+        if not shown:
+            said = [f"the console of {machine} is empty"]
+        self.details = "\n".join([*filter(None, [self.details]), *said])
 
 
 class Vagrant:

@@ -136,8 +136,10 @@ class OpenSSHRemote:
         known = told(said, Of.SSH)
         doing = f"Reaching {self._name} over SSH"
         if known is not None:
+            # Banners are drawn with `@`, and the sentence says what they do.
+            details = "\n".join(line for line in said.splitlines() if not line.startswith("@"))
             return InfrastructureError(
-                doing, known.happened, details=said, remedy=f"{known.remedy}; {by_hand}"
+                doing, known.happened, details=details, remedy=f"{known.remedy}; {by_hand}"
             )
         # Of a bastion that is not reached ssh's last line says nothing; its own ssh has said why.
         telling = [line for line in said.splitlines() if not _ECHO.match(line)]

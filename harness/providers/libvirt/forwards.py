@@ -18,6 +18,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from harness.base.errors import HostLacksError, InfrastructureError
 from harness.base.process import CommandFailedError, Completed, Runner
+from harness.base.sayings import told
+from harness.base.sayings.row import Of
+from harness.base.telling import telling_sentence
 from harness.host import subnets
 
 # The control socket's name in the lab's folder of sockets; no machine is called that.
@@ -66,7 +69,7 @@ class Forwards:
         )
         if not done.ok:
             raise HostLacksError(
-                self._doing, _last_line(done), remedy=f"{self._typed} shows whether it can now"
+                self._doing, _why(done), remedy=f"{self._typed} shows whether it can now"
             )
 
     def check(self, network: IPv4Network) -> None:
@@ -104,7 +107,7 @@ class Forwards:
             done = self._listen(local, address, port)
             if not done.ok:
                 raise InfrastructureError(
-                    self._doing, f"the local port {local} is taken: {_last_line(done)}"
+                    self._doing, f"the local port {local} is taken: {_why(done)}"
                 )
 
     @property
@@ -165,7 +168,7 @@ def networks_of(uri: str, runner: Runner) -> tuple[IPv4Network, ...]:
     if not done.ok or len(said) != _ANSWERS:
         raise HostLacksError(
             doing,
-            _last_line(done),
+            _why(done),
             remedy=f"{shlex.join(['ssh', *login(uri), *subnets.ADDRESSES])} must work",
         )
     addresses, routes = said
@@ -204,6 +207,9 @@ def _free_port() -> int:
         return port
 
 
-def _last_line(done: Completed) -> str:
-    lines = done.stderr.strip().splitlines()
-    return lines[-1] if lines else f"ssh ended with {done.returncode}"
+def _why(done: Completed) -> str:
+    """Return why ssh did not do it: what its words come to, else the most telling of them."""
+    known = told(done.stderr, Of.SSH)
+    if known is not None:
+        return f"{known.happened} ({known.remedy})"
+    return telling_sentence(done.stderr) or f"ssh ended with {done.returncode} without a word"

@@ -19,6 +19,9 @@ from uuid import UUID
 
 from harness.base.errors import InfrastructureError
 from harness.base.process import CommandFailedError, Completed, Runner
+from harness.base.sayings import told
+from harness.base.sayings.row import Of
+from harness.base.telling import telling_sentence
 from harness.host.vm_facts import remote_host
 from harness.providers.libvirt import LibvirtProvider
 from harness.providers.libvirt.virsh_output import (
@@ -316,4 +319,8 @@ def _refuse(doing: str, completed: Completed, uri: str) -> NoReturn:
             remedy="make doctor says what is missing",
         )
     # The first line is virsh's own and says what was tried; the second is libvirt's reason.
-    raise LibvirtError(doing, lines[-1] if lines else f"virsh ended with {completed.returncode}")
+    own = lines[-1] if lines else telling_sentence(completed.stderr)
+    known = told(completed.stderr, Of.LIBVIRT, Of.SSH)
+    if known is not None:
+        raise LibvirtError(doing, known.happened, details=own or None, remedy=known.remedy)
+    raise LibvirtError(doing, own or f"virsh ended with {completed.returncode} without a word")

@@ -103,7 +103,7 @@ def test_the_connection_carries_the_labs_mark_and_nothing_of_the_users_own():
 
 def test_a_host_that_does_not_let_in_is_the_hosts_lack_with_the_command_to_try():
     ssh = Ssh(_f=[(255, "", UNKNOWN_KEY)])
-    with pytest.raises(HostLacksError, match="Host key verification failed") as lack:
+    with pytest.raises(HostLacksError, match="the host's key is not known here") as lack:
         ways(ssh).open()
     assert "ssh -p 2222 -l ann -i /home/ann/key big true" in lack.value.text()
 

@@ -101,6 +101,9 @@ def test_a_failed_up_quotes_vagrant_and_says_where_the_rest_is(tmp_path):
     text = failed.value.text()
     assert "the machine did not answer on SSH in time: worker0, after 120s" in text
     assert failed.value.late == ("worker0",)
+    failed.value.quote_console("worker0", "".join(f"line {number}\r\n" for number in range(9)))
+    assert "    the console of worker0 ends:\n      line 4\n" in failed.value.text()
+    assert failed.value.text().count("line ") == 5
     assert "Timed out while waiting for the machine to boot." in text
     assert "Authentication failure" in text
     assert str(log) in text
