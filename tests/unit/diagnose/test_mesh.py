@@ -1,7 +1,8 @@
 """Agents times konnectivity servers.
 
-No recording has two controllers. Where a test needs a second one, its readings are real ones of the
-controller of another walk, renamed: machine, address and server id, and nothing else.
+Walks of a cluster with two controllers are in the table of causes. What that cluster did not show is
+composed here: the second controller's readings are real ones of the controller of another walk,
+renamed: machine, address and server id, and nothing else.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def test_it_is_the_same_seen_from_the_controller_that_has_none(whole, second):
 def test_a_controller_of_which_nothing_was_seen_lowers_the_confidence(whole, second):
     only_flags = [each for each in second() if each.probe in {"apiserver_flags", "clock"}]
     found = diagnose([*whole, *only_flags])
-    assert (found.cause, found.confidence) == (Cause.HEALTHY, Confidence.LOW)
+    assert found.cause in {Cause.AGENTS_REACH_TOO_FEW_SERVERS, Cause.UNKNOWN}
+    assert found.confidence is Confidence.LOW
     assert "not seen: controller1" in hop(found, HopId.MESH).text
 
 
