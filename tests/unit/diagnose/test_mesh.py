@@ -1,13 +1,14 @@
 """Agents times konnectivity servers.
 
-Walks of a cluster with two controllers are in the table of causes. What that cluster did not show is
-composed here: the second controller's readings are real ones of the controller of another walk,
+Walks of a cluster with two controllers are in the table of causes. What that cluster did not show
+is composed here: the second controller's readings are real ones of the controller of another walk,
 renamed: machine, address and server id, and nothing else.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -139,6 +140,36 @@ def test_controllers_of_two_releases_are_healthy_while_they_are_updated(whole, s
     found = diagnose([*whole, *other])
     assert (found.cause, found.confidence) == (Cause.HEALTHY, Confidence.HIGH)
     assert "v1.32.4+k0s.0 on controller1" in hop(found, HopId.MESH).text
+
+
+@pytest.fixture
+def one_of_two(recording):
+    """A real cluster with two controllers, as who knows of the first one sees it."""
+    walk = recording("diagnosis/agents-reach-too-few-servers/1")
+    return [each for each in walk if each.where != "192.168.56.12"]
+
+
+def test_a_controller_that_is_known_by_its_lease_alone_is_not_seen(one_of_two):
+    facts = facts_from(one_of_two)
+    assert set(mesh.strange_leases(facts)) == {"worker1"}
+    assert mesh.ghosts(facts) == {}
+    found = diagnose(one_of_two)
+    assert found.cause == Cause.AGENTS_REACH_TOO_FEW_SERVERS
+    assert found.confidence is Confidence.LOW
+    assert "not seen: worker1" in hop(found, HopId.MESH).text
+
+
+def test_a_lease_that_nobody_renews_is_said_and_makes_nothing_ill(one_of_two):
+    (leases,) = [each for each in one_of_two if each.probe == "controller_leases"]
+    renewed = facts_from(one_of_two).one(konnectivity.LEASES)
+    (gone,) = [each for each in renewed if each.name == "worker1"]
+    at = datetime.fromtimestamp(gone.renewed, UTC)
+    earlier = at - timedelta(seconds=45)
+    # The same lease, last renewed 45 seconds before: it is in force for 60.
+    text = leases.stdout.replace(f"{at:%H:%M:%S}", f"{earlier:%H:%M:%S}")
+    found = diagnose(replace(e, stdout=text) if e is leases else e for e in one_of_two)
+    assert (found.cause, found.confidence) == (Cause.HEALTHY, Confidence.HIGH)
+    assert "lease k0s-ctrl-worker1 is in force" in hop(found, HopId.MESH).text
 
 
 def test_each_controller_is_dialled_where_there_are_several(whole, second):
