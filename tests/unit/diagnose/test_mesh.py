@@ -181,3 +181,32 @@ def test_each_controller_is_dialled_where_there_are_several(whole, second):
 def test_loopback_is_where_a_balancer_of_the_machine_s_own_listens():
     assert all(map(findings.is_loopback, ("localhost", "127.0.0.1", "::1", "[::1]")))
     assert not any(map(findings.is_loopback, ("192.168.57.10", "k0s.example.net")))
+
+
+def edited(walk, probe, old, new):
+    (reading,) = [each for each in walk if (each.probe, each.where) == (probe, "controller0")]
+    assert old in reading.stdout
+    return [
+        replace(each, stdout=each.stdout.replace(old, new)) if each is reading else each
+        for each in walk
+    ]
+
+
+def test_a_server_that_k0s_did_not_start_is_named_with_its_process(whole):
+    # 490 is the server and 344 is k0s; 1 is the parent of what has lost its own.
+    found = diagnose(edited(whole, "konnectivity_processes", "    490     344", "    490       1"))
+    assert found.cause == Cause.TUNNEL_DOWN
+    assert found.also == ()
+    assert "kill 490" in (found.remedy or "")
+
+
+def test_an_agent_that_was_cut_off_on_one_side_only_is_named_with_its_pod(whole):
+    # What the server had left of worker1, 192.168.57.12: no connection, and one agent less.
+    walk = edited(whole, "tunnel", "ready_backend_connections 2", "ready_backend_connections 1")
+    walk = edited(walk, "konnectivity_connections", "192.168.57.12", "192.168.57.10")
+    assert mesh.half_open(facts_from(walk)) == ("worker1",)
+    found = diagnose(walk)
+    assert found.cause == Cause.AGENT_MISSING
+    assert "spec.nodeName=worker1" in (found.remedy or "")
+    assert "delete pod -l k8s-app=konnectivity-agent" in (found.remedy or "")
+    assert "8132" not in (found.remedy or "")
