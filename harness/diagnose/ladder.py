@@ -26,6 +26,7 @@ from harness.probe import (
     objects,
     registry,
     routing,
+    service_rules,
     workloads,
 )
 from harness.probe.core import ApiProbe, MachineProbe, Probe, ReadingSource
@@ -112,6 +113,7 @@ def _from_worker(worker: str, targets: Sequence[tuple[str, int]], facts: Facts) 
     agents = facts.one(objects.AGENTS)
     found: list[Probe[Any]] = []
     pod = findings.pod_target(facts)
+    service = findings.service_target(facts)
     if pod is not None and worker in {pod[2], facts.machine_of(pod[2])}:
         found.append(https.health_look(worker, pod[0], pod[1]))
         found += [
@@ -123,6 +125,8 @@ def _from_worker(worker: str, targets: Sequence[tuple[str, int]], facts: Facts) 
     found += [
         dials.look(worker, *target, times=CONNECTIONS, together=TOGETHER) for target in targets
     ]
+    if service is not None:
+        found.append(service_rules.look(worker, *service))
     if findings.konnectivity(facts) is False:
         return found
     if agents is not None and agents.exists:

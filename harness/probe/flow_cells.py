@@ -26,7 +26,7 @@ class FlowCell:
 
     `containers` has ids of the pod whose network is entered, empty for the machine's own.
     `request` has kubectl's arguments where the API server is the one that connects. `missing` says
-    why the way cannot be tried.
+    why the way cannot be tried, `unneeded` why this cluster does not live on it.
     """
 
     flow: Flow
@@ -39,6 +39,7 @@ class FlowCell:
     containers: tuple[str, ...] = ()
     request: tuple[str, ...] = ()
     missing: str = ""
+    unneeded: str = ""
 
     @property
     def tls(self) -> bool:

@@ -22,13 +22,19 @@ from harness.vocabulary.words import Flow, Role
 DNS_PORT = 53
 # Of a large cluster each place tries so many others, not all: a look is to stay short.
 MOST = 6
+_TUNNELLED = "the API server dials through konnectivity, and nothing here has to get there"
+_NO_TUNNEL = "konnectivity is off, so nothing listens there"
 # What a request is filled up with so that it needs several packets of any size in use.
 FILLER = "pad=" + "0" * 4096
 
 
 def plan(facts: FlowFacts) -> tuple[FlowCell, ...]:
     """Return the cells in the order of `Flow`; a flow that cannot be tried has one that says so."""
-    planned = [_with_tools(cell, facts) for each in _PLANS for cell in each(facts)]
+    planned = [
+        replace(_with_tools(cell, facts), unneeded=_unneeded(cell, facts))
+        for each in _PLANS
+        for cell in each(facts)
+    ]
     cells: list[FlowCell] = []
     for flow in Flow:
         own = [cell for cell in planned if cell.flow is flow]
@@ -119,6 +125,17 @@ def _apiserver_flows(facts: FlowFacts) -> Iterator[FlowCell]:
 
 
 _PLANS = (_pod_flows, _node_flows, _controller_flows, _apiserver_flows)
+
+
+def _unneeded(cell: FlowCell, facts: FlowFacts) -> str:
+    """Return why this cluster does not live on a way; empty where it does, or that is not known."""
+    match cell.flow:
+        case Flow.CONTROLLER_TO_POD | Flow.CONTROLLER_TO_CLUSTER_IP:
+            return _TUNNELLED if facts.tunnelled.get(cell.source) else ""
+        case Flow.WORKER_TO_KONNECTIVITY:
+            return _NO_TUNNEL if facts.tunnelled and not any(facts.tunnelled.values()) else ""
+        case _:
+            return ""
 
 
 def _with_tools(cell: FlowCell, facts: FlowFacts) -> FlowCell:

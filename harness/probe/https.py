@@ -104,6 +104,11 @@ def parse_payload(reading: Reading) -> Payload:
     )
 
 
+def timed_out(reading: Reading) -> bool:
+    """Whether a request got no answer in time, on a machine that had time for it or had none."""
+    return reading.returncode == _TIMED_OUT
+
+
 def _require_curl(reading: Reading) -> None:
     require_ended(reading)
     if reading.returncode == _NO_CURL or "curl: not found" in reading.stderr:

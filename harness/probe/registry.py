@@ -18,9 +18,11 @@ from harness.probe import (
     machines,
     metrics_data,
     nodelogs,
+    nodestate,
     objects,
     rbac,
     routing,
+    service_rules,
     top_nodes,
     workloads,
 )
@@ -47,6 +49,7 @@ PROBES: list[AnyProbe] = [
     rbac.METRICS_ROLE,
     rbac.METRICS_BINDING,
     konnectivity.LEASES,
+    nodestate.LEASES,
     machines.CLOCK,
     machines.ADDRESSES,
     controlplane.FLAGS,
@@ -63,6 +66,8 @@ PROBES: list[AnyProbe] = [
     nodelogs.METRICS_SERVER,
     nodelogs.AGENT,
     konnectivity.AGENT,
+    nodestate.KERNEL,
+    nodestate.STORE,
     routing.PROBE,
     dials.PROBE,
     https.HEALTH,
@@ -70,5 +75,6 @@ PROBES: list[AnyProbe] = [
     https.AGENT_PAYLOAD,
     https.AGENT_SERVER,
     https.KUBELET,
+    service_rules.PROBE,
 ]
 """A probe of one's own is appended."""

@@ -16,6 +16,9 @@ from pathlib import Path
 from harness.base.errors import InfrastructureError
 from harness.base.places import with_port
 from harness.base.process import CommandFailedError, Completed, Runner
+from harness.base.sayings import told
+from harness.base.sayings.row import Of
+from harness.base.telling import telling_sentence
 from harness.ssh.arguments import CONNECT_SECONDS, SETTINGS
 from harness.ssh.fair_semaphore import FairSemaphore
 from harness.ssh.remote import Dial, DialResult, outcome_of_words
@@ -32,8 +35,6 @@ _SSH_FAILED = 255
 # The remote end words it: `channel 0: open failed: connect failed: Connection refused`.
 _OPEN_FAILED = re.compile(r"open failed: (?:connect failed|administratively prohibited): (.*)")
 _ECHO = re.compile(r"Connection (?:closed|reset) by UNKNOWN port |kex_exchange_identification: ")
-# `Warning: Identity file ./k not accessible: No such file or directory.`
-_NO_KEY = re.compile(r"Identity file (.+) not accessible")
 
 
 class OpenSSHRemote:
@@ -131,24 +132,17 @@ class OpenSSHRemote:
 
     def _unreached(self, said: str) -> InfrastructureError:
         """Return the error for a connection that ssh could not open, by its words."""
-        remedy = f"try it by hand: {shlex.join(['ssh', *self._options, '--', self._destination])}"
-        lines = said.splitlines()
-        # Of a bastion that is not reached ssh's last line says nothing; its own ssh has said why.
-        telling = [line for line in lines if not _ECHO.match(line)] or lines
-        happened = telling[-1] if telling else "failed"
-        if "Permission denied" in said:
-            missing = _NO_KEY.search(said)
-            if missing is not None:
-                happened += f"; there is no key {missing[1]}"
-            else:
-                # ssh asks for nothing here, so of a locked key it only says this.
-                remedy += "; its key may have a passphrase: ssh-add it first"
-        elif "Host key verification failed" in said:
-            remedy += (
-                "; compare the key that it shows with the machine's own, then have it in your"
-                " known_hosts, or name a file of them in SSH_KNOWN_HOSTS"
+        by_hand = f"try it by hand: {shlex.join(['ssh', *self._options, '--', self._destination])}"
+        known = told(said, Of.SSH)
+        doing = f"Reaching {self._name} over SSH"
+        if known is not None:
+            return InfrastructureError(
+                doing, known.happened, details=said, remedy=f"{known.remedy}; {by_hand}"
             )
-        return InfrastructureError(f"Reaching {self._name} over SSH", happened, remedy=remedy)
+        # Of a bastion that is not reached ssh's last line says nothing; its own ssh has said why.
+        telling = [line for line in said.splitlines() if not _ECHO.match(line)]
+        happened = telling_sentence("\n".join(telling) or said) or "ssh said nothing"
+        return InfrastructureError(doing, happened, remedy=by_hand)
 
     def dial(self, host: str, port: int, *, deadline: float) -> DialResult:
         """Have the machine's sshd open a connection to `host:port` (`ssh -W`), and close it."""

@@ -21,8 +21,11 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     if findings.listens(facts) is False:
         return False
     away = turned_away.agents(facts)
-    if not (away or turned_away.refusing(facts)) or _passing(facts):
+    if not (away or turned_away.refusing(facts)):
         return False
+    passing = _passing(facts)
+    if passing is not False:
+        return None if passing is None else False
     # By a dial that fails now, what they said is over.
     dials, asked = findings.server_dials(facts), findings.agents_to_server(facts)
     return all(
@@ -32,11 +35,13 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     )
 
 
-def _passing(facts: Facts) -> bool:
-    """Whether agents may be turned away by what is over in a moment."""
-    pods = facts.one(objects.AGENTS)
+def _passing(facts: Facts) -> bool | None:
+    """Whether agents may be turned away by what is over in a moment; None where not seen."""
+    if settling.restarted(facts):
+        return True
     # A pod of an earlier template says what it met where it was sent then.
-    return bool(settling.restarted(facts)) or (pods is not None and pods.rolling)
+    pods = facts.one(objects.AGENTS)
+    return None if pods is None else pods.rolling
 
 
 def _remedy(facts: Facts) -> str:

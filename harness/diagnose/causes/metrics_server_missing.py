@@ -15,8 +15,8 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     pods = facts.one(workloads.PODS)
     if deployment is not None:
         return not deployment.exists or deployment.replicas == 0
-    # A Deployment that makes no pods (its controller is off) would look the same.
-    return True if pods == () else (False if pods else None)
+    # A Deployment that makes no pods (its controller is off, or may not) would look the same.
+    return False if pods else None
 
 
 def _remedy(facts: Facts) -> str:

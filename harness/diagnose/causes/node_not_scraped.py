@@ -57,7 +57,12 @@ KIND = CauseKind(
     "some nodes have no figures while others do",
     _shown,
     (HopId.SCRAPING, HopId.DATA),
-    rivals=(*SANE_NODES, Cause.CROSS_NODE_TRAFFIC_CUT, Cause.KUBELET_UNREACHABLE_FROM_PODS),
+    rivals=(
+        *SANE_NODES,
+        Cause.CROSS_NODE_TRAFFIC_CUT,
+        Cause.LARGE_PACKETS_LOST,
+        Cause.KUBELET_UNREACHABLE_FROM_PODS,
+    ),
     passes=True,
     by_the_log=True,
     remedy=_remedy,
