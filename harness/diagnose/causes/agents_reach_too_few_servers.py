@@ -35,9 +35,23 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     on = findings.konnectivity(facts)
     if not on or not mesh.many(facts):
         return on and False
-    if not mesh.lacking(facts) and not _connected_elsewhere(facts):
+    if mesh.lacking(facts) or _connected_elsewhere(facts):
+        return not passing(facts)
+    held = _held_too_few(facts)
+    return held and not passing(facts)
+
+
+def _held_too_few(facts: Facts) -> bool | None:
+    """Whether an agent holds fewer connections than there are servers, of which one was not seen.
+
+    None where no agent said how many it holds.
+    """
+    unseen = mesh.unseen_controllers(facts)
+    if not unseen:
         return False
-    return not passing(facts)
+    figures = facts.on(konnectivity.AGENT).values()
+    there = len(mesh.servers(facts)) + len(unseen)
+    return any(each.servers < there for each in figures) if figures else None
 
 
 def passing(facts: Facts) -> bool:

@@ -21,27 +21,26 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     if findings.listens(facts) is False:
         return False
     away = turned_away.agents(facts)
-    passing = _passing(facts)
-    if not (away or turned_away.refusing(facts)) or passing:
+    if not (away or turned_away.refusing(facts)):
         return False
-    if passing is None:
-        return None
+    passing = _passing(facts)
+    if passing is not False:
+        return None if passing is None else False
     # By a dial that fails now, what they said is over.
     dials, asked = findings.server_dials(facts), findings.agents_to_server(facts)
-    connect = all(
+    return all(
         (name not in dials or dials[name].all_connected)
         and (name not in asked or asked[name].connected)
         for name in away
     )
-    return (None if passing is None else True) if connect else False
 
 
 def _passing(facts: Facts) -> bool | None:
-    """Whether agents may be turned away by what is over in a moment; None where it was not seen."""
-    pods = facts.one(objects.AGENTS)
+    """Whether agents may be turned away by what is over in a moment; None where not seen."""
     if settling.restarted(facts):
         return True
     # A pod of an earlier template says what it met where it was sent then.
+    pods = facts.one(objects.AGENTS)
     return None if pods is None else pods.rolling
 
 

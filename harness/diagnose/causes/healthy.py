@@ -54,5 +54,5 @@ KIND = CauseKind(
         HopId.CONDITION,
         HopId.DATA,
     ),
-    rivals=(Cause.CLOCK_SKEW,),
+    rivals=(Cause.CLOCK_SKEW, Cause.AGENTS_REACH_TOO_FEW_SERVERS),
 )

@@ -36,8 +36,8 @@ def _remedy(facts: Facts) -> str:
             f"{rbac.ROLE}\n"
             f"and on {facts.controller or 'the controller'}: {touch}, which makes k0s apply "
             "both anew (what is only edited it leaves as it is)\n"
-            "kubelets keep their answer for up to 5 minutes: systemctl restart k0sworker on "
-            f"{', '.join(nodes)} to have it at once"
+            "figures are back within a minute: kubelets ask again for what they refused after 30 "
+            "seconds, and for what they granted after 5 minutes"
         )
     if _UNAUTHORIZED in statuses:
         return (

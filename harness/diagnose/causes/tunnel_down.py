@@ -29,6 +29,8 @@ def _without_agents(facts: Facts) -> bool | None:
     """Whether a server is down beside the one that is judged, or this one has no agents."""
     if mesh.silent_servers(facts):
         return not settling.restarted(facts)
+    if mesh.has_agents_elsewhere(facts):
+        return False
     told = findings.server_dials(facts) or bool(facts.on(nodelogs.AGENT))
     if told or facts.one(objects.AGENT_PODS) == frozenset():
         return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from harness.diagnose import findings
@@ -18,6 +18,7 @@ from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Diagnosis, HopId, HopState
 from harness.evidence.reading import Reading
 from harness.probe import controlplane, workloads
+from harness.vocabulary.words import Cause
 from tests.unit.recorded import readings
 
 _NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -64,6 +65,8 @@ def of_one_lab(path: Path) -> tuple[Reading, ...]:
         )
     )
     later = _NOW - max(datetime.fromisoformat(each.at) for each in walk)
+    # In whole seconds: a log's lines have fractions of their own behind them.
+    later -= timedelta(microseconds=later.microseconds)
     seconds = later.total_seconds()
 
     def told(text: str) -> str:
@@ -108,6 +111,10 @@ def pasted(one: Path, other: Path) -> tuple[Reading, ...] | None:
     if broken is None or broken.id not in hops or hops[broken.id].state is HopState.BROKEN:
         return None
     if broken.id is HopId.BACKEND and first.cause in _OF_PODS:
+        return None
+    alone = sum(each.probe == "agent_log" for each in of_one_lab(one)) == 1
+    if alone and second.cause == Cause.NODE_NOT_SCRAPED:
+        # The one node that there is makes it all of them.
         return None
     wanted: set[str] = set()
     for hop in second.hops:

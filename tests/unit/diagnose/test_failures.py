@@ -9,6 +9,7 @@ from harness.probe import https, nodelogs
 from tests.unit.paths import RECORDINGS
 from tests.unit.recorded import readings
 
+FORBIDDEN = 'request failed, status: "403 Forbidden"'
 SCRAPE = 'Get "https://192.168.56.11:10250/metrics/resource": '
 
 
@@ -32,6 +33,7 @@ SCRAPE = 'Get "https://192.168.56.11:10250/metrics/resource": '
             "curl: (35) OpenSSL/3.0.22: error:0A000438:SSL routines::tlsv1 alert internal error",
             FailedOf.NO_CERTIFICATE,
         ),
+        (FORBIDDEN, FailedOf.STATUS),
         ("something that nobody has seen yet", FailedOf.UNKNOWN),
     ],
 )
@@ -46,6 +48,7 @@ def test_what_was_asked_for_says_nothing_of_how_it_failed():
 
 
 def test_only_an_answer_has_a_status():
+    assert status_of(FORBIDDEN) == 403
     assert status_of(SCRAPE + "dial tcp 192.168.56.11:10250: i/o timeout") is None
 
 

@@ -1,12 +1,14 @@
 """Agents times konnectivity servers.
 
-No recording has two controllers. Where a test needs a second one, its readings are real ones of the
-controller of another walk, renamed: machine, address and server id, and nothing else.
+Walks of a cluster with two controllers are in the table of causes. What that cluster did not show
+is composed here: the second controller's readings are real ones of the controller of another walk,
+renamed: machine, address and server id, and nothing else.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -98,7 +100,8 @@ def test_it_is_the_same_seen_from_the_controller_that_has_none(whole, second):
 def test_a_controller_of_which_nothing_was_seen_lowers_the_confidence(whole, second):
     only_flags = [each for each in second() if each.probe in {"apiserver_flags", "clock"}]
     found = diagnose([*whole, *only_flags])
-    assert (found.cause, found.confidence) == (Cause.HEALTHY, Confidence.LOW)
+    assert found.cause in {Cause.AGENTS_REACH_TOO_FEW_SERVERS, Cause.UNKNOWN}
+    assert found.confidence is Confidence.LOW
     assert "not seen: controller1" in hop(found, HopId.MESH).text
 
 
@@ -139,6 +142,36 @@ def test_controllers_of_two_releases_are_healthy_while_they_are_updated(whole, s
     assert "v1.32.4+k0s.0 on controller1" in hop(found, HopId.MESH).text
 
 
+@pytest.fixture
+def one_of_two(recording):
+    """A real cluster with two controllers, as who knows of the first one sees it."""
+    walk = recording("diagnosis/agents-reach-too-few-servers/1")
+    return [each for each in walk if each.where != "192.168.56.12"]
+
+
+def test_a_controller_that_is_known_by_its_lease_alone_is_not_seen(one_of_two):
+    facts = facts_from(one_of_two)
+    assert set(mesh.strange_leases(facts)) == {"worker1"}
+    assert mesh.ghosts(facts) == {}
+    found = diagnose(one_of_two)
+    assert found.cause == Cause.AGENTS_REACH_TOO_FEW_SERVERS
+    assert found.confidence is Confidence.LOW
+    assert "not seen: worker1" in hop(found, HopId.MESH).text
+
+
+def test_a_lease_that_nobody_renews_is_said_and_makes_nothing_ill(one_of_two):
+    (leases,) = [each for each in one_of_two if each.probe == "controller_leases"]
+    renewed = facts_from(one_of_two).one(konnectivity.LEASES)
+    (gone,) = [each for each in renewed if each.name == "worker1"]
+    at = datetime.fromtimestamp(gone.renewed, UTC)
+    earlier = at - timedelta(seconds=45)
+    # The same lease, last renewed 45 seconds before: it is in force for 60.
+    text = leases.stdout.replace(f"{at:%H:%M:%S}", f"{earlier:%H:%M:%S}")
+    found = diagnose(replace(e, stdout=text) if e is leases else e for e in one_of_two)
+    assert (found.cause, found.confidence) == (Cause.HEALTHY, Confidence.HIGH)
+    assert "lease k0s-ctrl-worker1 is in force" in hop(found, HopId.MESH).text
+
+
 def test_each_controller_is_dialled_where_there_are_several(whole, second):
     facts = facts_from([*whole, *second()])
     looks = ladder.second_probes(["controller0", "controller1"], ["worker0"], facts)
@@ -148,3 +181,32 @@ def test_each_controller_is_dialled_where_there_are_several(whole, second):
 def test_loopback_is_where_a_balancer_of_the_machine_s_own_listens():
     assert all(map(findings.is_loopback, ("localhost", "127.0.0.1", "::1", "[::1]")))
     assert not any(map(findings.is_loopback, ("192.168.57.10", "k0s.example.net")))
+
+
+def edited(walk, probe, old, new):
+    (reading,) = [each for each in walk if (each.probe, each.where) == (probe, "controller0")]
+    assert old in reading.stdout
+    return [
+        replace(each, stdout=each.stdout.replace(old, new)) if each is reading else each
+        for each in walk
+    ]
+
+
+def test_a_server_that_k0s_did_not_start_is_named_with_its_process(whole):
+    # 490 is the server and 344 is k0s; 1 is the parent of what has lost its own.
+    found = diagnose(edited(whole, "konnectivity_processes", "    490     344", "    490       1"))
+    assert found.cause == Cause.TUNNEL_DOWN
+    assert found.also == ()
+    assert "kill 490" in (found.remedy or "")
+
+
+def test_an_agent_that_was_cut_off_on_one_side_only_is_named_with_its_pod(whole):
+    # What the server had left of worker1, 192.168.57.12: no connection, and one agent less.
+    walk = edited(whole, "tunnel", "ready_backend_connections 2", "ready_backend_connections 1")
+    walk = edited(walk, "konnectivity_connections", "192.168.57.12", "192.168.57.10")
+    assert mesh.half_open(facts_from(walk)) == ("worker1",)
+    found = diagnose(walk)
+    assert found.cause == Cause.AGENT_MISSING
+    assert "spec.nodeName=worker1" in (found.remedy or "")
+    assert "delete pod -l k8s-app=konnectivity-agent" in (found.remedy or "")
+    assert "8132" not in (found.remedy or "")
