@@ -40,7 +40,8 @@ class Cni:
     chooses, otherwise of the node's podCIDR. `bridge` is where a machine's pods are attached;
     `interfaces` and `chains` begin the names of what it makes, `tables` are nftables' and all its
     own, `route_protocols` are who wrote a route, as `ip -json` says it. `between_nodes` is what a
-    firewall must let through, `mtu` how the packets' size is set, both as parts of a sentence.
+    firewall must let through, `mtu` how the packets' size is set, `overlay` how packets get nodes'
+    addresses on the way between nodes where the network drops pods', all as parts of a sentence.
     `when_slow` are settings for machines that are much slower than real ones.
     """
 
@@ -57,6 +58,7 @@ class Cni:
     route_protocols: frozenset[str] = frozenset()
     between_nodes: str = ""
     mtu: str = ""
+    overlay: str = ""
     when_slow: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -71,6 +73,8 @@ KUBE_ROUTER = Cni(
     route_protocols=frozenset({"17"}),
     between_nodes="TCP 179 between workers (and IP protocol 4 across subnets)",
     mtu="kuberouter autoMTU: false with mtu",
+    # By itself it tunnels between subnets only.
+    overlay="overlay-type: full in spec.network.kuberouter.extraArgs",
     # v2.4.1 ends after a minute without an answer of the API server, and one dial that kube-proxy
     # has no rule for yet takes 30 s of that. On emulated machines it ended, and the pods had no
     # network for another two minutes (2026-11-23). The rest is what k0s v1.32.3+k0s.0 has itself
@@ -101,6 +105,7 @@ CALICO = Cni(
     route_protocols=frozenset({"bird", "80"}),
     between_nodes="UDP 4789",
     mtu="spec.network.calico.mtu",
+    overlay="spec.network.calico.overlay: Always",
 )
 CUSTOM = Cni("custom", "the network provider")
 

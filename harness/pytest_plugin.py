@@ -9,17 +9,22 @@ runs one (`harness.pytest_scenarios`) is imported when the first scenario or mar
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.base.errors import HarnessError, UsageError
-from harness.base.printable import printable
-from harness.base.settings import Settings
+from harness.base.errors import UsageError
+from harness.pytest_session import (
+    OPTIONS,
+    SESSION,
+    STATE,
+    narration,
+    sentence_alone,
+    session_of,
+    usage,
+)
 
 if TYPE_CHECKING:
     from testinfra.host import Host
@@ -27,20 +32,8 @@ if TYPE_CHECKING:
     from harness.cluster.cluster import Cluster
     from harness.cluster.kubectl import Kubectl
     from harness.engine.run import ScenarioRun
-    from harness.engine.session import RunSession, Which
+    from harness.engine.session import Which
     from harness.lab.lab import Lab
-
-OPTIONS = {
-    "provider": "--k0s-provider",
-    "keep": "--k0s-keep",
-    "fresh": "--k0s-fresh",
-    "runs_dir": "--k0s-runs",
-}
-"""The options of pytest by the setting that each is for."""
-SESSION = pytest.StashKey["RunSession"]()
-"""The runs of a session that has some, in `config.stash`; the command line reads their results."""
-STATE = pytest.StashKey["tuple[Which, str] | None"]()
-"""The scenario and the phase that an item wants, in `item.stash`; None where it wants none."""
 
 _SCENARIOS = Path("scenarios")
 
@@ -59,23 +52,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if any(config.getoption(option) for option in OPTIONS.values()):
         # Whoever names one means clusters, and is to hear of a mistake at once.
         session_of(config)
-
-
-def session_of(config: pytest.Config) -> RunSession:
-    """Return the runs of this pytest session, which begin with the first one who asks."""
-    if SESSION not in config.stash:
-        from harness.engine.session import RunSession
-        from harness.providers.registry import names
-        from harness.report.files import write_reports
-        from harness.report.terminal import Narrator
-
-        overrides = {name: config.getoption(option) for name, option in OPTIONS.items()}
-        try:
-            settings = Settings.from_environment(os.environ, overrides, providers=names())
-        except UsageError as error:
-            raise usage(error) from None
-        config.stash[SESSION] = RunSession(settings, emit=Narrator(), on_result=write_reports)
-    return config.stash[SESSION]
 
 
 @pytest.hookimpl(trylast=True)
@@ -216,34 +192,3 @@ def _marked(item: pytest.Item, marker: pytest.Mark) -> tuple[Which, str]:
         raise pytest.UsageError(f"{item.nodeid}: the k0s marker needs scenario=...") from None
     phase = marker.kwargs.get("phase") or loaded.scenario.phases[0].name
     return Which(path.resolve(), loaded.variant), phase
-
-
-@contextmanager
-def narration(config: pytest.Config) -> Iterator[None]:
-    """Let what is narrated through pytest's capture: a person waits minutes here."""
-    manager = config.pluginmanager.getplugin("capturemanager")
-    if manager is None:
-        yield
-        return
-    with manager.global_and_fixture_disabled():
-        yield
-
-
-@contextmanager
-def sentence_alone() -> Iterator[None]:
-    """Let an error of ours end a set-up without the traceback that pytest shows there."""
-    try:
-        yield
-    except HarnessError as error:
-        fail(error.text())
-
-
-# pytest writes what it is given to the terminal as it stands.
-def usage(error: UsageError) -> pytest.UsageError:
-    """Return an error of ours as pytest's own."""
-    return pytest.UsageError(printable(error.text()))
-
-
-def fail(sentence: str) -> NoReturn:
-    """End a test with a sentence and without a traceback."""
-    pytest.fail(printable(sentence), pytrace=False)

@@ -17,7 +17,7 @@ from harness.base.printable import printable
 from harness.check.model import Verdict
 from harness.engine.results import ExpectationResult
 from harness.engine.session import Which
-from harness.pytest_plugin import STATE, fail, narration, sentence_alone, session_of
+from harness.pytest_session import STATE, fail, narration, sentence_alone, session_of
 from harness.scenario.load import LoadedScenario, is_scenario, load, load_all
 
 

@@ -20,13 +20,14 @@ import contextlib
 import math
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.artifacts.hashing import sha256_of
 from harness.artifacts.index import SHA256, Entry, file_name, place, read_entry, write_entry
 from harness.artifacts.model import ArtifactRef, Origin
 from harness.artifacts.problems import DamagedEntryError, DiskFullError, is_no_room
+from harness.base.context import Say
 from harness.base.errors import HostLacksError
 from harness.base.locks import CannotLockError, holding
 from harness.base.untrusted import RefusedError
@@ -47,7 +48,7 @@ class Cache:
         self._clock = clock
 
     @contextlib.contextmanager
-    def filling(self, say: Callable[[str], None]) -> Iterator[None]:
+    def filling(self, say: Say) -> Iterator[None]:
         """Hold the cache's lock: one process at a time fills it, the others wait and say so.
 
         Raises `HostLacksError` where the cache's folder cannot be made or written to, or where

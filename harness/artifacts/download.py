@@ -13,7 +13,7 @@ import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -29,6 +29,7 @@ from harness.artifacts.transport import (
     status_words,
     without_userinfo,
 )
+from harness.base.context import Say
 from harness.base.errors import HostLacksError
 from harness.base.wait import Clock
 
@@ -68,7 +69,7 @@ class Downloader(Protocol):
 class HttpDownloader:
     """Fetches http and https URLs from this host."""
 
-    def __init__(self, clock: Clock, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, clock: Clock, say: Say = lambda _: None) -> None:
         self._clock = clock
         self._say = say
         self._client = Client(clock)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from harness.artifacts.problems import (
 )
 from harness.artifacts.sources import OWN_BUILDS_FILE, Place, Source, listed_sums
 from harness.artifacts.transport import is_plain
+from harness.base.context import Say
 from harness.base.errors import HarnessError
 
 PINNED = "committed in the harness's pins"
@@ -39,7 +40,7 @@ class Fetcher:
         judge: Judge,
         *,
         allow_unpinned: bool,
-        say: Callable[[str], None],
+        say: Say,
         on_progress: OnProgress | None,
     ) -> None:
         self._cache = cache

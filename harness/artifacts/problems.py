@@ -118,7 +118,8 @@ class MissingArtifactsError(HostLacksError):
             lines += [f"  {line}" for tried in lack.tried for line in tried.splitlines()]
         super().__init__(
             "Providing the release files",
-            f"{len(lacks)} of {wanted} cannot be had; no machine was made",
+            f"{len(lacks)} of {wanted} cannot be had; no machine was made: "
+            + ", ".join(lack.ref.file_name for lack in lacks),
             details="\n".join(lines),
             remedy=_remedy([lack.ref for lack in lacks]),
         )
@@ -139,4 +140,7 @@ def _remedy(refs: Sequence[ArtifactRef]) -> str:
     )
     if any(ref.kind is ArtifactKind.K0S for ref in refs):
         ways += "\n     or set K0S_BINARY=FILE for a k0s build of your own"
-    return ways
+    return (
+        f"{ways}\n     meanwhile `make demo` judges a recorded run again: it needs no release"
+        " files, no network and no machine"
+    )

@@ -6,7 +6,7 @@ Sources, in order: a k0s binary the user names (K0S_BINARY), the cache, the mirr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.artifacts.cache import Cache, why_strange
@@ -25,6 +25,7 @@ from harness.artifacts.problems import (
     WrongChecksumError,
 )
 from harness.artifacts.sources import Source, Upstream, mirror_source
+from harness.base.context import Say
 from harness.base.errors import HarnessError, UsageError
 from harness.base.settings import Settings
 from harness.base.wait import Clock, SystemClock
@@ -43,7 +44,7 @@ class Store:
         *,
         clock: Clock | None = None,
         downloader: Downloader | None = None,
-        say: Callable[[str], None] = lambda _: None,
+        say: Say = lambda _: None,
         on_progress: OnProgress | None = None,
     ) -> None:
         clock = clock or SystemClock()

@@ -11,6 +11,9 @@ from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
 
+# What a remedy begins with in an error's text; whoever shortens such a text keeps it.
+REMEDY = "  -> "
+
 
 class ExitCode(IntEnum):
     """The exit codes of `k0s-harness`, as the README promises them."""
@@ -54,7 +57,7 @@ class HarnessError(Exception):
         if self.details:
             lines += [f"    {line}" for line in self.details.rstrip().splitlines()]
         if self.remedy:
-            lines.append(f"  -> {self.remedy}")
+            lines.append(f"{REMEDY}{self.remedy}")
         if self.where is not None:
             lines.append(f"  The rest is in {self.where}")
         return "\n".join(lines)

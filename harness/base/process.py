@@ -23,7 +23,9 @@ from typing import Protocol, Self
 
 from harness.base.errors import HostLacksError, InfrastructureError
 from harness.base.interrupts import HeldInterrupts
-from harness.base.output import Log, Output, last_words
+from harness.base.output import Log, Output
+from harness.base.sayings import told_by
+from harness.base.telling import telling_lines
 
 # A program that ignores its first signal gets the next one after this many seconds; Vagrant needs
 # about ten to leave a docker machine in a state that `destroy` understands.
@@ -63,7 +65,11 @@ class Completed:
 
 
 class CommandFailedError(InfrastructureError):
-    """A program ended with a status other than 0, or was ended at its deadline."""
+    """A program ended with a status other than 0, or was ended at its deadline.
+
+    Where its words are of a known kind the sentence says what was wrong, with the remedy; else it
+    has the status, and the program's most telling words follow.
+    """
 
     def __init__(
         self, doing: str, completed: Completed, *, timed_out: bool = False, log: Path | None = None
@@ -77,7 +83,19 @@ class CommandFailedError(InfrastructureError):
             else f"exit status {completed.returncode}"
         )
         said = completed.stderr.strip() or completed.stdout.strip()
-        super().__init__(doing, f"{how}: {command}", details=last_words(said), where=log)
+        ended = f"{how}: {command}"
+        told = told_by(completed.argv, completed.returncode, said)
+        happened = ended
+        if told is not None:
+            happened = f"{ended}; {told.happened}" if timed_out else told.happened
+        details = telling_lines(said)
+        super().__init__(
+            doing,
+            happened,
+            remedy=told.remedy if told is not None else None,
+            details=details if happened.startswith(ended) else f"{ended}\n{details}",
+            where=log,
+        )
 
 
 class Runner(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from harness.changes.blackhole_route import BlackholeRoute
 from harness.changes.clock_step import ClockStep
+from harness.changes.delete import Delete
 from harness.changes.disable_component import DisableComponent
 from harness.changes.enable_component import EnableComponent
 from harness.changes.environment import Environment
@@ -39,6 +40,7 @@ CHANGES: Registry[Change] = Registry(
     NicDown,
     Mtu,
     Manifest,
+    Delete,
     Scale,
     RestartPods,
     RemoveImage,

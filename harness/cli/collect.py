@@ -12,7 +12,8 @@ from harness.base.errors import ExitCode
 from harness.base.printing import say, show
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.cli.options import Target, add_target, settings_of
+from harness.cli.options import settings_of
+from harness.cli.target import Target, add_target
 from harness.diagnose.judge import diagnose
 from harness.engine.access import ClusterAccess, walk
 from harness.engine.collect import collect

@@ -14,7 +14,8 @@ from harness.base.process import LocalRunner
 from harness.base.settings import Settings
 from harness.base.untrusted import MIB, Limits, RefusedError, read_text, require_yaml_within
 from harness.base.wait import SystemClock
-from harness.cli.options import Target, add_target, settings_of
+from harness.cli.options import settings_of
+from harness.cli.target import Target, add_target
 from harness.cluster.kubectl import Kubectl
 from harness.cluster.prober import Prober
 from harness.diagnose import ladder, subject

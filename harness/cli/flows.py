@@ -8,7 +8,8 @@ from harness.base.errors import ExitCode
 from harness.base.printing import say, show, show_json
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
-from harness.cli.options import Target, add_target, settings_of
+from harness.cli.options import settings_of
+from harness.cli.target import Target, add_target
 from harness.evidence.recorder import redacted_value
 from harness.evidence.redaction import redact
 from harness.probe import flows

@@ -24,7 +24,7 @@ from harness.base.settings import Settings
 from harness.cli.options import add_provider, scenario_files, settings_of
 from harness.engine.outcome import outcome_of, worst
 from harness.engine.session import RunSession
-from harness.pytest_plugin import OPTIONS, SESSION
+from harness.pytest_session import OPTIONS, SESSION
 from harness.report import summary
 
 

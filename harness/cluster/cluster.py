@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind
+from harness.base.context import Say
 from harness.base.process import Runner
 from harness.changes.deployment import Deployment
 from harness.cluster.k0sctl import K0sctl
@@ -56,7 +57,7 @@ class Cluster:
         deployment: Deployment,
         *,
         may_fail: bool = False,
-        on_phase: Callable[[str], None] | None = None,
+        on_phase: Say | None = None,
     ) -> None:
         """Deploy the cluster, or change what stands there to `deployment`.
 

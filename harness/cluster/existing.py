@@ -1,25 +1,28 @@
 """A cluster that its owner deployed with k0sctl: the way in, from the owner's own k0sctl.yaml.
 
-Only what is needed to look is read from the file, in k0sctl's words (v0.31 and v0.32, README
-"Host Fields"); everything else in it is left alone. Nothing here changes a host or the cluster.
+The file is read as k0sctl reads it (v0.23 to v0.32); `docs/k0sctl-yaml.md` says what of it is used.
+Nothing here changes a host or the cluster.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base.errors import UsageError
+from harness.base.places import with_port
 from harness.base.process import Completed
-from harness.base.untrusted import Limits
-from harness.cluster.marked_yaml import Marked, read_marked
+from harness.cluster.given import Given, Problem
+from harness.cluster.k0sctl_checks import CONTROLS, HostSays, hosts_of, port_of, winrm_port
+from harness.cluster.k0sctl_file import read_cluster_file
 from harness.k0s import DATA_DIR
 from harness.ssh.arguments import (
     MOST_BASTIONS,
     Agree,
     Arguments,
+    Risk,
     Way,
     Word,
     arguments_of,
@@ -29,27 +32,22 @@ from harness.ssh.arguments import (
 from harness.ssh.remote import RemoteReader
 from harness.vocabulary.nearest import quoted
 
-KIND = "Cluster"
-# In front of the version, `v1beta1`; k0sctl takes no file without it.
-API_GROUP = "k0sctl.k0sproject.io/"
-# A hundred hosts with all they can have take 100 kB and 5000 values, a ClusterConfig and a few
-# charts' values in it as much again.
-LIMITS = Limits("a k0sctl.yaml", most_bytes=512 * 1024)
-# k0sctl's roles, by what runs there.
-CONTROLS = frozenset({"controller", "controller+worker", "single"})
-WORKS = frozenset({"worker", "controller+worker", "single"})
-# Where k0sctl puts it (configurer/linux.go); sudo's own PATH may lack that folder.
+# Where k0sctl puts it (configurer/linux.go, linux/flatcar.go); sudo's own PATH may lack the folder.
 K0S = "/usr/local/bin/k0s"
+FLATCAR_K0S = "/opt/bin/k0s"
 # kubectl writes no cache below a path that cannot be a folder, and asks the API server anew.
 _NO_CACHE = "/dev/null/none"
+_KONNECTIVITY = "konnectivity-server"
 
 
 @dataclass(frozen=True)
 class ExistingHost:
-    """One host of the file: its role, and what to give `ssh` to reach it.
+    """One host of the file: its role, and what to give `ssh` to reach it, nothing for this machine.
 
-    `name` is its address, with the port where several hosts have that address. `notes` say what of
-    the file is not done as it says.
+    `name` is its address, with the port where several hosts have that address. k0s is at `k0s`, or
+    where that is not there at `k0s_or`. `first_hop` is whom the first connection to it goes to;
+    `disabled` are the components that it is told to leave out. `notes` say what of the file is not
+    done as it says.
     """
 
     name: str
@@ -57,7 +55,10 @@ class ExistingHost:
     ssh: tuple[str, ...]
     root: bool
     k0s: str = K0S
+    k0s_or: str | None = None
     data_dir: str = DATA_DIR
+    first_hop: str = ""
+    disabled: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
     @property
@@ -65,36 +66,80 @@ class ExistingHost:
         """Whether the control plane runs there."""
         return self.role in CONTROLS
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this machine, reached without ssh."""
+        return not self.ssh
 
-def read_hosts(
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A host of the file that is not looked at, and why."""
+
+    name: str
+    place: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.name} is left out: {self.why}"
+
+
+@dataclass(frozen=True)
+class ExistingCluster:
+    """The hosts to look at, controllers first, and those of the file that are not looked at.
+
+    `notes` say what of the file is not as its writer may think.
+    """
+
+    hosts: tuple[ExistingHost, ...]
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def konnectivity(self) -> bool:
+        """Whether k0s runs konnectivity by this file: not alone on one host, nor disabled."""
+        return any(
+            host.controls and host.role != "single" and _KONNECTIVITY not in host.disabled
+            for host in self.hosts
+        )
+
+
+def read_cluster(
     path: Path, environ: Mapping[str, str], *, agree: Agree = refuse
-) -> tuple[ExistingHost, ...]:
-    """Return the hosts of a k0sctl.yaml, controllers first.
+) -> ExistingCluster:
+    """Return the cluster of a k0sctl.yaml.
 
     `agree` is asked once about everything in the file that ssh would run or load here, and raises
-    `UsageError` where nobody answers for it; so does a file that is none, that has no host `ssh`
-    can reach, or a value that is none, with its place.
+    `UsageError` where nobody answers for it; so does a file that k0sctl refuses, one without a
+    controller to look from, or a value that could not be given to ssh, each with its place.
     """
-    hosts = _hosts_of(read_marked(path, environ, LIMITS))
-    if not hosts:
-        raise UsageError(
-            f"{path}:1:1",
-            "there is no k0sctl cluster with hosts in it",
-            remedy="name the file that was given to k0sctl apply --config",
-        )
+    file = read_cluster_file(path, environ)
+    says = hosts_of(file.cluster, file.problems)
     # As k0sctl does; its empty value, which accepts any key, is not taken over.
     known_hosts = environ.get("SSH_KNOWN_HOSTS") or None
-    ways = [_way_to(host) for host in hosts]
-    arguments = [arguments_of(way, known_hosts) for way in ways]
-    shared = Counter(way.address.text for way in ways)
-    found = [
-        _host(host, way, given, alone=shared[way.address.text] == 1)
-        for host, way, given in zip(hosts, ways, arguments, strict=True)
-    ]
-    risks = tuple(dict.fromkeys(risk for given in arguments for risk in given.risks))
+    found = [_look(each, known_hosts, file.problems) for each in says]
+    file.require_right()
+    looked = [each for each in found if isinstance(each, _Looked)]
+    left_out = tuple(each for each in found if isinstance(each, LeftOut))
+    if not any(each.says.controls for each in looked):
+        raise UsageError(
+            f"Reading {path}",
+            "no host in it runs a control plane that can be looked at",
+            details="\n".join(map(str, left_out)) or None,
+        )
+    risks = tuple(dict.fromkeys(risk for each in looked for risk in each.risks))
     if risks:
         agree(risks)
-    return tuple(sorted(found, key=lambda each: not each.controls))
+    shared = Counter(each.address for each in looked)
+    hosts = [each.host(alone=shared[each.address] == 1) for each in looked]
+    unset = tuple(
+        f"{path}:{each.line}:1: {each.name} is not set here: nothing is put in its place, as by"
+        " k0sctl"
+        for each in file.unset
+    )
+    return ExistingCluster(
+        tuple(sorted(hosts, key=lambda each: not each.controls)), left_out, unset
+    )
 
 
 class K0sKubectl:
@@ -111,104 +156,180 @@ class K0sKubectl:
         return self._remote.run(argv, doing=doing, deadline=deadline, sudo=True, check=check)
 
 
-def _hosts_of(documents: Sequence[Marked]) -> Sequence[Mapping[str, Marked]]:
-    """Return what each host of the first cluster of k0sctl's says of itself."""
-    for document in documents:
-        if not document.is_mapping:
-            continue
-        fields = document.mapping()
-        if _text(fields, "kind") == KIND and _text(fields, "apiVersion").startswith(API_GROUP):
-            spec = fields["spec"].mapping() if "spec" in fields else {}
-            hosts = spec["hosts"].sequence() if "hosts" in spec else ()
-            return [_host_fields(each) for each in hosts]
-    return ()
+@dataclass(frozen=True)
+class _Looked:
+    """A host that is looked at, before it is known what others there are."""
 
+    says: HostSays
+    address: str
+    port: str
+    arguments: Arguments | None
+    paths: _Paths
+    first_hop: str
+    risks: tuple[Risk, ...]
 
-def _text(fields: Mapping[str, Marked], key: str) -> str:
-    word = _word(fields, key)
-    return "" if word is None else word.text
-
-
-def _word(fields: Mapping[str, Marked], key: str) -> Word | None:
-    return fields[key].word() if key in fields else None
-
-
-def _host_fields(host: Marked) -> Mapping[str, Marked]:
-    if not host.is_mapping:
-        raise UsageError(host.place, "a host is a mapping (`key: value`), and this is none")
-    fields = host.mapping()
-    if _text(fields, "role") not in CONTROLS | WORKS:
-        raise UsageError(
-            fields["role"].place if "role" in fields else host.place,
-            f"{quoted(_text(fields, 'role'))} is no role of a host",
-            remedy=f"k0sctl has {', '.join(sorted(CONTROLS | WORKS))}",
+    def host(self, *, alone: bool) -> ExistingHost:
+        given = self.arguments
+        return ExistingHost(
+            # Machines behind one NAT, as Vagrant forwards them, differ by their ports alone.
+            name=self.address if alone else with_port(self.address, self.port),
+            role=self.says.role,
+            ssh=() if given is None else (*given.options, given.destination),
+            root=given is not None and given.destination.startswith("root@"),
+            k0s=self.paths.k0s,
+            k0s_or=self.paths.k0s_or,
+            data_dir=self.paths.data_dir,
+            first_hop=self.first_hop,
+            disabled=self.says.flags.disabled_components,
+            notes=() if given is None else given.notes,
         )
-    return fields
 
 
-def _way_to(host: Mapping[str, Marked]) -> Way:
-    """Return how k0sctl reaches the host."""
-    for kind, read in (("ssh", _ssh), ("openSSH", _openssh)):
-        settings = host[kind].mapping() if kind in host else {}
-        address = _word(settings, "address")
-        if address is not None:
-            return read(settings, address)
-    raise UsageError(
-        host["role"].place,
-        "a host here has neither ssh nor openSSH with an address",
-        remedy="hosts reached by localhost or winrm are not supported",
+@dataclass(frozen=True)
+class _Paths:
+    k0s: str
+    k0s_or: str | None
+    data_dir: str
+    risks: tuple[str, ...] = ()
+
+
+def _look(
+    says: HostSays, known_hosts: str | None, problems: list[Problem]
+) -> _Looked | LeftOut | None:
+    """Return the host, or why it is left out; None where what is wrong is added to `problems`."""
+    given = says.given
+    ways = [key for key in ("ssh", "openSSH", "winRM") if given.given(key) is not None]
+    ways += ["localhost"] if given.yes("localhost") else []
+    if len(ways) != 1:
+        problems.append(_ways_problem(given, ways))
+        return None
+    (way,) = ways
+    settings = given.given(way) or Given(given.place)
+    address = settings.word("address") or Word("localhost", "localhost", given.place)
+    if way != "localhost" and not settings.text("address"):
+        if way != "winRM":
+            problems.append(Problem(settings.place_of("address"), f"`{way}` has no `address`"))
+        return None
+    try:
+        paths = _paths(says)
+        reached = _WAYS[way](settings, address)
+        why = _why_left_out(says, way, address.text)
+        if why is not None:
+            port = winrm_port(settings) if way == "winRM" else port_of(settings, 22)
+            return LeftOut(with_port(address.text, port), given.place, why)
+        if way == "localhost":
+            risks = tuple(Risk(given.place, what) for what in paths.risks)
+            return _Looked(says, "localhost", "", None, paths, "localhost", risks)
+        arguments = arguments_of(reached, known_hosts)
+    except UsageError as error:
+        problems.append(Problem(error.doing, error.happened, error.remedy))
+        return None
+    port = "22" if reached.port is None else reached.port.text
+    return _Looked(says, address.text, port, arguments, paths, _first_hop(reached), arguments.risks)
+
+
+def _ways_problem(host: Given, ways: Sequence[str]) -> Problem:
+    if ways:
+        return Problem(host.place, f"a host has one way in, and this one has {' and '.join(ways)}")
+    return Problem(
+        host.place,
+        "a host here has neither ssh nor openSSH, localhost or winRM",
+        "k0sctl before v0.32 took this machine for it: write `localhost: {enabled: true}` for that",
     )
 
 
-def _ssh(settings: Mapping[str, Marked], address: Word, depth: int = 0) -> Way:
+def _why_left_out(says: HostSays, way: str, address: str) -> str | None:
+    if says.given.yes("reset"):
+        return "`reset: true`, it is to go"
+    if way == "winRM":
+        return "it is reached by WinRM, which is not spoken here"
+    if not says.role:
+        return "it has no role, and k0sctl installs nothing there"
+    if way == "ssh" and address.startswith("["):
+        return f"k0sctl takes an IPv6 address without brackets: {quoted(address.strip('[]'))}"
+    return None
+
+
+def _paths(says: HostSays) -> _Paths:
+    """Return where k0s is, and its files."""
+    given = says.given
+    install, data_dir = given.word("k0sInstallPath"), given.word("dataDir")
+    flagged = says.flags.last_value("--data-dir")
+    if flagged:
+        place = given.words("installFlags")[0].place
+        data_dir = Word(flagged, "--data-dir", place)
+    k0s: str = K0S
+    k0s_or: str | None = FLATCAR_K0S
+    if given.text("os") == "flatcar":
+        k0s, k0s_or = FLATCAR_K0S, None
+    risks = []
+    if install is not None:
+        k0s, k0s_or = remote_path(install), None
+        risks.append(f"k0sInstallPath: {k0s!r}, run on this machine as root")
+    folder = DATA_DIR if data_dir is None else remote_path(data_dir).rstrip("/")
+    if folder != DATA_DIR:
+        risks.append(f"dataDir: {folder!r} has the kubeconfig that is used on this machine as root")
+    return _Paths(k0s, k0s_or, folder, tuple(risks))
+
+
+def _ssh(settings: Given, address: Word, depth: int = 0) -> Way:
     if depth > MOST_BASTIONS:
         raise UsageError(address.place, f"this is behind more than {MOST_BASTIONS} bastions")
-    bastion = settings["bastion"].mapping() if "bastion" in settings else {}
-    at_bastion = _word(bastion, "address")
+    bastion = settings.given("bastion")
+    port = settings.word("port")
     return Way(
         address,
         # Whom k0sctl takes where the file names no user; OpenSSH decides by itself.
         default_user="root",
-        user=_word(settings, "user"),
-        port=_word(settings, "port"),
-        key_path=_word(settings, "keyPath"),
-        host_key=_word(settings, "hostKey"),
-        bastion=None if at_bastion is None else _ssh(bastion, at_bastion, depth + 1),
+        user=settings.word("user"),
+        port=None if port is None or port.text == "0" else port,
+        key_path=settings.word("keyPath"),
+        host_key=settings.word("hostKey"),
+        bastion=None if bastion is None else _bastion(bastion, depth + 1),
+        options=settings.options("options"),
     )
 
 
-def _openssh(settings: Mapping[str, Marked], address: Word) -> Way:
-    options = settings["options"].mapping() if "options" in settings else {}
+def _bastion(settings: Given, depth: int) -> Way:
+    address = settings.word("address")
+    if address is None:
+        raise UsageError(settings.place_of("address"), "`bastion` has no `address`")
+    return _ssh(settings, address, depth)
+
+
+def _openssh(settings: Given, address: Word) -> Way:
     return Way(
         address,
-        user=_word(settings, "user"),
-        port=_word(settings, "port"),
-        key_path=_word(settings, "keyPath"),
-        config_path=_word(settings, "configPath"),
-        options=[_option(name, value) for name, value in options.items()],
+        user=settings.word("user"),
+        port=settings.word("port"),
+        key_path=settings.word("keyPath"),
+        config_path=settings.word("configPath"),
+        options=settings.options("options"),
     )
 
 
-def _option(name: str, value: Marked) -> tuple[Word, Word]:
-    word = value.word()
-    if word is None:
-        raise value.refused("is an option of ssh without a value")
-    # Only YAML's own words: 1 is a number of ssh's.
-    truth = value.yes_or_no()
-    text = word.text if truth is None else ("no", "yes")[truth]
-    return Word(name, f"options.{name}", value.place), Word(text, name, value.place)
+def _winrm(settings: Given, address: Word) -> Way:
+    bastion = settings.given("bastion")
+    return Way(address, bastion=None if bastion is None else _bastion(bastion, 1))
 
 
-def _host(host: Mapping[str, Marked], way: Way, given: Arguments, *, alone: bool) -> ExistingHost:
-    address, port = way.address.text, "22" if way.port is None else way.port.text
-    k0s, data_dir = _word(host, "k0sInstallPath"), _word(host, "dataDir")
-    return ExistingHost(
-        # Machines behind one NAT, as Vagrant forwards them, differ by their ports alone.
-        name=address if alone else f"{address}:{port}",
-        role=_text(host, "role"),
-        ssh=(*given.options, given.destination),
-        root=given.destination.startswith("root@"),
-        k0s=K0S if k0s is None else remote_path(k0s),
-        data_dir=DATA_DIR if data_dir is None else remote_path(data_dir).rstrip("/"),
-        notes=given.notes,
-    )
+def _localhost(_settings: Given, address: Word) -> Way:
+    return Way(address)
+
+
+_WAYS: Mapping[str, Callable[[Given, Word], Way]] = {
+    "ssh": _ssh,
+    "openSSH": _openssh,
+    "winRM": _winrm,
+    "localhost": _localhost,
+}
+
+
+def _first_hop(way: Way) -> str:
+    """Return the host that the first connection goes to."""
+    while way.bastion is not None:
+        way = way.bastion
+    for name, value in way.options:
+        if name.text.lower() == "proxyjump" and value.text.lower() != "none":
+            return value.text.partition(",")[0].rpartition("@")[2]
+    return way.address.text

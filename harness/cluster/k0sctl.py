@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
+from harness.base.context import Say
 from harness.base.errors import InfrastructureError
 from harness.base.process import CommandFailedError, Runner
+from harness.base.sayings import Told, told
+from harness.base.sayings.row import Of
+from harness.base.telling import plain, telling_sentence
 from harness.ssh.pace import between_looks, is_slow
 from harness.vocabulary.words import ApplyOutcome
 
@@ -20,27 +25,55 @@ RETRY_SECONDS = 5.0
 # One wait may be used up and the rest of the apply still succeed: a cold one takes 37-42 s on two
 # cores, 300-309 s under software emulation.
 APPLY_WAITS = 1.5
+# Of the errors that k0sctl told before its end so many are quoted.
+_LAST_ERRORS = 3
 
 _PHASE = re.compile(r"==> Running phase: (.*?)\"?$")
-_FATAL = re.compile(r'^level=fatal msg="((?:[^"\\]|\\.)*)"')
+# A fatal line as k0sctl writes it into a log and, from v0.4 on, for a terminal, where its text may
+# go on in lines of its own until the next line that has a level.
+_FATAL = re.compile(r'^(?:time="[^"]*" )?level=fatal msg="((?:[^"\\]|\\.)*)"')
+_FATAL_SHOWN = re.compile(r"^FATA(?:\[\d+\])? (.*)")
+_LEVEL = re.compile(
+    r'^(?:time="[^"]*" )?(?:level=\w+ msg=|(?:DEBU|INFO|WARN|ERRO|FATA)(?:\[\d+\])? )'
+)
+_ERROR = re.compile(
+    r'^(?:time="[^"]*" )?(?:level=error msg="((?:[^"\\]|\\.)*)"|ERRO(?:\[\d+\])? (.*))'
+)
+_PANIC = re.compile(r"^panic: .+")
 # k0sctl's own wrapping of the reason, which names a log file of the run's state folder.
 _WRAPPING = re.compile(r"^apply failed - log file saved to \S+: ")
+_HOSTS = re.compile(r"^failed on \d+ hosts?:\s+(?=- )")
+_HOST = re.compile(r"(?:^|\s)- (?:\[\w+\] )?(\S+): ")
 # What k0s and k0sctl say of a configuration they will not take; whatever else ends an apply (an
 # upload, a node that never becomes Ready) failed and refused nothing.
-_REFUSAL = re.compile(r"validation failed|unknown field|is not unique|\binvalid\b", re.IGNORECASE)
+_REFUSAL = re.compile(
+    r"validation failed|unknown field|is not unique|\binvalid\b|unmarshal errors", re.IGNORECASE
+)
+_CRASH = re.compile(r"^panic: ", re.IGNORECASE)
 
 
 class ApplyFailedError(InfrastructureError):
-    """`k0sctl apply` ended badly; `reason` is what it said, in one line."""
+    """`k0sctl apply` ended badly; `reason` is what it said, in one line.
 
-    def __init__(self, reason: str, log: Path) -> None:
+    The sentence says what was wrong, where that is known; `output` is all that k0sctl printed.
+    """
+
+    def __init__(self, reason: str, log: Path, *, output: str = "") -> None:
         self.reason = reason
-        super().__init__("Applying the cluster configuration", reason, where=log)
+        meaning = _meaning_of(reason, output)
+        super().__init__(
+            "Applying the cluster configuration",
+            meaning.happened if meaning is not None else reason,
+            details=_last_errors(reason, output) if meaning is not None else None,
+            remedy=meaning.remedy if meaning is not None else None,
+            where=log,
+        )
 
     @property
     def outcome(self) -> ApplyOutcome:
         """Whether the configuration was refused, or was taken and something failed."""
-        refused = _REFUSAL.search(self.reason) is not None
+        crashed = _CRASH.match(self.reason) is not None
+        refused = _REFUSAL.search(self.reason) is not None and not crashed
         return ApplyOutcome.REFUSED if refused else ApplyOutcome.FAILED
 
 
@@ -81,7 +114,7 @@ class K0sctl:
         api: str,
         pace: float = 1.0,
         may_fail: bool = False,
-        on_phase: Callable[[str], None] | None = None,
+        on_phase: Say | None = None,
     ) -> None:
         """Deploy or change the cluster as the configuration file says.
 
@@ -128,7 +161,7 @@ class K0sctl:
             if error.timed_out:
                 raise
             output = error.completed.stdout + "\n" + error.completed.stderr
-            raise ApplyFailedError(reason_of(output), self._log) from None
+            raise ApplyFailedError(reason_of(output), self._log, output=output) from None
         fresh.replace(kubeconfig)
 
 
@@ -162,11 +195,86 @@ def phase_title(line: str) -> str | None:
 
 
 def reason_of(output: str) -> str:
-    """Return the reason in k0sctl's last fatal line, on one line; without one, its last words."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    for line in reversed(lines):
+    """Return the reason in k0sctl's last fatal line, on one line; without one, its telling words.
+
+    Hosts that failed for the same reason are named together: k0sctl repeats it for each.
+    """
+    said = _fatal(output)
+    groups = _hosts_by_reason(said)
+    if groups:
+        count = sum(len(hosts) for hosts in groups.values())
+        each = "; ".join(f"{', '.join(hosts)}: {why}" for why, hosts in groups.items())
+        return f"failed on {_counted(count)}: {each}"
+    return _one_line(said) or telling_sentence(output) or "k0sctl said nothing"
+
+
+def _meaning_of(reason: str, output: str) -> Told | None:
+    """Return what k0sctl's reason comes to, each host named once; None where that is unknown."""
+    groups = _hosts_by_reason(_fatal(output))
+    if not groups:
+        return told(reason, Of.K0SCTL) or told(output, Of.SSH, Of.SUDO)
+    happened, remedies = [], []
+    for why, hosts in groups.items():
+        # Of the OpenSSH client k0sctl only says that it failed; that has spoken for itself.
+        found = (told(output, Of.SSH) if "control master" in why else None) or told(why, Of.K0SCTL)
+        happened.append(
+            f"{found.happened if found is not None else why}"
+            f" ({_counted(len(hosts))}: {', '.join(hosts)})"
+        )
+        remedies += [found.remedy] if found is not None else []
+    return Told("; ".join(happened), "; ".join(dict.fromkeys(remedies))) if remedies else None
+
+
+def _fatal(output: str) -> str:
+    """Return what k0sctl's last fatal line says, or its panic, as it said it; or nothing."""
+    lines = plain(output).splitlines()
+    for number in range(len(lines) - 1, -1, -1):
+        line = lines[number].strip()
         found = _FATAL.match(line)
-        if found:
-            said = found.group(1).replace('\\"', '"').replace("\\n", " ")
-            return " ".join(_WRAPPING.sub("", said).split()).replace(" )", ")")
-    return lines[-1] if lines else "k0sctl said nothing"
+        if found is not None:
+            return _unwrapped(_unescaped(found.group(1)))
+        shown = _FATAL_SHOWN.match(line)
+        if shown is not None:
+            more = takewhile(lambda each: _LEVEL.match(each) is None, lines[number + 1 :])
+            return _unwrapped("\n".join([shown.group(1), *more]))
+        # Of a panic in a panic Go prints both; what stands first was first.
+        if _PANIC.match(lines[number]) and not any(map(_PANIC.match, lines[:number])):
+            return line.removesuffix(" [recovered]")
+    return ""
+
+
+def _hosts_by_reason(said: str) -> dict[str, list[str]]:
+    """Return the hosts of k0sctl's list by why they failed, in its order; none without a list."""
+    beginning = _HOSTS.match(said)
+    if beginning is None:
+        return {}
+    # Before the first host is nothing; then come hosts and reasons by turns.
+    _, *parts = _HOST.split(said[beginning.end() :])
+    found: dict[str, list[str]] = {}
+    for host, why in zip(parts[::2], parts[1::2], strict=True):
+        found.setdefault(_one_line(why), []).append(host)
+    return found
+
+
+def _last_errors(reason: str, output: str) -> str:
+    """Return k0sctl's own words for the end, after the last errors that it told before."""
+    found = (_ERROR.match(line.strip()) for line in plain(output).splitlines())
+    said = [_one_line(_unescaped(each.group(1) or each.group(2) or "")) for each in found if each]
+    before = [line for line in dict.fromkeys(said) if line]
+    return "\n".join([*before[-_LAST_ERRORS:], reason])
+
+
+def _unescaped(words: str) -> str:
+    return words.replace('\\"', '"').replace("\\n", "\n").replace("\\t", " ")
+
+
+def _unwrapped(said: str) -> str:
+    return _WRAPPING.sub("", said).strip()
+
+
+def _one_line(words: str) -> str:
+    return " ".join(words.split()).replace(" )", ")")
+
+
+def _counted(hosts: int) -> str:
+    return f"{hosts} host{'' if hosts == 1 else 's'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, settling
+from harness.diagnose import findings, settling, turned_away
 from harness.diagnose.facts import Facts
 
 
@@ -10,9 +10,24 @@ def lost(facts: Facts) -> set[str]:
     """Return the workers that do not, or whose agents do not, reach the konnectivity server."""
     dials = findings.server_dials(facts)
     asked = findings.agents_to_server(facts)
-    return {name for name, each in dials.items() if not each.all_connected} | {
-        name for name, each in asked.items() if not each.connected
-    }
+    cut = set(turned_away.balancer_cut(facts))
+    return (
+        cut
+        | {name for name, each in dials.items() if not each.all_connected}
+        | {name for name, each in asked.items() if not each.connected}
+    )
+
+
+def all_reach(facts: Facts) -> bool:
+    """Whether every worker, and every agent that was asked, reaches the konnectivity server."""
+    dials = findings.server_dials(facts)
+    asked = findings.agents_to_server(facts)
+    return (
+        bool(facts.workers)
+        and set(dials) >= set(facts.workers)
+        and not lost(facts)
+        and all(each.connected for each in asked.values())
+    )
 
 
 def some_connected(facts: Facts) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import TypeVar
 
+from harness.base.places import with_port
 from harness.diagnose import backing, messages
 from harness.diagnose.facts import Facts, moment
 from harness.k0s import AGENT_PORT, METRICS_SERVER_PORT
@@ -99,16 +101,16 @@ def server_target(facts: Facts) -> tuple[str, int] | None:
 
 def reaches(facts: Facts, machine: str, address: str, port: int) -> bool | None:
     """Whether every new connection from a machine to `address:port` opened."""
-    dialled = facts.to(dials.PROBE).get((machine, f"{address}:{port}"))
+    dialled = facts.to(dials.PROBE).get((machine, with_port(address, port)))
     if dialled is not None:
         return dialled.all_connected
-    payload = facts.to(https.PAYLOAD).get((machine, f"{address}:{port}"))
+    payload = facts.to(https.PAYLOAD).get((machine, with_port(address, port)))
     return payload.connected if payload is not None else None
 
 
 def agent_reaches(facts: Facts, machine: str, address: str, port: int) -> bool | None:
     """Whether a connection from a worker's konnectivity agent to `address:port` opens."""
-    payload = facts.to(https.AGENT_PAYLOAD).get((machine, f"{address}:{port}"))
+    payload = facts.to(https.AGENT_PAYLOAD).get((machine, with_port(address, port)))
     return payload.connected if payload is not None else None
 
 
@@ -141,7 +143,13 @@ def expected_agents(facts: Facts) -> int | None:
 
 
 def connected_agents(facts: Facts) -> int | None:
-    """Return the agents at the server that has the fewest; None where no server was seen."""
+    """Return the agents at the server of the controller whose way is judged, None if not seen.
+
+    Where that controller's was not seen, it is the fewest that any has.
+    """
+    own = facts.of_controller(controlplane.TUNNEL)
+    if own is not None and own.listening:
+        return own.agents
     tunnels = facts.on(controlplane.TUNNEL).values()
     return min((each.agents for each in tunnels if each.listening), default=None)
 
@@ -156,7 +164,7 @@ def _to_server(facts: Facts, probe: TargetProbe[T]) -> Mapping[str, T]:
     target = server_target(facts)
     if target is None:
         return {}
-    there = f"{target[0]}:{target[1]}"
+    there = with_port(*target)
     found = {name: facts.to(probe).get((name, there)) for name in facts.workers}
     return {name: each for name, each in found.items() if each is not None}
 
@@ -186,6 +194,16 @@ def is_young(facts: Facts, since: float) -> bool:
     return seconds is not None and seconds < YOUNG_SECONDS
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is of the machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def listens(facts: Facts) -> bool | None:
     """Whether the controller's konnectivity server is there for agents."""
     tunnel = facts.of_controller(controlplane.TUNNEL)
@@ -193,7 +211,9 @@ def listens(facts: Facts) -> bool | None:
     if tunnel is not None:
         return tunnel.listening
     target = server_target(facts)
-    port = target[1] if target is not None else AGENT_PORT
+    # A balancer on the worker has a port of its own.
+    own = target is None or is_loopback(target[0])
+    port = AGENT_PORT if target is None or own else target[1]
     return port in listening if listening is not None else None
 
 

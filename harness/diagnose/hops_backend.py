@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, node_findings, scrapes
+from harness.base.places import with_port
+from harness.diagnose import findings, node_findings, node_state, scrapes
 from harness.diagnose.evidence import broken, edited, holds, not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import Hop, HopId
-from harness.probe import controlplane, https, machines, nodelogs, objects, workloads
+from harness.probe import (
+    controlplane,
+    https,
+    machines,
+    nodelogs,
+    nodestate,
+    objects,
+    workloads,
+)
 from harness.probe.core import API, refused_by_sudo
 from harness.probe.workloads import Node
 
@@ -36,6 +45,10 @@ def cluster(facts: Facts) -> Hop:
         reading = facts.reading(probe, API)
         said = (reading.error or reading.stderr.strip()) if reading is not None else ""
         return broken(facts, HopId.API_SERVER, f"it does not answer: {said}", probe)
+    alarm = node_state.alarm(facts)
+    if alarm is not None:
+        text = f"it answers, and can write nothing: etcd on {alarm[0]} says {alarm[1]}"
+        return broken(facts, HopId.API_SERVER, text, nodestate.STORE.name, alarm[0])
     versions = sorted({node.version for node in facts.one(workloads.NODES) or () if node.version})
     k0s = sorted(set(facts.on(machines.K0S_VERSION).values()))
     text = f"it answers; k0s {', '.join(k0s) or 'not asked'}, nodes {', '.join(versions) or '?'}"
@@ -81,8 +94,10 @@ def _wrong_with(facts: Facts, all_nodes: tuple[Node, ...]) -> tuple[list[str], s
     # nodes' own; it is a fault where something suffers.
     if scrapes.suffers(facts):
         wrong += [f"{name}: {why}" for name, why in node_findings.stray_addresses(facts).items()]
+        wrong += [f"{name} has no InternalIP" for name in node_findings.without_address(all_nodes)]
     wrong += [f"{node.name} is not Ready ({node.trouble})" for node in all_nodes if not node.ready]
     look: tuple[str, str | None] = (workloads.NODES.name, None)
+    wrong, look = _state_of(facts, wrong, look)
     overlapping = node_findings.overlaps(facts)
     if overlapping:
         look = look if wrong else (machines.ADDRESSES.name, None)
@@ -93,6 +108,28 @@ def _wrong_with(facts: Facts, all_nodes: tuple[Node, ...]) -> tuple[list[str], s
         text = ", ".join(f"{name} {seconds:+g} s" for name, seconds in skewed.items())
         wrong.append(f"clocks differ: {text}")
     return wrong, *look
+
+
+def _state_of(
+    facts: Facts, wrong: list[str], look: tuple[str, str | None]
+) -> tuple[list[str], tuple[str, str | None]]:
+    """Return both with what the machines' own state adds."""
+    silent = node_state.silent(facts)
+    if silent:
+        look = look if wrong else (nodestate.LEASES.name, None)
+        wrong = wrong + [
+            f"{name} is Ready, and was last heard of {seconds:.0f} s ago"
+            for name, seconds in silent.items()
+        ]
+    still = node_state.not_forwarding(facts)
+    full = node_state.full(facts)
+    if still or full:
+        look = look if wrong else (nodestate.KERNEL.name, next(iter([*still, *full])))
+        wrong = wrong + [f"{name} forwards nothing ({each} is 0)" for name, each in still.items()]
+        wrong += [
+            f"the table of connections on {name} is full: {each}" for name, each in full.items()
+        ]
+    return wrong, look
 
 
 def backend(facts: Facts) -> Hop:
@@ -152,7 +189,8 @@ def alive(facts: Facts) -> Hop:
     if found is None:
         return not_seen(facts, HopId.ALIVE, probe)
     machine, health = found
-    text = f"https://{pod[0]}:{pod[1]} from {machine}: livez {health.livez or 'no answer'}"
+    text = f"https://{with_port(pod[0], pod[1])} from {machine}"
+    text += f": livez {health.livez or 'no answer'}"
     text += f", readyz {health.readyz or 'no answer'}"
     if health.failing:
         text += f" ({', '.join(health.failing)} failed)"
@@ -197,13 +235,12 @@ def service(facts: Facts) -> Hop:
         )
     if endpoints is None:
         return not_seen(facts, HopId.SERVICE, workloads.ENDPOINTS.name)
-    name = f"{service.cluster_ip}:{service.port}"
+    name = with_port(service.cluster_ip, service.port)
     changed = edited(service.edited)
     if not endpoints:
         return broken(
             facts, HopId.SERVICE, f"{name} has no ready endpoint{changed}", workloads.ENDPOINTS.name
         )
-    behind = ", ".join(f"{each.address}:{each.port}" for each in endpoints)
-    return holds(
-        facts, HopId.SERVICE, f"{name} stands for {behind}{changed}", workloads.ENDPOINTS.name
-    )
+    behind = ", ".join(with_port(each.address, each.port) for each in endpoints)
+    text = f"{name} stands for {behind}{changed}"
+    return holds(facts, HopId.SERVICE, text, workloads.ENDPOINTS.name)

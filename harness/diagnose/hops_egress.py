@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from harness.diagnose import findings, scrapes
+from harness.base.places import with_port
+from harness.diagnose import findings, hops_tunnel, scrapes, settling
 from harness.diagnose.evidence import broken, edited, holds, not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.messages import classify
 from harness.diagnose.model import HOP_NAMES, Hop, HopId, HopState
-from harness.k0s import ADMIN_PORT, AGENT_PORT
 from harness.probe import (
     apiservice,
     controlplane,
@@ -18,7 +18,6 @@ from harness.probe import (
     environment,
     https,
     metrics_data,
-    nodelogs,
     objects,
     routing,
     top_nodes,
@@ -79,48 +78,9 @@ def way_out(facts: Facts) -> tuple[Hop, ...]:
     if on is None:
         unseen = (HopId.TUNNEL, HopId.ROUTE, HopId.DIAL)
         return tuple(not_seen(facts, each, controlplane.FLAGS.name) for each in unseen)
-    return (tunnel(facts),) if on else (route(facts), dial(facts))
-
-
-def tunnel(facts: Facts) -> Hop:
-    """Return whether every agent is connected and a new one could connect."""
-    server = facts.of_controller(controlplane.TUNNEL)
-    tried = findings.server_dials(facts)
-    lost = {name: each for name, each in tried.items() if not each.all_connected}
-    said = findings.unconnected(facts)
-    reasons = [each.text() for each in lost.values()]
-    reasons += [
-        f"the agent on {name} does not connect to {each.target} ({each.text})"
-        for name, each in findings.agents_to_server(facts).items()
-        if not each.connected
-    ]
-    reasons += [f"agent on {name}: {each.why}" for name, each in said.items()]
-    if findings.listens(facts) is False:
-        probe = controlplane.TUNNEL.name if server is not None else controlplane.LISTENING.name
-        port = ADMIN_PORT if server is not None else AGENT_PORT
-        text = f"no konnectivity server listens on port {port} of {facts.controller}"
-        return broken(facts, HopId.TUNNEL, text, probe, facts.controller)
-    agents = findings.connected_agents(facts)
-    expected = findings.expected_agents(facts)
-    if agents is None:
-        target = findings.server_target(facts)
-        if lost and target is not None:
-            probe = dials.PROBE.of(f"{target[0]}:{target[1]}")
-            return broken(facts, HopId.TUNNEL, "; ".join(reasons), probe, next(iter(lost)))
-        if said:
-            return broken(
-                facts, HopId.TUNNEL, "; ".join(reasons), nodelogs.AGENT.name, next(iter(said))
-            )
-        return not_seen(facts, HopId.TUNNEL, controlplane.TUNNEL.name, facts.controller or None)
-    nodes = facts.one(workloads.NODES)
-    beside = f", {len(nodes)} nodes" if nodes is not None else ""
-    text = "; ".join([f"{agents} agents connected{beside}", *reasons])
-    if agents >= (1 if expected is None else expected) and not reasons:
-        return holds(facts, HopId.TUNNEL, text, controlplane.TUNNEL.name, facts.controller)
-    if server is not None and server.failures_by_reason:
-        counted = ", ".join(f"{count} {reason}" for reason, count in server.failures_by_reason)
-        text += f"; failed dials counted: {counted}"
-    return broken(facts, HopId.TUNNEL, text, controlplane.TUNNEL.name, facts.controller)
+    if not on:
+        return (route(facts), dial(facts))
+    return hops_tunnel.hops(facts)
 
 
 def route(facts: Facts) -> Hop:
@@ -145,7 +105,7 @@ def dial(facts: Facts) -> Hop:
     target = dialled(facts)
     if target is None:
         return not_seen(facts, HopId.DIAL, workloads.SERVICE.name)
-    place = f"{target[0]}:{target[1]}"
+    place = with_port(*target)
     found = facts.to(dials.PROBE).get((facts.controller, place))
     if found is not None:
         make = holds if found.all_connected else broken
@@ -182,7 +142,9 @@ def path(facts: Facts) -> Hop:
     ]
     if not tried:
         probe = (
-            dials.PROBE.of(f"{targets[0][0]}:{targets[0][1]}") if targets else workloads.PODS.name
+            dials.PROBE.of(with_port(targets[0][0], targets[0][1]))
+            if targets
+            else workloads.PODS.name
         )
         return not_seen(facts, HopId.PATH, probe)
     failed = [each for each in tried if not each.opened]
@@ -193,7 +155,7 @@ def path(facts: Facts) -> Hop:
 
 
 def _tries(facts: Facts, worker: str, address: str, port: int) -> list[_Try]:
-    target = f"{address}:{port}"
+    target = with_port(address, port)
     found = []
     reached = findings.reaches(facts, worker, address, port)
     if reached is not None:
@@ -222,8 +184,11 @@ def large(facts: Facts) -> Hop:
             for way, each in stuck.items()
         )
         return broken(facts, HopId.LARGE, text, probe.of(target), machine)
+    # While agents' pods are replaced, one after the other, none may be there to ask.
+    asked = {https.PAYLOAD.name}
+    asked |= set() if settling.rolling(facts) else {https.AGENT_PAYLOAD.name}
     for name, where in facts.unseen_at:
-        if name.partition(":")[0] in {https.PAYLOAD.name, https.AGENT_PAYLOAD.name}:
+        if name.partition(":")[0] in asked:
             return not_seen(facts, HopId.LARGE, name, where)
     if not payloads:
         return not_seen(facts, HopId.LARGE, https.PAYLOAD.name)

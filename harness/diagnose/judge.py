@@ -9,9 +9,9 @@ from harness.diagnose import findings, ladder, node_findings, scrapes, settling
 from harness.diagnose.causes import KINDS
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts, facts_from
-from harness.diagnose.model import Confidence, Diagnosis, Hop, HopId, HopState
+from harness.diagnose.model import Confidence, Diagnosis, Hop, HopId, Hops, HopState, does_hold
 from harness.evidence.reading import Reading
-from harness.probe import apiservice, workloads
+from harness.probe import apiservice, https, machines, objects, workloads
 from harness.probe.metrics_data import seconds_of
 from harness.vocabulary.words import Cause
 
@@ -49,7 +49,7 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
     cause = kind.cause if kind is not None else Cause.UNKNOWN
     rests_on = [state[each] for each in kind.rests_on if each in state] if kind is not None else []
     missing = [hop.sentence for hop in rests_on if hop.state is HopState.NOT_SEEN]
-    missing += untold
+    missing += (*untold, *(kind.not_seen(facts) if kind is not None else ()))
     missing += [f"nothing was seen on {node}'s machine" for node in _uncovered(facts, cause)]
     missing += [
         f"whether metrics-server's pod reaches {node}'s kubelet now"
@@ -57,6 +57,8 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
     ]
     if cause == Cause.SETTLING and not settling.known(facts):
         missing += _unavailable_for_long(facts)
+    if cause in {Cause.HEALTHY, Cause.SETTLING} and not settling.joining(facts):
+        missing += _unasked(facts, state)
     if kind is None:
         missing += [
             hop.sentence
@@ -124,6 +126,24 @@ def _only_logged(facts: Facts, kind: CauseKind | None) -> tuple[str, ...]:
         return ()
     asked = scrapes.kubelets(facts)
     return tuple(node for node in scrapes.failing_scrapes(facts) or () if node not in asked)
+
+
+def _unasked(facts: Facts, hops: Hops) -> list[str]:
+    """Return what of a way that is said to be whole nobody looked at at all.
+
+    Figures outlive what they came by for half a minute, and a connection shows its own end only.
+    """
+    found = []
+    runs = scrapes.metrics_server_runs(facts) and does_hold(hops, HopId.SCRAPING)
+    if runs and not scrapes.kubelets(facts):
+        found.append("whether metrics-server's pod reaches the kubelets now")
+    if not facts.on(machines.CLOCK):
+        found.append("whether the machines' clocks agree")
+    agents = facts.one(objects.AGENTS)
+    agents_dial = findings.konnectivity(facts) and agents is not None and agents.exists
+    if agents_dial and does_hold(hops, HopId.SERVICE) and not facts.to(https.AGENT_PAYLOAD):
+        found.append("whether the agents reach metrics-server")
+    return found
 
 
 def _unavailable_for_long(facts: Facts) -> list[str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.diagnose import backing, findings, hops_backend, hops_egress
+from harness.diagnose import backing, findings, hops_backend, hops_egress, mesh
 from harness.diagnose.facts import Facts, facts_from
 from harness.diagnose.model import Hop
 from harness.evidence.reading import Reading
@@ -28,6 +28,7 @@ from harness.probe import (
     objects,
     registry,
     routing,
+    service_rules,
     workloads,
 )
 from harness.probe.core import ApiProbe, MachineProbe, Probe, ReadingSource
@@ -122,6 +123,7 @@ def _from_worker(worker: str, targets: Sequence[tuple[str, int]], facts: Facts) 
     agents = facts.one(objects.AGENTS)
     found: list[Probe[Any]] = []
     pod = findings.pod_target(facts)
+    service = findings.service_target(facts)
     if pod is not None and worker in {pod[2], facts.machine_of(pod[2])}:
         found.append(https.health_look(worker, pod[0], pod[1]))
         other = _other_pod(facts)
@@ -137,6 +139,8 @@ def _from_worker(worker: str, targets: Sequence[tuple[str, int]], facts: Facts) 
     found += [
         dials.look(worker, *target, times=CONNECTIONS, together=TOGETHER) for target in targets
     ]
+    if service is not None:
+        found.append(service_rules.look(worker, *service))
     if findings.konnectivity(facts) is False:
         return found
     if agents is not None and agents.exists:
@@ -147,6 +151,10 @@ def _from_worker(worker: str, targets: Sequence[tuple[str, int]], facts: Facts) 
         found.append(dials.look(worker, *server, times=times, together=times))
         if agents is not None and agents.exists:
             found.append(https.look(https.AGENT_SERVER, worker, *server))
+    if len(facts.controllers) > 1 or mesh.behind_balancer(facts):
+        # Past the one address that agents have, and past a balancer: each controller's own.
+        doors = [each for each in mesh.doors(facts).values() if each != server]
+        found += [dials.look(worker, *each) for each in doors]
     return found
 
 

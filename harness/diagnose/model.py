@@ -39,6 +39,7 @@ class HopId(StrEnum):
     SERVICE = workloads.SERVICE.name
     EGRESS = "egress"
     TUNNEL = controlplane.TUNNEL.name
+    MESH = "agents-of-every-controller"
     ROUTE = routing.PROBE.name
     DIAL = dials.PROBE.name
     PATH = "connections"
@@ -57,6 +58,7 @@ HOP_NAMES: Mapping[HopId, str] = {
     HopId.SERVICE: "the Service has an endpoint",
     HopId.EGRESS: "the API server's way out",
     HopId.TUNNEL: "the konnectivity tunnel",
+    HopId.MESH: "agents of every controller",
     HopId.ROUTE: "the controller's route to the dialled address",
     HopId.DIAL: "a connection to the dialled address",
     HopId.PATH: "connections from each worker",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from harness.cni import Cni, named
 from harness.diagnose.facts import Facts
@@ -21,6 +21,11 @@ def duplicate_addresses(nodes: tuple[Node, ...]) -> Mapping[str, tuple[str, ...]
         for address in node.addresses:
             by_address.setdefault(address, []).append(node.name)
     return {address: tuple(names) for address, names in by_address.items() if len(names) > 1}
+
+
+def without_address(nodes: tuple[Node, ...]) -> tuple[str, ...]:
+    """Return the Ready nodes that have no InternalIP: their pods wait for `host IP unknown`."""
+    return tuple(node.name for node in nodes if node.ready and not node.addresses)
 
 
 def cni_elsewhere(nodes: tuple[Node, ...]) -> Mapping[str, tuple[Cni, str]]:
@@ -86,14 +91,14 @@ def overlaps(facts: Facts) -> tuple[str, ...] | None:
     networks = {name: each for name, text in cidrs.items() if (each := _network(text)) is not None}
     found = []
     both = list(networks.items())
-    if len(both) > 1 and both[0][1].overlaps(both[1][1]):
+    if len(both) > 1 and _overlap(both[0][1], both[1][1]):
         found.append(f"{both[0][0]} {both[0][1]} and {both[1][0]} {both[1][1]} overlap")
     found += [
         f"{own.address} of {machine} ({own.interface}, {own.network}) is in {name} {network}"
         for machine, addresses in facts.on(machines.ADDRESSES).items()
         for own in addresses
         for name, network in networks.items()
-        if not own.of_cluster and own.network.overlaps(network)
+        if not own.of_cluster and _overlap(own.network, network)
     ]
     return tuple(found) if found or len(networks) == len(cidrs) else None
 
@@ -121,10 +126,16 @@ def skewed(facts: Facts) -> Mapping[str, float] | None:
     return None if not found and answered - set(clocks) else found
 
 
-def _network(text: str) -> IPv4Network | None:
+def _network(text: str) -> IPv4Network | IPv6Network | None:
     # Dual-stack clusters name several, the first decides.
     try:
-        network = ip_network(text.partition(",")[0].strip(), strict=False)
+        return ip_network(text.partition(",")[0].strip(), strict=False)
     except ValueError:
         return None
-    return network if isinstance(network, IPv4Network) else None
+
+
+def _overlap(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    match one, other:
+        case (IPv4Network(), IPv4Network()) | (IPv6Network(), IPv6Network()):
+            return one.overlaps(other)
+    return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings
+from harness.diagnose import findings, mesh
 from harness.diagnose.facts import Facts
 from harness.k0s import DATA_DIR
 from harness.probe import controlplane, machines, workloads
@@ -24,6 +24,12 @@ def applied_again(facts: Facts) -> str:
     return f"on {facts.controller or 'the controller'}: touch {where}/*"
 
 
+def issuer(facts: Facts) -> str:
+    """Return who the API server says makes ServiceAccounts' tokens, empty where not seen."""
+    flags = facts.of_controller(controlplane.FLAGS)
+    return flags.issuer if flags is not None else ""
+
+
 def route_through_a_worker(facts: Facts, cidr: str) -> str:
     """Return the command for a route to `cidr` through a worker; empty without one."""
     workers = [node for node in facts.one(workloads.NODES) or () if node.ready and node.addresses]
@@ -42,13 +48,21 @@ def api_server_reached_at(facts: Facts) -> str:
         peer
         for found in facts.on(machines.API_CONNECTIONS).values()
         for _, peer in found
-        if not peer.startswith("127.")
+        if not findings.is_loopback(peer)
     ]
     return max(peers, key=peers.count) if peers else ""
 
 
 def agents_sent_elsewhere(facts: Facts) -> str:
-    """Return where agents are sent, if that is not where workers reach the API server."""
+    """Return where agents are sent, if that is not where workers reach the API server.
+
+    A balancer on their own machine is where agents belong, wherever else kubelets go.
+    """
     target = findings.server_target(facts)
+    if target is None or mesh.behind_balancer(facts):
+        return ""
+    if facts.on(controlplane.FLAGS) and not mesh.is_one_controller(facts, target[0]):
+        # A balancer before the controllers need not be where kubelets go.
+        return ""
     reached = api_server_reached_at(facts)
-    return target[0] if target is not None and reached and target[0] != reached else ""
+    return target[0] if reached and target[0] != reached else ""

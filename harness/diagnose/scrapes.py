@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from harness.base.places import address_of
 from harness.diagnose.facts import Facts
+from harness.diagnose.failures import FailedOf, failed_of
 from harness.diagnose.findings import RECENT_SECONDS, age, metrics_pod, recent
 from harness.probe import (
     apiservice,
@@ -25,10 +26,6 @@ from harness.probe.nodelogs import Failure, MetricsServerLog
 FAILURES = 2
 # Figures are of the last scrape, at most 15 s old when served, and of slow machines a few more.
 STALE_SECONDS = 90.0
-# Go's words for what failed on the network.
-_LOST = re.compile(
-    r"deadline exceeded|timeout|refused|no route to host|unreachable|reset by peer|connection lost"
-)
 
 
 def kubelets(facts: Facts) -> Mapping[str, Payload]:
@@ -41,7 +38,7 @@ def kubelets(facts: Facts) -> Mapping[str, Payload]:
     return {
         names[address]: payload
         for (_, target), payload in facts.to(https.KUBELET).items()
-        if (address := target.partition(":")[0]) in names
+        if (address := address_of(target)) in names
     }
 
 
@@ -60,12 +57,28 @@ def failing_scrapes(facts: Facts) -> Mapping[str, Failure] | None:
         if not payload.answered
     }
     # One that answers now shows that the log tells of a while ago.
-    visible = {node for node, each in (logged or {}).items() if _shows_in_a_request(each.why)}
+    visible = {node for node, each in (logged or {}).items() if shows_in_a_request(each.why)}
     over = any(asked[node].answered for node in visible & set(asked))
     for node, each in (logged or {}).items():
         if node not in failing and not (over and node in visible):
             failing[node] = each
     return failing if failing or logged is not None else None
+
+
+def failing_of(facts: Facts, kind: FailedOf) -> Mapping[str, Failure] | None:
+    """Return, of the scrapes that fail now, those that fail of `kind`."""
+    failing = failing_scrapes(facts)
+    if failing is None:
+        return None
+    return {node: each for node, each in failing.items() if failed_of(each.why) is kind}
+
+
+def any_failing_of(facts: Facts, kind: FailedOf) -> bool | None:
+    """Whether a scrape fails of `kind`; None where metrics-server runs, and no scrape was seen."""
+    failing = failing_of(facts, kind)
+    if failing is None:
+        return None if metrics_server_runs(facts) is not False else False
+    return bool(failing)
 
 
 def scraped(facts: Facts) -> set[str]:
@@ -76,14 +89,15 @@ def scraped(facts: Facts) -> set[str]:
     return served | {name for name, each in kubelets(facts).items() if each.answered}
 
 
-def scrapes_failed_lately(facts: Facts) -> int | None:
-    """Return how many scrapes failed in the last minute, by metrics-server's log."""
+def scrapes_failed_lately(facts: Facts) -> tuple[Failure, ...] | None:
+    """Return the scrapes that failed in the last minute, by metrics-server's log."""
     logs = _metrics_server_logs(facts)
     if not logs:
         return None
-    return sum(
-        len(recent(facts, nodelogs.METRICS_SERVER.name, name, log.scrapes))
+    return tuple(
+        failure
         for name, log in logs.items()
+        for failure in recent(facts, nodelogs.METRICS_SERVER.name, name, log.scrapes)
     )
 
 
@@ -123,10 +137,11 @@ def _served_at(facts: Facts) -> Mapping[str, float]:
 
 def is_of_network(why: str) -> bool:
     """Whether something failed on the network, and not on what was answered."""
-    return _LOST.search(why) is not None
+    return failed_of(why) is FailedOf.NETWORK
 
 
-def _shows_in_a_request(why: str) -> bool:
+def shows_in_a_request(why: str) -> bool:
+    """Whether a request without rights fails of the same, so that one that is answered tells."""
     return is_of_network(why) or is_about_certificates(why)
 
 
@@ -151,8 +166,7 @@ def unapproved(facts: Facts) -> tuple[str, ...] | None:
 
 def is_about_certificates(why: str) -> bool:
     """Whether a failed scrape says that the kubelet has no certificate to show."""
-    # Go's words, and OpenSSL's for the same alert.
-    return "tls: internal error" in why or "alert internal error" in why
+    return failed_of(why) is FailedOf.NO_CERTIFICATE
 
 
 def metrics_server_runs(facts: Facts) -> bool | None:

@@ -97,8 +97,8 @@ def reconnecting(facts: Facts) -> bool | None:
     on = findings.konnectivity(facts)
     if not on:
         return on
-    rolling = _rolling(facts)
-    if rolling:
+    replaced = rolling(facts)
+    if replaced:
         return True
     dials = findings.server_dials(facts)
     asked = findings.agents_to_server(facts)
@@ -108,7 +108,7 @@ def reconnecting(facts: Facts) -> bool | None:
         or not all(each.connected for each in asked.values())
         or not all(scrapes.is_of_network(failure.why) for failure in said.values())
     ):
-        return rolling
+        return replaced
     workers = set(facts.workers)
     logs = facts.on(nodelogs.AGENT)
     lately = any(
@@ -117,7 +117,7 @@ def reconnecting(facts: Facts) -> bool | None:
     )
     if lately or restarted(facts) or joining(facts):
         return True if workers <= set(dials) and workers <= set(asked) else None
-    unseen = restarted(facts) is None or facts.one(workloads.NODES) is None or rolling is None
+    unseen = restarted(facts) is None or facts.one(workloads.NODES) is None or replaced is None
     return None if unseen or not workers <= set(logs) else False
 
 
@@ -135,12 +135,15 @@ def scraping_again(facts: Facts) -> bool | None:
     ready = {node.name for node in facts.one(workloads.NODES) or () if node.ready}
     answering = {name for name, each in scrapes.kubelets(facts).items() if each.answered}
     failed = scrapes.scrapes_failed_lately(facts)
-    if failed == 0:
+    if failed == ():
         return False
+    # That a kubelet answers a request speaks against a lost one, and not against a refusal.
+    if any(not scrapes.shows_in_a_request(each.why) for each in failed or ()):
+        return None
     return True if failed and health and ready and ready <= answering else None
 
 
-def _rolling(facts: Facts) -> bool | None:
+def rolling(facts: Facts) -> bool | None:
     """Whether agents' pods are being replaced, one after the other."""
     agents = facts.one(objects.AGENTS)
     if agents is None:

@@ -5,28 +5,35 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.base.context import Context
+from harness.base.context import Context, Say
 from harness.base.errors import InfrastructureError, UsageError
 from harness.base.process import Runner
 from harness.base.wait import Clock
 from harness.cluster import existing
+from harness.cluster.existing import ExistingHost
+from harness.cluster.k0sctl_checks import CONTROLS, WORKS
 from harness.cluster.prober import ApiClient, Prober
 from harness.diagnose import ladder
 from harness.evidence.reading import Reading
 from harness.lab import kept
 from harness.ssh.arguments import Agree, refuse
-from harness.ssh.openssh import OpenSSHRemote
+from harness.ssh.fair_semaphore import FairSemaphore
+from harness.ssh.files import SOCKETS
+from harness.ssh.here import HereRemote
+from harness.ssh.openssh import AT_ONCE, OpenSSHRemote
 from harness.ssh.remote import RemoteReader
+from harness.ssh.standing import Standing
 from harness.vocabulary.words import Role
 
 # A connection through a bastion on a slow line; ssh's own bound on connecting is below this.
 REACH_SECONDS = 30.0
-# A file may name any number of hosts; each attempt is a process of ssh.
+# A file may name any number of hosts; each attempt is a process of ssh. Those that come the same
+# way wait for each other (`harness.ssh.openssh.AT_ONCE`).
 _REACHED_AT_ONCE = 64
 
 
@@ -89,7 +96,7 @@ def kept_lab(host: Context, name: str | None, *, doing: str) -> Iterator[Cluster
 
 @contextlib.contextmanager
 def existing_cluster(
-    runner: Runner, k0sctl: Path, *, say: Callable[[str], None], agree: Agree = refuse
+    runner: Runner, k0sctl: Path, *, say: Say, agree: Agree = refuse
 ) -> Iterator[ClusterAccess]:
     """Yield the cluster of a k0sctl.yaml, without the machines that cannot be reached.
 
@@ -97,37 +104,38 @@ def existing_cluster(
     done as the file says. Raises `UsageError` for a file that is none or names no controller, and
     `InfrastructureError` where no controller can be reached.
     """
-    hosts = existing.read_hosts(k0sctl, os.environ, agree=agree)
-    for note in dict.fromkeys(note for each in hosts for note in each.notes):
-        say(note)
-    if not any(host.controls for host in hosts):
-        raise UsageError(f"Reading {k0sctl}", "no host in it runs a control plane")
-    with tempfile.TemporaryDirectory(prefix="k0s-harness-ssh-") as sockets:
-        tried = {
-            host.name: OpenSSHRemote(
-                host.name, host.ssh, root=host.root, sockets=Path(sockets), runner=runner
-            )
-            for host in hosts
-        }
+    cluster = existing.read_cluster(k0sctl, os.environ, agree=agree)
+    hosts = cluster.hosts
+    for note in dict.fromkeys(
+        [*cluster.notes, *(note for each in hosts for note in each.notes), *cluster.left_out]
+    ):
+        say(str(note))
+    say(f"by {k0sctl.name} konnectivity is {'on' if cluster.konnectivity else 'off'}")
+    # Not where TMPDIR says: the path of a socket may have 107 bytes, with 58 that ssh adds.
+    with tempfile.TemporaryDirectory(prefix="k0s-harness-ssh-", dir=SOCKETS) as sockets:
+        tried = _remotes(hosts, Path(sockets), runner)
         with ThreadPoolExecutor(max_workers=min(len(tried), _REACHED_AT_ONCE)) as pool:
-            errors = dict(zip(tried, pool.map(_reach, tried.values()), strict=True))
-        remotes = {name: remote for name, remote in tried.items() if errors[name] is None}
-        unreachable = {name: str(error) for name, error in errors.items() if error is not None}
-        why = next((error for error in errors.values() if error is not None), None)
+            found = dict(zip(tried, pool.map(_reach, hosts, tried.values()), strict=True))
+        standing = {name: each for name, each in found.items() if isinstance(each, Standing)}
+        errors = {name: each for name, each in found.items() if not isinstance(each, Standing)}
+        remotes = {name: tried[name] for name in standing}
         controller = next((each for each in hosts if each.controls and each.name in remotes), None)
         try:
             if controller is None:
-                assert why is not None
-                raise why
+                raise next(iter(errors.values()))
+            for name, each in standing.items():
+                if not each.is_root:
+                    say(f"{name}: no password-less sudo or doas: what is root's cannot be read")
+            k0s = standing[controller.name].program or controller.k0s
             yield ClusterAccess(
                 name=k0sctl.stem,
                 on=f"{len(hosts)} hosts of {k0sctl.name}",
-                api=existing.K0sKubectl(controller, remotes[controller.name]),
+                api=existing.K0sKubectl(replace(controller, k0s=k0s), remotes[controller.name]),
                 controller=controller.name,
                 remotes=remotes,
                 roles={each.name: each.role for each in hosts},
                 in_lab=False,
-                unreachable=unreachable,
+                unreachable={name: str(error) for name, error in errors.items()},
                 data_dirs={each.name: each.data_dir for each in hosts},
             )
         finally:
@@ -135,17 +143,38 @@ def existing_cluster(
                 remote.close()
 
 
-def _reach(remote: OpenSSHRemote) -> InfrastructureError | None:
-    """Return why there is no way to a machine, None where there is.
+def _remotes(
+    hosts: Sequence[ExistingHost], sockets: Path, runner: Runner
+) -> dict[str, OpenSSHRemote | HereRemote]:
+    gates = {each.first_hop: FairSemaphore(AT_ONCE) for each in hosts}
+    return {
+        each.name: HereRemote(each.name, runner=runner)
+        if each.is_here
+        else OpenSSHRemote(
+            each.name,
+            each.ssh,
+            root=each.root,
+            sockets=sockets,
+            runner=runner,
+            gate=gates[each.first_hop],
+        )
+        for each in hosts
+    }
+
+
+def _reach(
+    host: ExistingHost, remote: OpenSSHRemote | HereRemote
+) -> Standing | InfrastructureError:
+    """Return how a machine is stood on, or why there is no way to it.
 
     One look before the others, so that a wrong key is one sentence and not twenty; it also opens
     the connection that the others share.
     """
+    programs = [host.k0s] if host.k0s_or is None else [host.k0s, host.k0s_or]
     try:
-        remote.run(["true"], doing=f"Reaching {remote.name}", deadline=REACH_SECONDS)
+        return remote.stand(programs, deadline=REACH_SECONDS)
     except InfrastructureError as error:
         return error
-    return None
 
 
 @contextlib.contextmanager
@@ -155,7 +184,7 @@ def access(
     k0sctl: Path | None,
     *,
     doing: str,
-    say: Callable[[str], None],
+    say: Say,
     agree: Agree = refuse,
 ) -> Iterator[ClusterAccess]:
     """Yield the one that was named; says what of it cannot be reached.
@@ -179,7 +208,7 @@ def walk(found: ClusterAccess, clock: Clock) -> tuple[Reading, ...]:
     names = sorted(found.roles, key=lambda name: name != found.controller)
     return ladder.take(
         found.prober(clock),
-        [name for name in names if found.roles[name] in existing.CONTROLS],
-        [name for name in names if found.roles[name] in existing.WORKS],
+        [name for name in names if found.roles[name] in CONTROLS],
+        [name for name in names if found.roles[name] in WORKS],
         in_lab=found.in_lab,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from harness.base.context import Say
 from harness.base.errors import InconclusiveError
 from harness.base.wait import Clock, WaitTimeoutError, wait_until
 from harness.changes.action import Action
@@ -57,7 +58,7 @@ class Changes:
         """Return the phases whose changes are not taken back, the last one first."""
         return tuple(reversed(self._before))
 
-    def take_back(self, phases: Sequence[str], tell: Callable[[str], None]) -> None:
+    def take_back(self, phases: Sequence[str], tell: Say) -> None:
         """Take back the actions of these phases, the last one first."""
         for phase in phases:
             for made in reversed(self._made.pop(phase, [])):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.base.context import Say
 from harness.base.errors import HarnessError, InconclusiveError
 from harness.base.wait import wait_until
 from harness.changes.deployment import Deployment
@@ -87,7 +88,7 @@ class LiveCluster:
         """Look again that what the phase changed still is so; see `Changes.confirm`."""
         return self.changes.confirm(phase)
 
-    def give_back(self, tell: Callable[[str], None]) -> tuple[str, ...]:
+    def give_back(self, tell: Say) -> tuple[str, ...]:
         """Take back whatever the phases changed and is not taken back yet.
 
         Returns what is not as it was before: nothing, for a lab that may be used again.

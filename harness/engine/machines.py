@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind
+from harness.base.context import Say
 from harness.base.settings import Settings
 from harness.images.seed import seed_for
 from harness.plan.model import Plan
@@ -41,7 +42,7 @@ def lab_request(
     )
 
 
-def narrate_to(tell: Callable[[str], None]) -> Callable[[str, str], None]:
+def narrate_to(tell: Say) -> Callable[[str, str], None]:
     """Return what passes on the lab's narration without the details that Vagrant indents.
 
     It does so before a machine's name (`    worker0: …`) and after it (`==> worker0:  -- Cpus: …`).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
+from harness.base.context import Say
 from harness.base.errors import HarnessError
 from harness.base.wait import Clock
 from harness.engine.events import Event, StepEnded, StepId, StepProgress, StepStarted, title_of
@@ -21,7 +22,7 @@ class Steps:
     @contextlib.contextmanager
     def step(
         self, step: StepId, bound: float | None = None, *, of: Sequence[str] = ()
-    ) -> Iterator[Callable[[str], None]]:
+    ) -> Iterator[Say]:
         """Run the body as a step, about `of`; yields what tells its progress, a line at a time."""
         title = title_of(step, *of)
         began = self._clock.monotonic()

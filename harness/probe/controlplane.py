@@ -32,7 +32,8 @@ _CURL_REFUSED = 7
 class APIServerFlags:
     """What of kube-apiserver's arguments decides which way it dials, and where it says it is.
 
-    `data_dir` is where k0s keeps its files, from which it starts it.
+    `data_dir` is where k0s keeps its files, from which it starts it; `issuer` is who it says makes
+    the tokens of ServiceAccounts.
     """
 
     egress_selector: bool
@@ -40,6 +41,7 @@ class APIServerFlags:
     service_cidr: str
     advertised: str = ""
     data_dir: str = DATA_DIR
+    issuer: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def parse_flags(reading: Reading) -> APIServerFlags:
         service_cidr=flags.get("service-cluster-ip-range", ""),
         advertised=flags.get("advertise-address", ""),
         data_dir=words[0].removesuffix(_PROGRAM) if words[0].endswith(_PROGRAM) else DATA_DIR,
+        issuer=flags.get("service-account-issuer", ""),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from harness.base.places import with_port
 from harness.evidence.reading import Reading
 from harness.probe.core import DIAL, Probe, TargetProbe, UnreadableError, require_success
 
@@ -45,11 +46,15 @@ def parse(reading: Reading) -> Dials:
     _, host, port, _ = reading.argv
     outcomes = [line.split()[0] for line in require_success(reading).splitlines() if line.strip()]
     if not outcomes:
-        raise UnreadableError(f"no dial to {host}:{port} was tried")
+        raise UnreadableError(f"no dial to {with_port(host, port)} was tried")
     counted = Counter(outcomes)
     connected = counted.pop("connected", 0)
     return Dials(
-        reading.where, f"{host}:{port}", len(outcomes), connected, tuple(sorted(counted.items()))
+        reading.where,
+        with_port(host, port),
+        len(outcomes),
+        connected,
+        tuple(sorted(counted.items())),
     )
 
 
@@ -61,5 +66,5 @@ def look(machine: str, host: str, port: int, *, times: int = 1, together: int = 
 
     `together` of them are made side by side, so that a path that drops them costs little time.
     """
-    dialled = PROBE.on(machine, f"{host}:{port}", (DIAL, host, str(port), str(times)))
+    dialled = PROBE.on(machine, with_port(host, port), (DIAL, host, str(port), str(times)))
     return replace(dialled, together=together)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.base.places import with_port
 from harness.vocabulary.words import Flow
 
 
@@ -25,7 +26,7 @@ class FlowCell:
 
     `containers` has ids of the pod whose network is entered, empty for the machine's own.
     `request` has kubectl's arguments where the API server is the one that connects. `missing` says
-    why the way cannot be tried.
+    why the way cannot be tried, `unneeded` why this cluster does not live on it.
     """
 
     flow: Flow
@@ -38,6 +39,7 @@ class FlowCell:
     containers: tuple[str, ...] = ()
     request: tuple[str, ...] = ()
     missing: str = ""
+    unneeded: str = ""
 
     @property
     def tls(self) -> bool:
@@ -47,5 +49,6 @@ class FlowCell:
     @property
     def label(self) -> str:
         """Return what the cell is called in readings, without white space."""
-        name = f"{self.flow}|{self.source}|{self.origin}|{self.target}|{self.address}:{self.port}"
+        at = with_port(self.address, self.port)
+        name = f"{self.flow}|{self.source}|{self.origin}|{self.target}|{at}"
         return name.replace(" ", "_")

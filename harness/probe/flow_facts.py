@@ -7,11 +7,12 @@ commands are anybody's business here. A missing field is empty, a pod that is Pe
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from harness.base.places import with_port
 from harness.evidence.reading import Reading
-from harness.probe import workloads
+from harness.probe import controlplane, workloads
 from harness.probe.core import ApiProbe, Probe, TargetProbe, require_success
 from harness.probe.seen import seen_in
 from harness.vocabulary.words import Role
@@ -88,7 +89,11 @@ class MachineEnd:
 
 @dataclass(frozen=True)
 class FlowFacts:
-    """What the plan of the flows rests on; None is what could not be read, and `unread` why."""
+    """What the plan of the flows rests on; None is what could not be read, and `unread` why.
+
+    `tunnelled` says of each controller that was seen whether its API server dials through
+    konnectivity.
+    """
 
     nodes: tuple[workloads.Node, ...] | None
     pods: tuple[PodEnd, ...] | None
@@ -96,6 +101,7 @@ class FlowFacts:
     servers: tuple[str, ...] | None
     machines: tuple[MachineEnd, ...]
     unread: tuple[str, ...]
+    tunnelled: Mapping[str, bool] = field(default_factory=dict)
 
     def machine_of(self, node: workloads.Node) -> MachineEnd | None:
         """Return the machine that a Node is, by its InternalIP, else by its name."""
@@ -114,12 +120,20 @@ def first_probes(machines: Mapping[str, Role]) -> tuple[Probe[Any], ...]:
     return (
         *(each.look() for each in (workloads.NODES, PODS, SERVICES, SERVERS)),
         *(MACHINE.on(name, role, ("sh", "-c", _MACHINE)) for name, role in machines.items()),
+        *(
+            controlplane.FLAGS.on(name)
+            for name, role in machines.items()
+            if role is not Role.WORKER
+        ),
     )
 
 
 def facts_from(readings: Iterable[Reading]) -> FlowFacts:
     """Return the facts; of two readings of one look the later one counts."""
-    seen = seen_in(readings, (workloads.NODES, PODS, SERVICES, SERVERS, MACHINE))
+    taken = tuple(readings)
+    seen = seen_in(taken, (workloads.NODES, PODS, SERVICES, SERVERS, MACHINE))
+    # Apart: without it every way counts, and nothing of the plan is missing.
+    flags = seen_in(taken, (controlplane.FLAGS,)).on(controlplane.FLAGS)
     return FlowFacts(
         nodes=seen.one(workloads.NODES),
         pods=seen.one(PODS),
@@ -127,6 +141,7 @@ def facts_from(readings: Iterable[Reading]) -> FlowFacts:
         servers=seen.one(SERVERS),
         machines=tuple(seen.to(MACHINE).values()),
         unread=tuple(seen.unseen_at.values()),
+        tunnelled={name: each.egress_selector for name, each in flags.items()},
     )
 
 
@@ -148,7 +163,7 @@ def parse_services(reading: Reading) -> tuple[ServiceEnd, ...]:
 def parse_servers(reading: Reading) -> tuple[str, ...]:
     """Return the API servers as `address:port`, as they registered themselves."""
     return tuple(
-        f"{address}:{int(port)}"
+        with_port(address, int(port))
         for addresses, ports in _rows(reading, len(_SERVER_FIELDS))
         for address in addresses.split()
         for port in ports.split()[:1]

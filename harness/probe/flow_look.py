@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from harness.base.places import with_port
 from harness.evidence.reading import Reading
 from harness.probe.core import API, Probe, UnreadableError, require_ended, require_success
 from harness.probe.flow_cells import FlowCell
@@ -114,7 +115,7 @@ def probes(cells: Iterable[FlowCell], *, pace: float = 1.0) -> tuple[Probe[Any],
                 (
                     cell.label,
                     cell.payload,
-                    f"{cell.address}:{cell.port}",
+                    with_port(cell.address, cell.port),
                     ",".join(cell.containers) or "-",
                 )
             )

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness import cni
+from harness.base.places import address_of
 from harness.k0s import AGENT_PORT, KUBELET_PORT, METRICS_SERVER_PORT
 from harness.probe.core import API
 from harness.probe.flow_cells import FlowCell, Payload
@@ -21,13 +22,19 @@ from harness.vocabulary.words import Flow, Role
 DNS_PORT = 53
 # Of a large cluster each place tries so many others, not all: a look is to stay short.
 MOST = 6
+_TUNNELLED = "the API server dials through konnectivity, and nothing here has to get there"
+_NO_TUNNEL = "konnectivity is off, so nothing listens there"
 # What a request is filled up with so that it needs several packets of any size in use.
 FILLER = "pad=" + "0" * 4096
 
 
 def plan(facts: FlowFacts) -> tuple[FlowCell, ...]:
     """Return the cells in the order of `Flow`; a flow that cannot be tried has one that says so."""
-    planned = [_with_tools(cell, facts) for each in _PLANS for cell in each(facts)]
+    planned = [
+        replace(_with_tools(cell, facts), unneeded=_unneeded(cell, facts))
+        for each in _PLANS
+        for cell in each(facts)
+    ]
     cells: list[FlowCell] = []
     for flow in Flow:
         own = [cell for cell in planned if cell.flow is flow]
@@ -66,7 +73,7 @@ def _node_flows(facts: FlowFacts) -> Iterator[FlowCell]:
         for service, _ in _service_targets(facts)[:1]:
             yield _From(machine).to_service(Flow.NODE_TO_CLUSTER_IP, service)
         for server in (facts.servers or ())[:MOST]:
-            address, _, port = server.rpartition(":")
+            address, port = address_of(server), server.rpartition(":")[2]
             if address in machine.addresses:
                 continue
             owner = _owner_of(address, facts)
@@ -118,6 +125,17 @@ def _apiserver_flows(facts: FlowFacts) -> Iterator[FlowCell]:
 
 
 _PLANS = (_pod_flows, _node_flows, _controller_flows, _apiserver_flows)
+
+
+def _unneeded(cell: FlowCell, facts: FlowFacts) -> str:
+    """Return why this cluster does not live on a way; empty where it does, or that is not known."""
+    match cell.flow:
+        case Flow.CONTROLLER_TO_POD | Flow.CONTROLLER_TO_CLUSTER_IP:
+            return _TUNNELLED if facts.tunnelled.get(cell.source) else ""
+        case Flow.WORKER_TO_KONNECTIVITY:
+            return _NO_TUNNEL if facts.tunnelled and not any(facts.tunnelled.values()) else ""
+        case _:
+            return ""
 
 
 def _with_tools(cell: FlowCell, facts: FlowFacts) -> FlowCell:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.base.places import with_port
 from harness.evidence.reading import Reading
 from harness.probe import apiservice
 from harness.probe.core import API, ReadingSource, observe
@@ -52,7 +53,8 @@ class FlowResult:
     """What came of one way: `stage` is how far it got, `seconds` how long the try took.
 
     `stage` is `connect`, `tls` or `payload`, empty where there are no stages to see. `words` are
-    those of the tool for a failure, or why the way was not measured.
+    those of the tool for a failure, or why the way was not measured. `unneeded` says why the
+    cluster does not live on it; then it does not count how it ended.
     """
 
     flow: Flow
@@ -63,6 +65,12 @@ class FlowResult:
     stage: str = ""
     seconds: float = 0.0
     words: str = ""
+    unneeded: str = ""
+
+    @property
+    def fine(self) -> bool:
+        """Whether it works, or was not measured."""
+        return self.outcome in (FlowOutcome.WORKS, FlowOutcome.NOT_MEASURED)
 
 
 @dataclass(frozen=True)
@@ -95,9 +103,13 @@ class FlowMatrix:
 
     @property
     def broken(self) -> tuple[FlowResult, ...]:
-        """The ways that were measured and do not work."""
-        fine = (FlowOutcome.WORKS, FlowOutcome.NOT_MEASURED)
-        return tuple(cell for cell in self.cells if cell.outcome not in fine)
+        """The ways that the cluster lives on, were measured and do not work."""
+        return tuple(cell for cell in self.cells if not cell.fine and not cell.unneeded)
+
+    def unneeded(self, flow: Flow) -> str:
+        """Return why none of a flow's ways that do not work has to; empty where one has to."""
+        lost = [cell.unneeded for cell in self.of(flow) if not cell.fine]
+        return lost[0] if lost and all(lost) else ""
 
 
 def measure(
@@ -223,9 +235,10 @@ def _of_words(words: str) -> FlowOutcome:
 def _result(
     cell: FlowCell, outcome: FlowOutcome, stage: str = "", seconds: float = 0.0, words: str = ""
 ) -> FlowResult:
-    address = f"{cell.address}:{cell.port}" if cell.address else ""
+    address = with_port(cell.address, cell.port) if cell.address else ""
     return FlowResult(
-        cell.flow, cell.origin, cell.target, address, outcome, stage, round(seconds, 3), words
+        *(cell.flow, cell.origin, cell.target, address, outcome, stage, round(seconds, 3), words),
+        unneeded=cell.unneeded,
     )
 
 

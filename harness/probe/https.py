@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from harness.base.places import with_port
 from harness.evidence.reading import Reading
 from harness.probe.core import Probe, TargetProbe, UnreadableError, require_ended
 
@@ -104,6 +105,11 @@ def parse_payload(reading: Reading) -> Payload:
     )
 
 
+def timed_out(reading: Reading) -> bool:
+    """Whether a request got no answer in time, on a machine that had time for it or had none."""
+    return reading.returncode == _TIMED_OUT
+
+
 def _require_curl(reading: Reading) -> None:
     require_ended(reading)
     if reading.returncode == _NO_CURL or "curl: not found" in reading.stderr:
@@ -141,7 +147,7 @@ _PROGRAMS = {AGENT_PAYLOAD: "proxy-agent", AGENT_SERVER: "proxy-agent", KUBELET:
 
 def health_look(machine: str, address: str, port: int) -> Probe[Health]:
     """Return the look at /livez and /readyz of the pod `address`."""
-    place = f"https://{address}:{port}"
+    place = f"https://{with_port(address, port)}"
     argv = (
         *("curl", "-sSk", "--max-time", str(SECONDS), "-w", r" %{http_code}\n"),
         *(f"{place}/livez", f"{place}/readyz"),
@@ -156,7 +162,7 @@ def look(
 
     It is sent from the network namespace of the pod `uid`, or else of the program's that is known.
     """
-    target = f"{address}:{port}"
+    target = with_port(address, port)
     fill = f"$(head -c {FILL_BYTES} /dev/zero | tr '\\0' x)"
     request = (
         f"curl -sSk --max-time {SECONDS} -o /dev/null -w '{_WRITE}' "

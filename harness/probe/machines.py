@@ -6,9 +6,10 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 from harness import cni
+from harness.base.places import address_of
 from harness.evidence.reading import Reading
 from harness.k0s import API_PORT
 from harness.probe.core import Asked, MachineProbe, UnreadableError, require_json, require_success
@@ -27,10 +28,10 @@ class Clock:
 
 @dataclass(frozen=True)
 class Address:
-    """One IPv4 address of a machine, with its network and the interface it is on."""
+    """One address of a machine, with its network and the interface it is on."""
 
     address: str
-    network: IPv4Network
+    network: IPv4Network | IPv6Network
     interface: str
     mtu: int
 
@@ -54,12 +55,14 @@ def parse_addresses(reading: Reading) -> tuple[Address, ...]:
     return tuple(
         Address(
             each["local"],
-            ipaddress.IPv4Network(f"{each['local']}/{each['prefixlen']}", strict=False),
+            ipaddress.ip_network(f"{each['local']}/{each['prefixlen']}", strict=False),
             link["ifname"],
             link.get("mtu", 0),
         )
         for link in require_json(reading)
         for each in link.get("addr_info") or []
+        # Every interface has one of these, and the same network everywhere.
+        if not (":" in each["local"] and ipaddress.ip_address(each["local"]).is_link_local)
     )
 
 
@@ -69,7 +72,7 @@ def parse_api_connections(reading: Reading) -> tuple[tuple[str, str], ...]:
     for line in require_success(reading).splitlines():
         # The columns of ss -Htn state established: two queues, local, peer.
         _, _, local, peer, *_ = line.split()
-        found[local.rpartition(":")[0], peer.rpartition(":")[0]] = None
+        found[address_of(local), address_of(peer)] = None
     return tuple(found)
 
 
@@ -82,9 +85,7 @@ def parse_k0s_version(reading: Reading) -> str:
 
 
 CLOCK = MachineProbe("clock", ("date", "+%s.%N"), parse_clock, Asked.MACHINES)
-ADDRESSES = MachineProbe(
-    "addresses", ("ip", "-json", "-4", "address"), parse_addresses, Asked.MACHINES
-)
+ADDRESSES = MachineProbe("addresses", ("ip", "-json", "address"), parse_addresses, Asked.MACHINES)
 # Another port than k0s's default costs this one fact.
 API_CONNECTIONS = MachineProbe(
     "api_connections",

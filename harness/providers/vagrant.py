@@ -18,6 +18,8 @@ from typing import IO, Any
 from harness.base.context import Say
 from harness.base.errors import InfrastructureError
 from harness.base.process import CommandFailedError, Completed, Runner
+from harness.base.sayings import told_by
+from harness.base.telling import after_heading
 from harness.host.raw import vagrant_home
 
 # Where the one Vagrantfile is.
@@ -37,10 +39,28 @@ UP_SECONDS_PER_MACHINE = 150.0
 START_SECONDS = 30.0
 
 _DAEMON = "Error response from daemon: "
+_NO_BOOT = "Timed out while waiting for the machine to boot"
+# Of an error that no part of Vagrant has caught, Ruby prints where, the words and the kind.
+_UNCAUGHT = re.compile(
+    r"^\S+\.rb:\d+:in [`'][^'\n]+': ?([^(]{1,2000}?)(?: ?\(\S+\))?$", re.MULTILINE
+)
 
 
 class VagrantError(InfrastructureError):
-    """Vagrant said no; the sentence is its own, shortened."""
+    """Vagrant said no; `late` are the machines that did not answer in time."""
+
+    def __init__(
+        self,
+        doing: str,
+        happened: str,
+        *,
+        details: str | None = None,
+        remedy: str | None = None,
+        where: Path | None = None,
+        late: Sequence[str] = (),
+    ) -> None:
+        self.late = tuple(late)
+        super().__init__(doing, happened, details=details, remedy=remedy, where=where)
 
 
 class Vagrant:
@@ -126,12 +146,7 @@ class Vagrant:
         except CommandFailedError as failed:
             if failed.timed_out:
                 raise
-            raise VagrantError(
-                doing,
-                reason(failed.completed),
-                details=last_warning(failed.completed),
-                where=self._log,
-            ) from failed
+            raise _refusal(doing, failed.completed, self._log, self._pace) from failed
 
 
 def up_seconds(machines: int, pace: float = 1.0) -> float:
@@ -185,10 +200,11 @@ def machine_lines(completed: Completed, marker: str) -> dict[str, str]:
 
 
 def reason(completed: Completed) -> str:
-    """Return Vagrant's explanation in one sentence.
+    """Return Vagrant's own explanation in one sentence.
 
     Where docker failed, its own words, which follow `Stderr:`; where the Vagrantfile did, Ruby's,
-    which follow `Message:`; else the first sentence of what Vagrant wrote on stderr.
+    which follow `Message:`; of an error nobody caught, its words; what a heading announces; else
+    the first sentence of what Vagrant wrote on stderr.
     """
     text = completed.stderr.strip() or completed.stdout.strip()
     docker = re.search(r"^Stderr: (.+?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
@@ -198,11 +214,45 @@ def reason(completed: Completed) -> str:
     ruby = re.search(r"^Message: (.+)$", text, re.MULTILINE)
     if ruby is not None:
         return f"the Vagrantfile cannot be read: {ruby.group(1)}"
+    uncaught = _UNCAUGHT.search(text)
+    if uncaught is not None:
+        return " ".join(uncaught.group(1).split())
+    announced = after_heading(text)
+    if announced:
+        return announced
     words = " ".join(text.split("\n\n", maxsplit=1)[0].split())
     sentence = re.match(r".+?[.!](?= |$)", words)
     if sentence is not None:
         return sentence.group()
     return words or f"exit status {completed.returncode} without a word"
+
+
+def not_booted(completed: Completed) -> tuple[str, ...]:
+    """Return the machines that Vagrant was still waiting for when it gave up."""
+    waited = re.findall(r"^==> (\S+): Waiting for machine to boot", completed.stdout, re.MULTILINE)
+    booted = re.findall(r"^==> (\S+): Machine booted and ready", completed.stdout, re.MULTILINE)
+    return tuple(name for name in dict.fromkeys(waited) if name not in booted)
+
+
+def _refusal(doing: str, completed: Completed, log: Path | None, pace: float) -> VagrantError:
+    """Return what Vagrant's words come to: those of a known kind, else its own, shortened."""
+    own = reason(completed)
+    known = told_by(completed.argv, completed.returncode, completed.stderr or completed.stdout)
+    if known is None:
+        return VagrantError(doing, own, details=last_warning(completed), where=log)
+    happened = known.happened
+    late = not_booted(completed) if _NO_BOOT in completed.stderr + completed.stdout else ()
+    if late:
+        happened += f": {', '.join(late)}, after {BOOT_SECONDS * pace:.0f}s"
+    details = [line for line in (own, last_warning(completed)) if line]
+    return VagrantError(
+        doing,
+        happened,
+        details="\n".join(details),
+        remedy=known.remedy,
+        where=log,
+        late=late,
+    )
 
 
 def last_warning(completed: Completed) -> str | None:

@@ -22,7 +22,8 @@ _SECONDS = 5
 _LEGEND = (
     "works: connection, TLS and a request of 4 KB (18 KB to CoreDNS, without TLS) were answered. "
     "refused, timed-out, unreachable, failed: how it ended, in brackets how far it got. partial: "
-    "some ways work, others do not. not-measured: nothing is there to try it with. The API server "
+    "some ways work, others do not. not-measured: nothing is there to try it with. not needed: the "
+    "cluster does not live on it, and it does not count how it ended. The API server "
     "itself is asked for kubelets' proxy, logs and exec, for the metrics API (aggregation) and for "
     "the Service proxy, which dials the pod."
 )
@@ -38,6 +39,7 @@ def document(matrix: FlowMatrix) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "flows": {str(flow): str(outcome) for flow, outcome in matrix.outcomes.items()},
+        "not_needed": {str(flow): why for flow in Flow if (why := matrix.unneeded(flow))},
         "ways": [
             {
                 "flow": str(way.flow),
@@ -48,6 +50,7 @@ def document(matrix: FlowMatrix) -> dict[str, Any]:
                 "stage": way.stage,
                 "seconds": way.seconds,
                 "words": way.words,
+                "not_needed": way.unneeded,
             }
             for way in matrix.cells
         ],
@@ -59,7 +62,9 @@ def _lines(matrix: FlowMatrix) -> Iterator[str]:
     # An outcome stands in one column, of a flow as of a way.
     left = sum(_COLUMNS[:3]) + 4
     for flow in Flow:
-        yield f"{flow:<{left}} {matrix.outcome(flow)}"
+        why = matrix.unneeded(flow)
+        yield f"{flow:<{left}} {matrix.outcome(flow)}{', not needed' if why else ''}"
+        yield from _told(why and f"not needed: {why}")
         ways = _ways(matrix, flow)
         if not ways:
             yield from _told(_unmeasured(matrix, flow))
@@ -88,9 +93,8 @@ def _unmeasured(matrix: FlowMatrix, flow: Flow) -> str:
 
 def _ended(way: FlowResult) -> str:
     stage = "request" if way.stage == "payload" else way.stage
-    fine = way.outcome in (FlowOutcome.WORKS, FlowOutcome.NOT_MEASURED)
     # An end without a connection has no stage of its own: refused says it.
-    return str(way.outcome) if fine or stage in ("", "connect") else f"{way.outcome} ({stage})"
+    return str(way.outcome) if way.fine or stage in ("", "connect") else f"{way.outcome} ({stage})"
 
 
 def _seconds(way: FlowResult) -> str:

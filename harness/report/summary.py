@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from harness.base.errors import REMEDY
 from harness.base.printable import pasted
 from harness.check.model import Verdict
 from harness.diagnose.model import Diagnosis, Hop, HopState
@@ -64,11 +65,24 @@ def _lines(result: ScenarioResult) -> Iterator[str]:
         yield f"Not entered, so nothing is said of: {prose(', '.join(result.not_entered))}"
     if result.error is not None:
         yield from ("", "What ended the run:")
-        yield block("\n".join(redact(result.error).splitlines()[:_ERROR_LINES]))
+        yield block("\n".join(_error(redact(result.error).splitlines())))
     for leftover in result.leftovers:
         yield f"- **left behind:** {prose(leftover)}"
     yield ""
     yield f"Evidence: {code(str(result.folder))} · again: {code(repeat_command(result))}"
+
+
+def _error(lines: Sequence[str]) -> Iterator[str]:
+    """Yield what ended the run: its details as far as there is room, its remedies all.
+
+    A `HarnessError` says what happened, its details, then what to do and where the rest is.
+    """
+    to_do = next((at for at, line in enumerate(lines) if line.startswith(REMEDY)), len(lines))
+    said = lines[:to_do]
+    yield from said[:_ERROR_LINES]
+    if len(said) > _ERROR_LINES:
+        yield f"    … {len(said) - _ERROR_LINES} more lines of this are in report.json"
+    yield from lines[to_do:]
 
 
 def _run(result: ScenarioResult) -> Iterator[str]:

@@ -117,38 +117,54 @@ def arguments_of(way: Way, known_hosts: str | None) -> Arguments:
     that is none.
     """
     options = ["-o", f"UserKnownHostsFile={known_hosts}"] if known_hosts else []
-    risks = []
+    risks: list[Risk] = []
+    notes: list[str] = []
     if way.config_path is not None:
-        path = _path(way.config_path)
-        options += ["-F", path]
-        if path != os.path.expanduser("~/.ssh/config"):  # noqa: PTH111  # ssh's words, no Path
-            risks.append(
-                Risk(
-                    way.config_path.place,
-                    f"configPath: {path!r} (its Match exec, ProxyCommand and the like)",
-                )
-            )
+        options += ["-F", _config(way.config_path, risks)]
     if way.port is not None:
         options += ["-p", _port(way.port)]
     if way.key_path is not None:
         options += ["-i", _path(way.key_path)]
+        # A server closes the connection after a handful of keys, which an agent may have alone.
+        if all(name.text.lower() != "identitiesonly" for name, _ in way.options):
+            options += ["-o", "IdentitiesOnly=yes"]
     if way.host_key is not None:
         # In place of a file that has it; %H is the name by which ssh looks it up. ssh runs this
         # without a shell, and the key has nothing that ssh would replace.
         options += ["-o", f"KnownHostsCommand=/bin/echo %H {_host_key(way.host_key)}"]
     if way.bastion is not None:
-        options += ["-o", f"ProxyCommand={_proxy_command(way.bastion, known_hosts)}"]
-    notes = []
-    for name, value in way.options:
-        text = _option_value(name, value)
-        kind = kind_of(name.text)
-        if kind is Kind.RISK:
-            risks.append(Risk(name.place, f"{name.text}: {text!r}"))
-        if name.text.lower() in OURS:
-            notes += _notes(name, text)
-            continue
-        options += ["-o", f"{name.text}={text}"]
+        through = arguments_of(way.bastion, known_hosts)
+        options += ["-o", f"ProxyCommand={_proxy_command(way.bastion, through)}"]
+        risks += through.risks
+        notes += through.notes
+    options += _named_options(way.options, risks, notes)
     return Arguments(tuple(options), _destination(way), tuple(risks), tuple(notes))
+
+
+def _config(word: Word, risks: list[Risk]) -> str:
+    """Return the configuration to give ssh; any but the user's own is added to `risks`."""
+    path = _path(word)
+    if path != os.path.expanduser("~/.ssh/config"):  # noqa: PTH111  # ssh's words, no Path
+        what = f"configPath: {path!r} (its Match exec, ProxyCommand and the like)"
+        risks.append(Risk(word.place, what))
+    return path
+
+
+def _named_options(
+    given: Sequence[tuple[Word, Word]], risks: list[Risk], notes: list[str]
+) -> list[str]:
+    """Return what to give ssh of options by name; adds what must be said first to the others."""
+    options = []
+    for name, value in given:
+        text = _option_value(name, value)
+        if kind_of(name.text) is Kind.RISK:
+            risks.append(Risk(name.place, f"{name.text}: {text!r}"))
+        note = _not_taken(name, text)
+        if note is not None:
+            notes.append(note)
+        elif name.text.lower() not in OURS:
+            options += ["-o", f"{name.text}={text}"]
+    return options
 
 
 def remote_path(word: Word) -> str:
@@ -169,9 +185,8 @@ def refuse(risks: Sequence[Risk]) -> None:
     )
 
 
-def _proxy_command(bastion: Way, known_hosts: str | None) -> str:
+def _proxy_command(bastion: Way, through: Arguments) -> str:
     """Return the command by which ssh comes to the bastion, as the shell and ssh read it."""
-    through = arguments_of(bastion, known_hosts)
     jump = ["ssh", *SETTINGS, *through.options]
     # Of the command ssh replaces %h and %p, and takes %% for a percent sign; the rest is a shell's.
     command = shlex.join([word.replace("%", "%%") for word in jump])
@@ -285,14 +300,19 @@ def _jumps(word: Word) -> str:
     return word.text
 
 
-def _notes(name: Word, text: str) -> list[str]:
-    if name.text.lower() != "stricthostkeychecking" or text.lower() in {"yes", "true", "ask"}:
-        return []
-    note = (
+def _not_taken(name: Word, text: str) -> str | None:
+    """Return what to say of an option that would leave host keys unchecked, None for the others."""
+    checks = {"stricthostkeychecking": {"yes", "true", "ask"}}
+    off = {"userknownhostsfile": {"/dev/null", "none"}}
+    word = name.text.lower()
+    if text.lower() not in off.get(word, ()) and (
+        word not in checks or text.lower() in checks[word]
+    ):
+        return None
+    return (
         f"{name.place}: {name.text}: {quoted(text)} is not taken over, host keys are always"
         " checked: have them in your known_hosts, or name a file of them in SSH_KNOWN_HOSTS"
     )
-    return [note]
 
 
 def _require_line(word: Word, *, dash: bool = False) -> None:

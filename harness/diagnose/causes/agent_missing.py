@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import agent_findings, findings, settling
+from harness.diagnose import agent_findings, findings, mesh, settling
 from harness.diagnose.causes import agents_cannot_connect
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
@@ -13,10 +13,16 @@ from harness.vocabulary.words import Cause
 
 def _shown(facts: Facts, hops: Hops) -> bool | None:
     """Whether some agents are connected and others are not, or cannot be again."""
-    agent_pods = facts.one(objects.AGENT_PODS)
     on = findings.konnectivity(facts)
     if not on or findings.listens(facts) is False:
         return on and False
+    if mesh.half_open(facts):
+        return not (mesh.young_server(facts) or settling.restarted(facts))
+    return _some_missing(facts, hops)
+
+
+def _some_missing(facts: Facts, hops: Hops) -> bool | None:
+    agent_pods = facts.one(objects.AGENT_PODS)
     agents = findings.connected_agents(facts)
     lost = agent_findings.lost(facts)
     again = settling.reconnecting(facts)
@@ -35,7 +41,27 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     return without or (again is False and bool(findings.unconnected(facts))) or None
 
 
+def _side_facts(facts: Facts) -> tuple[str, ...]:
+    """Return where agents look for their server, and which are connected on one side only."""
+    told = agents_cannot_connect.side_facts(facts)
+    half_open = ", ".join(mesh.half_open(facts))
+    text = f"the agent on {half_open} was cut off on the server's side only, and does not notice"
+    return (*told, text) if half_open else told
+
+
 def _remedy(facts: Facts) -> str:
+    half_open = mesh.half_open(facts)
+    if half_open:
+        nodes = [
+            node.name
+            for node in facts.one(workloads.NODES) or ()
+            if facts.machine_of(node.name) in half_open
+        ]
+        return "\n".join(
+            "kubectl -n kube-system delete pod -l k8s-app=konnectivity-agent "
+            f"--field-selector spec.nodeName={name}"
+            for name in nodes or half_open
+        )
     agents = facts.one(objects.AGENT_PODS)
     without = [
         n.name
@@ -67,5 +93,5 @@ KIND = CauseKind(
     passes=True,
     remedy=_remedy,
     link=f"{K0S_ISSUES}1113",
-    side_facts=agents_cannot_connect.side_facts,
+    side_facts=_side_facts,
 )

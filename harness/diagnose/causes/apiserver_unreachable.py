@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import hops_backend
+from harness.diagnose import hops_backend, node_state
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
@@ -28,4 +28,5 @@ KIND = CauseKind(
     (HopId.API_SERVER,),
     explains=CAUSES,
     remedy=_remedy,
+    side_facts=node_state.full_disks,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.cni import CNIS
-from harness.diagnose import findings
+from harness.diagnose import findings, node_state
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
@@ -50,12 +50,33 @@ def _remedy(facts: Facts) -> str:
         for node in facts.one(workloads.NODES) or ()
         if node.pod_cidr and node.addresses
     ]
+    overlays = ", ".join(f"{each.title}: {each.overlay}" for each in CNIS if each.overlay)
+    foreign = (
+        "where a cloud drops addresses that it did not give out (packets with pods' addresses), "
+        f"turn the source/destination check of the workers' interfaces off, or tunnel: {overlays}"
+    )
+    if _only_pods_are_cut(facts):
+        foreign = f"workers get there and their pods do not: {foreign}"
     wants = [f"{each.title} wants {each.between_nodes}" for each in CNIS[:1]]
     wants += [f"{each.title} {each.between_nodes}" for each in CNIS[1:] if each.between_nodes]
     return (
         "let workers forward pods' traffic to each other: on each, ip route shows the others' pod "
         f"networks ({', '.join(networks)}), and the firewall forwards them\n"
-        f"{', '.join(wants)}"
+        f"{', '.join(wants)}\n{foreign}"
+    )
+
+
+def _only_pods_are_cut(facts: Facts) -> bool:
+    """Whether every worker itself connects to the pod, so that addresses of pods are the matter."""
+    pod = findings.pod_target(facts)
+    hosts = [findings.reaches(facts, name, *pod[:2]) for name in facts.workers] if pod else []
+    return bool(hosts) and all(hosts)
+
+
+def _side_facts(facts: Facts) -> tuple[str, ...]:
+    return tuple(
+        f"{name} drops on {', '.join(interfaces)} what it would answer another way (rp_filter is 1)"
+        for name, interfaces in node_state.strict(facts).items()
     )
 
 
@@ -69,4 +90,5 @@ KIND = CauseKind(
     passes=True,
     remedy=_remedy,
     link="https://docs.k0sproject.io/stable/networking/",
+    side_facts=_side_facts,
 )

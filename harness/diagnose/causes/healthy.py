@@ -6,8 +6,10 @@ from harness.diagnose import scrapes
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, does_hold, state_of
-from harness.probe import apiservice, workloads
+from harness.probe import apiservice, https, workloads
 from harness.vocabulary.words import Cause
+
+_REQUESTS = {each.name for each in (https.PAYLOAD, https.AGENT_PAYLOAD, https.KUBELET)}
 
 
 def _shown(facts: Facts, hops: Hops) -> bool | None:
@@ -16,6 +18,13 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
         return None
     if any(hop.state is HopState.BROKEN for hop in hops.values()):
         return False
+    # A machine that had no time for a request does not show that the way is there.
+    if any(
+        https.timed_out(facts.readings[look])
+        for look in facts.unseen_at
+        if look[0].partition(":")[0] in _REQUESTS
+    ):
+        return None
     # Figures outlive a kubelet's port by half a minute; only a request tells.
     asked = set(scrapes.kubelets(facts))
     if state_of(hops, HopId.DATA) is HopState.NOT_SEEN or (
@@ -38,6 +47,7 @@ KIND = CauseKind(
         HopId.SERVICE,
         HopId.EGRESS,
         HopId.TUNNEL,
+        HopId.MESH,
         HopId.DIAL,
         HopId.PATH,
         HopId.LARGE,

@@ -15,7 +15,9 @@ NETWORK = (
     Cause.KUBELET_UNREACHABLE_FROM_PODS,
     Cause.AGENTS_CANNOT_CONNECT,
     Cause.AGENT_MISSING,
+    Cause.POD_UNREACHABLE_FROM_OWN_NODE,
     Cause.CROSS_NODE_TRAFFIC_CUT,
+    Cause.CLUSTER_IP_NOT_TRANSLATED,
     Cause.LARGE_PACKETS_LOST,
     Cause.WAY_TO_SERVICE_BLOCKED,
     Cause.NODE_NOT_SCRAPED,
@@ -33,9 +35,10 @@ class CauseKind:
     `explains` is no second cause. One that `passes` is what a cluster that has just come up shows
     for a while, and a broken one for ever. With one of `backend_down` metrics-server's pod is not
     Ready, or need not be: where the nodes' network is wrong it depends on the node that it came to.
-    `by_the_log` is known by metrics-server's log alone
-    where no request was made. `remedy` is what to do, a step or an alternative a line, with this
-    cluster's own addresses; `side_facts` tell it from its neighbours, `link` says more.
+    `by_the_log` is known by metrics-server's log alone where no request was made. `remedy` is what
+    to do, a step or an alternative a line, with this cluster's own addresses; `side_facts` tell it
+    from its neighbours, `not_seen` is what it rests on besides hops and was not seen, `link` says
+    more.
     """
 
     cause: str
@@ -49,4 +52,5 @@ class CauseKind:
     by_the_log: bool = False
     remedy: Callable[[Facts], str] = lambda _: ""
     side_facts: Callable[[Facts], tuple[str, ...]] = lambda _: ()
+    not_seen: Callable[[Facts], tuple[str, ...]] = lambda _: ()
     link: str | None = None

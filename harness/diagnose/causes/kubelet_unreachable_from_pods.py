@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.diagnose import findings, scrapes
 from harness.diagnose.causes.kind import BACKEND, K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
+from harness.diagnose.failures import FailedOf
 from harness.diagnose.model import HopId, Hops
 from harness.k0s import KUBELET_PORT
 from harness.probe import controlplane, workloads
@@ -19,9 +20,7 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
         return None if scrapes.metrics_server_runs(facts) is not False else False
     if nodes is None:
         return None if failing else False
-    network = {
-        node for node, each in failing.items() if not scrapes.is_about_certificates(each.why)
-    }
+    network = set(scrapes.failing_of(facts, FailedOf.NETWORK) or ())
     ready = {node.name for node in nodes if node.ready}
     if network and not ready <= network | scrapes.scraped(facts):
         return None

@@ -17,7 +17,7 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
         return None
     if node_findings.duplicate_addresses(nodes) or node_findings.cni_elsewhere(nodes):
         return True
-    if node_findings.stray_addresses(facts):
+    if node_findings.stray_addresses(facts) or node_findings.without_address(nodes):
         return scrapes.suffers(facts)
     return None if node_findings.untold_addresses(facts) and scrapes.suffers(facts) else False
 
@@ -39,6 +39,14 @@ def _remedy(facts: Facts) -> str:
         )
         setting = ".".join(cni.node_address.setting)
         return f"{setting}: {method}, then restart {cni.daemonset}"
+    without = ", ".join(node_findings.without_address(nodes))
+    if without:
+        return (
+            f"{without} has no InternalIP: give its host in k0sctl.yaml a privateAddress (the "
+            "kubelet's --node-ip) and run k0sctl apply\n"
+            "where kubelets run with --cloud-provider=external, the cloud's own controller has to "
+            "set it: see whether that one runs, or leave --enable-cloud-provider away"
+        )
     return (
         "give every host of k0sctl.yaml its own privateAddress (it becomes the kubelet's "
         "--node-ip), set spec.k0s.config.spec.api.address to the controller's on that network, "

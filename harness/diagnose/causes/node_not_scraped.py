@@ -6,6 +6,7 @@ from harness.diagnose import findings, scrapes
 from harness.diagnose.causes import kubelet_unreachable_from_pods
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
+from harness.diagnose.failures import FailedOf
 from harness.diagnose.model import HopId, Hops
 from harness.probe import metrics_data, top_nodes, workloads
 from harness.vocabulary.words import Cause
@@ -36,14 +37,34 @@ def _lately(facts: Facts) -> bool:
     return any(findings.is_young(facts, each) for each in since)
 
 
+def _remedy(facts: Facts) -> str:
+    """Return the way past a firewall only where it was not seen that the kubelets answer."""
+    failing = scrapes.failing_scrapes(facts) or {}
+    names = set(failing) or set(scrapes.missing_figures(facts) or ())
+    asked = scrapes.kubelets(facts)
+    lost = scrapes.failing_of(facts, FailedOf.NETWORK)
+    if lost or not all(name in asked and asked[name].answered for name in names):
+        return kubelet_unreachable_from_pods.remedy(facts)
+    return "\n".join(
+        f"{name}'s kubelet answers, so no firewall: see what figures it has with kubectl get --raw "
+        f"/api/v1/nodes/{name}/proxy/metrics/resource, and why there with journalctl -u k0sworker"
+        for name in sorted(names)
+    )
+
+
 KIND = CauseKind(
     Cause.NODE_NOT_SCRAPED,
     "some nodes have no figures while others do",
     _shown,
     (HopId.SCRAPING, HopId.DATA),
-    rivals=(*SANE_NODES, Cause.CROSS_NODE_TRAFFIC_CUT, Cause.KUBELET_UNREACHABLE_FROM_PODS),
+    rivals=(
+        *SANE_NODES,
+        Cause.CROSS_NODE_TRAFFIC_CUT,
+        Cause.LARGE_PACKETS_LOST,
+        Cause.KUBELET_UNREACHABLE_FROM_PODS,
+    ),
     passes=True,
     by_the_log=True,
-    remedy=kubelet_unreachable_from_pods.remedy,
+    remedy=_remedy,
     link="https://github.com/kubernetes-sigs/metrics-server/blob/master/KNOWN_ISSUES.md",
 )

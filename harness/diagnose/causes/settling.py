@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.diagnose import hops_egress, node_findings, settling
+from harness.diagnose.causes.agents_reach_too_few_servers import passing
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState
@@ -18,8 +19,10 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     if broken and (settling.starting(facts) or settling.scraping_again(facts)):
         return True
     # While the konnectivity server starts, its agents have nowhere to connect to.
-    if HopId.TUNNEL in broken and (settling.reconnecting(facts) or settling.restarted(facts)):
-        broken.remove(HopId.TUNNEL)
+    again = settling.reconnecting(facts) or settling.restarted(facts)
+    tunnel = broken & {HopId.TUNNEL, HopId.MESH}
+    if tunnel and (again or (tunnel == {HopId.MESH} and passing(facts))):
+        broken -= tunnel
         if not broken - _AFTER_THE_WAY:
             return True
     if not broken or broken - _AFTER_THE_WAY:

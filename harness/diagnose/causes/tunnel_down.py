@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, settling
+from harness.diagnose import findings, mesh, settling
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
@@ -15,10 +15,20 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     on = findings.konnectivity(facts)
     if not on:
         return on
+    if facts.controller in mesh.orphans(facts):
+        # One that k0s itself left behind as it was started again it ends at once.
+        return not settling.restarted(facts)
     if findings.listens(facts) is False:
         # k0s starts it after the API server.
         begun = settling.restarted(facts)
         return None if begun is None else not begun
+    return _without_agents(facts)
+
+
+def _without_agents(facts: Facts) -> bool | None:
+    """Whether a server is down beside the one that is judged, or this one has no agents."""
+    if mesh.silent_servers(facts):
+        return not settling.restarted(facts)
     told = findings.server_dials(facts) or bool(facts.on(nodelogs.AGENT))
     if told or facts.one(objects.AGENT_PODS) == frozenset():
         return False
@@ -28,6 +38,20 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
 
 
 def _remedy(facts: Facts) -> str:
+    orphan = mesh.orphans(facts).get(facts.controller)
+    if orphan is not None:
+        return (
+            f"process {orphan.pid} on {facts.controller} is a konnectivity-server that k0s did not "
+            f"start and that holds its ports, so that k0s's own ends every 5 seconds: kill "
+            f"{orphan.pid} there\n"
+            "k0s starts its own within 5 seconds, and agents connect again by themselves"
+        )
+    silent = [name for name in mesh.silent_servers(facts) if name != facts.controller]
+    if silent:
+        return (
+            f"the konnectivity server on {', '.join(silent)} is down: journalctl -u k0scontroller "
+            "| grep component=konnectivity there; restart k0scontroller"
+        )
     tunnel = facts.of_controller(controlplane.TUNNEL)
     if tunnel is not None and not tunnel.listening:
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.base.places import with_port
 from harness.diagnose import findings, hops_egress, places
 from harness.diagnose.causes.kind import SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
@@ -60,7 +61,7 @@ def _remedy(facts: Facts) -> str:
             f"or remove it: kubectl -n {namespace} delete networkpolicy {policies[0].name}"
         )
     target = hops_egress.dialled(facts)
-    place = f"{target[0]}:{target[1]}" if target is not None else "metrics-server"
+    place = with_port(*target) if target is not None else "metrics-server"
     route = (
         facts.to(routing.PROBE).get((facts.controller, target[0])) if target is not None else None
     )

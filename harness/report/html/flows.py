@@ -46,10 +46,12 @@ def _kind(flow: Flow, whole: FlowMatrix) -> Markup:
     ways = [way for way in whole.of(flow) if way.source]
     work = sum(way.outcome is FlowOutcome.WORKS for way in ways)
     why = "; ".join(dict.fromkeys(way.words for way in whole.of(flow) if not way.source))
+    unneeded = whole.unneeded(flow)
+    note = element("span", f" not needed: {unneeded}") if unneeded else None
     return element(
         "tr",
         element("th", flow.replace("-", " "), scope="row"),
-        element("td", flow_word(whole.outcome(flow))),
+        element("td", flow_word(whole.outcome(flow), counts=not unneeded), note),
         element("td", f"{work} of {len(ways)}" if ways else why, class_="number"),
     )
 
@@ -62,7 +64,7 @@ def _way(way: FlowResult) -> Markup:
             element("td", each)
             for each in (way.flow.replace("-", " "), way.source, way.target, way.address)
         ),
-        element("td", flow_word(way.outcome)),
+        element("td", flow_word(way.outcome, counts=not way.unneeded)),
         element("td", way.stage),
         element("td", way.words),
         element("td", f"{way.seconds:.2f} s" if measured else "", class_="number"),

@@ -46,10 +46,10 @@ def holds_word(holds: bool | None) -> Markup:
     return _word("holds", "good") if holds else _word("does not hold", "bad")
 
 
-def flow_word(outcome: str) -> Markup:
-    """Return a flow's outcome as a coloured word."""
+def flow_word(outcome: str, *, counts: bool = True) -> Markup:
+    """Return a flow's outcome as a coloured word; one that does not count is never bad."""
     css = {FlowOutcome.WORKS.value: "good", FlowOutcome.NOT_MEASURED.value: "unsure"}
-    return _word(outcome.replace("-", " "), css.get(outcome, "bad"))
+    return _word(outcome.replace("-", " "), css.get(outcome, "bad" if counts else "unsure"))
 
 
 def verdict_mark(x: float, y: float, verdict: str) -> Markup:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from harness.base.places import with_port
 from harness.base.untrusted import RefusedError, plain_json
 from harness.diagnose.model import HopId, HopState
 from harness.engine.results import PreconditionId
@@ -48,6 +49,7 @@ PLACES: Mapping[HopId, Place] = {
     HopId.SERVICE: Place.SERVICE,
     HopId.EGRESS: Place.API_SERVER,
     HopId.TUNNEL: Place.WAY_OUT,
+    HopId.MESH: Place.WAY_OUT,
     HopId.ROUTE: Place.WAY_OUT,
     HopId.DIAL: Place.ARRIVAL,
     HopId.PATH: Place.ARRIVAL,
@@ -202,4 +204,4 @@ def _get(value: Any, *keys: str | int) -> Any:  # noqa: ANN401  # JSON of any sh
 def _joined(address: object, port: object) -> str | None:
     if not isinstance(address, str):
         return None
-    return f"{address}:{port}" if isinstance(port, int) else address
+    return with_port(address, port) if isinstance(port, int) else address

@@ -9,6 +9,7 @@ from harness.base.errors import InconclusiveError
 from harness.changes import objects
 from harness.changes.action import Before, Command
 from harness.changes.addresses import Addresses
+from harness.changes.delete import Delete
 from harness.changes.manifest import Manifest
 from harness.changes.restart_pods import RestartPods, parse_pods
 from harness.changes.scale import Scale
@@ -76,6 +77,35 @@ def test_what_was_there_is_replaced_by_what_it_was(deployment):
     checksum = "k0s.k0sproject.io/stack-checksum"
     annotations = deployment["metadata"]["annotations"]
     assert back["metadata"]["annotations"][checksum] == annotations[checksum]
+
+
+def deleting(item, was):
+    change = Delete((item,))
+    (probe,) = change.looks(NOWHERE)
+    return change.action(NOWHERE, Before([answered(probe, was, NOT_FOUND)]))
+
+
+def test_what_is_deleted_is_made_again_as_it_was(deployment):
+    named = {key: deployment[key] for key in ("apiVersion", "kind")}
+    named["metadata"] = {key: deployment["metadata"][key] for key in ("name", "namespace")}
+    action = deleting(named, deployment)
+    assert commands(action.do) == ["kubectl delete --wait=false -f -"]
+    assert json.loads(action.do[0].stdin)["items"] == [named]
+    (gone,) = action.check
+    assert gone.wrong(None) is None
+    assert "is still there" in gone.wrong(deployment)
+    create, back = action.undo
+    assert create.argv == ("kubectl", "create", "-f", "-")
+    (made,) = json.loads(create.stdin)["items"]
+    assert made == objects.essence(deployment)
+    assert 1 in create.accept, "its owner may have made it again"
+    assert back.wrong(deployment) is None
+    assert "there is no" in back.wrong(None)
+
+
+def test_what_is_not_there_cannot_be_deleted():
+    with pytest.raises(InconclusiveError, match="there is no NetworkPolicy kube-system/closed"):
+        deleting(POLICY, None)
 
 
 def test_an_object_took_effect_when_all_that_was_wished_for_is_there(deployment):

@@ -32,7 +32,9 @@ MADE = {
     "bastions.yaml": bastions(300),
     "nine-bastions.yaml": bastions(9),
 }
-NO_CLUSTER = "1:1: there is no k0sctl cluster with hosts in it"
+NO_CLUSTER = ": there is no k0sctl cluster with hosts in it"
+NO_API_VERSION = f"1:1{NO_CLUSTER}: a document here has no `apiVersion`"
+OTHER_API_VERSION = f"2:13{NO_CLUSTER}: `apiVersion` is `k0sctl`"
 # What `--k0sctl` says of each, behind the file's name; those without a place are over a limit.
 SAID = {
     "addr-escape.yaml": r'7:16: `address` has characters that are not printable: `"127.0.0.9\u001b',
@@ -40,13 +42,13 @@ SAID = {
     "anchor-bomb.yaml": "more than 50000 values up to line 7, aliases written out",
     "bastion-self-loop.yaml": "`*b` in line 10 stands for itself",
     "bastions.yaml": "nests deeper than 32 levels in line 6",
-    "big-int.yaml": NO_CLUSTER,
+    "big-int.yaml": OTHER_API_VERSION,
     "big-port.yaml": "5:44: `port` is no port from 1 to 65535: `9999",
-    "cause-list.yaml": NO_CLUSTER,
+    "cause-list.yaml": NO_API_VERSION,
     "configpath-tilde.yaml": "8:19: `configPath` is of another user's home folder",
-    "date-err.yaml": NO_CLUSTER,
+    "date-err.yaml": OTHER_API_VERSION,
     "deep-flow.yaml": "nests deeper than 32 levels in line 3",
-    "float-int-bad.yaml": NO_CLUSTER,
+    "float-int-bad.yaml": OTHER_API_VERSION,
     "key-nul.yaml": r'8:16: `keyPath` has characters that are not printable: `"a\u0000b"`',
     "key-tilde-user.yaml": "8:16: `keyPath` is of another user's home folder: `~nosuchuser/key`",
     "merge-bomb.yaml": "more than 50000 values up to line 8, aliases written out",
@@ -55,9 +57,9 @@ SAID = {
     "openssh-configpath-match.yaml": "8:19: configPath: 'MARKED-inc3.conf'",
     "openssh-options-proxycommand.yaml": "9:23: ProxyCommand: 'touch MARKED-openssh-options-",
     "openssh-user-dash.yaml": "8:13: `user` begins with `-`, which ssh takes for an option",
-    "outcome-list.yaml": NO_CLUSTER,
+    "outcome-list.yaml": NO_API_VERSION,
     "ssh-user-dash.yaml": "8:13: `user` begins with `-`, which ssh takes for an option",
-    "title-escape.yaml": NO_CLUSTER,
+    "title-escape.yaml": NO_API_VERSION,
 }
 # What `validate` says of those that are scenarios, or look like one.
 MISTAKES = {
@@ -188,12 +190,12 @@ def test_bombs_of_every_kind_are_refused_in_two_seconds_and_300_mb(tmp_path):
         (tmp_path / f"{name}.yaml").write_text(text)
     script = (
         "import pathlib, re, sys, time\n"
-        "from harness.cluster.existing import read_hosts\n"
+        "from harness.cluster.existing import read_cluster\n"
         "from harness.base.errors import UsageError\n"
         "for name in sys.argv[1:]:\n"
         "    began = time.process_time()\n"
         "    try:\n"
-        "        read_hosts(pathlib.Path(name), {'LONG': 'x' * 2000})\n"
+        "        read_cluster(pathlib.Path(name), {'LONG': 'x' * 2000})\n"
         "        said = 'NOT REFUSED'\n"
         "    except UsageError as error:\n"
         "        said = str(error)[:300]\n"

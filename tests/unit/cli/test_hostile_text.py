@@ -27,7 +27,7 @@ from harness.base.errors import (
 )
 from harness.check.model import Verdict
 from harness.cli import flows as verb_flows
-from harness.cli.options import Target
+from harness.cli.target import Target
 from harness.engine import events
 from harness.evidence.bundle import write_bundle
 from harness.evidence.recorder import OBSERVATIONS, Recorder

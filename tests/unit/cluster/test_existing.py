@@ -9,10 +9,11 @@ import pytest
 
 from harness.base.errors import UsageError
 from harness.base.process import Completed
-from harness.cluster.existing import K0sKubectl, read_hosts
+from harness.cluster.existing import K0sKubectl, read_cluster
 from harness.engine.access import existing_cluster
 from harness.ssh.arguments import SETTINGS, refuse
 
+ONLY = ("-o", "IdentitiesOnly=yes")
 HEAD = "apiVersion: k0sctl.k0sproject.io/v1beta1\nkind: Cluster\nspec:\n  hosts:\n"
 
 
@@ -21,7 +22,7 @@ def hosts(tmp_path):
     def read(text, agree=refuse, **environ):
         path = tmp_path / "k0sctl.yaml"
         path.write_text(HEAD + text)
-        return read_hosts(path, environ, agree=agree)
+        return read_cluster(path, environ, agree=agree).hosts
 
     return read
 
@@ -38,7 +39,7 @@ def test_controllers_come_first_with_what_ssh_needs(hosts):
         True,
         False,
     )
-    assert first.ssh == ("-p", "2222", "-i", "/k", "ops@10.0.0.1")
+    assert first.ssh == ("-p", "2222", "-i", "/k", *ONLY, "ops@10.0.0.1")
     # k0sctl's default user.
     assert (second.ssh, second.root) == (("root@10.0.0.2",), True)
 
@@ -46,7 +47,7 @@ def test_controllers_come_first_with_what_ssh_needs(hosts):
 def test_bastions_and_openssh_hosts_are_reached_as_k0sctl_does(hosts):
     first, second = hosts(
         "  - role: controller\n"
-        "    ssh: {address: 10.0.0.1, bastion: {address: b.example, user: jump, keyPath: /b k}}\n"
+        "    ssh: {address: 10.0.0.1, bastion: {address: b, user: j, keyPath: /k k}}\n"
         "  - role: controller+worker\n"
         "    openSSH: {address: node1, configPath: /c, options: {ForwardAgent: true, "
         "ServerAliveCountMax: 1}}\n",
@@ -54,7 +55,7 @@ def test_bastions_and_openssh_hosts_are_reached_as_k0sctl_does(hosts):
     )
     assert first.ssh == (
         "-o",
-        f"ProxyCommand=ssh {' '.join(SETTINGS)} -i '/b k' -W '[%h]:%p' -- jump@b.example",
+        f"ProxyCommand={shlex.join(['ssh', *SETTINGS, '-i', '/k k', *ONLY])} -W '[%h]:%p' -- j@b",
         "root@10.0.0.1",
     )
     assert second.ssh == (
@@ -127,7 +128,7 @@ def test_environment_variables_and_the_known_hosts_file_are_taken_over(hosts):
     [
         ("kind: Pod\n", "there is no k0sctl cluster with hosts in it"),
         ("a: [\n", "this is not YAML"),
-        (HEAD + "  - {role: controller, localhost: {enabled: true}}\n", "neither ssh nor openSSH"),
+        (HEAD + "  - {role: controller, localhost: false}\n", "neither ssh nor openSSH"),
         (HEAD + "  - just text\n", "a host is a mapping"),
         (HEAD.replace("  hosts:\n", "  hosts: []\n"), "there is no k0sctl cluster with hosts"),
     ],
@@ -136,7 +137,7 @@ def test_a_file_that_leads_nowhere_is_said_in_a_sentence(tmp_path, text, says):
     path = tmp_path / "k0sctl.yaml"
     path.write_text(text)
     with pytest.raises(UsageError) as caught:
-        read_hosts(path, {})
+        read_cluster(path, {})
     assert says in caught.value.text()
 
 
@@ -149,7 +150,7 @@ def test_an_address_that_is_none_ends_in_no_traceback(hosts):
 
 def test_a_missing_file_is_said_in_a_sentence():
     with pytest.raises(UsageError, match="No such file"):
-        read_hosts(Path("/nowhere/k0sctl.yaml"), {})
+        read_cluster(Path("/nowhere/k0sctl.yaml"), {})
 
 
 def test_kubectl_on_the_controller_writes_no_cache_there(hosts):
@@ -178,11 +179,13 @@ def test_hosts_are_reached_side_by_side_and_what_cannot_be_is_left_out(tmp_path)
         all_here = threading.Barrier(3, timeout=5)
 
         def run(self, argv, **_):
-            if "true" in argv:
-                self.all_here.wait()
+            if "k0s-harness stands" not in argv[-1]:
+                return Completed(tuple(argv), 0, "", "", 0.0)
+            self.all_here.wait()
             lost = "root@192.0.2.3" in argv
             said = "root@192.0.2.3: Permission denied (publickey).\n" if lost else ""
-            return Completed(tuple(argv), 255 if lost else 0, "", said, 0.0)
+            stands = "" if lost else "k0s-harness stands: root:/usr/local/bin/k0s\n"
+            return Completed(tuple(argv), 255 if lost else 0, stands, said, 0.0)
 
     file = tmp_path / "k0sctl.yaml"
     file.write_text(

@@ -99,3 +99,116 @@ def test_an_apply_that_may_fail_gives_up_as_soon_as_k0sctl_does_by_itself(
         kubeconfig=tmp_path / "kubeconfig", api="192.168.56.10:6443", pace=pace, may_fail=may_fail
     )
     assert writer.argv[writer.argv.index("--default-timeout") + 1] == wait
+
+
+# k0sctl v0.31.0 without a key, 2026-11-28: into a file, and on a terminal (script -c).
+NO_KEY = (
+    'level=fatal msg="apply failed - log file saved to /home/op/.cache/k0sctl/k0sctl.log: failed on'
+    " 2 hosts:\\n - [SSH] 127.0.0.2: retrying aborted\\nnot connected: client connect: can't"
+    " connect: create config: can't connect: no usable authentication method found\\n - [SSH]"
+    " 127.0.0.3: retrying aborted\\nnot connected: client connect: can't connect: create config:"
+    " can't connect: no usable authentication method found\"\n"
+)
+SHOWN = (
+    "\x1b[36mINFO\x1b[0m \x1b[31m==> Apply failed\x1b[0m                    \r\n"
+    "\x1b[31mFATA\x1b[0m apply failed - log file saved to /home/op/.cache/k0sctl/k0sctl.log: failed"
+    " on 2 hosts:\r\n - [SSH] 127.0.0.2: retrying aborted\r\nnot connected: client connect: can't"
+    " connect: create config: can't connect: no usable authentication method found\r\n - [SSH]"
+    " 127.0.0.3: retrying aborted\r\nnot connected: client connect: can't connect: create config:"
+    " can't connect: no usable authentication method found \r\n"
+)
+MISMATCH = (
+    'level=fatal msg="apply failed - log file saved to /x/k0sctl.log: failed on 1 hosts:\\n - [SSH]'
+    " 127.0.0.1: retrying aborted\\nnot connected: client connect: can't connect: ssh: handshake"
+    ' failed: host key mismatch: knownhosts: key mismatch"\n'
+)
+TWO_REASONS = (
+    'level=fatal msg="apply failed - log file saved to /x/k0sctl.log: failed on 2 hosts:\\n - [SSH]'
+    " 127.0.0.3: retrying aborted\\nnot connected: client connect: can't connect: create config:"
+    " can't connect: no usable authentication method found\\n - [SSH] 127.0.0.2: context"
+    " canceled\\n"
+    "not connected: client connect: ssh dial: dial tcp 127.0.0.2:9: connect: connection"
+    ' refused"\n'
+)
+OPENSSH = (
+    "op@127.0.0.1: Permission denied (publickey).\r\n"
+    'level=fatal msg="apply failed - log file saved to /x/k0sctl.log: failed on 1 hosts:\\n -'
+    " [OpenSSH] 127.0.0.1: context canceled\\nnot connected: client connect: failed to start ssh"
+    ' multiplexing control master: exit status 255"\n'
+)
+UNKNOWN_KEY = (
+    'level=fatal msg="failed to unmarshal cluster config: failed to unmarshal k0sctl.yaml: yaml:'
+    ' unmarshal errors:\\n  line 6: field optionz not found in type cluster.spec"\n'
+)
+KEY_TWICE = UNKNOWN_KEY.replace("optionz not found", "role already set").replace("spec", "host")
+# k0sproject/k0sctl#911 (v0.18.1), #464 (v0.15), #882 (v0.25), and Go's own form of a panic.
+OLD_K0SCTL = (
+    "FATA yaml: unmarshal errors:\n  line 164: field options not found in type cluster.spec \n"
+)
+OLD_PANIC = (
+    "WARN[0008] [ssh] 10.0.0.1:22: k0s reported failure: command failed\n"
+    "FATA[0008] PANIC: runtime error: invalid memory address or nil pointer dereference\n"
+)
+PANIC = (
+    "panic: assignment to entry in nil map [recovered]\n\tpanic: assignment to entry in nil map\n\n"
+    "goroutine 1 [running]:\nmain.main()\n\t/src/main.go:10 +0x1d\nexit status 2\n"
+)
+NOT_READY = (
+    'time="10 May 25 04:32 UTC" level=fatal msg="apply failed - log file saved to /x/k0sctl.log:'
+    ' failed to wait for kube api: kubernetes api /readyz responded with \\"\\""\n'
+)
+# k0sproject/k0sctl#445 (v0.15.0).
+RETRIED = (
+    "ERRO [SSH] 192.168.122.144: attempt 1 of 60.. failed to connect: not connected:"
+    " client connect:"
+    " ssh dial: ssh: handshake failed: host key mismatch: knownhosts: key mismatch \n"
+)
+
+
+@pytest.mark.parametrize(
+    ("output", "sentence", "remedy"),
+    [
+        (NO_KEY, "k0sctl has no key to log in with", "keyPath"),
+        (SHOWN, "(2 hosts: 127.0.0.2, 127.0.0.3)", "keyPath"),
+        (MISMATCH, "another host key than the known one is shown (1 host: 127.0.0.1)", "keygen -R"),
+        (
+            TWO_REASONS,
+            "127.0.0.2:9 cannot be reached: connection refused (1 host",
+            "keyPath",
+        ),
+        (OPENSSH, "Permission denied: the host lets op@127.0.0.1 in with no key", "ssh-add"),
+        (UNKNOWN_KEY, "does not know the key optionz (line 6, in spec)", "correct optionz"),
+        (KEY_TWICE, "a key twice: role (line 6, in host)", "take one"),
+        (OLD_K0SCTL, "the key options (line 164, in spec)", "known since k0sctl v0.24.0"),
+        (OLD_PANIC, "k0sctl crashed: panic: runtime error: invalid memory", "newer"),
+        (PANIC, "k0sctl crashed: panic: assignment to entry in nil map", "newer"),
+        (NOT_READY, "the controller's API server does not answer", "journalctl -u k0scontroller"),
+        (NOT_READY.replace('\\"\\"', '\\"starting\\"'), "/readyz answers starting", "readyz"),
+        (FAILED, "do not reach the API server that their join token names", "6443"),
+    ],
+)
+def test_what_k0sctl_says_becomes_what_is_wrong_and_what_to_do(output, sentence, remedy):
+    error = ApplyFailedError(reason_of(output), Path("k0sctl.log"), output=output)
+    assert sentence in error.happened
+    assert remedy in (error.remedy or "")
+    assert error.text().endswith("The rest is in k0sctl.log")
+
+
+def test_hosts_that_failed_for_one_reason_are_told_once_with_their_count():
+    said = reason_of(NO_KEY)
+    assert said.startswith("failed on 2 hosts: 127.0.0.2, 127.0.0.3: retrying aborted")
+    assert said.count("no usable authentication method found") == 1
+    assert reason_of(SHOWN) == said
+    assert reason_of(TWO_REASONS).count("127.0.0.2: ") == 1
+
+
+def test_the_last_error_before_k0sctls_end_is_quoted():
+    output = RETRIED + NOT_READY
+    error = ApplyFailedError(reason_of(output), Path("k0sctl.log"), output=output)
+    assert "    [SSH] 192.168.122.144: attempt 1 of 60.. failed to connect" in error.text()
+
+
+def test_a_crash_refuses_nothing_and_an_unknown_key_is_a_refusal():
+    log = Path("k0sctl.log")
+    assert ApplyFailedError(reason_of(OLD_PANIC), log).outcome is ApplyOutcome.FAILED
+    assert ApplyFailedError(reason_of(OLD_K0SCTL), log).outcome is ApplyOutcome.REFUSED

@@ -50,7 +50,8 @@ def test_a_repaired_cluster_is_healthy_and_what_was_not_looked_at_is_said(record
     # The recording is of a walk that did not look at metrics-server from its own node yet.
     assert found.confidence is Confidence.LOW
     assert [text.partition(":")[0] for text in found.not_seen] == [
-        HOP_NAMES[each] for each in unseen[:-1]
+        *(HOP_NAMES[each] for each in unseen[:-1]),
+        "whether the machines' clocks agree",
     ]
     assert "2 agents connected, 2 nodes" in str(found.facts)
 
@@ -135,7 +136,7 @@ FILLED = r"-H \"X-Fill: \$\(head -c 8000 /dev/zero \| tr '\\0' x\)\""
 # Every program that the ladder starts on a machine, and what it may be told to do there.
 READS_ONLY = (
     r"date \+%s\.%N",
-    r"ip -json -4 address",
+    r"ip -json address",
     r"ip -json -details route show match [\d.]+",
     r"ps -C kube-(apiserver|controller-manager) -o args= -ww",
     (
@@ -145,6 +146,15 @@ READS_ONLY = (
         r" +sed -E 's#=\(\[a-z\]\+://\)\?\.\*@#=\\1#'\n"
     ),
     r"ss -Hltn",
+    r"ss -Htn state established \( sport = :8132 \)",
+    r"ps -C konnectivity-server,k0s -o pid=,ppid=,etimes=,args= -ww",
+    (
+        r"sh -c if command -v journalctl >/dev/null; then\n"
+        r" +journalctl -u k0scontroller -o short-unix --no-pager --since=-4min\nelse\n"
+        r" +tail -q -n 4000 /var/log/k0scontroller.err /var/log/k0scontroller.log\n"
+        r"fi 2>/dev/null \| grep component=konnectivity \| grep -vE '[^']+' \| tail -n 30\n"
+    ),
+    rf"sh -c {IN_POD} curl -sS --max-time 3 http://127.0.0.1:8093/metrics \| grep -E '[^']+'",
     r"ss -Htn state established \( dport = :6443 \)",
     r"k0s version",
     r"nft -j list counters table inet k0s_harness_lab",
@@ -154,6 +164,10 @@ READS_ONLY = (
     r"sh -c grep -hE '[^']+' /var/log/pods/kube-system_konnectivity-agent-\S+ \| tail -n 30",
     rf"sh -c ({IN_POD} )?curl -sSk --max-time 5 -o /dev/null -w '[^']+' {FILLED} https://\S+/livez",
     r"dial \S+ \d+ \d+",
+    # Programs of several lines, which are told here by their beginning; they only read and print.
+    r"sh -c cd /proc/sys/net \|\| exit 1\ngrep -Hs (?s:.*)\ntrue\n",
+    r"sh -c args=\$\(ps -C kube-apiserver -o args= -ww (?s:.*)/health\"\n",
+    r"sh -c \naddress=\$1\npgrep -x kube-proxy (?s:.*)\ntrue\n service_rules [\d.]+",
 )
 ASKS_ONLY = r"kubectl (get|top) .*"
 

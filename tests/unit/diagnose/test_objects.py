@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from harness.diagnose import last_words, subject
@@ -79,16 +77,15 @@ def test_k0ss_own_objects_are_as_it_applied_them(recording):
 
 
 def test_who_may_not_look_is_told_the_rights_that_lack(recording):
-    # The API server's sentence is of metrics-server's own log; kubectl heads it so.
-    said = (
-        'Error from server (Forbidden): nodes is forbidden: User "looker" cannot list resource '
-        '"nodes" in API group "" at the cluster scope'
-    )
-    readings = [
-        replace(each, returncode=1, stdout="", stderr=said) if each.probe == "nodes" else each
-        for each in recording("diagnosis/healthy/1")
-    ]
-    problem = subject.problem(facts_from(readings))
+    problem = subject.problem(facts_from(recording("ladder/may-not-look")))
     assert problem is not None
-    assert "looker may not look" in str(problem)
-    assert "lacks the rights to list nodes" in str(problem)
+    assert "system:serviceaccount:default:inj-viewer may not look" in str(problem)
+    assert "lacks the rights to get apiservices.apiregistration.k8s.io" in str(problem)
+    assert "list nodes" in str(problem)
+
+
+def test_an_edited_apiservice_is_deleted_before_k0s_applies_it_again(recording):
+    for name in ("apiservice-leads-nowhere/1", "certificate-not-trusted/1"):
+        remedy = diagnose(recording(f"diagnosis/{name}")).remedies
+        assert remedy[0] == "kubectl delete apiservice v1beta1.metrics.k8s.io"
+        assert remedy[1].endswith("touch /var/lib/k0s/manifests/metricserver/*")

@@ -15,7 +15,7 @@ from harness.base.process import Completed
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.cli.collect import collect_evidence
-from harness.cli.options import Target
+from harness.cli.target import Target
 from harness.engine.access import ClusterAccess, access, existing_cluster
 from harness.engine.collect import collect
 from harness.engine.evidence_commands import OF_API, of_machine

@@ -20,8 +20,8 @@ from harness.base.errors import ExitCode, HarnessError
 from harness.base.settings import Settings
 from harness.base.untrusted import RefusedError
 from harness.cli.diagnose import show_diagnosis
-from harness.cli.options import Target
 from harness.cli.replay import replay_bundle
+from harness.cli.target import Target
 from harness.diagnose import subject
 from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose_facts

@@ -22,7 +22,10 @@ def test_a_removal_that_failed_says_what_the_program_said():
         [("containers", containers), ("folder", lambda: removed.append("folder"))],
         lambda *_: None,
     )
-    assert problem == (f"containers: Listing containers: exit status 1: docker ps: {DOWN.strip()}")
+    assert problem == (
+        "containers: Listing containers: docker's daemon does not answer at"
+        f" unix:///var/run/docker.sock: {DOWN.strip()}"
+    )
     assert removed == ["folder"]
 
 

@@ -11,7 +11,7 @@ import pytest
 from harness.base.errors import ExitCode, UsageError
 from harness.base.settings import Settings
 from harness.cli.flows import exit_code, show_flows
-from harness.cli.options import Target
+from harness.cli.target import Target
 from harness.evidence.reading import Reading
 from harness.expectations.flows import Flows
 from harness.expectations.sample import Match
@@ -294,6 +294,54 @@ def test_a_matrix_is_measured_in_two_rounds_and_read_from_its_readings_alone(rec
 def test_a_lab_and_a_file_at_once_are_a_mistake():
     with pytest.raises(UsageError, match="not both"):
         show_flows(Settings.from_environment({}, {}), Target("k5-x", Path("k0sctl.yaml")))
+
+
+# --- what a cluster does not live on
+
+
+def looked_at_from_a_controller(recording, folder):
+    """Return the matrix where no way works, with the API server's flags of a recorded walk."""
+    walk = recording(folder)
+    nodes = next(each for each in walk if each.probe == "nodes")
+    flags = next(each for each in walk if each.probe == "apiserver_flags")
+    prober = Recorded(nodes, "no-answer")
+    prober.texts["apiserver_flags"] = flags.stdout
+    roles = {"worker1": Role.WORKER, "controller0": Role.CONTROLLER}
+    return flows.parse(flows.measure(prober, roles))
+
+
+def test_with_konnectivity_a_controller_need_not_reach_pods_and_cluster_ips(recording):
+    matrix = looked_at_from_a_controller(recording, "diagnosis/healthy/1")
+    for flow in (Flow.CONTROLLER_TO_POD, Flow.CONTROLLER_TO_CLUSTER_IP):
+        # An expectation of it sees what it always saw.
+        assert matrix.outcome(flow) is TIMED_OUT
+        assert "through konnectivity" in matrix.unneeded(flow)
+    assert {each.flow for each in matrix.broken} & {Flow.NODE_TO_POD, Flow.NODE_TO_CLUSTER_IP}
+    assert not {each.flow for each in matrix.broken} & {
+        Flow.CONTROLLER_TO_POD,
+        Flow.CONTROLLER_TO_CLUSTER_IP,
+    }
+
+
+def test_without_konnectivity_a_controller_has_to_reach_them(recording):
+    matrix = looked_at_from_a_controller(recording, "konnectivity-off/broken")
+    broken = {each.flow for each in matrix.broken}
+    assert {Flow.CONTROLLER_TO_POD, Flow.CONTROLLER_TO_CLUSTER_IP} <= broken
+
+
+def test_what_is_not_needed_does_not_count_and_is_said_to_be_so():
+    why = "the API server dials through konnectivity"
+    lost = replace(way(Flow.CONTROLLER_TO_POD, TIMED_OUT), unneeded=why)
+    matrix = FlowMatrix((way(Flow.NODE_TO_POD, WORKS), lost))
+    assert exit_code(matrix) is ExitCode.OK
+    text = report.text(matrix)
+    assert "timed-out, not needed" in text
+    assert f"    not needed: {why}" in text
+    assert report.document(matrix)["not_needed"] == {"controller-to-pod": why}
+    # One way of the flow that has to work and does not is enough.
+    both = FlowMatrix((*matrix.cells, way(Flow.CONTROLLER_TO_POD, REFUSED)))
+    assert exit_code(both) is ExitCode.NOT_MET
+    assert both.unneeded(Flow.CONTROLLER_TO_POD) == ""
 
 
 # --- the table

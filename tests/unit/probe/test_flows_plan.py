@@ -251,3 +251,16 @@ def test_a_table_of_another_width_is_a_gap():
     facts = facts_from([read("flow_pods", "kube-system\tx\n")])
     assert facts.pods is None
     assert "2 columns instead of 10" in facts.unread[0]
+
+
+@pytest.mark.parametrize(
+    ("tunnelled", "unneeded"),
+    [
+        ({}, set()),
+        ({"controller0": True}, {Flow.CONTROLLER_TO_POD, Flow.CONTROLLER_TO_CLUSTER_IP}),
+        ({"controller0": False}, {Flow.WORKER_TO_KONNECTIVITY}),
+    ],
+)
+def test_konnectivity_decides_which_ways_a_cluster_lives_on(tunnelled, unneeded):
+    cells = plan(replace(CLUSTER, tunnelled=tunnelled))
+    assert {cell.flow for cell in cells if cell.unneeded} == unneeded

@@ -58,6 +58,27 @@ def test_vagrants_error_becomes_one_sentence(name, sentence):
     assert reason(recorded(name)) == sentence
 
 
+# vagrant-libvirt 0.5 to 0.12: a heading, then the reason; or what nobody caught (#1807).
+UNKNOWN = "Call to virDomainDefineXML failed: internal error: Unknown source mode ''"
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        f"There was an error talking to Libvirt. The error message is shown\nbelow:\n\n{UNKNOWN}\n",
+        f"/usr/x/vm_action.rb:7:in `create': {UNKNOWN} (Libvirt::Error)\n\tfrom /usr/x/a.rb:1\n",
+        (
+            "An error occurred while executing multiple actions in parallel.\nAny errors that"
+            " occurred"
+            " are shown below.\n\nAn error occurred while executing the action on the 'worker0'\n"
+            f"machine. Please handle this error then try again:\n\n{UNKNOWN}\n"
+        ),
+    ],
+)
+def test_a_heading_is_not_the_reason(stderr):
+    assert reason(Completed(("vagrant", "up"), 1, "", stderr, 1.0)) == UNKNOWN
+
+
 def test_an_end_without_a_word_still_says_something():
     assert reason(Completed(("vagrant",), 3, "", "", 0.1)) == "exit status 3 without a word"
 
@@ -78,6 +99,8 @@ def test_a_failed_up_quotes_vagrant_and_says_where_the_rest_is(tmp_path):
     with pytest.raises(VagrantError) as failed:
         vagrant.up(["worker0"])
     text = failed.value.text()
+    assert "the machine did not answer on SSH in time: worker0, after 120s" in text
+    assert failed.value.late == ("worker0",)
     assert "Timed out while waiting for the machine to boot." in text
     assert "Authentication failure" in text
     assert str(log) in text

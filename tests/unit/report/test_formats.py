@@ -16,6 +16,8 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
+from harness.artifacts.model import ArtifactKind, ArtifactRef
+from harness.artifacts.problems import Lack, MissingArtifactsError
 from harness.base.errors import InfrastructureError
 from harness.base.settings import Settings
 from harness.check.model import Verdict
@@ -179,6 +181,26 @@ def test_an_own_build_and_an_unverified_file_are_named_in_every_report():
     official = changed(artifacts=RESULT.artifacts[:1])
     assert "official builds" in summary.render(official)
     assert "official builds" not in summary.render(result)
+
+
+def test_a_run_without_its_release_files_says_on_the_terminal_which_and_what_to_do():
+    k0s = ArtifactRef(ArtifactKind.K0S, "v1.32.3+k0s.0", "amd64", "k0s-v1.32.3+k0s.0-amd64")
+    kubectl = ArtifactRef(ArtifactKind.KUBECTL, "v1.32.3", "amd64", "kubectl")
+    tried = tuple(f"https://example.invalid/{number}: cannot be reached" for number in range(9))
+    error = MissingArtifactsError([Lack(k0s, tried), Lack(kubectl, tried)], wanted=4)
+    text = summary.render(changed(error=error.text(), phases=()))
+    assert "2 of 4 cannot be had; no machine was made: k0s-v1.32.3+k0s.0-amd64, kubectl\n" in text
+    assert "more lines of this are in report.json" in text
+    assert text.count("cannot be reached") < len(tried)
+    for way in (
+        "K0S_HARNESS_MIRROR=DIR",
+        "artifacts import DIR",
+        "K0S_BINARY=FILE",
+        "`make demo`",
+    ):
+        assert way in text
+    # The step's line, which stands above the summary, has the names as well.
+    assert "k0s-v1.32.3+k0s.0-amd64, kubectl" in str(error)
 
 
 def test_what_went_wrong_beside_the_verdicts_stands_in_the_summary():

@@ -21,6 +21,7 @@ ONE_OF_EACH = {
     "nic_down": "{machine: worker0, interface: eth1}",
     "mtu": "{machine: workers, interface: eth1, size: 1400}",
     "manifest": "[{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: null}]",
+    "delete": "[{apiVersion: v1, kind: ConfigMap, metadata: {name: x, namespace: kube-system}}]",
     "scale": "{workload: deployment/metrics-server, replicas: 0}",
     "restart_pods": "{selector: k8s-app=metrics-server}",
     "remove_image": "{machine: worker0, image: metrics-server}",

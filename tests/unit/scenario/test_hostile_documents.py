@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from harness.artifacts.pins import load_pins
 from harness.base.errors import UsageError
-from harness.cluster.existing import CONTROLS, WORKS, ExistingHost, read_hosts
+from harness.cluster.existing import ExistingHost, read_cluster
+from harness.cluster.k0sctl_checks import CONTROLS, WORKS
 from harness.plan.build import build
 from harness.plan.conflicts import conflicts
 from harness.plan.show import describe
@@ -301,7 +302,7 @@ def test_a_k0sctl_yaml_with_anything_in_it_gives_harmless_arguments_or_one_sente
     file.write_bytes(written(data).encode(errors="surrogatepass"))
     found: tuple[ExistingHost, ...] = ()
     try:
-        found = read_hosts(file, {"HOME": "/h"}, agree=lambda _: None)
+        found = read_cluster(file, {"HOME": "/h"}, agree=lambda _: None).hosts
     except UsageError as error:
         first, *rest = error.text().splitlines()
     else:
@@ -323,4 +324,4 @@ def test_a_k0sctl_yaml_with_anything_in_it_gives_harmless_arguments_or_one_sente
 def test_any_text_in_the_place_of_a_k0sctl_yaml_is_one_sentence(file, text):
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UsageError):
-        read_hosts(file, {})
+        read_cluster(file, {})

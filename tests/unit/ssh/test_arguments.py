@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from harness.base.errors import UsageError
 from harness.base.process import Completed
 from harness.cli.consent import consent
-from harness.cluster.existing import read_hosts
+from harness.cluster.existing import read_cluster
 from harness.engine.access import existing_cluster
 from harness.ssh.arguments import MOST_COMMAND, SETTINGS, Risk, Way, Word, arguments_of
 from harness.ssh.openssh import OpenSSHRemote
@@ -23,6 +23,8 @@ from harness.ssh.openssh import OpenSSHRemote
 HEAD = "apiVersion: k0sctl.k0sproject.io/v1beta1\nkind: Cluster\nspec:\n  hosts:\n"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEhuX4Vxdp3tzGkN2O2eXvXDxo1uEcrZxIYiN6eTuSJc"
 SSH = shutil.which("ssh")
+# With a key, no other is offered.
+ONLY = ("-o", "IdentitiesOnly=yes")
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def hosts(tmp_path, monkeypatch):
     def read(settings, *, kind="ssh", rest="", **more):
         path = tmp_path / "k0sctl.yaml"
         path.write_text(f"{HEAD}  - role: controller\n    {kind}: {settings}\n{rest}")
-        return read_hosts(path, {}, **more)
+        return read_cluster(path, {}, **more).hosts
 
     return read
 
@@ -86,7 +88,7 @@ def test_a_word_that_is_none_is_refused_with_its_place(key, value):
 def test_names_and_addresses_are_taken_as_they_are(hosts, address):
     (host,) = hosts(f"{{address: '{address}', user: a.b-c_d+e, port: 65535, keyPath: ~/k}}")
     assert host.ssh[-1] == f"a.b-c_d+e@{address}"
-    assert host.ssh[:-1] == ("-p", "65535", "-i", f"{Path.home()}/k")
+    assert host.ssh[:-1] == ("-p", "65535", "-i", f"{Path.home()}/k", *ONLY)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +96,8 @@ def test_names_and_addresses_are_taken_as_they_are(hosts, address):
     [
         ("{address: [a]}", "6:20: `address` is a word, and this is a list"),
         ("{address: a, port: {a: b}}", "6:29: `port` is a word, and this is a mapping"),
-        ("{address: a, port: 2001-13-45}", "6:29: `port` is no port from 1 to 65535: `2001-13-45`"),
-        ("{address: a, port: .nan}", "6:29: `port` is no port from 1 to 65535: `.nan`"),
+        ("{address: a, port: 2001-13-45}", "6:29: `port` is a number, and this is `2001-13-45`"),
+        ("{address: a, port: .nan}", "6:29: `port` is a number, and this is `.nan`"),
         ("{address: a, user: !!python/name:os.system x}", "6:29: the tag `tag:yaml.org,2002:pyth"),
         (
             "{address: a, user: !!binary eA==}",
@@ -119,14 +121,15 @@ def test_a_value_of_another_kind_is_refused_with_its_place(hosts, settings, sent
     assert f"k0sctl.yaml:{sentence}" in caught.value.text()
 
 
-def test_what_is_not_read_may_be_anything(hosts):
-    (host,) = hosts("{address: a}", rest=f"other: [2001-13-45, {'9' * 5000}, .nan, 0b]\n")
+def test_what_k0s_alone_reads_may_be_anything(hosts):
+    anything = f"[2001-13-45, {'9' * 5000}, .nan, 0b]"
+    (host,) = hosts("{address: a}", rest=f"  k0s: {{config: {{other: {anything}}}}}\n")
     assert host.ssh == ("root@a",)
 
 
 def test_anchors_and_merged_keys_are_taken_as_yaml_has_them(hosts):
     (host,) = hosts("{<<: [{user: ops, port: 22}, {port: 1, keyPath: /k}], address: a, port: 2222}")
-    assert host.ssh == ("-p", "2222", "-i", "/k", "ops@a")
+    assert host.ssh == ("-p", "2222", "-i", "/k", *ONLY, "ops@a")
 
 
 def test_eight_bastions_are_a_command_line_that_linux_takes(hosts):
@@ -195,7 +198,7 @@ def on_the_way(options: list[str], destination: str, programs: Path) -> list[str
 
 def plain(way: Way) -> tuple[list[str], str]:
     """The words for `way` itself, and its destination."""
-    words = [*("-p", way.port.text), *("-i", way.key_path.text)]
+    words = [*("-p", way.port.text), *("-i", way.key_path.text), *ONLY]
     words += ["-o", f"KnownHostsCommand=/bin/echo %H {KEY}"]
     return words, f"{way.user.text}@{way.address.text}"
 
@@ -339,7 +342,8 @@ def test_host_keys_are_checked_whatever_the_file_says(tmp_path, name):
     )
     with existing_cluster(Ssh(), file, say=said.append):
         pass
-    note, *commands = said
+    note, konnectivity, *commands = said
+    assert konnectivity == "by k0sctl.yaml konnectivity is on"
     assert note == (
         f"{file}:5:{len(name) + 61}: {name}: `no` is not taken over, host keys are always"
         " checked: have them in your known_hosts, or name a file of them in SSH_KNOWN_HOSTS"

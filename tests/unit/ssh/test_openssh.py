@@ -99,6 +99,17 @@ def test_an_unknown_host_key_is_an_error_with_the_command_to_try_by_hand():
     assert "try it by hand: ssh -p 2222 -- vagrant@192.168.56.10" in caught.value.text()
 
 
+def test_a_bastion_that_is_not_reached_is_why():
+    # ssh 9.2, through a ProxyCommand, 2026-11-28.
+    said = (
+        "ssh: connect to host 127.0.0.1 port 42201: Connection refused\r\n"
+        "kex_exchange_identification: Connection closed by remote host\r\n"
+        "Connection closed by UNKNOWN port 65535\r\n"
+    )
+    with pytest.raises(InfrastructureError, match="port 42201: Connection refused"):
+        remote(Ssh(255, stderr=said)).run(["true"], doing="Reaching", deadline=5)
+
+
 def test_a_key_that_is_turned_down_may_be_a_locked_one():
     with pytest.raises(InfrastructureError) as caught:
         remote(Ssh(255, stderr=DENIED)).run(["true"], doing="Reaching", deadline=5)

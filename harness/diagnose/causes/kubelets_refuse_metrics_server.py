@@ -1,0 +1,87 @@
+"""Kubelets answer metrics-server, and refuse."""
+
+from __future__ import annotations
+
+from harness.diagnose import places, scrapes
+from harness.diagnose.causes.kind import BACKEND, SANE_NODES, CauseKind
+from harness.diagnose.facts import Facts
+from harness.diagnose.failures import FailedOf, status_of
+from harness.diagnose.model import HopId, Hops
+from harness.probe import rbac, workloads
+from harness.vocabulary.words import Cause
+
+_UNAUTHORIZED = 401
+_FORBIDDEN = 403
+_ACCOUNT = "system:serviceaccount:kube-system:metrics-server"
+
+
+def _shown(facts: Facts, _: Hops) -> bool | None:
+    """Whether a kubelet answered a scrape with a status that is no success."""
+    return scrapes.any_failing_of(facts, FailedOf.STATUS)
+
+
+def _statuses(facts: Facts) -> set[int | None]:
+    failing = scrapes.failing_of(facts, FailedOf.STATUS) or {}
+    return {status_of(each.why) for each in failing.values()}
+
+
+def _remedy(facts: Facts) -> str:
+    nodes = scrapes.failing_of(facts, FailedOf.STATUS) or {}
+    statuses = _statuses(facts)
+    if _FORBIDDEN in statuses:
+        touch = f"touch {places.data_dir(facts)}/manifests/metricserver/*.yaml"
+        return (
+            f"give ClusterRole {rbac.ROLE} the verb get on {rbac.WANTED}, bound to ServiceAccount "
+            "kube-system/metrics-server: kubectl delete clusterrole,clusterrolebinding "
+            f"{rbac.ROLE}\n"
+            f"and on {facts.controller or 'the controller'}: {touch}, which makes k0s apply "
+            "both anew (what is only edited it leaves as it is)\n"
+            "kubelets keep their answer for up to 5 minutes: systemctl restart k0sworker on "
+            f"{', '.join(nodes)} to have it at once"
+        )
+    if _UNAUTHORIZED in statuses:
+        return (
+            f"the kubelets of {', '.join(nodes)} do not take metrics-server's token: give it a "
+            "new one with kubectl -n kube-system delete pod -l k8s-app=metrics-server\n"
+            "where that does not help, see why: journalctl -u k0sworker | grep -i "
+            "'authenticat' on the node (a kubelet asks the API server about each token)"
+        )
+    said = ", ".join(f"HTTP {each}" for each in statuses if each is not None) or "an error"
+    return (
+        f"the kubelets of {', '.join(nodes)} answer with {said}: look there for why with "
+        "journalctl -u k0sworker -n 100 | grep component=kubelet"
+    )
+
+
+def _side_facts(facts: Facts) -> tuple[str, ...]:
+    """Return what of its rights is missing; the network is not."""
+    found = []
+    if _FORBIDDEN in _statuses(facts):
+        role, binding = facts.one(rbac.METRICS_ROLE), facts.one(rbac.METRICS_BINDING)
+        if role is not None and not role.exists:
+            found.append(f"there is no ClusterRole {rbac.ROLE}")
+        elif role is not None and not role.reads_kubelets:
+            found.append(f"ClusterRole {rbac.ROLE} has no rule for get on {rbac.WANTED}")
+        if binding is not None and not binding.accounts:
+            found.append(f"ClusterRoleBinding {rbac.ROLE} binds no ServiceAccount to it")
+        found.append(f"see with: kubectl auth can-i get {rbac.WANTED} --as={_ACCOUNT}")
+    names = [node.name for node in facts.one(workloads.NODES) or ()]
+    reached = [name for name in names if (each := scrapes.kubelets(facts).get(name)) and each.tls]
+    if reached:
+        found.append(f"the network is not it: kubelets of {', '.join(reached)} answer the pod")
+    return tuple(found)
+
+
+KIND = CauseKind(
+    Cause.KUBELETS_REFUSE_METRICS_SERVER,
+    "kubelets answer metrics-server and refuse",
+    _shown,
+    (HopId.BACKEND, HopId.SCRAPING),
+    rivals=SANE_NODES,
+    explains=(*BACKEND, Cause.NODE_NOT_SCRAPED),
+    passes=True,
+    backend_down=True,
+    remedy=_remedy,
+    link="https://github.com/kubernetes-sigs/metrics-server/blob/master/KNOWN_ISSUES.md",
+    side_facts=_side_facts,
+)

@@ -1,0 +1,80 @@
+"""The runs of a pytest session, and how they are told: what the plugin and its items share.
+
+Nothing of clusters is imported before somebody asks for the runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from harness.base.errors import HarnessError, UsageError
+from harness.base.printable import printable
+from harness.base.settings import Settings
+
+if TYPE_CHECKING:
+    from harness.engine.session import RunSession, Which
+
+OPTIONS = {
+    "provider": "--k0s-provider",
+    "keep": "--k0s-keep",
+    "fresh": "--k0s-fresh",
+    "runs_dir": "--k0s-runs",
+}
+"""The options of pytest by the setting that each is for."""
+SESSION: pytest.StashKey[RunSession] = pytest.StashKey()
+"""The runs of a session that has some, in `config.stash`; the command line reads their results."""
+STATE: pytest.StashKey[tuple[Which, str] | None] = pytest.StashKey()
+"""The scenario and the phase that an item wants, in `item.stash`; None where it wants none."""
+
+
+def session_of(config: pytest.Config) -> RunSession:
+    """Return the runs of this pytest session, which begin with the first one who asks."""
+    if SESSION not in config.stash:
+        from harness.engine.session import RunSession
+        from harness.providers.registry import names
+        from harness.report.files import write_reports
+        from harness.report.terminal import Narrator
+
+        overrides = {name: config.getoption(option) for name, option in OPTIONS.items()}
+        try:
+            settings = Settings.from_environment(os.environ, overrides, providers=names())
+        except UsageError as error:
+            raise usage(error) from None
+        config.stash[SESSION] = RunSession(settings, emit=Narrator(), on_result=write_reports)
+    return config.stash[SESSION]
+
+
+@contextmanager
+def narration(config: pytest.Config) -> Iterator[None]:
+    """Let what is narrated through pytest's capture: a person waits minutes here."""
+    manager = config.pluginmanager.getplugin("capturemanager")
+    if manager is None:
+        yield
+        return
+    with manager.global_and_fixture_disabled():
+        yield
+
+
+@contextmanager
+def sentence_alone() -> Iterator[None]:
+    """Let an error of ours end a set-up without the traceback that pytest shows there."""
+    try:
+        yield
+    except HarnessError as error:
+        fail(error.text())
+
+
+# pytest writes what it is given to the terminal as it stands.
+def usage(error: UsageError) -> pytest.UsageError:
+    """Return an error of ours as pytest's own."""
+    return pytest.UsageError(printable(error.text()))
+
+
+def fail(sentence: str) -> NoReturn:
+    """End a test with a sentence and without a traceback."""
+    pytest.fail(printable(sentence), pytrace=False)

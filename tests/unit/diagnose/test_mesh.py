@@ -1,0 +1,150 @@
+"""Agents times konnectivity servers.
+
+No recording has two controllers. Where a test needs a second one, its readings are real ones of the
+controller of another walk, renamed: machine, address and server id, and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.diagnose import findings, ladder, mesh
+from harness.diagnose.facts import facts_from
+from harness.diagnose.judge import diagnose
+from harness.diagnose.model import Confidence, HopId, HopState
+from harness.probe import controlplane, konnectivity
+from harness.vocabulary.words import Cause
+
+WHOLE = "diagnosis/healthy/4"
+ADDRESS, SECOND = "192.168.57.10", "192.168.57.13"
+
+
+def of(readings, probe, where="controller0"):
+    return next(each for each in readings if (each.probe, each.where) == (probe, where))
+
+
+@pytest.fixture
+def whole(recording):
+    return list(recording(WHOLE))
+
+
+@pytest.fixture
+def second(whole, recording):
+    """A second controller like the first, with the figures of a server that has no agent."""
+    none = of(recording("diagnosis/agents-cannot-connect/1"), "tunnel")
+    server_id = facts_from(whole).on(konnectivity.PROCESSES)["controller0"][0].server_id
+
+    def readings(*, agents=0):
+        taken = []
+        for each in whole:
+            if each.where != "controller0" or ":" in each.probe:
+                continue
+            text = each.stdout.replace(server_id, server_id[::-1]).replace(ADDRESS, SECOND)
+            if each.probe == "tunnel" and not agents:
+                text = none.stdout
+            taken.append(replace(each, where="controller1", stdout=text))
+        return taken
+
+    return readings
+
+
+def hop(found, wanted):
+    return next(each for each in found.hops if each.id is wanted)
+
+
+def test_one_controller_has_no_hop_for_others(whole):
+    found = diagnose(whole)
+    assert (found.cause, found.confidence) == (Cause.HEALTHY, Confidence.HIGH)
+    assert HopId.MESH not in {each.id for each in found.hops}
+
+
+def test_two_controllers_with_all_agents_are_healthy(whole, second):
+    found = diagnose([*whole, *second(agents=2)])
+    assert (found.cause, found.confidence) == (Cause.HEALTHY, Confidence.HIGH)
+    assert "controller1 has 2 of 2 agents" in hop(found, HopId.MESH).text
+
+
+def test_a_controller_without_the_agents_of_another_is_named_with_what_can_be_done(whole, second):
+    found = diagnose([*whole, *second()])
+    assert (found.cause, found.confidence) == (
+        Cause.AGENTS_REACH_TOO_FEW_SERVERS,
+        Confidence.HIGH,
+    )
+    assert found.broken is not None
+    assert found.broken.id is HopId.MESH
+    assert "controller0 has 2 of 2 agents; controller1 has 0 of 2 agents" in str(found.facts)
+    assert found.also == ()
+    remedy = found.remedy or ""
+    for way in ("nodeLocalLoadBalancing", "TCP 6443, 8132", "konnectivity.externalAddress", "CPLB"):
+        assert way in remedy
+    assert "open TCP 8132" not in remedy
+
+
+def test_it_is_the_same_seen_from_the_controller_that_has_none(whole, second):
+    swapped = {"controller0": "controller1", "controller1": "controller0"}
+    walk = [
+        replace(each, where=swapped.get(each.where, each.where)) for each in [*whole, *second()]
+    ]
+    walk.sort(key=lambda each: each.where != "controller0")
+    facts = facts_from(walk)
+    assert facts.of_controller(controlplane.TUNNEL).agents == 0
+    found = diagnose(walk)
+    assert found.cause == Cause.AGENTS_REACH_TOO_FEW_SERVERS
+    assert found.also == ()
+
+
+def test_a_controller_of_which_nothing_was_seen_lowers_the_confidence(whole, second):
+    only_flags = [each for each in second() if each.probe in {"apiserver_flags", "clock"}]
+    found = diagnose([*whole, *only_flags])
+    assert (found.cause, found.confidence) == (Cause.HEALTHY, Confidence.LOW)
+    assert "not seen: controller1" in hop(found, HopId.MESH).text
+
+
+@pytest.mark.parametrize("cause", [Cause.AGENTS_CANNOT_CONNECT, Cause.AGENT_MISSING])
+def test_no_single_missing_reading_of_two_controllers_blames_the_agents(whole, second, cause):
+    walk = [*whole, *second()]
+    for missing in walk:
+        found = diagnose(each for each in walk if each is not missing)
+        assert found.cause != cause, f"without {missing.probe} on {missing.where}"
+
+
+def test_controllers_that_are_configured_unequally_are_said_to_be(whole, second):
+    other = [
+        replace(each, stdout=each.stdout.replace("10.96.0.0/12", "10.112.0.0/12"))
+        if each.probe == "apiserver_flags"
+        else each
+        for each in second(agents=2)
+    ]
+    facts = facts_from([*whole, *other])
+    assert mesh.differences(facts) == (
+        "the Service CIDR: 10.96.0.0/12 on controller0, 10.112.0.0/12 on controller1",
+    )
+    found = diagnose([*whole, *other])
+    assert hop(found, HopId.MESH).state is HopState.BROKEN
+    assert found.cause == Cause.CONTROLLERS_DIFFER
+    assert "10.112.0.0/12 on controller1" in str(found.facts)
+
+
+def test_controllers_of_two_releases_are_healthy_while_they_are_updated(whole, second):
+    other = [
+        replace(each, stdout=each.stdout.replace("v1.32.3", "v1.32.4"))
+        if each.probe == "k0s_version"
+        else each
+        for each in second(agents=2)
+    ]
+    found = diagnose([*whole, *other])
+    assert (found.cause, found.confidence) == (Cause.HEALTHY, Confidence.HIGH)
+    assert "v1.32.4+k0s.0 on controller1" in hop(found, HopId.MESH).text
+
+
+def test_each_controller_is_dialled_where_there_are_several(whole, second):
+    facts = facts_from([*whole, *second()])
+    looks = ladder.second_probes(["controller0", "controller1"], ["worker0"], facts)
+    assert f"dial:{SECOND}:8132" in {each.name for each in looks}
+
+
+def test_loopback_is_where_a_balancer_of_the_machine_s_own_listens():
+    assert all(map(findings.is_loopback, ("localhost", "127.0.0.1", "::1", "[::1]")))
+    assert not any(map(findings.is_loopback, ("192.168.57.10", "k0s.example.net")))
