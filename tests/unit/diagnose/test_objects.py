@@ -28,6 +28,17 @@ def test_a_pod_that_is_not_there_or_not_ready_has_the_remedy_of_why(recording, n
     assert says in (found.remedy or "")
 
 
+def test_a_metrics_server_that_is_none_of_k0ss_counts_where_the_apiservice_leads_to_it(recording):
+    readings = recording("diagnosis/healthy/4")
+    facts = facts_from(readings)
+    assert (facts.led.namespace, facts.led.name) == ("monitoring", "ms-metrics-server")
+    pods, endpoints = facts.one(workloads.PODS) or (), facts.one(workloads.ENDPOINTS) or ()
+    assert [pod.namespace for pod in pods] == ["monitoring"]
+    assert [each.port for each in endpoints] == [4443]
+    without = diagnose(each for each in readings if each.probe != "apiservice")
+    assert (without.cause, without.confidence) == (Cause.UNKNOWN, Confidence.LOW)
+
+
 def test_why_no_pod_may_be_made_is_said_in_the_deployments_own_words(recording):
     found = diagnose(recording("diagnosis/pods-not-admitted/1"))
     words = 'pods "metrics-server-7669dcf6c6-h86pm" is forbidden: exceeded quota: inj, requested'
