@@ -242,6 +242,5 @@ def service(facts: Facts) -> Hop:
             facts, HopId.SERVICE, f"{name} has no ready endpoint{changed}", workloads.ENDPOINTS.name
         )
     behind = ", ".join(with_port(each.address, each.port) for each in endpoints)
-    return holds(
-        facts, HopId.SERVICE, f"{name} stands for {behind}{changed}", workloads.ENDPOINTS.name
-    )
+    text = f"{name} stands for {behind}{changed}"
+    return holds(facts, HopId.SERVICE, text, workloads.ENDPOINTS.name)

@@ -14,12 +14,6 @@ def data_dir(facts: Facts) -> str:
     return flags.data_dir if flags is not None else DATA_DIR
 
 
-def issuer(facts: Facts) -> str:
-    """Return who the API server says makes ServiceAccounts' tokens, empty where not seen."""
-    flags = facts.of_controller(controlplane.FLAGS)
-    return flags.issuer if flags is not None else ""
-
-
 def applied_again(facts: Facts) -> str:
     """Return how k0s applies metrics-server's objects again that are gone.
 
@@ -28,6 +22,12 @@ def applied_again(facts: Facts) -> str:
     """
     where = f"{data_dir(facts)}/manifests/metricserver"
     return f"on {facts.controller or 'the controller'}: touch {where}/*"
+
+
+def issuer(facts: Facts) -> str:
+    """Return who the API server says makes ServiceAccounts' tokens, empty where not seen."""
+    flags = facts.of_controller(controlplane.FLAGS)
+    return flags.issuer if flags is not None else ""
 
 
 def route_through_a_worker(facts: Facts, cidr: str) -> str:

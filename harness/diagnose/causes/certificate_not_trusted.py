@@ -5,14 +5,14 @@ from __future__ import annotations
 from harness.diagnose import places
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId, Hops
+from harness.diagnose.model import HopId, Hops, does_hold, is_broken
 from harness.probe import apiservice, metrics_data
 from harness.vocabulary.words import Cause
 
 _NOT_TRUSTED = "x509"
 
 
-def _shown(facts: Facts, _: Hops) -> bool | None:
+def _shown(facts: Facts, hops: Hops) -> bool | None:
     """Whether the APIService has the certificate checked, and it does not pass."""
     state, metrics = facts.one(apiservice.PROBE), facts.one(metrics_data.PROBE)
     if state is None:
@@ -21,7 +21,17 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
         return False
     if _NOT_TRUSTED in state.message:
         return True
-    return None if metrics is None else not metrics.answered and _NOT_TRUSTED in metrics.text
+    if metrics is None or metrics.answered:
+        return None if metrics is None else False
+    if _NOT_TRUSTED in metrics.text:
+        return True
+    # The aggregator's own check verifies nothing: where it passes and requests fail on a whole way,
+    # the certificate is what differs. kubectl may be told no more than that it is unavailable.
+    whole = does_hold(hops, HopId.ALIVE) and does_hold(hops, HopId.SERVICE)
+    cut = is_broken(hops, HopId.PATH) or is_broken(hops, HopId.TUNNEL)
+    fails = bool(state.available) and whole and not cut
+    # A bundle may well be right.
+    return None if fails and state.bundled else fails
 
 
 def _remedy(facts: Facts) -> str:
@@ -51,7 +61,7 @@ KIND = CauseKind(
     Cause.CERTIFICATE_NOT_TRUSTED,
     "the API server does not trust metrics-server's certificate",
     _shown,
-    (HopId.DATA, HopId.CONDITION),
+    (HopId.DATA, HopId.CONDITION, HopId.ALIVE, HopId.SERVICE),
     remedy=_remedy,
     side_facts=_side_facts,
     link="https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/",

@@ -18,7 +18,7 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
         return False if pods else None
     if deployment is not None:
         return not deployment.exists or deployment.replicas == 0
-    # A Deployment that makes no pods would look the same.
+    # A Deployment that makes no pods (its controller is off, or may not) would look the same.
     return False if pods else None
 
 

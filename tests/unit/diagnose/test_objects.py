@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from harness.diagnose import last_words, subject
@@ -28,6 +26,17 @@ from harness.vocabulary.words import Cause
 def test_a_pod_that_is_not_there_or_not_ready_has_the_remedy_of_why(recording, name, says):
     found = diagnose(recording(f"diagnosis/{name}"))
     assert says in (found.remedy or "")
+
+
+def test_a_metrics_server_that_is_none_of_k0ss_counts_where_the_apiservice_leads_to_it(recording):
+    readings = recording("diagnosis/healthy/4")
+    facts = facts_from(readings)
+    assert (facts.led.namespace, facts.led.name) == ("monitoring", "ms-metrics-server")
+    pods, endpoints = facts.one(workloads.PODS) or (), facts.one(workloads.ENDPOINTS) or ()
+    assert [pod.namespace for pod in pods] == ["monitoring"]
+    assert [each.port for each in endpoints] == [4443]
+    without = diagnose(each for each in readings if each.probe != "apiservice")
+    assert (without.cause, without.confidence) == (Cause.UNKNOWN, Confidence.LOW)
 
 
 def test_why_no_pod_may_be_made_is_said_in_the_deployments_own_words(recording):
@@ -79,16 +88,15 @@ def test_k0ss_own_objects_are_as_it_applied_them(recording):
 
 
 def test_who_may_not_look_is_told_the_rights_that_lack(recording):
-    # The API server's sentence is of metrics-server's own log; kubectl heads it so.
-    said = (
-        'Error from server (Forbidden): nodes is forbidden: User "looker" cannot list resource '
-        '"nodes" in API group "" at the cluster scope'
-    )
-    readings = [
-        replace(each, returncode=1, stdout="", stderr=said) if each.probe == "nodes" else each
-        for each in recording("diagnosis/healthy/1")
-    ]
-    problem = subject.problem(facts_from(readings))
+    problem = subject.problem(facts_from(recording("ladder/may-not-look")))
     assert problem is not None
-    assert "looker may not look" in str(problem)
-    assert "lacks the rights to list nodes" in str(problem)
+    assert "system:serviceaccount:default:inj-viewer may not look" in str(problem)
+    assert "lacks the rights to get apiservices.apiregistration.k8s.io" in str(problem)
+    assert "list nodes" in str(problem)
+
+
+def test_an_edited_apiservice_is_deleted_before_k0s_applies_it_again(recording):
+    for name in ("apiservice-leads-nowhere/1", "certificate-not-trusted/1"):
+        remedy = diagnose(recording(f"diagnosis/{name}")).remedies
+        assert remedy[0] == "kubectl delete apiservice v1beta1.metrics.k8s.io"
+        assert remedy[1].endswith("touch /var/lib/k0s/manifests/metricserver/*")
