@@ -32,10 +32,16 @@ _LOOKS = {
         *("nodes", "addresses", "clock", "api_connections", "cluster_cidr", "kernel"),
         "node_leases",
     },
-    HopId.BACKEND: {"pods", "deployment"},
+    # Why a pod is not there or not Ready is told by its own log, too.
+    HopId.BACKEND: {
+        *("pods", "deployment", "metrics_server_log", "pod_log", "leases"),
+        *("named_pods", "named_deployments"),
+    },
     HopId.ALIVE: {"health"},
-    HopId.SCRAPING: {"metrics_server_log", "kubelet", "csrs"},
-    HopId.SERVICE: {"service", "endpoints"},
+    HopId.SCRAPING: {
+        *("metrics_server_log", "kubelet", "csrs", "metrics_role", "metrics_binding"),
+    },
+    HopId.SERVICE: {"apiservice", "service", "endpoints", "named_service", "named_endpoints"},
     HopId.EGRESS: {"apiserver_environment"},
     HopId.TUNNEL: {
         *("tunnel", "listening", "agents", "agent_pods", "agent_log", "agent_server"),
@@ -132,6 +138,9 @@ def pasted(one: Path, other: Path) -> tuple[Reading, ...] | None:
             wanted |= _LOOKS.get(hop.id, set())
     # One look tells of several hops: what is broken in `one` stays as it is.
     own = _looks(first)
+    if first.cause in _OF_PODS:
+        # Its pod's own words are why, although its hop says that it is there.
+        own |= _LOOKS[HopId.BACKEND]
     if any(
         _LOOKS[each] & own & wanted
         for each in RESTS_ON.get(second.cause, frozenset())

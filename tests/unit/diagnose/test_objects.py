@@ -29,7 +29,7 @@ def test_a_pod_that_is_not_there_or_not_ready_has_the_remedy_of_why(recording, n
 
 
 def test_a_metrics_server_that_is_none_of_k0ss_counts_where_the_apiservice_leads_to_it(recording):
-    readings = recording("diagnosis/healthy/4")
+    readings = recording("diagnosis/healthy/8")
     facts = facts_from(readings)
     assert (facts.led.namespace, facts.led.name) == ("monitoring", "ms-metrics-server")
     pods, endpoints = facts.one(workloads.PODS) or (), facts.one(workloads.ENDPOINTS) or ()
