@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
-from harness.base.process import CommandFailedError, Completed
+from harness.base.completed import CommandFailedError, Completed
 from harness.engine.recorded import RecordedClock, RecordedProber
 from harness.evidence.reading import Reading
 from harness.ssh.remote import Dial, DialResult

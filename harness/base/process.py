@@ -11,21 +11,18 @@ import contextlib
 import io
 import os
 import selectors
-import shlex
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Protocol, Self
 
-from harness.base.errors import HostLacksError, InfrastructureError
+from harness.base.completed import CommandFailedError, Completed
+from harness.base.errors import HostLacksError
 from harness.base.interrupts import HeldInterrupts
 from harness.base.output import Log, Output
-from harness.base.sayings import told_by
-from harness.base.telling import telling_lines
 
 # A program that ignores its first signal gets the next one after this many seconds; Vagrant needs
 # about ten to leave a docker machine in a state that `destroy` understands.
@@ -41,61 +38,6 @@ CHUNK_BYTES = 65536
 # What may still be in the two pipes of a program that ended: each holds at most 1 MiB, where the
 # program enlarged it (/proc/sys/fs/pipe-max-size). More is of what it left running.
 PIPES_BYTES = 2 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Completed:
-    """A program that ended: what was run, its exit status, both streams and the seconds it took.
-
-    Of streams that are longer than is kept, `left_out` says how many bytes together are not in
-    them; where they were, a line of the text says so.
-    """
-
-    argv: tuple[str, ...]
-    returncode: int
-    stdout: str
-    stderr: str
-    duration: float
-    left_out: int = 0
-
-    @property
-    def ok(self) -> bool:
-        """Whether the exit status is 0."""
-        return self.returncode == 0
-
-
-class CommandFailedError(InfrastructureError):
-    """A program ended with a status other than 0, or was ended at its deadline.
-
-    Where its words are of a known kind the sentence says what was wrong, with the remedy; else it
-    has the status, and the program's most telling words follow.
-    """
-
-    def __init__(
-        self, doing: str, completed: Completed, *, timed_out: bool = False, log: Path | None = None
-    ) -> None:
-        self.completed = completed
-        self.timed_out = timed_out
-        command = shlex.join(completed.argv)
-        how = (
-            f"no end after {completed.duration:.0f}s, so it was stopped"
-            if timed_out
-            else f"exit status {completed.returncode}"
-        )
-        said = completed.stderr.strip() or completed.stdout.strip()
-        ended = f"{how}: {command}"
-        told = told_by(completed.argv, completed.returncode, said)
-        happened = ended
-        if told is not None:
-            happened = f"{ended}; {told.happened}" if timed_out else told.happened
-        details = telling_lines(said)
-        super().__init__(
-            doing,
-            happened,
-            remedy=told.remedy if told is not None else None,
-            details=details if happened.startswith(ended) else f"{ended}\n{details}",
-            where=log,
-        )
 
 
 class Runner(Protocol):

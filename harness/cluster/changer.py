@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from harness.base.completed import Completed
 from harness.base.errors import HarnessError, InconclusiveError
-from harness.base.process import Completed
 from harness.base.wait import Attempt, Clock, WaitTimeoutError, wait_until
 from harness.changes import addresses, footprint
 from harness.changes.action import Action, Before, Check, Command, Step

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.base.completed import Completed
 from harness.base.errors import UsageError
 from harness.base.places import with_port
-from harness.base.process import Completed
 from harness.cluster.given import Given, Problem
 from harness.cluster.k0sctl_checks import CONTROLS, HostSays, hosts_of, port_of, winrm_port
 from harness.cluster.k0sctl_file import read_cluster_file

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 
+from harness.base.completed import CommandFailedError
 from harness.base.context import Say
 from harness.base.errors import InfrastructureError
-from harness.base.process import CommandFailedError, Runner
+from harness.base.process import Runner
 from harness.base.sayings import Told, told
 from harness.base.sayings.row import Of
 from harness.base.telling import plain, telling_sentence

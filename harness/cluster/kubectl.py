@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.base.process import Completed, Runner
+from harness.base.completed import Completed
+from harness.base.process import Runner
 
 # The API server answers a get within a second even on a starved machine; five seconds tell a
 # hanging one apart without costing a hold its looks.

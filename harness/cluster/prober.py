@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Protocol
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.errors import HarnessError
-from harness.base.process import CommandFailedError, Completed
 from harness.base.wait import Clock
 from harness.evidence.reading import Reading
 from harness.probe import dials

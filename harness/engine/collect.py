@@ -12,8 +12,8 @@ from itertools import chain, zip_longest
 from types import MappingProxyType
 from typing import TypeAlias
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.errors import HarnessError
-from harness.base.process import CommandFailedError, Completed
 from harness.cluster.prober import ApiClient
 from harness.engine.evidence_commands import OF_API, Wanted, of_machine
 from harness.evidence.recorder import Recorder

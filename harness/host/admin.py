@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.context import Context
 from harness.base.errors import HostLacksError
-from harness.base.process import CommandFailedError, Completed
 from harness.host.facts import HostFacts
 
 RECORD_NAME = "host.jsonl"

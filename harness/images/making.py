@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.base.completed import Completed
 from harness.base.context import Context, Say
-from harness.base.process import Completed, Runner
+from harness.base.process import Runner
 from harness.base.settings import Settings
 
 

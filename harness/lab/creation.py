@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.base.completed import Completed
 from harness.base.context import Context, Narrate, Say
 from harness.base.errors import HarnessError
 from harness.base.locks import LOCK_SECONDS, MACHINES_LOCK, host_lock
-from harness.base.process import Completed
 from harness.k0s import API_PORT
 from harness.lab import isolation, nat_picture
 from harness.lab.isolation import IsolationReport

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from uuid import UUID
 
+from harness.base.completed import CommandFailedError
 from harness.base.errors import HostLacksError, InfrastructureError
-from harness.base.process import CommandFailedError, Runner
+from harness.base.process import Runner
 from harness.host.subnets import POD_NETWORK, SERVICE_NETWORK
 from harness.probe.isolation import MACHINE_TABLE
 from harness.ssh.remote import Remote

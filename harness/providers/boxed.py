@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.base.completed import Completed
 from harness.base.context import Context, Say
 from harness.base.locks import IMAGE_LOCK, host_lock
-from harness.base.process import Completed
 from harness.images.box import boxes
 from harness.images.making import Making
 from harness.providers.substrate import LabRequest

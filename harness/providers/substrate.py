@@ -11,8 +11,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.base.completed import Completed
 from harness.base.context import Say
-from harness.base.process import Completed
 from harness.host.subnets import POD_NETWORK, SERVICE_NETWORK
 from harness.images.seed import Seed
 from harness.providers.topology import MachineSpec

@@ -15,9 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.context import Say
 from harness.base.errors import InfrastructureError
-from harness.base.process import CommandFailedError, Completed, Runner
+from harness.base.process import Runner
 from harness.base.sayings import told_by
 from harness.base.telling import after_heading, plain
 from harness.host.raw import vagrant_home

@@ -18,9 +18,9 @@ from typing import Any
 
 import paramiko
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.errors import InfrastructureError
 from harness.base.output import Kept
-from harness.base.process import CommandFailedError, Completed
 from harness.ssh.exchange import exchange
 from harness.ssh.fair_semaphore import FairSemaphore
 from harness.ssh.files import SshEndpoint

@@ -7,8 +7,9 @@ import socket
 import time
 from collections.abc import Sequence
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.errors import InfrastructureError
-from harness.base.process import CommandFailedError, Completed, Runner
+from harness.base.process import Runner
 from harness.ssh.remote import Dial, DialResult
 from harness.ssh.standing import SUDO, Standing, standing_of
 

@@ -13,9 +13,10 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.errors import InfrastructureError
 from harness.base.places import with_port
-from harness.base.process import CommandFailedError, Completed, Runner
+from harness.base.process import Runner
 from harness.base.sayings import told
 from harness.base.sayings.row import Of
 from harness.base.telling import telling_sentence

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from harness.base.process import Completed
+from harness.base.completed import Completed
 
 
 class Dial(StrEnum):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.base.process import Completed
+from harness.base.completed import Completed
 
 SUDO = ("sudo", "-n")
 _BECOME = {"root": (), "sudo": SUDO, "doas": ("doas", "-n"), "none": SUDO}

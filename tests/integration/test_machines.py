@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import testinfra
 
-from harness.base.process import CommandFailedError, LocalRunner
+from harness.base.completed import CommandFailedError
+from harness.base.process import LocalRunner
 from harness.lab.kept import attach
 from harness.providers.vagrant import Vagrant
 from harness.ssh.remote import Dial

@@ -20,7 +20,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from harness.base import locks
-from harness.base.process import CommandFailedError, Completed
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.run_id import RunId
 from harness.base.settings import Settings
 from harness.lab import isolation, leftovers, orphans

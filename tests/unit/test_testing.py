@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.base.process import CommandFailedError, Completed, Runner
+from harness.base.completed import CommandFailedError, Completed
+from harness.base.process import Runner
 from harness.base.wait import Clock, wait_until
 from harness.probe import apiservice
 from harness.ssh.remote import Dial, Remote, RemoteReader

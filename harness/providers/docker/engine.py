@@ -9,8 +9,9 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Any
 
+from harness.base.completed import Completed
 from harness.base.errors import InfrastructureError
-from harness.base.process import Completed, Runner
+from harness.base.process import Runner
 from harness.base.run_id import RunId
 from harness.base.untrusted import MIB, Limits, json_value
 from harness.state.owner import LABEL_RUN, LABEL_STATE, LABEL_USER

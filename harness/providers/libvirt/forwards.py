@@ -16,8 +16,9 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.errors import HostLacksError, InfrastructureError
-from harness.base.process import CommandFailedError, Completed, Runner
+from harness.base.process import Runner
 from harness.base.sayings import told
 from harness.base.sayings.row import Of
 from harness.base.telling import telling_sentence

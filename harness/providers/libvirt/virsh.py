@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import NoReturn
 from uuid import UUID
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.errors import InfrastructureError
-from harness.base.process import CommandFailedError, Completed, Runner
+from harness.base.process import Runner
 from harness.base.sayings import told
 from harness.base.sayings.row import Of
 from harness.base.telling import telling_sentence

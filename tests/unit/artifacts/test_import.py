@@ -16,8 +16,8 @@ from harness.artifacts.model import ArtifactKind, Origin, host_arch
 from harness.artifacts.pins import load_pins
 from harness.artifacts.problems import SourceUnavailableError
 from harness.artifacts.store import Store
+from harness.base.completed import Completed
 from harness.base.errors import ExitCode, HostLacksError, UsageError
-from harness.base.process import Completed
 from harness.base.settings import Settings
 
 ARCH = host_arch()

@@ -11,8 +11,9 @@ import time
 import pytest
 
 from harness.base import process
-from harness.base.errors import ExitCode, HostLacksError
-from harness.base.process import CommandFailedError, LocalRunner
+from harness.base.completed import CommandFailedError
+from harness.base.errors import ExitCode, HostLacksError, InfrastructureError
+from harness.base.process import LocalRunner
 
 RUN = LocalRunner().run
 # A deadline that a shell on a busy machine meets with its first line, and nothing else does.
@@ -197,7 +198,7 @@ def test_a_folder_that_is_not_there_is_not_taken_for_a_missing_program(tmp_path)
 def test_a_log_that_cannot_be_written_is_a_sentence_and_leaves_no_program(tmp_path):
     (tmp_path / "file").write_text("")
     began = time.monotonic()
-    with pytest.raises(process.InfrastructureError, match=r"it\.log"):
+    with pytest.raises(InfrastructureError, match=r"it\.log"):
         shell("sleep 60", log=tmp_path / "file" / "it.log")
     assert time.monotonic() - began < PATIENCE_SECONDS
 
@@ -206,7 +207,7 @@ def test_a_log_that_cannot_be_written_is_a_sentence_and_leaves_no_program(tmp_pa
 def test_a_disk_that_fills_up_ends_the_program_with_a_sentence(tmp_path):
     log = tmp_path / "it.log"
     log.symlink_to("/dev/full")
-    with pytest.raises(process.InfrastructureError, match="No space left") as caught:
+    with pytest.raises(InfrastructureError, match="No space left") as caught:
         shell("echo $$; sleep 60", log=log)
     assert str(log) in caught.value.text()
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.base import interrupts, output, process
-from harness.base.process import CommandFailedError, LocalRunner
+from harness.base.completed import CommandFailedError
+from harness.base.process import LocalRunner
 
 # What was sent SIGKILL is gone after milliseconds on a quiet machine.
 PATIENCE_SECONDS = 5.0

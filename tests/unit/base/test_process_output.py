@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 from harness.base import output, process
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.output import Kept, Log, Output
-from harness.base.process import CommandFailedError, Completed, LocalRunner
+from harness.base.process import LocalRunner
 from harness.base.wait import SystemClock
 from harness.cluster.prober import Prober
 from harness.engine.collect import _kept
@@ -200,7 +201,8 @@ def test_the_words_that_an_error_quotes_are_few_however_long_the_lines_are():
 MEASURED = r"""
 import re, sys, time
 from pathlib import Path
-from harness.base.process import CommandFailedError, LocalRunner
+from harness.base.completed import CommandFailedError
+from harness.base.process import LocalRunner
 lines = []
 try:
     LocalRunner().run(["sh", "-c", sys.argv[1]], doing="Trying", deadline=float(sys.argv[2]),

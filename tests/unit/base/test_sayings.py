@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness.base.process import CommandFailedError, Completed
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.sayings import told, told_by
 from harness.base.sayings.row import Of
 from harness.base.telling import plain, telling_lines, telling_sentence

@@ -5,8 +5,8 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from harness.base.completed import Completed
 from harness.base.errors import InconclusiveError
-from harness.base.process import Completed
 from harness.changes import clock_step as clocks
 from harness.changes.action import Before
 from harness.changes.addresses import Addresses

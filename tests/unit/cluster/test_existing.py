@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.completed import Completed
 from harness.base.errors import UsageError
-from harness.base.process import Completed
 from harness.cluster.existing import K0sKubectl, read_cluster
 from harness.engine.access import existing_cluster
 from harness.ssh.arguments import SETTINGS, refuse

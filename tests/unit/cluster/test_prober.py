@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.errors import InfrastructureError
-from harness.base.process import CommandFailedError, Completed
 from harness.cluster.prober import Prober
 from harness.probe import apiservice, controlplane, dials, egress, machines
 from harness.probe.dials import DIAL_SECONDS

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.completed import Completed
 from harness.base.context import Context
 from harness.base.errors import ExitCode, InfrastructureError, UsageError
-from harness.base.process import Completed
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.cli.collect import collect_evidence

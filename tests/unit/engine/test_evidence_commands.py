@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.errors import InfrastructureError
-from harness.base.process import CommandFailedError, Completed
 from harness.engine.collect import collect
 from harness.engine.evidence_commands import MANIFESTS, OF_API, of_machine, only_way_out
 from harness.evidence.recorder import Recorder

@@ -11,8 +11,9 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from harness.base.completed import Completed
 from harness.base.errors import InfrastructureError, UsageError
-from harness.base.process import Completed, LocalRunner
+from harness.base.process import LocalRunner
 from harness.engine.access import existing_cluster
 from harness.ssh.here import HereRemote
 from harness.ssh.openssh import OpenSSHRemote

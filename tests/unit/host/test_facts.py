@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.base.process import CommandFailedError, Completed
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.settings import Settings
 from harness.host import inotify as host_inotify
 from harness.host.facts import facts_from

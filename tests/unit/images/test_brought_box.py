@@ -9,9 +9,10 @@ import tarfile
 
 import pytest
 
+from harness.base.completed import Completed
 from harness.base.context import Context
 from harness.base.errors import UsageError
-from harness.base.process import Completed, LocalRunner
+from harness.base.process import LocalRunner
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.images import rootfs

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.completed import Completed
 from harness.base.errors import InfrastructureError
-from harness.base.process import Completed
 from harness.images import rootfs
 from harness.images.box import build
 from harness.images.rootfs import Distribution, Recipe

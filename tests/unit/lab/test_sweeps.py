@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.base.process import CommandFailedError, Completed
+from harness.base.completed import CommandFailedError, Completed
 from harness.state.removal import each
 
 # Of docker 28.2.2 with its engine stopped, 2026-11-23.

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.context import Context
 from harness.base.errors import HostLacksError
-from harness.base.process import CommandFailedError, Completed
 from harness.base.settings import Settings
 from harness.host.admin import Admin, SetupRecord, append_record, read_records
 from harness.host.facts import facts_from

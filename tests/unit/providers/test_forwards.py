@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.context import Context
 from harness.base.errors import HostLacksError, InfrastructureError
-from harness.base.process import CommandFailedError, Completed
 from harness.base.run_id import RunId
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock

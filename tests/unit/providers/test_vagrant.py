@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.base.process import CommandFailedError, Completed
+from harness.base.completed import CommandFailedError, Completed
 from harness.providers.topology import HOST_KEY_MARKER
 from harness.providers.vagrant import (
     Vagrant,

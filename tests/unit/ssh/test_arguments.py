@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.base.completed import Completed
 from harness.base.errors import UsageError
-from harness.base.process import Completed
 from harness.cli.consent import consent
 from harness.cluster.existing import read_cluster
 from harness.engine.access import existing_cluster

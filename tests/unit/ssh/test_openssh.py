@@ -10,8 +10,9 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.errors import InfrastructureError
-from harness.base.process import CommandFailedError, Completed, LocalRunner
+from harness.base.process import LocalRunner
 from harness.ssh.openssh import OpenSSHRemote
 from harness.ssh.remote import Dial
 

@@ -10,9 +10,9 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from harness.base.completed import Completed
 from harness.base.context import Context, silent
 from harness.base.errors import HostLacksError, InfrastructureError
-from harness.base.process import Completed
 from harness.base.run_id import RunId
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock

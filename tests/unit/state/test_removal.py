@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.base.completed import Completed
 from harness.base.errors import HostLacksError, InfrastructureError
-from harness.base.process import Completed
 from harness.base.run_id import NotARunIdError, RunId
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock

@@ -8,9 +8,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from harness.base.completed import CommandFailedError, Completed
 from harness.base.context import Context, silent
 from harness.base.errors import HostLacksError
-from harness.base.process import CommandFailedError, Completed
 from harness.base.run_id import RunId
 from harness.base.settings import Settings
 from harness.lab import leftovers, listing
