@@ -188,7 +188,7 @@ def test_the_machine_layer_alone_lets_nothing_reach_the_host(lab, uplink):
 @needs_root
 def test_without_either_layer_the_same_packet_would_leave(lab, open_door, uplink):
     """Shows that the layers are what stops it, and not that there was no way out anyway."""
-    if lab.provider == "libvirt":
+    if lab.record.provider == "libvirt":
         pytest.skip("libvirt itself lets nothing out of a network without <forward>")
     nft("delete", "table", "inet", lab.record.nft_table)
     try:

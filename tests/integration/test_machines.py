@@ -33,9 +33,9 @@ def inside(lab):
 
 def test_a_lab_has_the_machines_that_were_asked_for(lab):
     assert set(lab.machines) == {"controller0", "worker0", "worker1"}
-    containers = lab.provider == "docker"
+    containers = lab.record.provider == "docker"
     assert lab.substrate.startswith("three containers" if containers else "three VMs")
-    vagrant = Vagrant(LocalRunner(), folder=lab.folder, provider=lab.provider, log=None)
+    vagrant = Vagrant(LocalRunner(), folder=lab.folder, provider=lab.record.provider, log=None)
     assert vagrant.states() == dict.fromkeys(lab.machines, "running")
 
 
@@ -106,7 +106,7 @@ def test_testinfra_reads_facts_through_the_pinned_connection(inside, lab):
 
 
 def test_no_container_has_what_would_reach_the_hosts_kernel(lab):
-    if lab.provider != "docker":
+    if lab.record.provider != "docker":
         pytest.skip("these machines have kernels of their own")
     for name in lab.machines:
         status = run(lab, name, "grep", "CapBnd", "/proc/1/status")

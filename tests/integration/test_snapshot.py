@@ -27,7 +27,7 @@ def on(lab, name, script):
 
 
 def test_a_snapshot_of_running_machines_brings_back_disk_and_memory(lab):
-    if lab.provider != "libvirt":
+    if lab.record.provider != "libvirt":
         pytest.skip("Vagrant takes snapshots of VMs")
     boots = {name: on(lab, name, "cat /proc/sys/kernel/random/boot_id") for name in lab.machines}
     for name in lab.machines:
