@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -71,14 +72,16 @@ class Prober:
         """Return one reading a probe, in their order.
 
         Commands on a machine are run side by side once a trifle has shown that there is a way to
-        it: a machine that is gone costs the time of one look and no more.
+        it: a machine that is gone costs the time of one look and no more. What several probes ask
+        in the same words is asked once, and each gets the answer as its own reading.
         """
         wanted = list(probes)
         if not wanted:
             return ()
+        first = _asked_first(wanted)
         places: dict[str, list[int]] = {}
-        for index, probe in enumerate(wanted):
-            places.setdefault(probe.where, []).append(index)
+        for index in dict.fromkeys(first):
+            places.setdefault(wanted[index].where, []).append(index)
         found: dict[int, Reading] = {}
 
         def visit(where: str) -> None:
@@ -110,7 +113,9 @@ class Prober:
 
         with ThreadPoolExecutor(max_workers=len(places)) as pool:
             list(pool.map(visit, places))
-        return tuple(found[index] for index in range(len(wanted)))
+        return tuple(
+            replace(found[at], probe=each.name) for at, each in zip(first, wanted, strict=True)
+        )
 
     def _at_once(self, where: str, places: Container[str]) -> int:
         """Return how many looks at `where` are made at once, of those at all `places`."""
@@ -186,6 +191,21 @@ class Prober:
         if probe.argv[0] == DIAL:
             return _dial(remote, probe)
         return remote.run(probe.argv, doing=doing, deadline=deadline, sudo=probe.sudo, check=False)
+
+
+def _asked_first(wanted: Sequence[Probe[Any]]) -> list[int]:
+    """Return for each look the place of the one whose answer it gets: its own, or another probe's.
+
+    One probe that is wanted several times is asked as often.
+    """
+    asked: dict[tuple[object, ...], int] = {}
+    times: Counter[tuple[str, str]] = Counter()
+    first = []
+    for at, each in enumerate(wanted):
+        question = each.where, each.argv, each.sudo, each.deadline, each.together
+        first.append(asked.setdefault((*question, times[each.name, each.where]), at))
+        times[each.name, each.where] += 1
+    return first
 
 
 def _without_pipe(argv: tuple[str, ...]) -> tuple[tuple[str, ...], str | None]:

@@ -6,6 +6,7 @@ import functools
 import json
 from pathlib import Path
 
+from harness import testing
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import redacted_reading
 
@@ -13,8 +14,12 @@ from harness.evidence.recorder import redacted_reading
 @functools.cache
 def readings(path: Path) -> tuple[Reading, ...]:
     """The readings in a file of one JSON object a line."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return tuple(Reading.from_dict(json.loads(line)) for line in lines)
+    return testing.readings(path)
+
+
+def id_of(path: Path) -> str:
+    """A recording as a test's id: the folder and the number."""
+    return f"{path.parent.name}/{path.stem}"
 
 
 @functools.cache

@@ -10,6 +10,9 @@ from harness.diagnose.model import HopId, Hops
 from harness.vocabulary.words import Cause
 
 K0S_ISSUES = "https://github.com/k0sproject/k0s/issues/"
+METRICS_SERVER_ISSUES = (
+    "https://github.com/kubernetes-sigs/metrics-server/blob/master/KNOWN_ISSUES.md"
+)
 
 NETWORK = (
     Cause.KUBELET_UNREACHABLE_FROM_PODS,

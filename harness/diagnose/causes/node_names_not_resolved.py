@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.diagnose import scrapes
-from harness.diagnose.causes.kind import BACKEND, SANE_NODES, CauseKind
+from harness.diagnose.causes.kind import BACKEND, METRICS_SERVER_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.failures import FailedOf
 from harness.diagnose.model import HopId, Hops
@@ -41,5 +41,5 @@ KIND = CauseKind(
     passes=True,
     backend_down=True,
     remedy=_remedy,
-    link="https://github.com/kubernetes-sigs/metrics-server/blob/master/KNOWN_ISSUES.md",
+    link=METRICS_SERVER_ISSUES,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.diagnose import findings, scrapes
 from harness.diagnose.causes import kubelet_unreachable_from_pods
-from harness.diagnose.causes.kind import SANE_NODES, CauseKind
+from harness.diagnose.causes.kind import METRICS_SERVER_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.failures import FailedOf
 from harness.diagnose.model import HopId, Hops
@@ -66,5 +66,5 @@ KIND = CauseKind(
     passes=True,
     by_the_log=True,
     remedy=_remedy,
-    link="https://github.com/kubernetes-sigs/metrics-server/blob/master/KNOWN_ISSUES.md",
+    link=METRICS_SERVER_ISSUES,
 )

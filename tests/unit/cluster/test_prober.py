@@ -9,7 +9,15 @@ import pytest
 from harness.base.completed import CommandFailedError, Completed
 from harness.base.errors import InfrastructureError
 from harness.cluster.prober import Prober
-from harness.probe import apiservice, controlplane, dials, egress, machines
+from harness.probe import (
+    apiservice,
+    controlplane,
+    dials,
+    egress,
+    konnectivity,
+    machines,
+    nodestate,
+)
 from harness.probe.dials import DIAL_SECONDS
 from harness.ssh.remote import Dial, DialResult
 from harness.testing import FakeClock
@@ -108,6 +116,17 @@ def test_probes_are_asked_side_by_side_and_answered_in_their_order(clock):
     assert [path.rpartition("/")[2] for path in paths] == names
     assert all(args[:2] == ("get", "--raw") for args, _ in api.asked)
     assert not any(check for _, check in api.asked)
+
+
+def test_what_two_probes_ask_in_the_same_words_is_asked_once(clock):
+    looks = [konnectivity.LEASES.look(), apiservice.PROBE.look(), nodestate.LEASES.look()]
+    assert looks[0].argv == looks[2].argv
+    api = Api(callers=2)
+    one, other, same = Prober(api, {}, clock, 0.0).take(looks)
+    assert len(api.asked) == 2
+    assert [each.probe for each in (one, other, same)] == [each.name for each in looks]
+    assert (one.stdout, one.at) == (same.stdout, same.at)
+    assert one.stdout != other.stdout
 
 
 class Counting:

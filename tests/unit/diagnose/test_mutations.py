@@ -9,12 +9,11 @@ import pytest
 from harness.diagnose.causes import KINDS
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Confidence, HopId
-from harness.probe import seen
 from harness.vocabulary.words import Cause
 from tests.unit.diagnose import pasted
 from tests.unit.fuzz import some
 from tests.unit.paths import RECORDINGS
-from tests.unit.recorded import readings
+from tests.unit.recorded import id_of, readings
 
 RECORDED = sorted((RECORDINGS / "diagnosis").glob("*/*.jsonl"))
 OTHERS = [
@@ -35,26 +34,8 @@ OF_PODS = {kind.cause for kind in KINDS if kind.backend_down}
 EXPLAINS = {kind.cause: {kind.cause, *kind.explains} for kind in KINDS}
 
 
-def recorded(path):
-    return f"{path.parent.name}/{path.stem}"
-
-
-@pytest.fixture(autouse=True)
-def read_once(monkeypatch):
-    """Read each reading once: the walks differ in few."""
-    observe = seen.observe
-    known = {}
-
-    def observe_once(parse, reading):
-        key = (parse, id(reading))
-        if key not in known:
-            known[key] = (reading, observe(parse, reading))
-        return known[key][1]
-
-    monkeypatch.setattr(seen, "observe", observe_once)
-
-
-every_recording = pytest.mark.parametrize("path", [*RECORDED, *OTHERS], ids=recorded)
+pytestmark = pytest.mark.usefixtures("read_once")
+every_recording = pytest.mark.parametrize("path", [*RECORDED, *OTHERS], ids=id_of)
 
 
 def is_no_other_cause(found, whole):
@@ -100,7 +81,7 @@ PAIRS = [
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("one", sorted({one for one, _ in PAIRS}), ids=recorded)
+@pytest.mark.parametrize("one", sorted({one for one, _ in PAIRS}), ids=id_of)
 def test_what_is_broken_besides_is_named_or_hidden_and_nothing_else_is(one):
     others = [other for each, other in PAIRS if each == one]
     for other in some(others, 4, RECORDED.index(one)):
@@ -108,7 +89,7 @@ def test_what_is_broken_besides_is_named_or_hidden_and_nothing_else_is(one):
         if walk is None:
             continue
         found = diagnose(walk)
-        said = f"with {recorded(other)}: {found.cause} ({found.confidence}), also {found.also}"
+        said = f"with {id_of(other)}: {found.cause} ({found.confidence}), also {found.also}"
         causes = {pasted.told(one).cause, pasted.told(other).cause}
         if found.cause == Cause.UNKNOWN or found.confidence is Confidence.LOW:
             continue

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -15,12 +14,11 @@ import pytest
 from harness.diagnose.causes import KINDS
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Confidence, HopId
-from harness.probe import seen
 from harness.report import diagnosis as report
 from harness.vocabulary.words import Cause
 from tests.unit.fuzz import some
 from tests.unit.paths import PROJECT, RECORDINGS
-from tests.unit.recorded import readings, redacted
+from tests.unit.recorded import id_of, readings, redacted
 
 FOLDER = RECORDINGS / "diagnosis"
 SCHEMA = PROJECT / "schema/diagnosis.schema.json"
@@ -85,27 +83,8 @@ FIRST_BROKEN = {
 RECORDED = sorted(FOLDER.glob("*/*.jsonl"))
 
 
-def recorded(path: Path) -> str:
-    return f"{path.parent.name}/{path.stem}"
-
-
-@pytest.fixture(autouse=True)
-def read_once(monkeypatch):
-    """Read each reading once: the walks of a mutation check differ in one."""
-    observe = seen.observe
-    known = {}
-
-    def observe_once(parse, reading):
-        key = (parse, id(reading))
-        if key not in known:
-            # The reading is kept, so that no other one gets its id.
-            known[key] = (reading, observe(parse, reading))
-        return known[key][1]
-
-    monkeypatch.setattr(seen, "observe", observe_once)
-
-
-every_case = pytest.mark.parametrize("path", RECORDED, ids=recorded)
+pytestmark = pytest.mark.usefixtures("read_once")
+every_case = pytest.mark.parametrize("path", RECORDED, ids=id_of)
 
 
 @every_case
