@@ -53,6 +53,7 @@ class Settings:
     seed: bool | None = None
     same_nat_address: bool = False
     fresh: bool = False
+    reuse: bool = False
     box_url: str | None = None
     box_sha256: str | None = None
     box_sources: Path | None = None
@@ -108,6 +109,7 @@ class Settings:
             same_nat_address="same_nat_address" in values
             and _switch(values["same_nat_address"], origin["same_nat_address"]),
             fresh="fresh" in values and _switch(values["fresh"], origin["fresh"]),
+            reuse="reuse" in values and _switch(values["reuse"], origin["reuse"]),
             box_url=values.get("box_url"),
             box_sha256=values.get("box_sha256"),
             box_sources=_absolute(values["box_sources"]) if "box_sources" in values else None,
@@ -137,6 +139,7 @@ _VARIABLES = {
     "seed": "SEED",
     "same_nat_address": "SAME_NAT_ADDRESS",
     "fresh": "FRESH",
+    "reuse": "REUSE",
     "box_url": "BOX_URL",
     "box_sha256": "BOX_SHA256",
     "box_sources": "BOX_SOURCES",

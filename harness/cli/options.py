@@ -13,7 +13,7 @@ from harness.scenario.load import find, load_all
 from harness.scenario.mistakes import Mistake, ScenarioError
 
 SCENARIOS = Path("scenarios")
-_SETTINGS = ("provider", "keep", "runs_dir", "fresh", "allow_unpinned")
+_SETTINGS = ("provider", "keep", "runs_dir", "fresh", "reuse", "allow_unpinned")
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
