@@ -19,13 +19,13 @@ from harness.base.errors import (
     UsageError,
 )
 from harness.base.printable import printable_line
-from harness.base.printing import say, show
+from harness.base.printing import say
 from harness.base.settings import Settings
-from harness.cli.options import add_provider, scenario_files, settings_of
+from harness.cli.ending import show_result, show_total
+from harness.cli.options import add_provider, add_verbose, scenario_files, settings_of
 from harness.engine.outcome import outcome_of, worst
 from harness.engine.session import RunSession
 from harness.pytest_session import OPTIONS, SESSION
-from harness.report import summary
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -38,6 +38,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         "--fresh", action="store_const", const="1", help="machines of its own for each scenario"
     )
     verb.add_argument("-k", dest="select", metavar="WORDS", help="only matching expectations")
+    add_verbose(verb)
 
 
 def add_runs(verb: argparse.ArgumentParser) -> None:
@@ -48,22 +49,26 @@ def add_runs(verb: argparse.ArgumentParser) -> None:
 def command(options: argparse.Namespace) -> ExitCode:
     """Run the scenarios that are named."""
     paths = scenario_files(options.scenarios)
-    return run_scenarios(paths, settings_of(options), select=options.select)
+    settings = settings_of(options)
+    return run_scenarios(paths, settings, select=options.select, verbose=options.verbose)
 
 
 def run_scenarios(
-    paths: Sequence[Path], settings: Settings, *, select: str | None = None
+    paths: Sequence[Path], settings: Settings, *, select: str | None = None, verbose: bool = False
 ) -> ExitCode:
-    """Run scenarios as pytest tests, print what a person would paste, return the exit code."""
-    session = through_pytest(paths, settings, select)
+    """Run scenarios as pytest tests, print what they came to, return the exit code."""
+    session = through_pytest(paths, settings, select, verbose=verbose)
     for result in session.results:
-        show(summary.render(result))
-    outcomes = [result.outcome for result in session.results]
-    outcomes += [outcome_of((), error) for error in session.not_started.values()]
-    return worst(outcomes).exit_code
+        show_result(result, verbose=verbose)
+    runs = [(result.scenario, result.outcome) for result in session.results]
+    runs += [(str(each), outcome_of((), error)) for each, error in session.not_started.items()]
+    show_total(runs, session.folder, verbose=verbose)
+    return worst(outcome for _, outcome in runs).exit_code
 
 
-def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None) -> RunSession:
+def through_pytest(
+    paths: Sequence[Path], settings: Settings, select: str | None, *, verbose: bool = False
+) -> RunSession:
     """Return the session of runs that pytest has made of the scenarios.
 
     Nothing is loaded but pytest's own plugins and the harness's: a scenario may be somebody else's,
@@ -90,6 +95,7 @@ def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None
                     for value in [getattr(settings, name)]
                 ),
                 *(["-k", select] if select else []),
+                *(["--k0s-verbose"] if verbose else []),
             ],
             plugins=[keeper, pytest_plugin],
         )
