@@ -173,10 +173,9 @@ def unconnected(facts: Facts) -> Mapping[str, Failure]:
     """Return, by worker, why its agent cannot connect, from its own log in the last minute."""
     found = {}
     for machine, log in facts.on(nodelogs.AGENT).items():
-        failed = recent(facts, nodelogs.AGENT.name, machine, log.connecting)
-        connected = [line.at for line in log.lines if "Connect to server" in line.text]
-        if failed and (not connected or connected[-1] < failed[-1].at):
-            found[machine] = failed[-1]
+        last = log.cannot_connect
+        if last is not None and recent(facts, nodelogs.AGENT.name, machine, (last,)):
+            found[machine] = last
     return found
 
 
