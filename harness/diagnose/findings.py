@@ -234,13 +234,16 @@ def isolated(facts: Facts) -> bool | None:
 
 def seconds_ago(facts: Facts, probe: str, machine: str, at: float) -> float:
     """Return how long before a look at a machine's log a line of that log was written."""
+    return read_at(facts, probe, machine) - at
+
+
+def read_at(facts: Facts, probe: str, machine: str) -> float:
+    """Return when a machine's log was read, by that machine's own clock."""
     clock = facts.on(machines.CLOCK).get(machine)
-    taken = moment(facts.readings[probe, machine])
-    return taken + (clock.ahead if clock is not None else 0.0) - at
+    return moment(facts.readings[probe, machine]) + (clock.ahead if clock is not None else 0.0)
 
 
 def recent(facts: Facts, probe: str, machine: str, failures: tuple[Failure, ...]) -> list[Failure]:
     """Return those failures of a machine's log that were of the last minute when it was read."""
-    return [
-        each for each in failures if seconds_ago(facts, probe, machine, each.at) < RECENT_SECONDS
-    ]
+    since = read_at(facts, probe, machine) - RECENT_SECONDS if failures else 0.0
+    return [each for each in failures if each.at > since]
