@@ -23,7 +23,7 @@ VERBS = {
     "bench": "a cold konnectivity-on against the same work done by hand",
     "plan": "what would be built; starts nothing",
     "validate": "check scenario files, every mistake at once",
-    "catalogue": "docs/scenarios.md, from the scenarios and their runs",
+    "catalogue": "docs/scenarios.md and docs/log, from the scenarios and their runs",
     "schema": "print the JSON Schema of a scenario",
     "doctor": "what this host can do, what is missing, how to get it",
     "diagnose": "why the metrics API is unavailable; read-only",
