@@ -15,6 +15,7 @@ from harness.base.settings import Settings
 from harness.base.untrusted import MIB, Limits, RefusedError, read_text, require_yaml_within
 from harness.base.wait import SystemClock
 from harness.cli.ending import show_cause
+from harness.cli.next_step import suggest_run
 from harness.cli.options import add_verbose, settings_of
 from harness.cli.target import Target, add_target
 from harness.cluster.kubectl import Kubectl
@@ -109,6 +110,7 @@ def show_diagnosis(
         show_json(report.document(found_cause))
     else:
         show_cause(found_cause, verbose=verbose)
+        suggest_run(found_cause.cause)
     return exit_code(found_cause)
 
 

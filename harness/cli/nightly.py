@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.base import shipped
 from harness.base.errors import ExitCode, InfrastructureError
 from harness.base.printing import show
 from harness.base.settings import Settings
@@ -28,10 +29,11 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> ExitCode:
-    """Run every scenario that the provider's machines can run."""
+    """Run every scenario of this folder, else of the harness, that the machines can run."""
     settings = settings_of(options)
     vms = provider(settings.provider).own_kernel
-    paths = files_in(SCENARIOS, for_vms=vms)
+    folder = SCENARIOS if SCENARIOS.is_dir() else shipped.SCENARIOS
+    paths = files_in(folder, for_vms=vms)
     return nightly(paths, settings, options.summary, verbose=options.verbose)
 
 
