@@ -29,6 +29,7 @@ VERBS = {
     "diagnose": "why the metrics API is unavailable; read-only",
     "flows": "every kind of connection a cluster lives on; read-only",
     "collect": "evidence of a cluster into one file; read-only",
+    "report": "open the page of a run, or of all runs of a command; make it where it is missing",
     "replay": "judge a recorded run again from its bundle; starts nothing",
     "labs": "what is left on this host from earlier runs, and removing it",
     "artifacts": "the release files: list, fetch, import, verify, export for an offline host",
