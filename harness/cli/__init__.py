@@ -30,6 +30,7 @@ VERBS = {
     "flows": "every kind of connection a cluster lives on; read-only",
     "collect": "evidence of a cluster into one file; read-only",
     "report": "open the page of a run, or of all runs of a command; make it where it is missing",
+    "compare": "two runs against each other: verdicts, causes, hops, builds, times",
     "replay": "judge a recorded run again from its bundle; starts nothing",
     "labs": "what is left on this host from earlier runs, and removing it",
     "artifacts": "the release files: list, fetch, import, verify, export for an offline host",
@@ -37,7 +38,7 @@ VERBS = {
 }
 _ENDINGS = {
     ExitCode.OK: "done",
-    ExitCode.NOT_MET: "an expectation is not met, or a broken hop was found",
+    ExitCode.NOT_MET: "an expectation is not met, a broken hop was found, or runs differ",
     ExitCode.USAGE: "the command or the scenario is wrong",
     ExitCode.HOST_LACKS: "this host lacks something",
     ExitCode.INFRASTRUCTURE: "infrastructure failed, or not enough was seen",
