@@ -43,23 +43,25 @@ def find_runs(named: str | None, runs_dir: Path) -> RecordedRuns:
     """
     doing = f"Looking for the run {named}" if named is not None else "Looking for the last run"
     known = sorted(path.parent.parent for path in runs_dir.glob(f"*/*/{REPORT}"))
-    path: Path | None = known[-1] if known else runs_dir
-    if named is not None:
-        path = next((each for each in (Path(named), runs_dir / named) if each.exists()), None)
-    if path is not None and path.is_file():
-        bundle = read_bundle(path)
-        return RecordedRuns(path, (result_of(bundle),), bundle)
-    folders = [] if path is None else _folders(path)
-    if path is None or not folders:
-        latest = ", ".join(dict.fromkeys(each.name for each in reversed(known[-_MOST_NAMED:])))
-        raise UsageError(
-            doing,
-            f"there is no {REPORT} in {path}"
-            if path is not None
-            else f"there is neither a file or folder of that name nor a run in {runs_dir}",
-            remedy=f"name a run's folder, its {BUNDLE}, or a run in {runs_dir}"
-            + (f": {latest}" if latest else ""),
-        )
+    latest = ", ".join(dict.fromkeys(each.name for each in reversed(known[-_MOST_NAMED:])))
+    remedy = f"name a run's folder, its {BUNDLE}, or a run in {runs_dir}"
+    remedy += f": {latest}" if latest else ""
+    try:
+        if named is None:
+            path = known[-1] if known else runs_dir
+        else:
+            path = next(each for each in (Path(named), runs_dir / named) if each.exists())
+        if path.is_file():
+            bundle = read_bundle(path)
+            return RecordedRuns(path, (result_of(bundle),), bundle)
+        folders = _folders(path)
+    except StopIteration:
+        why = f"there is neither a file or folder of that name nor a run in {runs_dir}"
+        raise UsageError(doing, why, remedy=remedy) from None
+    except OSError as error:
+        raise UsageError(doing, reason_of(error), remedy=remedy) from None
+    if not folders:
+        raise UsageError(doing, f"there is no {REPORT} in {path}", remedy=remedy)
     results = (_result(folder) for folder in folders)
     return RecordedRuns(path, tuple(sorted(results, key=lambda each: each.started)))
 

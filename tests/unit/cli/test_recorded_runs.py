@@ -92,6 +92,10 @@ def test_what_is_no_run_is_refused_with_those_there_are(run, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "there is no report.json in empty" in run("report", "empty")[2]
     assert run("report", "--runs", tmp_path / "empty")[0] == 2
+    os.mkfifo(tmp_path / "pipe")
+    for strange in ("pipe", "x" * 5000, "a\0b", "", "runs/gone/report.json", "/dev/null"):
+        code, out, _ = run("report", strange)
+        assert (code, out) == (2, ""), strange
 
 
 @pytest.mark.parametrize(
