@@ -29,6 +29,8 @@ VERBS = {
     "diagnose": "why the metrics API is unavailable; read-only",
     "flows": "every kind of connection a cluster lives on; read-only",
     "collect": "evidence of a cluster into one file; read-only",
+    "report": "open the page of a run, or of all runs of a command; make it where it is missing",
+    "compare": "two runs against each other: verdicts, causes, hops, builds, times",
     "replay": "judge a recorded run again from its bundle; starts nothing",
     "demo": "a first look: a recorded run judged again; starts nothing",
     "labs": "what is left on this host from earlier runs, and removing it",
@@ -37,7 +39,7 @@ VERBS = {
 }
 _ENDINGS = {
     ExitCode.OK: "done",
-    ExitCode.NOT_MET: "an expectation is not met, or a broken hop was found",
+    ExitCode.NOT_MET: "an expectation is not met, a broken hop was found, or runs differ",
     ExitCode.USAGE: "the command or the scenario is wrong",
     ExitCode.HOST_LACKS: "this host lacks something",
     ExitCode.INFRASTRUCTURE: "infrastructure failed, or not enough was seen",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from harness.engine.results import ScenarioResult
 
 # Below ten seconds a tenth matters; from two minutes on, minutes are what people think in.
@@ -21,6 +23,15 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f}s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}m{rest:02d}s"
+
+
+def run_seconds(result: ScenarioResult) -> float | None:
+    """Return how long a run took; None where it does not say when it began and ended."""
+    try:
+        started, ended = (datetime.fromisoformat(at) for at in (result.started, result.ended))
+        return (ended - started).total_seconds()
+    except (TypeError, ValueError):
+        return None
 
 
 def one_line(text: str) -> str:
