@@ -180,11 +180,12 @@ def _state_of(item: pytest.Item) -> tuple[Which, str] | None:
 
 
 def _marked(item: pytest.Item, marker: pytest.Mark) -> tuple[Which, str]:
+    from harness.base import shipped
     from harness.engine.session import Which
     from harness.scenario.load import find, load
 
     try:
-        path = find(marker.kwargs["scenario"], item.config.rootpath / _SCENARIOS)
+        path = find(marker.kwargs["scenario"], item.config.rootpath / _SCENARIOS, shipped.SCENARIOS)
         loaded = load(path, marker.kwargs.get("variant", ""))
     except UsageError as error:
         raise usage(error) from None

@@ -6,7 +6,7 @@ Nothing of clusters is imported before somebody asks for the runs.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,6 +17,7 @@ from harness.base.printable import printable
 from harness.base.settings import Settings
 
 if TYPE_CHECKING:
+    from harness.engine.results import ScenarioResult
     from harness.engine.session import RunSession, Which
 
 OPTIONS = {
@@ -28,6 +29,8 @@ OPTIONS = {
 """The options of pytest by the setting that each is for."""
 SESSION: pytest.StashKey[RunSession] = pytest.StashKey()
 """The runs of a session that has some, in `config.stash`; the command line reads their results."""
+ON_VERDICT: pytest.StashKey[Callable[[ScenarioResult], None]] = pytest.StashKey()
+"""Who hears each result before the machines go, in `config.stash`; put there before any run."""
 STATE: pytest.StashKey[tuple[Which, str] | None] = pytest.StashKey()
 """The scenario and the phase that an item wants, in `item.stash`; None where it wants none."""
 
@@ -45,7 +48,12 @@ def session_of(config: pytest.Config) -> RunSession:
             settings = Settings.from_environment(os.environ, overrides, providers=names())
         except UsageError as error:
             raise usage(error) from None
-        config.stash[SESSION] = RunSession(settings, emit=Narrator(), on_result=write_reports)
+        config.stash[SESSION] = RunSession(
+            settings,
+            emit=Narrator(),
+            on_verdict=config.stash.get(ON_VERDICT, lambda _: None),
+            on_result=write_reports,
+        )
     return config.stash[SESSION]
 
 

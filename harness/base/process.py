@@ -184,7 +184,9 @@ class _Program:
                 if missing
                 else f"{error.filename or argv[0]} cannot be used: {error.strerror}"
             )
-            raise HostLacksError(doing, what, remedy="make doctor says how to get it") from None
+            raise HostLacksError(
+                doing, what, remedy="k0s-harness doctor says how to get it"
+            ) from None
         pipes = (self._child.stdout, self._child.stderr)
         for pipe, stream in zip(pipes, self._streams, strict=True):
             assert pipe is not None

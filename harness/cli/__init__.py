@@ -30,6 +30,7 @@ VERBS = {
     "flows": "every kind of connection a cluster lives on; read-only",
     "collect": "evidence of a cluster into one file; read-only",
     "replay": "judge a recorded run again from its bundle; starts nothing",
+    "demo": "a first look: a recorded run judged again; starts nothing",
     "labs": "what is left on this host from earlier runs, and removing it",
     "artifacts": "the release files: list, fetch, import, verify, export for an offline host",
     "box": "the box that VMs are made of: build, list, remove, renew its lock",

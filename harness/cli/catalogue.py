@@ -10,6 +10,7 @@ from typing import Any
 from harness.base.errors import ExitCode, UsageError
 from harness.base.printing import say
 from harness.base.untrusted import json_value, read_text
+from harness.cli.next_step import require_checkout
 from harness.cli.options import SCENARIOS
 from harness.evidence.bundle import DOCUMENT
 from harness.report import catalogue
@@ -28,6 +29,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 def command(options: argparse.Namespace) -> ExitCode:
     """Write the pages, or check them."""
+    require_checkout("Keeping the catalogue")
     return refresh(files_in(SCENARIOS), options.reports, check=options.check)
 
 

@@ -14,6 +14,7 @@ from harness.base.process import LocalRunner
 from harness.base.settings import Settings
 from harness.base.untrusted import MIB, Limits, RefusedError, read_text, require_yaml_within
 from harness.base.wait import SystemClock
+from harness.cli.next_step import suggest_run
 from harness.cli.options import settings_of
 from harness.cli.target import Target, add_target
 from harness.cluster.kubectl import Kubectl
@@ -105,6 +106,7 @@ def show_diagnosis(
         show_json(report.document(found_cause))
     else:
         show(report.render(found_cause))
+        suggest_run(found_cause.cause)
     return exit_code(found_cause)
 
 

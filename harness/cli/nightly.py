@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.base import shipped
 from harness.base.errors import ExitCode, InfrastructureError
 from harness.base.printing import show
 from harness.base.settings import Settings
@@ -26,10 +27,11 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> ExitCode:
-    """Run every scenario that the provider's machines can run."""
+    """Run every scenario of this folder, else of the harness, that the machines can run."""
     settings = settings_of(options)
     vms = provider(settings.provider).own_kernel
-    return nightly(files_in(SCENARIOS, for_vms=vms), settings, options.summary)
+    folder = SCENARIOS if SCENARIOS.is_dir() else shipped.SCENARIOS
+    return nightly(files_in(folder, for_vms=vms), settings, options.summary)
 
 
 def nightly(paths: Sequence[Path], settings: Settings, job_summary: Path | None) -> ExitCode:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,8 +23,9 @@ from harness.base.printing import say, show
 from harness.base.settings import Settings
 from harness.cli.options import add_provider, scenario_files, settings_of
 from harness.engine.outcome import outcome_of, worst
+from harness.engine.results import ScenarioResult
 from harness.engine.session import RunSession
-from harness.pytest_session import OPTIONS, SESSION
+from harness.pytest_session import ON_VERDICT, OPTIONS, SESSION
 from harness.report import summary
 
 
@@ -54,26 +55,45 @@ def command(options: argparse.Namespace) -> ExitCode:
 def run_scenarios(
     paths: Sequence[Path], settings: Settings, *, select: str | None = None
 ) -> ExitCode:
-    """Run scenarios as pytest tests, print what a person would paste, return the exit code."""
-    session = through_pytest(paths, settings, select)
-    for result in session.results:
+    """Run scenarios as pytest tests, print what a person would paste, return the exit code.
+
+    Each result is printed before its machines are given back or removed; what became of them is
+    said afterwards.
+    """
+    printed: set[str] = set()
+
+    def tell(result: ScenarioResult) -> None:
+        printed.update(result.leftovers)
         show(summary.render(result))
+
+    session = through_pytest(paths, settings, select, on_verdict=tell)
+    for result in session.results:
+        for leftover in result.leftovers:
+            if leftover not in printed:
+                say(f"{result.scenario}: {leftover}")
     outcomes = [result.outcome for result in session.results]
     outcomes += [outcome_of((), error) for error in session.not_started.values()]
     return worst(outcomes).exit_code
 
 
-def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None) -> RunSession:
+def through_pytest(
+    paths: Sequence[Path],
+    settings: Settings,
+    select: str | None,
+    *,
+    on_verdict: Callable[[ScenarioResult], None] = lambda _: None,
+) -> RunSession:
     """Return the session of runs that pytest has made of the scenarios.
 
     Nothing is loaded but pytest's own plugins and the harness's: a scenario may be somebody else's,
-    and so may what lies around it. Raises what kept every one of them from beginning.
+    and so may what lies around it. `on_verdict` hears each result before its machines go. Raises
+    what kept every one of them from beginning.
     """
     doing = "Running the scenarios through pytest"
     if select is not None and printable_line(select) != select:
         # pytest says what it cannot read of them as they stand.
         raise UsageError(doing, f"the words of -k are no plain text: {printable_line(select)}")
-    keeper = _SessionKeeper()
+    keeper = _SessionKeeper(on_verdict)
     with _no_settings_of_pytest():
         status = pytest.main(
             [
@@ -132,9 +152,16 @@ def _no_settings_of_pytest() -> Iterator[None]:
 class _SessionKeeper:
     """Keeps the session of runs beyond the end of pytest's."""
 
-    session: RunSession | None = None
-    error: HarnessError | None = None
-    interrupted: bool = False
+    def __init__(self, on_verdict: Callable[[ScenarioResult], None]) -> None:
+        self._on_verdict = on_verdict
+        self.session: RunSession | None = None
+        self.error: HarnessError | None = None
+        self.interrupted = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Say who hears results, before there is a run."""
+        config.stash[ON_VERDICT] = self._on_verdict
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Dir:

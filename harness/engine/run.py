@@ -66,8 +66,9 @@ class RunRequest:
 class ScenarioRun:
     """Runs one scenario. Phases are entered once each, in file order, whoever asks first.
 
-    `emit` hears every event. `shared_lab` is what an earlier scenario has left, in the state in
-    which this one begins; without it machines are made. After `finish` nothing of the run is left
+    `emit` hears every event, `on_verdict` the result as it stands once nothing more is judged,
+    before the machines are given back or removed. `shared_lab` is what an earlier scenario has
+    left, in the state in which this one begins; without it machines are made. After `finish` nothing of the run is left
     but its folder, unless the machines are kept, or handed on as the run's own `shared_lab`.
     """
 
@@ -79,6 +80,7 @@ class ScenarioRun:
         runner: Runner,
         clock: Clock,
         emit: Callable[[Event], None],
+        on_verdict: Callable[[ScenarioResult], None] = lambda _: None,
         shared_lab: SharedLab | None = None,
     ) -> None:
         self.request = request
@@ -88,6 +90,7 @@ class ScenarioRun:
         self._runner = runner
         self._clock = clock
         self._narrate = emit
+        self._on_verdict = on_verdict
         self._started = clock.monotonic()
         self._started_at = clock.now()
         self._steps = Steps(clock, self._emit)
@@ -101,6 +104,7 @@ class ScenarioRun:
         self._results: dict[str, PhaseResult] = {}
         self._leftovers: tuple[str, ...] = ()
         self._stood_up = 0.0
+        self._kept = False
         self._error: BaseException | None = None
         self._taken = shared_lab
         # As it stands now: people edit files while a run lasts.
@@ -152,14 +156,16 @@ class ScenarioRun:
             self._error = interrupted_by
         # Everything in here has a bound of its own, so a second Ctrl-C waits for the clean-up.
         with uninterrupted():
-            if self._lab is not None:
-                try:
+            try:
+                if self._lab is not None:
                     self._collect(self._lab)
-                    if hand_on:
-                        self.shared_lab = self._handed_on(self._lab)
-                finally:
-                    if self.shared_lab is None:
-                        self._tear_down(self._lab)
+                    self._keep_if_asked(self._lab)
+                self._on_verdict(self._result())
+                if self._lab is not None and hand_on:
+                    self.shared_lab = self._handed_on(self._lab)
+            finally:
+                if self._lab is not None and self.shared_lab is None:
+                    self._tear_down(self._lab)
             return self._result()
 
     def _handed_on(self, lab: Lab) -> SharedLab | None:
@@ -272,9 +278,14 @@ class ScenarioRun:
         api = self._cluster.kubectl if self._results and self._cluster else None
         self._leftovers += ending.take_evidence(lab, roles, api, self._recorder, self._steps)
 
-    def _tear_down(self, lab: Lab) -> None:
-        if self._keeps():
+    def _keep_if_asked(self, lab: Lab) -> None:
+        if self._keeps() and not self._kept:
+            self._kept = True
             self._leftovers += (ending.keep(lab, self._clock),)
+
+    def _tear_down(self, lab: Lab) -> None:
+        self._keep_if_asked(lab)
+        if self._kept:
             return
         error = ending.remove(lab, self._steps)
         if error is not None:

@@ -52,12 +52,14 @@ class RunSession:
 
     `not_started` has why a scenario has no run: this host cannot carry it.
 
-    `emit` hears every event, `on_result` each result as soon as its run is over. `clock` and
+    `emit` hears every event, `on_verdict` each result before the machines go, `on_result` each as
+    soon as its run is over. `clock` and
     `runner` are this host's unless a test says otherwise.
     """
 
     settings: Settings
     emit: Callable[[Event], None]
+    on_verdict: Callable[[ScenarioResult], None] = lambda _: None
     on_result: Callable[[ScenarioResult], None] = lambda _: None
     runner: Runner = field(default_factory=LocalRunner)
     clock: Clock = field(default_factory=SystemClock)
@@ -209,6 +211,7 @@ class RunSession:
             runner=self.runner,
             clock=self.clock,
             emit=self.emit,
+            on_verdict=self.on_verdict,
             shared_lab=shared_lab,
         )
 

@@ -56,7 +56,7 @@ def refuse(found: Sequence[Problem], provider: str) -> None:
         f"Checking this host for the {provider} provider",
         f"{len(found)} things keep a lab from it",
         details="\n".join(str(problem) for problem in found),
-        remedy="make doctor shows this host as a whole",
+        remedy="k0s-harness doctor shows this host as a whole",
     )
 
 

@@ -10,11 +10,12 @@ from harness.evidence.recorder import reason_of, write_whole
 from harness.report import json_report, junit, summary
 from harness.report.html import page
 
+PAGE = "report.html"
 REPORTS: Mapping[str, Callable[[ScenarioResult], str]] = {
     "report.json": json_report.render,
     "summary.md": lambda result: summary.render(result) + "\n",
     "junit.xml": lambda result: junit.render([result.scenario], [result]),
-    "report.html": page.render,
+    PAGE: page.render,
 }
 
 

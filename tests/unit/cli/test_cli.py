@@ -110,7 +110,7 @@ def test_every_verb_of_the_design_is_there(capsys):
     assert caught.value.code == 0
     said = capsys.readouterr().out
     verbs = ("run", "plan", "doctor", "diagnose", "labs", "artifacts", "validate", "schema")
-    for verb in (*verbs, "flows", "collect", "replay", "catalogue"):
+    for verb in (*verbs, "flows", "collect", "replay", "demo", "catalogue"):
         assert re.search(rf"^\s+{verb}\s", said, re.MULTILINE), verb
 
 
@@ -286,7 +286,7 @@ class FakeRun:
         raise self._error
 
     def finish(self, _interrupted_by, *, hand_on=False):
-        return ScenarioResult(
+        result = ScenarioResult(
             run_id=self._session.run_id,
             scenario=self._name,
             title="T",
@@ -296,6 +296,8 @@ class FakeRun:
             folder=self._session.folder / self._name,
             error=str(self._error),
         )
+        self._session.on_verdict(result)
+        return result
 
 
 @pytest.fixture

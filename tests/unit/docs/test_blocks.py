@@ -149,7 +149,7 @@ class TestOutput:
             streams = when_it_was_run()
         else:
             if words == ["make", "demo"]:
-                words = ["k0s-harness", "replay", str(DEMO), "--output", str(tmp_path / "demo")]
+                words = ["k0s-harness", "demo", "--output", str(tmp_path / "demo")]
             if "--k0sctl" in words:
                 words = ["k0s-harness", "diagnose", "--bundle", str(DEMO), "--phase", "broken"]
             cli.main(words[1:])
