@@ -37,7 +37,7 @@ VERBS = {
     "artifacts": "the release files: list, fetch, import, verify, export for an offline host",
     "box": "the box that VMs are made of: build, list, remove, renew its lock",
 }
-_ENDINGS = {
+ENDINGS = {
     ExitCode.OK: "done",
     ExitCode.NOT_MET: "an expectation is not met, a broken hop was found, or runs differ",
     ExitCode.USAGE: "the command or the scenario is wrong",
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as ended:
         # argparse has said what is wrong; after --help nothing is.
         if ended.code:
-            say(f"k0s-harness: exit {ended.code}: {_ENDINGS[ExitCode.USAGE]}")
+            say(f"k0s-harness: exit {ended.code}: {ENDINGS[ExitCode.USAGE]}")
         raise
     interrupt_on_sigterm()
     command: Callable[[argparse.Namespace], ExitCode] = options.command
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         code, why = ExitCode.INTERRUPTED, "interrupted"
     # One line whatever is in it, so that the last one is always ours.
-    say(printable_line(f"k0s-harness: exit {int(code)}: {why or _ENDINGS[code]}"))
+    say(printable_line(f"k0s-harness: exit {int(code)}: {why or ENDINGS[code]}"))
     return int(code)
 
 
