@@ -31,6 +31,7 @@ VERBS = {
     "collect": "evidence of a cluster into one file; read-only",
     "report": "open the page of a run, or of all runs of a command; make it where it is missing",
     "compare": "two runs against each other: verdicts, causes, hops, builds, times",
+    "timings": "where the seconds of recorded runs went, and the way to the first verdict",
     "replay": "judge a recorded run again from its bundle; starts nothing",
     "demo": "a first look: a recorded run judged again; starts nothing",
     "labs": "what is left on this host from earlier runs, and removing it",
