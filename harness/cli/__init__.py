@@ -37,6 +37,7 @@ VERBS = {
     "labs": "what is left on this host from earlier runs, and removing it",
     "artifacts": "the release files: list, fetch, import, verify, export for an offline host",
     "box": "the box that VMs are made of: build, list, remove, renew its lock",
+    "completion": "print what makes bash, zsh or fish complete commands, scenarios and labs",
 }
 ENDINGS = {
     ExitCode.OK: "done",
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser(arguments: Sequence[str]) -> ArgumentParser:
-    """Return the parser of a command line: of its verbs only the one that it names is loaded."""
+    """Return the parser of a command line: of its verbs only those that it names are loaded."""
     found = ArgumentParser(
         prog="k0s-harness",
         description="Real k0s clusters on disposable machines, broken and repaired in declared "
@@ -83,10 +84,9 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
         "3 this host lacks something, 4 infrastructure failed or inconclusive, 130 interrupted.",
     )
     verbs = found.add_subparsers(required=True, metavar="COMMAND")
-    named = next((word for word in arguments if not word.startswith("-")), None)
     for name, text in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=text)
-        if name == named:
+        if name in arguments:
             module = import_module(f"{__name__}.{name}")
             verb.set_defaults(command=getattr(module, "command", None))
             module.add_arguments(verb)
