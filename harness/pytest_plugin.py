@@ -25,6 +25,7 @@ from harness.pytest_session import (
     sentence_alone,
     session_of,
     usage,
+    write_page_of_all,
 )
 
 if TYPE_CHECKING:
@@ -117,12 +118,15 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Tear down whatever is still up, also after an interrupt."""
+    """Tear down whatever is still up, also after an interrupt, and write the page of all runs."""
     runs = session.config.stash.get(SESSION, None)
-    if runs is not None and runs.alive:
-        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
-        with narration(session.config):
+    if runs is None:
+        return
+    with narration(session.config):
+        if runs.alive:
+            interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
             runs.finish_all(KeyboardInterrupt() if interrupted else None)
+        write_page_of_all(runs)
 
 
 def pytest_terminal_summary(

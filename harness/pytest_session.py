@@ -58,6 +58,20 @@ def session_of(config: pytest.Config) -> RunSession:
     return config.stash[SESSION]
 
 
+def write_page_of_all(runs: RunSession) -> None:
+    """Write the page of all runs of this session, if there are some; they count without it, too."""
+    from harness.base.printing import say
+    from harness.report.files import write_index
+
+    if not any(result.folder.is_dir() for result in runs.results):
+        return
+    not_started = {str(which): error for which, error in runs.not_started.items()}
+    try:
+        write_index(runs.folder, runs.results, not_started)
+    except HarnessError as error:
+        say(error.text())
+
+
 def closing_lines(runs: RunSession) -> Iterator[str]:
     """Yield what is said last of the runs, in plain lines."""
     from harness.base.printing import Code

@@ -29,6 +29,9 @@ VERBS = {
     "diagnose": "why the metrics API is unavailable; read-only",
     "flows": "every kind of connection a cluster lives on; read-only",
     "collect": "evidence of a cluster into one file; read-only",
+    "report": "open the page of a run, or of all runs of a command; make it where it is missing",
+    "compare": "two runs against each other: verdicts, causes, hops, builds, times",
+    "timings": "where the seconds of recorded runs went, and the way to the first verdict",
     "replay": "judge a recorded run again from its bundle; starts nothing",
     "demo": "a first look: a recorded run judged again; starts nothing",
     "labs": "what is left on this host from earlier runs, and removing it",
@@ -36,9 +39,9 @@ VERBS = {
     "box": "the box that VMs are made of: build, list, remove, renew its lock",
     "completion": "print what makes bash, zsh or fish complete commands, scenarios and labs",
 }
-_ENDINGS = {
+ENDINGS = {
     ExitCode.OK: "done",
-    ExitCode.NOT_MET: "an expectation is not met, or a broken hop was found",
+    ExitCode.NOT_MET: "an expectation is not met, a broken hop was found, or runs differ",
     ExitCode.USAGE: "the command or the scenario is wrong",
     ExitCode.HOST_LACKS: "this host lacks something",
     ExitCode.INFRASTRUCTURE: "infrastructure failed, or not enough was seen",
@@ -55,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as ended:
         # argparse has said what is wrong; after --help nothing is.
         if ended.code:
-            say(f"k0s-harness: exit {ended.code}: {_ENDINGS[ExitCode.USAGE]}")
+            say(f"k0s-harness: exit {ended.code}: {ENDINGS[ExitCode.USAGE]}")
         raise
     interrupt_on_sigterm()
     command: Callable[[argparse.Namespace], ExitCode] = options.command
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         code, why = ExitCode.INTERRUPTED, "interrupted"
     # One line whatever is in it, so that the last one is always ours.
-    say(printable_line(f"k0s-harness: exit {int(code)}: {why or _ENDINGS[code]}"))
+    say(printable_line(f"k0s-harness: exit {int(code)}: {why or ENDINGS[code]}"))
     return int(code)
 
 

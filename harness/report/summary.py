@@ -14,8 +14,7 @@ from harness.report.formatting import duration, origin_line, run_seconds
 from harness.report.markdown import block, cell, code, code_cell, folded, link, prose
 
 _ERROR_LINES = 8
-# The settings that decide what is run; the others say where it leaves what it saw.
-_DECIDING = (
+DECIDING = (
     "provider",
     "libvirt_uri",
     "driver",
@@ -28,6 +27,7 @@ _DECIDING = (
     "mirror",
     "allow_unpinned",
 )
+"""The settings that decide what is run; the others say where it leaves what it saw."""
 
 
 def render(result: ScenarioResult) -> str:
@@ -42,7 +42,7 @@ def render(result: ScenarioResult) -> str:
 
 def repeat_command(result: ScenarioResult, program: str = "k0s-harness") -> str:
     """Return the command line that repeats the run, with the settings that were not defaults."""
-    chosen = [result.settings[name] for name in _DECIDING if name in result.settings]
+    chosen = [result.settings[name] for name in DECIDING if name in result.settings]
     said = [f"{each.origin}={pasted(each.value)}" for each in chosen]
     variables = [text for text, each in zip(said, chosen, strict=True) if each.origin.isupper()]
     options = [text for text, each in zip(said, chosen, strict=True) if each.origin[:2] == "--"]
