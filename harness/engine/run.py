@@ -68,8 +68,9 @@ class ScenarioRun:
 
     `emit` hears every event, `on_verdict` the result as it stands once nothing more is judged,
     before the machines are given back or removed. `shared_lab` is what an earlier scenario has
-    left, in the state in which this one begins; without it machines are made. After `finish` nothing of the run is left
-    but its folder, unless the machines are kept, or handed on as the run's own `shared_lab`.
+    left, in the state in which this one begins; without it machines are made. After `finish`
+    nothing of the run is left but its folder, unless the machines are kept, or handed on as the
+    run's own `shared_lab`.
     """
 
     def __init__(
