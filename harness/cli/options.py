@@ -29,6 +29,13 @@ def add_provider(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--provider", help="docker, libvirt or virtualbox")
 
 
+def add_verbose(verb: argparse.ArgumentParser) -> None:
+    """Add `--verbose`."""
+    verb.add_argument(
+        "-v", "--verbose", action="store_true", help="on a terminal, too, all that a log would have"
+    )
+
+
 def scenario_files(names: Sequence[str]) -> list[Path]:
     """Return the files of the scenarios; raises one error with every mistake in all of them."""
     paths = [find(name, SCENARIOS, shipped.SCENARIOS) for name in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -52,9 +53,9 @@ class RunSession:
 
     `not_started` has why a scenario has no run: this host cannot carry it.
 
-    `emit` hears every event, `on_verdict` each result before the machines go, `on_result` each as
-    soon as its run is over. `clock` and
-    `runner` are this host's unless a test says otherwise.
+    `emit` hears every event. `on_result` keeps each result, `on_verdict` hears it: before the
+    machines go, and `on_result` again with what became of them. `clock` and `runner` are this
+    host's unless a test says otherwise.
     """
 
     settings: Settings
@@ -170,6 +171,13 @@ class RunSession:
             self.finish(which, interrupted_by)
         self._remove_shared_lab()
 
+    def _judged(self, result: ScenarioResult) -> None:
+        """Keep and tell what a run came to; it is kept again once its machines are gone."""
+        with contextlib.suppress(HarnessError):
+            # Where it cannot be written the end of the run says so.
+            self.on_result(result)
+        self.on_verdict(result)
+
     def _remove_shared_lab(self) -> None:
         """Remove the lab that nobody has taken over; where that fails, it is nobody's success."""
         shared_lab, self._shared_lab = self._shared_lab, None
@@ -211,7 +219,7 @@ class RunSession:
             runner=self.runner,
             clock=self.clock,
             emit=self.emit,
-            on_verdict=self.on_verdict,
+            on_verdict=self._judged,
             shared_lab=shared_lab,
         )
 
