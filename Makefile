@@ -22,8 +22,8 @@ test-konnectivity-off: ## issue 5781 on a real cluster: konnectivity off breaks 
 	@$(lab) $(harness) run scenarios/konnectivity-off.yaml
 
 .PHONY: demo
-demo: ## a recorded konnectivity-off judged again in a second: no lab, nothing is started
-	@sh ./bootstrap.sh $(harness) replay demo/konnectivity-off.tar.gz --output runs/demo
+demo: ## a first look: a recorded run judged again in seconds; nothing is started
+	@sh ./bootstrap.sh $(harness) demo
 
 .PHONY: test-konnectivity-on
 test-konnectivity-on: ## a real cluster with konnectivity: the metrics API is available and holds

@@ -52,10 +52,11 @@ def session_of(config: pytest.Config) -> RunSession:
             settings = Settings.from_environment(os.environ, overrides, providers=names())
         except UsageError as error:
             raise usage(error) from None
+        verbose = config.getoption("--k0s-verbose") or config.getoption("verbose", 0) > 0
         worker = getattr(config, "workerinput", None)
         config.stash[SESSION] = RunSession(
             settings,
-            emit=Narrator() if worker is None else _labelled(config),
+            emit=Narrator(verbose=verbose) if worker is None else _labelled(config),
             on_verdict=config.stash.get(ON_VERDICT, lambda _: None),
             on_result=write_reports,
             run_id="" if worker is None else worker[RUN_ID],
@@ -71,9 +72,42 @@ def _labelled(config: pytest.Config) -> Narrator:
     return Narrator(cast("TextIO", Labelled(lambda: session_of(config).current)))
 
 
+def write_page_of_all(runs: RunSession) -> None:
+    """Write the page of all runs of this session, if there are some; they count without it, too."""
+    from harness.base.printing import say
+    from harness.report.files import write_index
+
+    if not any(result.folder.is_dir() for result in runs.results):
+        return
+    not_started = {str(which): error for which, error in runs.not_started.items()}
+    try:
+        write_index(runs.folder, runs.results, not_started)
+    except HarnessError as error:
+        say(error.text())
+
+
+def closing_lines(runs: RunSession) -> Iterator[str]:
+    """Yield what is said last of the runs, in plain lines."""
+    from harness.base.printing import Code
+    from harness.report import closing
+    from harness.report.files import PAGE
+    from harness.report.formatting import terminal_width
+
+    for result in runs.results:
+        page = result.folder / PAGE if result.folder.is_dir() else None
+        for line in closing.of_run(result, terminal_width(), page=page):
+            yield printable("".join(part for part in line if not isinstance(part, Code)))
+    for error in runs.not_started.values():
+        yield printable(error.text())
+
+
 @contextmanager
 def narration(config: pytest.Config) -> Iterator[None]:
     """Let what is narrated through pytest's capture: a person waits minutes here."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        # It has just written which file the test is of, and no line end.
+        reporter.ensure_newline()
     manager = config.pluginmanager.getplugin("capturemanager")
     if manager is None:
         yield

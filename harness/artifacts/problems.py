@@ -141,6 +141,6 @@ def _remedy(refs: Sequence[ArtifactRef]) -> str:
     if any(ref.kind is ArtifactKind.K0S for ref in refs):
         ways += "\n     or set K0S_BINARY=FILE for a k0s build of your own"
     return (
-        f"{ways}\n     meanwhile `make demo` judges a recorded run again: it needs no release"
-        " files, no network and no machine"
+        f"{ways}\n     meanwhile `k0s-harness demo` judges a recorded run again: it needs no"
+        " release files, no network and no machine"
     )

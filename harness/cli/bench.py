@@ -23,8 +23,9 @@ from harness.base.errors import ExitCode, InfrastructureError
 from harness.base.printing import say, show
 from harness.base.process import LocalRunner, Runner
 from harness.base.settings import Settings
+from harness.base.shipped import SCENARIOS, SHIPPED
 from harness.base.wait import Clock, SystemClock
-from harness.cli.options import SCENARIOS, settings_of
+from harness.cli.options import settings_of
 from harness.engine.events import Event, StepId, TransitionSeen, title_of
 from harness.engine.machines import machine_specs
 from harness.engine.session import RunSession, Which, plan_of
@@ -36,8 +37,7 @@ from harness.plan.build import readdressed
 from harness.probe.apiservice import METRICS_API
 from harness.providers.registry import DEFAULT
 from harness.providers.substrate import LabRequest
-from harness.providers.vagrant import PROJECT
-from harness.scenario.load import find, load
+from harness.scenario.load import load
 from harness.ssh.files import USER, SshEndpoint
 
 # What `k0s-harness run` may take in these steps, with room for a busy host.
@@ -60,7 +60,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 def command(options: argparse.Namespace) -> ExitCode:
     """Time both ways, and print the figures."""
-    scenario = find("konnectivity-on", SCENARIOS)
+    scenario = SCENARIOS / "konnectivity-on.yaml"
     show(bench(scenario, settings_of(options), rounds=options.rounds))
     return ExitCode.OK
 
@@ -164,7 +164,7 @@ def _by_hand(scenario: Path, settings: Settings) -> Timing:
                 doing="Doing it by hand",
                 deadline=STEP_SECONDS,
                 env={**variables, **environment},
-                cwd=PROJECT,
+                cwd=SHIPPED,
             )
         available = clock.monotonic() - began
         began = clock.monotonic()
@@ -173,7 +173,7 @@ def _by_hand(scenario: Path, settings: Settings) -> Timing:
             doing="Doing it by hand",
             deadline=STEP_SECONDS,
             env=variables,
-            cwd=PROJECT,
+            cwd=SHIPPED,
         )
         return Timing(available, clock.monotonic() - began, {})
 

@@ -17,6 +17,7 @@ from harness.base.printing import say, show
 from harness.base.process import LocalRunner
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
+from harness.cli.next_step import require_checkout
 from harness.cli.options import settings_of
 from harness.images.box import boxes, cache, lockfile
 from harness.images.making import Making
@@ -93,6 +94,7 @@ def _remove(settings: Settings, options: argparse.Namespace) -> list[str]:
 
 
 def _lock(settings: Settings, _options: argparse.Namespace) -> list[str]:
+    require_checkout("Renewing the box's lock")
     with _making(settings) as making:
         made = boxes.renew_lock(making)
     return [made.describe(), f"written: {lockfile.LOCK} and {boxes.CATALOGUE}"]

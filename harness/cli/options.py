@@ -7,12 +7,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.base import shipped
 from harness.base.settings import Settings
 from harness.providers.registry import names
 from harness.scenario.load import find, load_all
 from harness.scenario.mistakes import Mistake, ScenarioError
 
 SCENARIOS = Path("scenarios")
+"""Where a reader has scenarios of their own."""
 _SETTINGS = ("provider", "keep", "runs_dir", "fresh", "reuse", "allow_unpinned")
 
 
@@ -27,9 +29,16 @@ def add_provider(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--provider", help="docker, libvirt or virtualbox")
 
 
+def add_verbose(verb: argparse.ArgumentParser) -> None:
+    """Add `--verbose`."""
+    verb.add_argument(
+        "-v", "--verbose", action="store_true", help="on a terminal, too, all that a log would have"
+    )
+
+
 def scenario_files(names: Sequence[str]) -> list[Path]:
     """Return the files of the scenarios; raises one error with every mistake in all of them."""
-    paths = [find(name, SCENARIOS) for name in names]
+    paths = [find(name, SCENARIOS, shipped.SCENARIOS) for name in names]
     mistakes: list[Mistake] = []
     for path in paths:
         try:

@@ -26,6 +26,8 @@ from harness.lab.lab import Lab
 EVIDENCE_SECONDS = 30.0
 # A kept lab is for a look the same day; the nightly's clean-up takes it after that.
 KEPT_FOR = timedelta(hours=12)
+# What is said of a kept lab, and of nothing else that a run leaves.
+KEPT = "is kept until"
 
 
 def take_evidence(
@@ -71,7 +73,7 @@ def keep(lab: Lab, clock: Clock) -> str:
     until = clock.now() + KEPT_FOR
     lab.keep(until)
     return (
-        f"lab {lab.run_id} is kept until {until.isoformat(timespec='minutes')}: "
+        f"lab {lab.run_id} {KEPT} {until.isoformat(timespec='minutes')}: "
         f"{pasted('ssh', '-F', str(lab.ssh_config), 'controller0')}; "
         f"{pasted('k0s-harness', 'labs', '--clean', lab.run_id)}"
     )

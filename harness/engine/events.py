@@ -112,11 +112,12 @@ class TransitionSeen(_Event):
 
 @dataclass(frozen=True)
 class VerdictReached(_Event):
-    """An expectation of the phase has its verdict."""
+    """An expectation of the phase, `expected` in words, has its verdict."""
 
     id: str
     verdict: Verdict
     text: str
+    expected: str = ""
 
 
 Event: TypeAlias = (

@@ -22,6 +22,7 @@ from harness.base.context import Context, Say, silent
 from harness.base.errors import HarnessError
 from harness.base.own_files import write_own
 from harness.base.run_id import RunId
+from harness.base.shipped import SHIPPED
 from harness.base.untrusted import MIB, Limits
 from harness.changes import footprint
 from harness.changes.footprint import Footprint
@@ -39,7 +40,6 @@ from harness.plan.model import Plan
 from harness.preflight.choice import choose_provider
 from harness.preflight.survey import survey
 from harness.providers.base import ProviderChoice
-from harness.providers.vagrant import PROJECT
 from harness.state.entries import LabEntry, LabState
 from harness.state.records import WARM
 
@@ -194,7 +194,7 @@ def _harness() -> str:
     """Return what two harnesses have in common only if they make the same labs."""
     digest = hashlib.sha256(harness.__version__.encode())
     source = Path(harness.__file__).parent
-    files = [*source.rglob("*.py"), *BOXES.rglob("*"), PROJECT / "Vagrantfile"]
+    files = [*source.rglob("*.py"), *BOXES.rglob("*"), SHIPPED / "Vagrantfile"]
     for path in sorted(each for each in files if each.is_file()):
         digest.update(path.read_bytes())
     return digest.hexdigest()

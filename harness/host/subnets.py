@@ -45,7 +45,7 @@ def choose_free(
     raise HostLacksError(
         f"Choosing a subnet for the lab's {what} network",
         "every one that may be used is taken on this host",
-        remedy="k0s-harness labs lists what earlier runs left; make clean-labs removes it",
+        remedy="k0s-harness labs lists what earlier runs left; k0s-harness labs --clean removes it",
     )
 
 

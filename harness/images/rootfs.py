@@ -18,10 +18,11 @@ from pathlib import Path
 from harness.base.errors import HarnessError, HostLacksError, InfrastructureError
 from harness.base.own_files import folder_problem
 from harness.base.process import Runner
+from harness.base.shipped import SHIPPED
 from harness.host.raw import SBIN
 from harness.state.removal import NotOursError
 
-BOXES = Path(__file__).resolve().parents[2] / "boxes"
+BOXES = SHIPPED / "boxes"
 
 # Measured 60-125 s on two cores with a distant package archive; a slow line needs several times
 # that, and the build shows its progress.

@@ -104,7 +104,7 @@ def _verify(seed: Seed, remote: Remote) -> None:
             f"Looking at {remote.name}",
             f"it was to be made with {seed.describe()}, and was not",
             details=said,
-            remedy="make box makes its image again",
+            remedy="k0s-harness box build makes its image again",
         )
 
 

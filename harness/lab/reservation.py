@@ -84,7 +84,7 @@ class Reservation:
             raise InfrastructureError(
                 f"Removing the lab {self.run_id}",
                 "; ".join(removal.problems),
-                remedy="make clean-labs tries again",
+                remedy="k0s-harness labs --clean tries again",
                 where=self.log,
             )
 

@@ -20,11 +20,9 @@ from harness.base.context import Say
 from harness.base.errors import InfrastructureError
 from harness.base.process import Runner
 from harness.base.sayings import told_by
+from harness.base.shipped import SHIPPED
 from harness.base.telling import after_heading, plain
 from harness.host.raw import vagrant_home
-
-# Where the one Vagrantfile is.
-PROJECT = Path(__file__).resolve().parents[2]
 
 # A machine takes 3-7 s to answer on SSH, and 20 s where ten programs compete for two cores. Vagrant
 # gives up on a machine after this many seconds.
@@ -131,7 +129,7 @@ class Vagrant:
 
         # python-vagrant hands `env` to the program as it is, so it must be whole.
         return python_vagrant.Vagrant(  # type: ignore[no-untyped-call]
-            root=str(PROJECT), env={**os.environ, **self.environment}, err_cm=self._error_log
+            root=str(SHIPPED), env={**os.environ, **self.environment}, err_cm=self._error_log
         )
 
     @contextlib.contextmanager
@@ -153,7 +151,7 @@ class Vagrant:
                 doing=doing,
                 deadline=deadline,
                 env=self.environment,
-                cwd=PROJECT,
+                cwd=SHIPPED,
                 log=self._log,
                 on_line=on_line,
             )
@@ -172,7 +170,7 @@ def environment(folder: Path) -> dict[str, str]:
     """Return what makes Vagrant work for one run and ask nobody outside this host."""
     return {
         **mark(folder),
-        "VAGRANT_CWD": str(PROJECT),
+        "VAGRANT_CWD": str(SHIPPED),
         "VAGRANT_DOTFILE_PATH": str(folder / STATE_FOLDER),
         # A home of the run's own: no index of machines in the user's, no settings from it.
         "VAGRANT_HOME": str(folder / HOME_FOLDER),

@@ -171,20 +171,25 @@ def files_in(folder: Path, *, for_vms: bool = True) -> list[Path]:
     return sorted(files, key=lambda file: file.stem)
 
 
-def find(name_or_path: str, folder: Path) -> Path:
-    """Return the file of the scenario that `name_or_path` is: a path, or a name in `folder`.
+def find(name_or_path: str, *folders: Path) -> Path:
+    """Return the file of the scenario that `name_or_path` is: a path, or a name in `folders`.
+
+    A name is looked for in one folder after another.
 
     Raises `ScenarioNotFoundError` with the nearest names.
     """
     path = Path(name_or_path)
     try:
         places = [
-            place / name for place in (folder, folder / FOR_VMS) for name in (path, f"{path}.yaml")
+            place / name
+            for folder in folders
+            for place in (folder, folder / FOR_VMS)
+            for name in (path, f"{path}.yaml")
         ]
         for candidate in (path, *places):
             if candidate.is_file():
                 return candidate
-        names = [file.stem for file in files_in(folder)]
+        names = sorted({file.stem for folder in folders for file in files_in(folder)})
     except (OSError, ValueError):
         # A name that no file system takes is not found either.
         names = []
@@ -194,7 +199,7 @@ def find(name_or_path: str, folder: Path) -> Path:
     elif names:
         remedy = f"there are: {', '.join(names)}"
     else:
-        remedy = f"there are no scenario files in {folder}; name one by its path"
+        remedy = f"there are no scenario files in {folders[0]}; name one by its path"
     raise ScenarioNotFoundError(
         "Looking for a scenario", f"there is no {quoted(name_or_path)}", remedy=remedy
     )

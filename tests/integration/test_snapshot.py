@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from harness.base.process import LocalRunner
-from harness.providers.vagrant import PROJECT, environment
+from harness.base.shipped import SHIPPED
+from harness.providers.vagrant import environment
 
 pytestmark = pytest.mark.machines
 
@@ -17,7 +18,7 @@ def vagrant(lab, *words):
         doing="Asking Vagrant for a snapshot",
         deadline=SECONDS,
         env=environment(lab.folder),
-        cwd=PROJECT,
+        cwd=SHIPPED,
     )
 
 

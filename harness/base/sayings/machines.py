@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.base.sayings.row import Of, Row
 
-_KILLED = "a run that was killed may have left it: `make clean-labs` removes that"
+_KILLED = "a run that was killed may have left it: `k0s-harness labs --clean` removes that"
 _FIRMWARE = (
     "turn on VT-x, or AMD-V (SVM), in this host's firmware; if this host is a VM itself, nested"
     " virtualisation in the one below it"
@@ -37,8 +37,9 @@ ROWS: tuple[Row, ...] = (
         Of.DOCKER,
         r"non-overlapping (?P<kind>IPv[46]) address pool|predefined address pools have been fully",
         "docker has no free subnet left for another network",
-        "`docker network prune` removes the networks that nothing uses, `make clean-labs` those of"
-        " killed runs; if a VPN routes all private networks, end it or set default-address-pools",
+        "`docker network prune` removes the networks that nothing uses, `k0s-harness labs --clean`"
+        " those of killed runs; if a VPN routes all private networks, end it or set"
+        " default-address-pools",
     ),
     Row(
         Of.DOCKER,
@@ -107,7 +108,7 @@ ROWS: tuple[Row, ...] = (
         Of.LIBVIRT,
         r"Cannot access storage file '(?P<file>[^']+)'(?: \([^)\n]*\))?: (?P<why>[^\n]+)",
         "the machine's disk {file} cannot be opened: {why}",
-        "a half made machine is left: `make clean-labs`, then again",
+        "a half made machine is left: `k0s-harness labs --clean`, then again",
     ),
     Row(
         Of.LIBVIRT,
@@ -147,13 +148,13 @@ ROWS: tuple[Row, ...] = (
         Of.LIBVIRT,
         r"cannot set up guest memory [^\n]*",
         "this host has too little free memory for the machine",
-        "free some: `make clean-labs` ends kept labs; `free -h` shows what there is",
+        "free some: `k0s-harness labs --clean` ends kept labs; `free -h` shows what there is",
     ),
     Row(
         Of.LIBVIRT,
         r"No usable storage pool found|no storage pool with matching name '(?P<name>[^']+)'",
         "libvirt has no usable storage pool {name}",
-        "make doctor names the commands that make one",
+        "k0s-harness doctor names the commands that make one",
     ),
     Row(
         Of.LIBVIRT,
@@ -226,7 +227,7 @@ ROWS: tuple[Row, ...] = (
         Of.VAGRANT,
         r"The provider '(?P<name>[^']+)' could not be found",
         "Vagrant has no provider {name}",
-        "make doctor names the command that installs its plugin",
+        "k0s-harness doctor names the command that installs its plugin",
     ),
     Row(
         Of.VAGRANT,

@@ -197,7 +197,9 @@ def ask(
         )
     except CommandFailedError as late:
         raise HostLacksError(
-            doing, f"no answer within {CONNECT_SECONDS}s", remedy="make doctor looks at that host"
+            doing,
+            f"no answer within {CONNECT_SECONDS}s",
+            remedy="k0s-harness doctor looks at that host",
         ) from late
 
 

@@ -229,7 +229,7 @@ class Libvirt:
             raise LibvirtError(
                 doing,
                 f"libvirt at {self.uri} gave no answer within {deadline:.0f}s",
-                remedy="make doctor looks at the daemon",
+                remedy="k0s-harness doctor looks at the daemon",
             ) from late
 
 
@@ -317,7 +317,7 @@ def _refuse(doing: str, completed: Completed, uri: str) -> NoReturn:
         raise LibvirtError(
             doing,
             f"no connection to libvirt at {uri}: {lines[-1]}",
-            remedy="make doctor says what is missing",
+            remedy="k0s-harness doctor says what is missing",
         )
     # The first line is virsh's own and says what was tried; the second is libvirt's reason.
     own = lines[-1] if lines else telling_sentence(completed.stderr)

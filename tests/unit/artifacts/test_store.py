@@ -133,7 +133,7 @@ def test_every_missing_file_is_named_at_once_with_where_it_was_looked_for(make_s
     assert "https://github.com/k0sproject/k0sctl/releases/download/v0.31.0/checksums.txt" in text
     assert "K0S_HARNESS_MIRROR=DIR" in text
     assert "k0s-harness artifacts import DIR" in text
-    assert "meanwhile `make demo`" in text
+    assert "meanwhile `k0s-harness demo`" in text
     assert "K0S_BINARY" not in text, "k0s itself is not missing"
 
 

@@ -213,7 +213,7 @@ VAGRANT = [
     # docker before 24, and from 29 on.
     (DENIED.replace("permission", "Got permission", 1), "may not talk to docker", "log in again"),
     (DENIED.replace("Docker daemon socket", "docker API"), "may not talk to docker", "usermod"),
-    (OVERLAP, "another docker network has a part of that subnet", "make clean-labs"),
+    (OVERLAP, "another docker network has a part of that subnet", "k0s-harness labs --clean"),
     # docker/for-linux#599; docker 27.
     (f"Stderr: Error response from daemon: {NO_POOL}\n", "no free subnet", "network prune"),
     (
@@ -253,7 +253,7 @@ VAGRANT = [
         " '/var/lib/libvirt/images/vagrant_default.img' (as uid:0, gid:0): No such file or"
         " directory\n",
         "vagrant_default.img cannot be opened: No such file",
-        "make clean-labs",
+        "k0s-harness labs --clean",
     ),
     # vagrant-libvirt#1466, adrahon/vagrant-kvm#20, voidlinux/void-packages#1095.
     (
@@ -294,17 +294,21 @@ VAGRANT = [
         "vboxdrv",
     ),
     # vagrant-libvirt#1073, #561, #1338.
-    (TAKEN, "machine fedora_default in libvirt already", "make clean-labs"),
-    (TAKEN.replace("\n", " "), "machine fedora_default in libvirt already", "make clean-labs"),
+    (TAKEN, "machine fedora_default in libvirt already", "k0s-harness labs --clean"),
+    (
+        TAKEN.replace("\n", " "),
+        "machine fedora_default in libvirt already",
+        "k0s-harness labs --clean",
+    ),
     (
         "Volume for domain is already created. Please run 'vagrant destroy' first.\n",
         "disk",
-        "make clean-labs",
+        "k0s-harness labs --clean",
     ),
     (
         "Call to virStorageVolCreateXML failed: storage volume 'xxx_box.img' exists already\n",
         "xxx_box.img",
-        "make clean-labs",
+        "k0s-harness labs --clean",
     ),
     # tylert/packer-build#18; other sockets are libvirt's own since 5.6.
     (
@@ -324,11 +328,15 @@ VAGRANT = [
         "libvirt $USER",
     ),
     # redhatdemocentral/ocp-install-demo#35, vagrant-libvirt#1026.
-    ("cannot set up guest memory 'pc.ram': Cannot allocate memory\n", "free memory", "make clean"),
+    (
+        "cannot set up guest memory 'pc.ram': Cannot allocate memory\n",
+        "free memory",
+        "k0s-harness labs --clean",
+    ),
     (
         "No usable storage pool found! Please check if storage pool is\ncreated and available.\n",
         "no usable storage pool",
-        "make doctor",
+        "k0s-harness doctor",
     ),
     (
         VBOX + "Not in a hypervisor partition (HVP=0) (VERR_NEM_NOT_AVAILABLE).\nVBoxManage.exe:"

@@ -110,7 +110,7 @@ def test_every_verb_of_the_design_is_there(capsys):
     assert caught.value.code == 0
     said = capsys.readouterr().out
     verbs = ("run", "plan", "doctor", "diagnose", "labs", "artifacts", "validate", "schema")
-    for verb in (*verbs, "flows", "collect", "replay", "catalogue"):
+    for verb in (*verbs, "flows", "collect", "replay", "demo", "catalogue"):
         assert re.search(rf"^\s+{verb}\s", said, re.MULTILINE), verb
 
 

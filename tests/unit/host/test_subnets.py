@@ -49,7 +49,7 @@ def test_every_subnet_taken_is_the_hosts_lack_and_names_the_remedy():
     everything = (IPv4Network("0.0.0.0/0"),)
     with pytest.raises(HostLacksError, match="taken on this host") as lack:
         subnets.choose_nat(everything)
-    assert "clean-labs" in lack.value.text()
+    assert "labs --clean" in lack.value.text()
 
 
 # A busy host takes its time.

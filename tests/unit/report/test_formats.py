@@ -196,7 +196,7 @@ def test_a_run_without_its_release_files_says_on_the_terminal_which_and_what_to_
         "K0S_HARNESS_MIRROR=DIR",
         "artifacts import DIR",
         "K0S_BINARY=FILE",
-        "`make demo`",
+        "`k0s-harness demo`",
     ):
         assert way in text
     # The step's line, which stands above the summary, has the names as well.

@@ -194,7 +194,7 @@ def test_a_daemon_that_is_away_is_a_sentence(recording, sentence):
     with pytest.raises(LibvirtError) as raised:
         Libvirt(Virsh(list=recorded(recording)), "qemu:///system").domains()
     assert f"no connection to libvirt at qemu:///system: {sentence}" in raised.value.happened
-    assert "make doctor" in raised.value.remedy
+    assert "k0s-harness doctor" in raised.value.remedy
 
 
 def test_libvirts_own_reason_is_the_sentence():
