@@ -20,6 +20,7 @@ from harness.pytest_session import (
     OPTIONS,
     SESSION,
     STATE,
+    closing_lines,
     narration,
     sentence_alone,
     session_of,
@@ -45,7 +46,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--k0s-provider", help="Vagrant provider: docker, libvirt or virtualbox")
     group.addoption("--k0s-keep", help="keep the machines: never, failure or always")
     group.addoption("--k0s-fresh", help="1: machines of its own for each scenario")
+    group.addoption("--k0s-reuse", help="1: begin on the lab that an earlier command left standing")
     group.addoption("--k0s-runs", help="folder of the runs' evidence and reports")
+    group.addoption(
+        "--k0s-verbose",
+        action="store_true",
+        help="on a terminal, too, every line of narration that a log has; so does -v",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -121,6 +128,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
             runs.finish_all(KeyboardInterrupt() if interrupted else None)
         write_page_of_all(runs)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say of each run what it came to, and what to do: pytest's own summary cuts that off."""
+    runs = config.stash.get(SESSION, None)
+    if runs is not None:
+        for line in closing_lines(runs):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ OPTIONS = {
     "provider": "--k0s-provider",
     "keep": "--k0s-keep",
     "fresh": "--k0s-fresh",
+    "reuse": "--k0s-reuse",
     "runs_dir": "--k0s-runs",
 }
 """The options of pytest by the setting that each is for."""
@@ -48,9 +49,10 @@ def session_of(config: pytest.Config) -> RunSession:
             settings = Settings.from_environment(os.environ, overrides, providers=names())
         except UsageError as error:
             raise usage(error) from None
+        verbose = config.getoption("--k0s-verbose") or config.getoption("verbose", 0) > 0
         config.stash[SESSION] = RunSession(
             settings,
-            emit=Narrator(),
+            emit=Narrator(verbose=verbose),
             on_verdict=config.stash.get(ON_VERDICT, lambda _: None),
             on_result=write_reports,
         )
@@ -71,9 +73,28 @@ def write_page_of_all(runs: RunSession) -> None:
         say(error.text())
 
 
+def closing_lines(runs: RunSession) -> Iterator[str]:
+    """Yield what is said last of the runs, in plain lines."""
+    from harness.base.printing import Code
+    from harness.report import closing
+    from harness.report.files import PAGE
+    from harness.report.formatting import terminal_width
+
+    for result in runs.results:
+        page = result.folder / PAGE if result.folder.is_dir() else None
+        for line in closing.of_run(result, terminal_width(), page=page):
+            yield printable("".join(part for part in line if not isinstance(part, Code)))
+    for error in runs.not_started.values():
+        yield printable(error.text())
+
+
 @contextmanager
 def narration(config: pytest.Config) -> Iterator[None]:
     """Let what is narrated through pytest's capture: a person waits minutes here."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        # It has just written which file the test is of, and no line end.
+        reporter.ensure_newline()
     manager = config.pluginmanager.getplugin("capturemanager")
     if manager is None:
         yield

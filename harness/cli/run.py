@@ -19,14 +19,14 @@ from harness.base.errors import (
     UsageError,
 )
 from harness.base.printable import printable_line
-from harness.base.printing import say, show
+from harness.base.printing import say
 from harness.base.settings import Settings
-from harness.cli.options import add_provider, scenario_files, settings_of
+from harness.cli.ending import show_result, show_total
+from harness.cli.options import add_provider, add_verbose, scenario_files, settings_of
 from harness.engine.outcome import outcome_of, worst
 from harness.engine.results import ScenarioResult
 from harness.engine.session import RunSession
 from harness.pytest_session import ON_VERDICT, OPTIONS, SESSION
-from harness.report import summary
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -38,7 +38,14 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--fresh", action="store_const", const="1", help="machines of its own for each scenario"
     )
+    verb.add_argument(
+        "--reuse",
+        action="store_const",
+        const="1",
+        help="begin on the lab that an earlier command left, and leave this one for the next",
+    )
     verb.add_argument("-k", dest="select", metavar="WORDS", help="only matching expectations")
+    add_verbose(verb)
 
 
 def add_runs(verb: argparse.ArgumentParser) -> None:
@@ -49,13 +56,14 @@ def add_runs(verb: argparse.ArgumentParser) -> None:
 def command(options: argparse.Namespace) -> ExitCode:
     """Run the scenarios that are named."""
     paths = scenario_files(options.scenarios)
-    return run_scenarios(paths, settings_of(options), select=options.select)
+    settings = settings_of(options)
+    return run_scenarios(paths, settings, select=options.select, verbose=options.verbose)
 
 
 def run_scenarios(
-    paths: Sequence[Path], settings: Settings, *, select: str | None = None
+    paths: Sequence[Path], settings: Settings, *, select: str | None = None, verbose: bool = False
 ) -> ExitCode:
-    """Run scenarios as pytest tests, print what a person would paste, return the exit code.
+    """Run scenarios as pytest tests, print what they came to, return the exit code.
 
     Each result is printed before its machines are given back or removed; what became of them is
     said afterwards.
@@ -64,16 +72,17 @@ def run_scenarios(
 
     def tell(result: ScenarioResult) -> None:
         printed.update(result.leftovers)
-        show(summary.render(result))
+        show_result(result, verbose=verbose)
 
-    session = through_pytest(paths, settings, select, on_verdict=tell)
+    session = through_pytest(paths, settings, select, on_verdict=tell, verbose=verbose)
     for result in session.results:
         for leftover in result.leftovers:
             if leftover not in printed:
                 say(f"{result.scenario}: {leftover}")
-    outcomes = [result.outcome for result in session.results]
-    outcomes += [outcome_of((), error) for error in session.not_started.values()]
-    return worst(outcomes).exit_code
+    runs = [(result.scenario, result.outcome) for result in session.results]
+    runs += [(str(each), outcome_of((), error)) for each, error in session.not_started.items()]
+    show_total(runs, session.folder, verbose=verbose)
+    return worst(outcome for _, outcome in runs).exit_code
 
 
 def through_pytest(
@@ -82,6 +91,7 @@ def through_pytest(
     select: str | None,
     *,
     on_verdict: Callable[[ScenarioResult], None] = lambda _: None,
+    verbose: bool = False,
 ) -> RunSession:
     """Return the session of runs that pytest has made of the scenarios.
 
@@ -110,6 +120,7 @@ def through_pytest(
                     for value in [getattr(settings, name)]
                 ),
                 *(["-k", select] if select else []),
+                *(["--k0s-verbose"] if verbose else []),
             ],
             plugins=[keeper, pytest_plugin],
         )

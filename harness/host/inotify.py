@@ -16,8 +16,11 @@ _INSTANCE = "anon_inode:inotify"
 
 
 def held_by_root(proc: Path = Path("/proc")) -> int | None:
-    """Return how many instances root's processes hold; None for a user who cannot look at them."""
-    if os.getuid() != 0:
+    """Return how many instances root's processes hold; None where nobody can look at them.
+
+    An ordinary user cannot, and only Linux shows them.
+    """
+    if os.getuid() != 0 or not proc.is_dir():
         return None
     return sum(_held(process) for process in proc.iterdir() if process.name.isdigit())
 

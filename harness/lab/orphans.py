@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from pathlib import Path
 
 from harness.base.errors import InfrastructureError
@@ -43,6 +44,9 @@ def end_orphans(folder: Path, clock: Clock) -> None:
 
 def _signal_marked(marker: bytes, number: signal.Signals | None) -> tuple[int, ...]:
     """Send a signal to this user's processes that carry the mark, and return which they are."""
+    if sys.platform != "linux":
+        # Nothing else shows the environment of a process, and pins its number, in this way.
+        return ()
     found = []
     for folder in PROCESSES.glob("[0-9]*"):
         pid = int(folder.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import unicodedata
 from datetime import datetime
 
 from harness.engine.results import ScenarioResult
@@ -15,9 +17,9 @@ _ORIGINS = {
 }
 
 
-def duration(seconds: float) -> str:
-    """Return `4.2s`, `45s` or `2m05s`."""
-    if seconds < _TENTHS_BELOW:
+def duration(seconds: float, *, tenths: bool = True) -> str:
+    """Return `4.2s`, `45s` or `2m05s`; a time that is still running has no tenths."""
+    if tenths and seconds < _TENTHS_BELOW:
         return f"{seconds:.1f}s"
     if seconds < _MINUTES_FROM:
         return f"{seconds:.0f}s"
@@ -37,6 +39,21 @@ def run_seconds(result: ScenarioResult) -> float | None:
 def one_line(text: str) -> str:
     """Return `text` with every run of white space as one blank."""
     return " ".join(text.split())
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal; 80 where it says none."""
+    return shutil.get_terminal_size().columns
+
+
+def cut(text: str, columns: int) -> str:
+    """Return `text` with an ellipsis for what goes beyond so many columns of a terminal."""
+    left = columns
+    for at, character in enumerate(text):
+        left -= 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if left < 0:
+            return text[: max(at - 1, 0)].rstrip() + "…"
+    return text
 
 
 def origin_line(result: ScenarioResult) -> str:
