@@ -23,6 +23,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "run",
         nargs="?",
+        type=Path,
         metavar="RUN",
         help="a run's folder, its bundle or its id; the last run by default",
     )
