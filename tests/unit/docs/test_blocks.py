@@ -141,6 +141,7 @@ class TestOutput:
     def test_is_what_the_command_prints(self, block, monkeypatch, tmp_path):
         monkeypatch.chdir(PROJECT)
         monkeypatch.setenv("COLUMNS", "100")
+        monkeypatch.setenv("TERM", "xterm")
         command, *shown = block.text.splitlines()
         assert command.startswith("$ ")
         (words,) = commands(command.removeprefix("$ "))
