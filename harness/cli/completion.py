@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import shtab
 
 from harness.base.errors import ExitCode
 from harness.base.printing import show
-from harness.base.settings import Settings
+from harness.base.settings import Keep, Settings
 from harness.cli import VERBS, parser
 from harness.cli.options import SCENARIOS, settings_of
 from harness.providers.registry import names
@@ -19,7 +19,10 @@ from harness.providers.registry import names
 SHELLS = ("bash", "zsh", "fish")
 # By path and by name, in the words of all three shells: none of them takes a character for a glob.
 _SCENARIOS = f"find {SCENARIOS} -type f 2>/dev/null | sed -e p -e s,.yaml,, -e s,{SCENARIOS}/,,"
-_WORDS = {"provider": names, "keep": lambda: ("never", "failure", "always")}
+_WORDS: Mapping[str, Callable[[], Sequence[str]]] = {
+    "provider": lambda: sorted(names()),
+    "keep": lambda: [str(each) for each in Keep],
+}
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -38,7 +41,7 @@ def script(shell: str, settings: Settings) -> str:
 
     Nothing of the harness runs when a word is completed: scenarios and labs are listed by `ls`.
     """
-    whole = parser(VERBS)
+    whole = parser(tuple(VERBS))
     for action in _actions(whole):
         if action.dest == "scenarios":
             action.complete = _listed(_SCENARIOS)  # type: ignore[attr-defined]  # shtab's own
@@ -55,7 +58,8 @@ def script(shell: str, settings: Settings) -> str:
 def _listed(command: str) -> shtab.CompleteType:
     """Return what `command` prints as the words to choose from, asked for at each completion."""
     # Of shtab's own, zsh would ask once, where and when the shell read the file.
-    return {**shtab.cmd(command), "zsh": f"{{compadd -- \\$({command})}}"}
+    of_shtab: shtab.CompleteType = shtab.cmd(command)
+    return {**of_shtab, "zsh": f"{{compadd -- \\$({command})}}"}
 
 
 def _actions(of: argparse.ArgumentParser) -> Iterator[argparse.Action]:

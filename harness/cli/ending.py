@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.base.printing import is_terminal, show, show_lines, stdout
+from harness.cli.next_step import this_command
 from harness.diagnose.model import Diagnosis
 from harness.engine.outcome import Outcome
 from harness.engine.results import ScenarioResult
@@ -34,7 +35,7 @@ def show_result(result: ScenarioResult, *, verbose: bool) -> None:
         return
     # A replay that writes nothing has the bundle there.
     page = result.folder / PAGE if result.folder.is_dir() else None
-    show_lines(closing.of_run(result, terminal_width(), page=page))
+    show_lines(closing.of_run(result, terminal_width(), page=page, program=this_command()))
 
 
 def show_total(runs: Sequence[tuple[str, Outcome]], folder: Path, *, verbose: bool) -> None:

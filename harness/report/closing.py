@@ -27,7 +27,8 @@ MOST_LINES = 12
 # Where a row's text begins, after its name.
 _INDENT = 11
 _MOST_UNMET = 3
-_YOURS = "your own cluster, read-only: k0s-harness diagnose --k0sctl FILE"
+_DIAGNOSIS_LINES = MOST_LINES - 2
+"""Two lines are for what to do next, which the command says itself."""
 _SIGNS = {
     Outcome.MET: ("✓", Code.GREEN),
     Outcome.NOT_MET: ("✗", Code.RED),
@@ -43,7 +44,7 @@ Line = tuple[str, ...]
 class _Row:
     """A name and its text: in `lines` at most, or all of it, unbroken by us, where that is None.
 
-    What `shrinks` is whole only where there is room for it, else one line of it.
+    What `shrinks` is whole where there is room for it, else one line of it, else left out.
     """
 
     name: str
@@ -52,19 +53,20 @@ class _Row:
     shrinks: bool = False
 
 
-def of_run(result: ScenarioResult, width: int, *, page: Path | None) -> list[Line]:
+def of_run(
+    result: ScenarioResult, width: int, *, page: Path | None, program: str = "k0s-harness"
+) -> list[Line]:
     """Return verdict, cause, remedy, where the report is, how to run again, what to do next.
 
-    `page` is the report for people, where one was written.
+    `page` is the report for people, where one is written; `program` is how the harness is called.
     """
     sign, colour = _SIGNS.get(result.outcome, _FAILED)
     took = run_seconds(result)
     within = f", in {duration(took)}" if took is not None else ""
     where = f" on {one_line(result.substrate)}"
-    head = cut(
-        f"{one_line(result.scenario)}: {_words(result.outcome)}{within}{where}", width - len("✓ ")
-    )
-    return [(colour, sign, Code.PLAIN, " ", head), *_fitted(list(_of_run(result, page)), width)]
+    head = redact(f"{one_line(result.scenario)}: {_words(result.outcome)}{within}{where}")
+    first = (colour, sign, Code.PLAIN, " ", cut(head, width - len("✓ ")))
+    return [first, *_fitted(list(_of_run(result, page, program)), width)]
 
 
 def of_runs(runs: Sequence[tuple[str, Outcome]], folder: Path, width: int) -> list[Line]:
@@ -88,10 +90,10 @@ def of_diagnosis(diagnosis: Diagnosis, width: int) -> list[Line]:
     head = f"cause: {name} ({diagnosis.confidence} confidence)"
     rows = list(_of_diagnosis(diagnosis, healthy=healthy))
     rows.append(_Row("all hops", "the same command with --verbose"))
-    return [(colour, sign, Code.PLAIN, " ", head), *_fitted(rows, width)]
+    return [(colour, sign, Code.PLAIN, " ", head), *_fitted(rows, width, _DIAGNOSIS_LINES)]
 
 
-def _of_run(result: ScenarioResult, page: Path | None) -> Iterator[_Row]:
+def _of_run(result: ScenarioResult, page: Path | None, program: str) -> Iterator[_Row]:
     unmet = [
         (phase, each)
         for phase in result.phases
@@ -122,8 +124,9 @@ def _of_run(result: ScenarioResult, page: Path | None) -> Iterator[_Row]:
     yield from (_Row("do", each) for each in remedies)
     if page is not None:
         yield _Row("report", str(page))
-    yield _Row("again", repeat_command(result))
-    next_step = _next(result, explained is not None)
+    again = repeat_command(result, program)
+    yield _Row("again", again)
+    next_step = _next(result, program, again)
     if next_step and not remedies:
         yield _Row("next", next_step)
 
@@ -153,19 +156,19 @@ def _counted(result: ScenarioResult) -> str:
     return ", ".join([*counts, *(f"{name} not entered" for name in result.not_entered)])
 
 
-def _next(result: ScenarioResult, explained: bool) -> str:
+def _next(result: ScenarioResult, program: str, again: str) -> str:
     """Return what a person does next; nothing where all is said."""
     match result.outcome:
         case Outcome.MET:
-            return _YOURS if explained else ""
+            return ""
         case Outcome.INTERRUPTED:
-            return "k0s-harness labs (what is left on this host)"
+            return f"{program} labs (what is left on this host)"
         case Outcome.HOST_LACKS:
-            return "k0s-harness doctor (what this host lacks, and the command that gets it)"
+            return f"{program} doctor (what this host lacks, and the command that gets it)"
         case _ if any(map(_is_kept, result.leftovers)):
-            return "k0s-harness diagnose (of the machines that are kept)"
+            return f"{program} diagnose (of the machines that are kept)"
         case _:
-            return f"{repeat_command(result)} --keep failure, then k0s-harness diagnose"
+            return f"{again} --keep failure, then {program} diagnose"
 
 
 def _words(outcome: Outcome) -> str:
@@ -199,7 +202,7 @@ def _of_diagnosis(diagnosis: Diagnosis, *, healthy: bool) -> Iterator[_Row]:
     if diagnosis.check_again is not None:
         yield _Row("check", diagnosis.check_again, shrinks=True)
     if diagnosis.link is not None:
-        yield _Row("see", diagnosis.link)
+        yield _Row("see", diagnosis.link, shrinks=True)
 
 
 def _remedies(diagnosis: Diagnosis) -> Iterator[_Row]:
@@ -207,15 +210,14 @@ def _remedies(diagnosis: Diagnosis) -> Iterator[_Row]:
         yield _Row("" if index else "remedy", remedy, shrinks=index > 0)
 
 
-def _fitted(rows: Sequence[_Row], width: int) -> list[Line]:
-    """Return the rows as the lines that follow the first one, together at most `MOST_LINES`.
+def _fitted(rows: Sequence[_Row], width: int, most: int = MOST_LINES) -> list[Line]:
+    """Return the rows as the lines that follow the first one, together at most `most`.
 
     Rows that come first are given room first, what stands whole before what is wrapped.
     """
     shown = [(row, redact(one_line(row.text))) for row in rows]
-    whole = [_height(text, width) for row, text in shown if row.lines is None and not row.shrinks]
-    # One line is for what is wrapped: the first of it says what was seen.
-    room = MOST_LINES - 2 - sum(whole) - sum(row.shrinks for row in rows)
+    while (room := _room(shown, width, most)) < 0 and any(row.shrinks for row, _ in shown):
+        shown.remove([each for each in shown if each[0].shrinks][-1])
     texts: dict[int, list[str]] = {}
     for at, (row, text) in enumerate(shown):
         if row.lines is None:
@@ -232,6 +234,15 @@ def _fitted(rows: Sequence[_Row], width: int) -> list[Line]:
         for at, (row, _) in enumerate(shown)
         for index, text in enumerate(texts[at])
     ]
+
+
+def _room(shown: Sequence[tuple[_Row, str]], width: int, most: int) -> int:
+    """Return how many lines are left when all rows have the least that they need.
+
+    One line is for what is wrapped: the first of it says what was seen. One stands above.
+    """
+    least = (1 if row.shrinks else _height(text, width) for row, text in shown if row.lines is None)
+    return most - 2 - sum(least)
 
 
 def _height(text: str, width: int) -> int:

@@ -40,13 +40,13 @@ def render(result: ScenarioResult) -> str:
     return "\n".join(_lines(result))
 
 
-def repeat_command(result: ScenarioResult) -> str:
+def repeat_command(result: ScenarioResult, program: str = "k0s-harness") -> str:
     """Return the command line that repeats the run, with the settings that were not defaults."""
     chosen = [result.settings[name] for name in DECIDING if name in result.settings]
     said = [f"{each.origin}={pasted(each.value)}" for each in chosen]
     variables = [text for text, each in zip(said, chosen, strict=True) if each.origin.isupper()]
     options = [text for text, each in zip(said, chosen, strict=True) if each.origin[:2] == "--"]
-    return " ".join([*variables, "k0s-harness", "run", pasted(result.scenario), *options])
+    return " ".join([*variables, program, "run", pasted(result.scenario), *options])
 
 
 def _lines(result: ScenarioResult) -> Iterator[str]:
@@ -98,6 +98,8 @@ def _run(result: ScenarioResult) -> Iterator[str]:
         yield f"- machines {result.pace:g} times slower than the host; bounds are scaled by that"
     if result.seed is not None:
         yield f"- machines made with {prose(result.seed)}: nothing was uploaded"
+    if result.shared_lab is not None:
+        yield f"- on the machines of {prose(result.shared_lab)}, found to be as before it"
     for reference in result.references:
         yield f"- {link(reference)}"
 
