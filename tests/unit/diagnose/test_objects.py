@@ -100,3 +100,11 @@ def test_an_edited_apiservice_is_deleted_before_k0s_applies_it_again(recording):
         remedy = diagnose(recording(f"diagnosis/{name}")).remedies
         assert remedy[0] == "kubectl delete apiservice v1beta1.metrics.k8s.io"
         assert remedy[1].endswith("touch /var/lib/k0s/manifests/metricserver/*")
+
+
+def test_tokens_that_the_api_server_does_not_accept_are_one_cause(recording):
+    # Agents and metrics-server are turned away at once: the issuer of all tokens was changed.
+    found = diagnose(recording("diagnosis/agents-turned-away/2"))
+    assert (found.cause, found.also) == (Cause.AGENTS_TURNED_AWAY, ())
+    assert "the API server's service-account-issuer is https://k8s.example.net" in found.facts
+    assert any("metrics-server's token is not accepted either" in each for each in found.facts)
