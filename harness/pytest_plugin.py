@@ -20,10 +20,12 @@ from harness.pytest_session import (
     OPTIONS,
     SESSION,
     STATE,
+    closing_lines,
     narration,
     sentence_alone,
     session_of,
     usage,
+    write_page_of_all,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +46,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--k0s-provider", help="Vagrant provider: docker, libvirt or virtualbox")
     group.addoption("--k0s-keep", help="keep the machines: never, failure or always")
     group.addoption("--k0s-fresh", help="1: machines of its own for each scenario")
+    group.addoption("--k0s-reuse", help="1: begin on the lab that an earlier command left standing")
     group.addoption("--k0s-runs", help="folder of the runs' evidence and reports")
+    group.addoption(
+        "--k0s-verbose",
+        action="store_true",
+        help="on a terminal, too, every line of narration that a log has; so does -v",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -111,12 +119,25 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Tear down whatever is still up, also after an interrupt."""
+    """Tear down whatever is still up, also after an interrupt, and write the page of all runs."""
     runs = session.config.stash.get(SESSION, None)
-    if runs is not None and runs.alive:
-        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
-        with narration(session.config):
+    if runs is None:
+        return
+    with narration(session.config):
+        if runs.alive:
+            interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
             runs.finish_all(KeyboardInterrupt() if interrupted else None)
+        write_page_of_all(runs)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say of each run what it came to, and what to do: pytest's own summary cuts that off."""
+    runs = config.stash.get(SESSION, None)
+    if runs is not None:
+        for line in closing_lines(runs):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture

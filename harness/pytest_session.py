@@ -6,7 +6,7 @@ Nothing of clusters is imported before somebody asks for the runs.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,17 +17,21 @@ from harness.base.printable import printable
 from harness.base.settings import Settings
 
 if TYPE_CHECKING:
+    from harness.engine.results import ScenarioResult
     from harness.engine.session import RunSession, Which
 
 OPTIONS = {
     "provider": "--k0s-provider",
     "keep": "--k0s-keep",
     "fresh": "--k0s-fresh",
+    "reuse": "--k0s-reuse",
     "runs_dir": "--k0s-runs",
 }
 """The options of pytest by the setting that each is for."""
 SESSION: pytest.StashKey[RunSession] = pytest.StashKey()
 """The runs of a session that has some, in `config.stash`; the command line reads their results."""
+ON_VERDICT: pytest.StashKey[Callable[[ScenarioResult], None]] = pytest.StashKey()
+"""Who hears each result before the machines go, in `config.stash`; put there before any run."""
 STATE: pytest.StashKey[tuple[Which, str] | None] = pytest.StashKey()
 """The scenario and the phase that an item wants, in `item.stash`; None where it wants none."""
 
@@ -45,13 +49,52 @@ def session_of(config: pytest.Config) -> RunSession:
             settings = Settings.from_environment(os.environ, overrides, providers=names())
         except UsageError as error:
             raise usage(error) from None
-        config.stash[SESSION] = RunSession(settings, emit=Narrator(), on_result=write_reports)
+        verbose = config.getoption("--k0s-verbose") or config.getoption("verbose", 0) > 0
+        config.stash[SESSION] = RunSession(
+            settings,
+            emit=Narrator(verbose=verbose),
+            on_verdict=config.stash.get(ON_VERDICT, lambda _: None),
+            on_result=write_reports,
+        )
     return config.stash[SESSION]
+
+
+def write_page_of_all(runs: RunSession) -> None:
+    """Write the page of all runs of this session, if there are some; they count without it, too."""
+    from harness.base.printing import say
+    from harness.report.files import write_index
+
+    if not any(result.folder.is_dir() for result in runs.results):
+        return
+    not_started = {str(which): error for which, error in runs.not_started.items()}
+    try:
+        write_index(runs.folder, runs.results, not_started)
+    except HarnessError as error:
+        say(error.text())
+
+
+def closing_lines(runs: RunSession) -> Iterator[str]:
+    """Yield what is said last of the runs, in plain lines."""
+    from harness.base.printing import Code
+    from harness.report import closing
+    from harness.report.files import PAGE
+    from harness.report.formatting import terminal_width
+
+    for result in runs.results:
+        page = result.folder / PAGE if result.folder.is_dir() else None
+        for line in closing.of_run(result, terminal_width(), page=page):
+            yield printable("".join(part for part in line if not isinstance(part, Code)))
+    for error in runs.not_started.values():
+        yield printable(error.text())
 
 
 @contextmanager
 def narration(config: pytest.Config) -> Iterator[None]:
     """Let what is narrated through pytest's capture: a person waits minutes here."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        # It has just written which file the test is of, and no line end.
+        reporter.ensure_newline()
     manager = config.pluginmanager.getplugin("capturemanager")
     if manager is None:
         yield

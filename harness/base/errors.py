@@ -16,7 +16,7 @@ REMEDY = "  -> "
 
 
 class ExitCode(IntEnum):
-    """The exit codes of `k0s-harness`, as the README promises them."""
+    """The exit codes of `k0s-harness`, as the reference promises them."""
 
     OK = 0
     NOT_MET = 1

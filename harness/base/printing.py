@@ -3,7 +3,8 @@
 Data goes to stdout, narration to stderr; all of it is made printable here, because names, messages
 and output that others wrote are in it. A character that the stream's encoding lacks is written as
 an escape. Whoever reads a stream may stop at any time: then nothing more is written to it, and
-what is going on (a lab that is being removed) goes on.
+what is going on (a lab that is being removed) goes on. Lines that are replaced in place stay the
+last ones of their terminal, whatever is printed meanwhile.
 
 Started before there is a virtual environment: only the standard library is imported.
 """
@@ -17,6 +18,7 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, TextIO
@@ -29,6 +31,8 @@ class Code(StrEnum):
     """What is written to a terminal as it stands: the only orders that reach it, and all ours."""
 
     ERASE_LINE = "\r\x1b[2K"
+    LINE_UP = "\x1b[A"
+    BOLD = "\x1b[1m"
     RED = "\x1b[31m"
     GREEN = "\x1b[32m"
     YELLOW = "\x1b[33m"
@@ -43,6 +47,13 @@ def say(text: str) -> None:
 def show(text: str) -> None:
     """Print `text`, the data that a command was asked for, on stdout."""
     put(sys.stdout, text, "\n")
+
+
+def show_lines(lines: Iterable[Sequence[str]]) -> None:
+    """Print lines of parts on stdout; the colours among them are for a terminal that wants them."""
+    coloured = is_coloured(sys.stdout)
+    for line in lines:
+        put(sys.stdout, *(part for part in line if coloured or not isinstance(part, Code)), "\n")
 
 
 def show_json(value: Any) -> None:  # noqa: ANN401  # any JSON value
@@ -61,15 +72,71 @@ def stderr() -> TextIO:
     return sys.stderr
 
 
+def stdout() -> TextIO:
+    """Return stdout as it is at this moment."""
+    return sys.stdout
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether `stream` is a terminal that can move its cursor, and can show more than ASCII."""
+    if stream is None or not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return False
+    return "utf" in (stream.encoding or "utf-8").lower()
+
+
+def is_coloured(stream: TextIO | None) -> bool:
+    """Whether `stream` is a terminal whose user wants colours; see https://no-color.org."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
 def put(stream: TextIO | None, *parts: str) -> None:
     """Write `parts` to `stream`, at once; all but a `Code` is made printable.
 
     `stream` is None where the user closed it. Raises `InfrastructureError` where data cannot be
     written; narration that cannot be ends nothing.
     """
-    text = "".join(part if isinstance(part, Code) else printable(part) for part in parts)
     if stream is None:
         return
+    with _LIVE.lock:
+        aside, terminal = _LIVE.lines, _LIVE.stream
+        if not aside or not stream.isatty():
+            _write(stream, *parts)
+            return
+        put_live(terminal, ())
+        _write(stream, *parts)
+        put_live(terminal, aside)
+
+
+def put_live(stream: TextIO | None, lines: Sequence[Sequence[str]]) -> None:
+    """Replace the lines at the end of a terminal that are replaced in place; nothing removes them.
+
+    Each is narrower than the terminal: of one that is wrapped a part would be left standing.
+    """
+    with _LIVE.lock:
+        parts: list[str] = []
+        for index in range(len(_LIVE.lines)):
+            parts += [Code.LINE_UP, Code.ERASE_LINE] if index else [Code.ERASE_LINE]
+        for index, line in enumerate(lines):
+            parts += ["\n", *line] if index else line
+        _LIVE.stream, _LIVE.lines = stream, list(lines)
+        if stream is not None and parts:
+            _write(stream, *parts)
+
+
+class _Live:
+    """The lines that are replaced in place: one process has one terminal."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.stream: TextIO | None = None
+        self.lines: list[Sequence[str]] = []
+
+
+_LIVE = _Live()
+
+
+def _write(stream: TextIO, *parts: str) -> None:
+    text = "".join(part if isinstance(part, Code) else printable(part) for part in parts)
     encoding = stream.encoding or "utf-8"
     try:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -104,6 +104,30 @@ class LocalRunner:
         return completed
 
 
+def leave_running(argv: Sequence[str]) -> bool:
+    """Start a program that outlives this one, and return whether it is under way.
+
+    It has neither this process's streams nor its terminal. It is not where it cannot be started, or
+    fails at once.
+    """
+    try:
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:
+        return False
+    try:
+        return child.wait(NOTICE_SECONDS) == 0
+    except subprocess.TimeoutExpired:
+        # Nobody waits for it any more.
+        child.returncode = 0
+        return True
+
+
 def interrupt_on_sigterm() -> None:
     """Let SIGTERM, with which CI stops a run, take the same way out as Ctrl-C.
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from harness.base.errors import UsageError
 
@@ -53,6 +53,7 @@ class Settings:
     seed: bool | None = None
     same_nat_address: bool = False
     fresh: bool = False
+    reuse: bool = False
     box_url: str | None = None
     box_sha256: str | None = None
     box_sources: Path | None = None
@@ -81,10 +82,10 @@ class Settings:
             "runs_dir": "runs",
         }
         origin = dict.fromkeys(values, "default")
-        for name, variable in _VARIABLES.items():
-            if environ.get(variable):
-                values[name] = environ[variable]
-                origin[name] = variable
+        for name, variable in VARIABLES.items():
+            if environ.get(variable.name):
+                values[name] = environ[variable.name]
+                origin[name] = variable.name
         for name, text in (overrides or {}).items():
             if text is not None:
                 values[name] = text
@@ -108,6 +109,7 @@ class Settings:
             same_nat_address="same_nat_address" in values
             and _switch(values["same_nat_address"], origin["same_nat_address"]),
             fresh="fresh" in values and _switch(values["fresh"], origin["fresh"]),
+            reuse="reuse" in values and _switch(values["reuse"], origin["reuse"]),
             box_url=values.get("box_url"),
             box_sha256=values.get("box_sha256"),
             box_sources=_absolute(values["box_sources"]) if "box_sources" in values else None,
@@ -122,26 +124,53 @@ class Settings:
         return self.state_dir / "labs"
 
 
-_VARIABLES = {
-    "state_dir": "K0S_HARNESS_STATE",
-    "cache_dir": "K0S_HARNESS_CACHE",
-    "runs_dir": "K0S_HARNESS_RUNS",
-    "provider": "PROVIDER",
-    "mirror": "K0S_HARNESS_MIRROR",
-    "k0s_binary": "K0S_BINARY",
-    "keep": "KEEP",
+class Variable(NamedTuple):
+    """An environment variable: its name, what it may be with the default, and what it decides."""
+
+    name: str
+    values: str
+    decides: str
+
+
+_SWITCH = "`0`, `1`"
+VARIABLES: Mapping[str, Variable] = {
+    "provider": Variable(
+        "PROVIDER", "`docker`, `libvirt`, `virtualbox`; what fits the host", "what makes machines"
+    ),
+    "keep": Variable(
+        "KEEP", "`never` (default), `failure`, `always`", "when machines stay, for 12 hours"
+    ),
+    "fresh": Variable("FRESH", _SWITCH, "machines of its own for each scenario"),
+    "reuse": Variable("REUSE", _SWITCH, "begins on the lab that an earlier command left"),
+    "k0s_binary": Variable("K0S_BINARY", "a file", "an own build of k0s"),
+    "mirror": Variable("K0S_HARNESS_MIRROR", "a folder or URL", "where release files come from"),
+    "allow_unpinned": Variable(
+        "K0S_HARNESS_ALLOW_UNPINNED", _SWITCH, "takes files without a pin over plain http"
+    ),
+    "runs_dir": Variable("K0S_HARNESS_RUNS", "a folder; `runs`", "where evidence and reports go"),
+    "cache_dir": Variable(
+        "K0S_HARNESS_CACHE", "a folder; `~/.cache/k0s-harness`", "release files and boxes"
+    ),
+    "state_dir": Variable(
+        "K0S_HARNESS_STATE", "a folder; `~/.local/state/k0s-harness`", "records and keys of labs"
+    ),
+    "seed": Variable(
+        "SEED", f"{_SWITCH}; `1` for VMs, `0` for containers", "k0s is in the machines already"
+    ),
+    "same_nat_address": Variable(
+        "SAME_NAT_ADDRESS", _SWITCH, "every machine is 10.0.2.15 on its NAT interface"
+    ),
     # libvirt's own variable: virsh and vagrant-libvirt go by it too.
-    "libvirt_uri": "LIBVIRT_DEFAULT_URI",
-    "pool": "K0S_HARNESS_POOL",
-    "driver": "K0S_HARNESS_DRIVER",
-    "seed": "SEED",
-    "same_nat_address": "SAME_NAT_ADDRESS",
-    "fresh": "FRESH",
-    "box_url": "BOX_URL",
-    "box_sha256": "BOX_SHA256",
-    "box_sources": "BOX_SOURCES",
-    "allow_unpinned": "K0S_HARNESS_ALLOW_UNPINNED",
+    "libvirt_uri": Variable(
+        "LIBVIRT_DEFAULT_URI", "`qemu:///system`, `qemu+ssh://…`", "which libvirt makes machines"
+    ),
+    "pool": Variable("K0S_HARNESS_POOL", "a name; `default`", "libvirt's storage pool"),
+    "driver": Variable("K0S_HARNESS_DRIVER", "`kvm`, `qemu`; what works", "KVM or emulation"),
+    "box_url": Variable("BOX_URL", "a file or URL", "another box, with BOX_SHA256"),
+    "box_sha256": Variable("BOX_SHA256", "64 hex digits", "the checksum of BOX_URL"),
+    "box_sources": Variable("BOX_SOURCES", "a file", "apt sources that the box is made from"),
 }
+"""The variables by the field of `Settings` that each is for."""
 
 
 def _absolute(text: str) -> Path:

@@ -18,7 +18,7 @@ class LoadModule(OnMachine, DirectChange):
     kind: ClassVar[str] = "load_module"
     needs_own_kernel: ClassVar[bool] = True
     body: ClassVar[str] = "{machine: MACHINE, name: MODULE}"
-    does: ClassVar[str] = "loads a kernel module; on VMs only, and **not run** there yet"
+    does: ClassVar[str] = "loads a kernel module; on VMs only"
 
     name: KernelModule
     """Name of the module, as in nf_conntrack."""

@@ -23,21 +23,25 @@ VERBS = {
     "bench": "a cold konnectivity-on against the same work done by hand",
     "plan": "what would be built; starts nothing",
     "validate": "check scenario files, every mistake at once",
-    "catalogue": "docs/scenarios.md, from the scenarios and their runs",
+    "catalogue": "docs/scenarios.md and docs/log, from the scenarios and their runs",
     "schema": "print the JSON Schema of a scenario",
     "doctor": "what this host can do, what is missing, how to get it",
     "diagnose": "why the metrics API is unavailable; read-only",
     "flows": "every kind of connection a cluster lives on; read-only",
     "collect": "evidence of a cluster into one file; read-only",
+    "report": "open the page of a run, or of all runs of a command; make it where it is missing",
+    "compare": "two runs against each other: verdicts, causes, hops, builds, times",
+    "timings": "where the seconds of recorded runs went, and the way to the first verdict",
     "replay": "judge a recorded run again from its bundle; starts nothing",
     "demo": "a first look: a recorded run judged again; starts nothing",
     "labs": "what is left on this host from earlier runs, and removing it",
     "artifacts": "the release files: list, fetch, import, verify, export for an offline host",
     "box": "the box that VMs are made of: build, list, remove, renew its lock",
+    "completion": "print what makes bash, zsh or fish complete commands, scenarios and labs",
 }
-_ENDINGS = {
+ENDINGS = {
     ExitCode.OK: "done",
-    ExitCode.NOT_MET: "an expectation is not met, or a broken hop was found",
+    ExitCode.NOT_MET: "an expectation is not met, a broken hop was found, or runs differ",
     ExitCode.USAGE: "the command or the scenario is wrong",
     ExitCode.HOST_LACKS: "this host lacks something",
     ExitCode.INFRASTRUCTURE: "infrastructure failed, or not enough was seen",
@@ -54,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as ended:
         # argparse has said what is wrong; after --help nothing is.
         if ended.code:
-            say(f"k0s-harness: exit {ended.code}: {_ENDINGS[ExitCode.USAGE]}")
+            say(f"k0s-harness: exit {ended.code}: {ENDINGS[ExitCode.USAGE]}")
         raise
     interrupt_on_sigterm()
     command: Callable[[argparse.Namespace], ExitCode] = options.command
@@ -66,12 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         code, why = ExitCode.INTERRUPTED, "interrupted"
     # One line whatever is in it, so that the last one is always ours.
-    say(printable_line(f"k0s-harness: exit {int(code)}: {why or _ENDINGS[code]}"))
+    say(printable_line(f"k0s-harness: exit {int(code)}: {why or ENDINGS[code]}"))
     return int(code)
 
 
 def parser(arguments: Sequence[str]) -> ArgumentParser:
-    """Return the parser of a command line: of its verbs only the one that it names is loaded."""
+    """Return the parser of a command line: of its verbs only those that it names are loaded."""
     found = ArgumentParser(
         prog="k0s-harness",
         description="Real k0s clusters on disposable machines, broken and repaired in declared "
@@ -80,10 +84,9 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
         "3 this host lacks something, 4 infrastructure failed or inconclusive, 130 interrupted.",
     )
     verbs = found.add_subparsers(required=True, metavar="COMMAND")
-    named = next((word for word in arguments if not word.startswith("-")), None)
     for name, text in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=text)
-        if name == named:
+        if name in arguments:
             module = import_module(f"{__name__}.{name}")
             verb.set_defaults(command=getattr(module, "command", None))
             module.add_arguments(verb)

@@ -1,4 +1,4 @@
-"""The verb `catalogue`: keeps the page of scenarios and of their last runs."""
+"""The verb `catalogue`: keeps the page of scenarios, and the log of their runs."""
 
 from __future__ import annotations
 
@@ -18,39 +18,48 @@ from harness.scenario.load import files_in, load_all
 
 RUNS = Path("scenarios/runs.json")
 PAGE = Path("docs/scenarios.md")
+LOG = Path("docs/log")
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
     verb.add_argument("reports", nargs="*", type=Path, metavar="REPORT", help="report.json")
-    verb.add_argument("--check", action="store_true", help="exit 1 if the page is out of date")
+    verb.add_argument("--check", action="store_true", help="exit 1 if a page is out of date")
 
 
 def command(options: argparse.Namespace) -> ExitCode:
-    """Write the page of the scenarios that every provider can run, or check it."""
+    """Write the pages, or check them."""
     require_checkout("Keeping the catalogue")
     return refresh(files_in(SCENARIOS), options.reports, check=options.check)
 
 
 def refresh(paths: Sequence[Path], reports: Sequence[Path], *, check: bool) -> ExitCode:
-    """Take runs from their `report.json` into the catalogue, and write its page.
+    """Take runs from their `report.json` into the catalogue and the log, and write their pages.
 
     With `check` nothing is written: a page that is not what it would be is exit code 1.
     """
     runs = catalogue.with_reports(catalogue.read_runs(RUNS), map(_report, reports))
     scenarios = [each for path in paths for each in load_all(path)]
-    page = catalogue.render(scenarios, runs)
+    pages = {PAGE: catalogue.render(scenarios, runs)}
+    pages |= {LOG / name: text for name, text in catalogue.log(runs).items()}
     if check:
-        if PAGE.exists() and PAGE.read_text() == page:
+        stale = [path for path, text in pages.items() if _text(path) != text]
+        if not stale:
             return ExitCode.OK
         say(
-            f"{PAGE} is not what the scenarios and their runs say: k0s-harness catalogue "
-            "writes it again"
+            f"not what the scenarios and their runs say: {', '.join(map(str, stale))}; "
+            "k0s-harness catalogue writes it again"
         )
         return ExitCode.NOT_MET
     RUNS.write_text(catalogue.runs_text(runs))
-    PAGE.write_text(page)
+    LOG.mkdir(exist_ok=True)
+    for path, text in pages.items():
+        path.write_text(text)
     return ExitCode.OK
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text() if path.exists() else None
 
 
 def _report(path: Path) -> Mapping[str, Any]:

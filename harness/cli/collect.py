@@ -69,6 +69,7 @@ def collect_evidence(settings: Settings, target: Target, *, output: Path | None)
     say(f"cause: {diagnosis.cause} ({diagnosis.confidence} confidence)")
     took = duration((ended - began).total_seconds())
     say(f"{written.stat().st_size} bytes in {took}; {len(missing)} pieces could not be had")
+    say("next: attach it to a bug report, or k0s-harness diagnose --bundle and its path:")
     show(str(written))
     return ExitCode.OK
 

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.base.errors import ExitCode, HostLacksError, UsageError
-from harness.base.printing import say, show, show_json
+from harness.base.printing import say, show_json
 from harness.base.process import LocalRunner
 from harness.base.settings import Settings
 from harness.base.untrusted import MIB, Limits, RefusedError, read_text, require_yaml_within
 from harness.base.wait import SystemClock
+from harness.cli.ending import show_cause
 from harness.cli.next_step import suggest_run
-from harness.cli.options import settings_of
+from harness.cli.options import add_verbose, settings_of
 from harness.cli.target import Target, add_target
 from harness.cluster.kubectl import Kubectl
 from harness.cluster.prober import Prober
@@ -46,6 +47,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         "--save", type=Path, metavar="FILE", help="write what was read, redacted, a reading a line"
     )
     verb.add_argument("--output", choices=("text", "json"), default="text")
+    add_verbose(verb)
 
 
 def command(options: argparse.Namespace) -> ExitCode:
@@ -58,6 +60,7 @@ def command(options: argparse.Namespace) -> ExitCode:
         phase=options.phase,
         save=options.save,
         as_json=options.output == "json",
+        verbose=options.verbose,
     )
 
 
@@ -70,6 +73,7 @@ def show_diagnosis(
     phase: str | None = None,
     save: Path | None = None,
     as_json: bool = False,
+    verbose: bool = False,
 ) -> ExitCode:
     """Print the cause and what proves it; nothing is changed, and nothing is created.
 
@@ -105,7 +109,7 @@ def show_diagnosis(
     if as_json:
         show_json(report.document(found_cause))
     else:
-        show(report.render(found_cause))
+        show_cause(found_cause, verbose=verbose)
         suggest_run(found_cause.cause)
     return exit_code(found_cause)
 

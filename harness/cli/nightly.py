@@ -10,7 +10,8 @@ from harness.base import shipped
 from harness.base.errors import ExitCode, InfrastructureError
 from harness.base.printing import show
 from harness.base.settings import Settings
-from harness.cli.options import SCENARIOS, settings_of
+from harness.cli.ending import is_short, show_total
+from harness.cli.options import SCENARIOS, add_verbose, settings_of
 from harness.cli.run import add_runs, through_pytest
 from harness.engine.outcome import worst
 from harness.evidence.recorder import write_whole
@@ -23,6 +24,7 @@ from harness.scenario.load import files_in, load_all
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
     add_runs(verb)
+    add_verbose(verb)
     verb.add_argument("--summary", type=Path, help="Markdown file to append the summary to")
 
 
@@ -31,19 +33,26 @@ def command(options: argparse.Namespace) -> ExitCode:
     settings = settings_of(options)
     vms = provider(settings.provider).own_kernel
     folder = SCENARIOS if SCENARIOS.is_dir() else shipped.SCENARIOS
-    return nightly(files_in(folder, for_vms=vms), settings, options.summary)
+    paths = files_in(folder, for_vms=vms)
+    return nightly(paths, settings, options.summary, verbose=options.verbose)
 
 
-def nightly(paths: Sequence[Path], settings: Settings, job_summary: Path | None) -> ExitCode:
+def nightly(
+    paths: Sequence[Path], settings: Settings, job_summary: Path | None, *, verbose: bool = False
+) -> ExitCode:
     """Run every scenario, and report on all of them together.
 
     A planned scenario without a verdict makes the whole inconclusive: a nightly that ran nothing
     is not a good one.
     """
-    session = through_pytest(paths, settings, None)
+    session = through_pytest(paths, settings, None, verbose=verbose)
     planned = [each.scenario.name for path in paths for each in load_all(path)]
     text = nightly_report.job_summary(planned, session.results) + "\n"
-    show(text.removesuffix("\n"))
+    if is_short(verbose=verbose):
+        runs = [(each.scenario, each.outcome) for each in session.results]
+        show_total(runs, session.folder, verbose=verbose)
+    else:
+        show(text.removesuffix("\n"))
     write_whole(session.folder, "summary.md", text)
     write_whole(session.folder, "junit.xml", junit.render(planned, session.results))
     if job_summary is not None:

@@ -15,7 +15,7 @@ from harness.scenario.mistakes import Mistake, ScenarioError
 
 SCENARIOS = Path("scenarios")
 """Where a reader has scenarios of their own."""
-_SETTINGS = ("provider", "keep", "runs_dir", "fresh", "allow_unpinned")
+_SETTINGS = ("provider", "keep", "runs_dir", "fresh", "reuse", "allow_unpinned")
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
@@ -27,6 +27,13 @@ def settings_of(options: argparse.Namespace) -> Settings:
 def add_provider(verb: argparse.ArgumentParser) -> None:
     """Add `--provider`."""
     verb.add_argument("--provider", help="docker, libvirt or virtualbox")
+
+
+def add_verbose(verb: argparse.ArgumentParser) -> None:
+    """Add `--verbose`."""
+    verb.add_argument(
+        "-v", "--verbose", action="store_true", help="on a terminal, too, all that a log would have"
+    )
 
 
 def scenario_files(names: Sequence[str]) -> list[Path]:

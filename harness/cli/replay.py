@@ -10,11 +10,11 @@ from pathlib import Path
 from harness.base.errors import ExitCode, UsageError
 from harness.base.printing import say, show
 from harness.cli.diagnose import exit_code
+from harness.cli.ending import show_cause, show_result
+from harness.cli.options import add_verbose
 from harness.engine.replay import Replayed, diagnose_again, replay, replay_of
 from harness.evidence.bundle import Bundle, read_bundle
 from harness.evidence.recorder import reason_of, write_whole
-from harness.report import diagnosis as diagnosis_report
-from harness.report import summary
 from harness.report.files import REPORTS, write_reports
 from harness.report.terminal import Narrator
 
@@ -26,14 +26,15 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
     verb.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle.tar.gz of a run")
     verb.add_argument("--output", type=Path, metavar="DIR", help="folder of the reports")
+    add_verbose(verb)
 
 
 def command(options: argparse.Namespace) -> ExitCode:
     """Judge the bundle again."""
-    return replay_bundle(options.bundle, output=options.output)
+    return replay_bundle(options.bundle, output=options.output, verbose=options.verbose)
 
 
-def replay_bundle(path: Path, *, output: Path | None) -> ExitCode:
+def replay_bundle(path: Path, *, output: Path | None, verbose: bool = False) -> ExitCode:
     """Judge a recorded run again, print what it comes to, and write its reports to `output`.
 
     Returns `NOT_MET` when the replay comes to anything that the run did not. Of a bundle without a
@@ -42,23 +43,24 @@ def replay_bundle(path: Path, *, output: Path | None) -> ExitCode:
     bundle = read_bundle(path)
     if bundle.scenario is None:
         found = diagnose_again(bundle)
-        show(f"{replay_of(bundle)}\n{diagnosis_report.render(found)}")
+        show(replay_of(bundle))
+        show_cause(found, verbose=verbose)
         return exit_code(found)
     if output is not None:
         _make_ready(output)
-    replayed = replay(bundle, folder=output or path, emit=Narrator())
+    replayed = replay(bundle, folder=output or path, emit=Narrator(verbose=verbose))
     if output is not None:
         _write(bundle, replayed, output)
-    show(summary.render(replayed.result))
     for note in replayed.notes:
         say(f"note: {note}")
     if not replayed.differences:
         say("the replay came to what the run came to")
-        return ExitCode.OK
-    say("THE REPLAY CAME TO SOMETHING ELSE THAN THE RUN:")
+    else:
+        say("THE REPLAY CAME TO SOMETHING ELSE THAN THE RUN:")
     for difference in replayed.differences:
         say(f"  {difference.text()}")
-    return ExitCode.NOT_MET
+    show_result(replayed.result, verbose=verbose)
+    return ExitCode.NOT_MET if replayed.differences else ExitCode.OK
 
 
 def _make_ready(output: Path) -> None:

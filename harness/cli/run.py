@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,13 +19,14 @@ from harness.base.errors import (
     UsageError,
 )
 from harness.base.printable import printable_line
-from harness.base.printing import say, show
+from harness.base.printing import say
 from harness.base.settings import Settings
-from harness.cli.options import add_provider, scenario_files, settings_of
+from harness.cli.ending import show_result, show_total
+from harness.cli.options import add_provider, add_verbose, scenario_files, settings_of
 from harness.engine.outcome import outcome_of, worst
+from harness.engine.results import ScenarioResult
 from harness.engine.session import RunSession
-from harness.pytest_session import OPTIONS, SESSION
-from harness.report import summary
+from harness.pytest_session import ON_VERDICT, OPTIONS, SESSION
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -37,7 +38,14 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--fresh", action="store_const", const="1", help="machines of its own for each scenario"
     )
+    verb.add_argument(
+        "--reuse",
+        action="store_const",
+        const="1",
+        help="begin on the lab that an earlier command left, and leave this one for the next",
+    )
     verb.add_argument("-k", dest="select", metavar="WORDS", help="only matching expectations")
+    add_verbose(verb)
 
 
 def add_runs(verb: argparse.ArgumentParser) -> None:
@@ -48,32 +56,54 @@ def add_runs(verb: argparse.ArgumentParser) -> None:
 def command(options: argparse.Namespace) -> ExitCode:
     """Run the scenarios that are named."""
     paths = scenario_files(options.scenarios)
-    return run_scenarios(paths, settings_of(options), select=options.select)
+    settings = settings_of(options)
+    return run_scenarios(paths, settings, select=options.select, verbose=options.verbose)
 
 
 def run_scenarios(
-    paths: Sequence[Path], settings: Settings, *, select: str | None = None
+    paths: Sequence[Path], settings: Settings, *, select: str | None = None, verbose: bool = False
 ) -> ExitCode:
-    """Run scenarios as pytest tests, print what a person would paste, return the exit code."""
-    session = through_pytest(paths, settings, select)
+    """Run scenarios as pytest tests, print what they came to, return the exit code.
+
+    Each result is printed before its machines are given back or removed; what became of them is
+    said afterwards.
+    """
+    printed: set[str] = set()
+
+    def tell(result: ScenarioResult) -> None:
+        printed.update(result.leftovers)
+        show_result(result, verbose=verbose)
+
+    session = through_pytest(paths, settings, select, on_verdict=tell, verbose=verbose)
     for result in session.results:
-        show(summary.render(result))
-    outcomes = [result.outcome for result in session.results]
-    outcomes += [outcome_of((), error) for error in session.not_started.values()]
-    return worst(outcomes).exit_code
+        for leftover in result.leftovers:
+            if leftover not in printed:
+                say(f"{result.scenario}: {leftover}")
+    runs = [(result.scenario, result.outcome) for result in session.results]
+    runs += [(str(each), outcome_of((), error)) for each, error in session.not_started.items()]
+    show_total(runs, session.folder, verbose=verbose)
+    return worst(outcome for _, outcome in runs).exit_code
 
 
-def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None) -> RunSession:
+def through_pytest(
+    paths: Sequence[Path],
+    settings: Settings,
+    select: str | None,
+    *,
+    on_verdict: Callable[[ScenarioResult], None] = lambda _: None,
+    verbose: bool = False,
+) -> RunSession:
     """Return the session of runs that pytest has made of the scenarios.
 
     Nothing is loaded but pytest's own plugins and the harness's: a scenario may be somebody else's,
-    and so may what lies around it. Raises what kept every one of them from beginning.
+    and so may what lies around it. `on_verdict` hears each result before its machines go. Raises
+    what kept every one of them from beginning.
     """
     doing = "Running the scenarios through pytest"
     if select is not None and printable_line(select) != select:
         # pytest says what it cannot read of them as they stand.
         raise UsageError(doing, f"the words of -k are no plain text: {printable_line(select)}")
-    keeper = _SessionKeeper()
+    keeper = _SessionKeeper(on_verdict)
     with _no_settings_of_pytest():
         status = pytest.main(
             [
@@ -90,6 +120,7 @@ def through_pytest(paths: Sequence[Path], settings: Settings, select: str | None
                     for value in [getattr(settings, name)]
                 ),
                 *(["-k", select] if select else []),
+                *(["--k0s-verbose"] if verbose else []),
             ],
             plugins=[keeper, pytest_plugin],
         )
@@ -132,9 +163,16 @@ def _no_settings_of_pytest() -> Iterator[None]:
 class _SessionKeeper:
     """Keeps the session of runs beyond the end of pytest's."""
 
-    session: RunSession | None = None
-    error: HarnessError | None = None
-    interrupted: bool = False
+    def __init__(self, on_verdict: Callable[[ScenarioResult], None]) -> None:
+        self._on_verdict = on_verdict
+        self.session: RunSession | None = None
+        self.error: HarnessError | None = None
+        self.interrupted = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Say who hears results, before there is a run."""
+        config.stash[ON_VERDICT] = self._on_verdict
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Dir:

@@ -82,6 +82,7 @@ class Cluster:
             api=self._lab.machines[CONTROLLER].api,
             pace=self._lab.pace,
             may_fail=may_fail,
+            first=self.deployed is None,
             on_phase=on_phase,
         )
         if self.deployed is not None and self.deployed.fragment != deployment.fragment:

@@ -23,6 +23,9 @@ WAIT_SECONDS = 600.0
 K0SCTL_WAIT_SECONDS = 120.0
 # Between two looks of k0sctl's own waits (v0.31.0 pkg/retry/retry.go).
 RETRY_SECONDS = 5.0
+# Where nodes are not waited for a look is `k0s status`, and every change of a cluster that is there
+# has one too early.
+CHANGE_RETRY_SECONDS = 1.0
 # One wait may be used up and the rest of the apply still succeed: a cold one takes 37-42 s on two
 # cores, 300-309 s under software emulation.
 APPLY_WAITS = 1.5
@@ -115,13 +118,15 @@ class K0sctl:
         api: str,
         pace: float = 1.0,
         may_fail: bool = False,
+        first: bool = True,
         on_phase: Say | None = None,
     ) -> None:
         """Deploy or change the cluster as the configuration file says.
 
         Writes the admin kubeconfig to `kubeconfig`; `api` is the API server's address:port in it.
         `pace` is how many times slower than this host the machines are. Where it `may_fail` k0sctl
-        waits no longer than by itself. `on_phase` hears the title of each phase of k0sctl.
+        waits no longer than by itself. `first` is whether nothing stands there yet. `on_phase`
+        hears the title of each phase of k0sctl.
         Raises `ApplyFailedError` with the reason k0sctl gave, or `CommandFailedError` past the
         deadline.
         """
@@ -143,7 +148,7 @@ class K0sctl:
                     # Hidden and deprecated, and there in v0.31.0.
                     "--default-timeout",
                     f"{wait_seconds(pace, may_fail=may_fail):.0f}s",
-                    *_patience(pace),
+                    *_patience(pace, first=first),
                     "--config",
                     str(self._config),
                     "--kubeconfig-out",
@@ -166,17 +171,17 @@ class K0sctl:
         fresh.replace(kubeconfig)
 
 
-def _patience(pace: float) -> Sequence[str]:
-    """Return the options for machines that are slower than this host; none where they are not.
+def _patience(pace: float, *, first: bool) -> Sequence[str]:
+    """Return how often k0sctl looks, and whether it waits for nodes: not on slow machines.
 
     Every 5 s k0sctl runs `k0s kubectl get node` on each worker until its Node is Ready, and takes
     its failing for a lost connection (v0.31.0 pkg/node/connection.go), so connects anew. On
     emulated machines that alone kept the workers from becoming Ready: 189 times in 13 minutes on
     2026-11-23. The preconditions of a phase wait for the nodes, and ask the API server alone.
     """
-    if not is_slow(pace):
-        return ()
-    return ("--no-wait", "--retry-interval", f"{between_looks(RETRY_SECONDS, pace):.0f}s")
+    if is_slow(pace):
+        return ("--no-wait", "--retry-interval", f"{between_looks(RETRY_SECONDS, pace):.0f}s")
+    return () if first else ("--retry-interval", f"{CHANGE_RETRY_SECONDS:.0f}s")
 
 
 def wait_seconds(pace: float, *, may_fail: bool = False) -> float:

@@ -1,6 +1,6 @@
 """Every key of a k0sctl.yaml, from k0sctl v0.23 to v0.32: what it holds, and what is done with it.
 
-`docs/k0sctl-yaml.md` has the same table; a test holds the two equal.
+The reference has it as a table.
 """
 
 from __future__ import annotations

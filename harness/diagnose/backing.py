@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from harness.evidence.reading import Reading
-from harness.probe import apiservice, leases, named, nodelogs, objects, workloads
+from harness.probe import (
+    apiservice,
+    leases,
+    named,
+    nodelogs,
+    objects,
+    pod_events,
+    workloads,
+)
 from harness.probe.core import API, ApiProbe, Probe, TargetProbe
 from harness.probe.objects import Deployment
 from harness.probe.seen import Place, Seen
@@ -78,6 +86,9 @@ def probes(seen: Seen) -> tuple[Probe[Any], ...]:
     pods = resolved(seen).one(workloads.PODS)
     if pods is not None and all(not pod.scheduled for pod in pods):
         found.append(leases.look())
+    pod = counts(pods or ())
+    if pod is not None and pod.unstarted:
+        found.append(pod_events.look(pod))
     return tuple(each for each in found if (each.name, API) not in seen.readings)
 
 

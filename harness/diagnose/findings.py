@@ -173,10 +173,9 @@ def unconnected(facts: Facts) -> Mapping[str, Failure]:
     """Return, by worker, why its agent cannot connect, from its own log in the last minute."""
     found = {}
     for machine, log in facts.on(nodelogs.AGENT).items():
-        failed = recent(facts, nodelogs.AGENT.name, machine, log.connecting)
-        connected = [line.at for line in log.lines if "Connect to server" in line.text]
-        if failed and (not connected or connected[-1] < failed[-1].at):
-            found[machine] = failed[-1]
+        last = log.cannot_connect
+        if last is not None and recent(facts, nodelogs.AGENT.name, machine, (last,)):
+            found[machine] = last
     return found
 
 
@@ -235,13 +234,16 @@ def isolated(facts: Facts) -> bool | None:
 
 def seconds_ago(facts: Facts, probe: str, machine: str, at: float) -> float:
     """Return how long before a look at a machine's log a line of that log was written."""
+    return read_at(facts, probe, machine) - at
+
+
+def read_at(facts: Facts, probe: str, machine: str) -> float:
+    """Return when a machine's log was read, by that machine's own clock."""
     clock = facts.on(machines.CLOCK).get(machine)
-    taken = moment(facts.readings[probe, machine])
-    return taken + (clock.ahead if clock is not None else 0.0) - at
+    return moment(facts.readings[probe, machine]) + (clock.ahead if clock is not None else 0.0)
 
 
 def recent(facts: Facts, probe: str, machine: str, failures: tuple[Failure, ...]) -> list[Failure]:
     """Return those failures of a machine's log that were of the last minute when it was read."""
-    return [
-        each for each in failures if seconds_ago(facts, probe, machine, each.at) < RECENT_SECONDS
-    ]
+    since = read_at(facts, probe, machine) - RECENT_SECONDS if failures else 0.0
+    return [each for each in failures if each.at > since]

@@ -81,24 +81,17 @@ def _said(facts: Facts) -> list[str]:
     pod = findings.metrics_pod(facts)
     if pod is None:
         return []
-    lately = findings.RECENT_SECONDS
     return [
         line.text[:_MOST_SAID].replace('\\"', '"')
-        for line in _lines(facts, pod)
-        if _ago(facts, pod, line) < lately
+        for line in _lines(facts, pod, findings.RECENT_SECONDS)
     ]
 
 
-def _lines(facts: Facts, pod: Pod) -> list[Line]:
-    machine = facts.machine_of(pod.node) if pod.node else None
-    log = facts.on(nodelogs.METRICS_SERVER).get(machine or "")
-    return [
-        line
-        for line in (log.lines if log is not None else ())
-        if line.at > pod.created - _CLOCKS_SECONDS and _ago(facts, pod, line) < _LATELY_SECONDS
-    ]
-
-
-def _ago(facts: Facts, pod: Pod, line: Line) -> float:
+def _lines(facts: Facts, pod: Pod, within: float = _LATELY_SECONDS) -> list[Line]:
     machine = facts.machine_of(pod.node) or ""
-    return findings.seconds_ago(facts, nodelogs.METRICS_SERVER.name, machine, line.at)
+    log = facts.on(nodelogs.METRICS_SERVER).get(machine)
+    if log is None:
+        return []
+    since = findings.read_at(facts, nodelogs.METRICS_SERVER.name, machine) - within
+    since = max(since, pod.created - _CLOCKS_SECONDS)
+    return [line for line in log.lines if line.at > since]

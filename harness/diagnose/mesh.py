@@ -145,7 +145,7 @@ def half_open(facts: Facts) -> tuple[str, ...]:
     holding = [
         name
         for name in facts.workers
-        if name in figures and figures[name].servers > 0 and not _just_connected(facts, name)
+        if name in figures and figures[name].servers > 0 and not _noticed(facts, name)
     ]
     if len(holding) <= counts[facts.controller]:
         return ()
@@ -157,13 +157,16 @@ def half_open(facts: Facts) -> tuple[str, ...]:
     return tuple(name for name in holding if not _addresses(facts, name) & peers)
 
 
-def _just_connected(facts: Facts, worker: str) -> bool:
-    """Whether a worker's agent connected so lately that the server may have been read before."""
+def _noticed(facts: Facts, worker: str) -> bool:
+    """Whether a worker's agent says that it cannot connect, or that it has just connected.
+
+    The server may have been read before that.
+    """
     log = facts.on(nodelogs.AGENT).get(worker)
-    said = [line.at for line in log.lines if "Connect to server" in line.text] if log else []
-    return bool(said) and (
-        findings.seconds_ago(facts, nodelogs.AGENT.name, worker, said[-1]) < _RENEWED_SECONDS
-    )
+    if log is None or log.cannot_connect is not None:
+        return log is not None
+    ago = findings.seconds_ago(facts, nodelogs.AGENT.name, worker, log.connected)
+    return ago < _RENEWED_SECONDS
 
 
 def is_one_controller(facts: Facts, host: str) -> bool:

@@ -48,9 +48,8 @@ def agents(facts: Facts) -> Mapping[str, Failure]:
     for machine, log in facts.on(nodelogs.AGENT).items():
         if machine in figures and figures[machine].servers > 0:
             continue
-        connected = [line.at for line in log.lines if "Connect to server" in line.text]
-        last = next(iter(log.connecting[-1:]), None)
-        if last is None or (connected and connected[-1] >= last.at):
+        last = log.cannot_connect
+        if last is None:
             continue
         ago = findings.seconds_ago(facts, nodelogs.AGENT.name, machine, last.at)
         if ago < _LATELY_SECONDS and _on_a_connection(last.why):

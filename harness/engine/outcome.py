@@ -23,7 +23,7 @@ class Outcome(StrEnum):
 
     @property
     def exit_code(self) -> ExitCode:
-        """The exit code the README promises for this outcome."""
+        """The exit code that the reference promises for this outcome."""
         return _EXIT_CODES[self]
 
 

@@ -115,8 +115,13 @@ class Phases:
             verdict=Verdict.MET if met else Verdict.NOT_MET,
             explanation=f"k0sctl apply: {observed}",
         )
-        self.context.emit(VerdictReached(result.id, result.verdict, result.explanation))
+        self._tell(result)
         return result
+
+    def _tell(self, result: ExpectationResult) -> None:
+        self.context.emit(
+            VerdictReached(result.id, result.verdict, result.explanation, result.expected_text)
+        )
 
     def _unwatched(
         self, planned: PlannedExpectation, ended_badly: ApplyFailedError
@@ -130,7 +135,7 @@ class Phases:
             verdict=Verdict.INCONCLUSIVE,
             explanation=f"not watched, because k0sctl apply ended badly: {ended_badly.reason}",
         )
-        self.context.emit(VerdictReached(result.id, result.verdict, result.explanation))
+        self._tell(result)
         return result
 
     def _watch(

@@ -5,9 +5,11 @@ A stranger may have written all of it, so nothing is believed that a run does no
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from ipaddress import IPv4Network
+from typing import Any
 
 from harness.artifacts.model import host_arch
 from harness.artifacts.pins import load_pins
@@ -16,6 +18,7 @@ from harness.base.printable import pasted
 from harness.engine.outcome import Outcome
 from harness.engine.results import ScenarioResult
 from harness.evidence.bundle import SCENARIO, Bundle
+from harness.evidence.recorder import redacted_value
 from harness.plan.build import build
 from harness.plan.model import Plan
 from harness.providers.registry import provider
@@ -29,6 +32,8 @@ _SLOWEST = 100.0
 # The longest scenario there is has six phases. The longest reading of a run on three machines has
 # 28,000 characters, of one on six that lists all pods 160,000.
 _MOST_PHASES = 20
+# What a report counts are seconds, most of all; this is thirty years of them.
+_LARGEST = 1e9
 _YEARS = range(1970, 2200)
 _LONGEST_READING = 512 * 1024
 
@@ -36,11 +41,8 @@ _LONGEST_READING = 512 * 1024
 def result_of(bundle: Bundle) -> ScenarioResult:
     """Return what the run's own report says, or what was known when it began.
 
-    A stranger may have written it, so every field is checked. Raises `UsageError`.
+    Raises `UsageError` where it says neither.
     """
-    # pydantic costs 84 ms to import, and only a replay needs it here.
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
-
     doing = f"Reading the bundle {bundle.path}"
     if bundle.scenario is None:
         raise UsageError(
@@ -49,16 +51,44 @@ def result_of(bundle: Bundle) -> ScenarioResult:
             remedy=look_instead(bundle),
         )
     unended = {"outcome": Outcome.INCONCLUSIVE, "ended": bundle.manifest.ended, "folder": "."}
-    known = dict(bundle.report or {**bundle.meta, **unended})
+    return result_in(bundle.report or {**bundle.meta, **unended}, doing=doing)
+
+
+def result_in(report: Mapping[str, Any], *, doing: str) -> ScenarioResult:
+    """Return the run that a `report.json` is of, one that has its ids; raises `UsageError`.
+
+    A stranger may have written it, so every field is checked, and secrets are redacted.
+    """
+    # pydantic costs 84 ms to import, and only what reads recorded runs needs it here.
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+
     try:
-        result: ScenarioResult = TypeAdapter(ScenarioResult).validate_python(known)
+        result: ScenarioResult = TypeAdapter(ScenarioResult).validate_python(
+            redacted_value(dict(report))
+        )
     except (ValidationError, RecursionError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": ""}
         where = ".".join(map(str, first["loc"]))
         raise UsageError(doing, f"its report is none: {where}: {first['msg']}") from error
     if not 1 <= result.pace <= _SLOWEST:
         raise UsageError(doing, f"its machines were {result.pace} times slower than their host")
+    if len(result.phases) > _MOST_PHASES or any(abs(each) > _LARGEST for each in _numbers(report)):
+        raise UsageError(
+            doing, f"it has more than {_MOST_PHASES} phases, or a number that no run has"
+        )
     return result
+
+
+def _numbers(value: object) -> Iterator[float]:
+    match value:
+        case int() | float():
+            yield value
+        case Mapping():
+            for each in value.values():
+                yield from _numbers(each)
+        case list():
+            for each in value:
+                yield from _numbers(each)
 
 
 def look_instead(bundle: Bundle) -> str:

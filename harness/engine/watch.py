@@ -120,7 +120,10 @@ class PhaseWatch:
         watched.judgement = watched.said(judgement)
         if judgement.verdict is not None:
             explanation = watched.judgement.explanation
-            self._context.emit(VerdictReached(watched.planned.id, judgement.verdict, explanation))
+            expected = watched.expectation.describe()
+            self._context.emit(
+                VerdictReached(watched.planned.id, judgement.verdict, explanation, expected)
+            )
 
     def _reached(self, expectation: Reachability, window: Window) -> Judgement:
         found = self._beside.connections.judgement()

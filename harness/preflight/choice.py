@@ -1,7 +1,7 @@
 """What a lab needs of its host: which provider, what is missing and the command that gets it.
 
 All of it is pure: `HostFacts` in, a choice, a list of problems or a refusal out. The numbers are
-those of real runs (docs/providers.md).
+those of real runs (docs/status.md).
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ _METRICS_SERVER = "/var/log/pods/kube-system_metrics-server-*/*/*.log"
 _AGENT = "/var/log/pods/kube-system_konnectivity-agent-*/*/*.log"
 # The agent logs every packet (k0s runs it with v=4). These lines say how it fares: they are in
 # apiserver-network-proxy v0.31.0, pkg/agent/clientset.go and client.go.
-_AGENT_SAYS = "cannot connect once|error dialing backend|Connect to server|panic|[Cc]onnection lost"
+_CONNECTED = "Connect to server"
+_AGENT_SAYS = f"cannot connect once|error dialing backend|{_CONNECTED}|panic|[Cc]onnection lost"
 
 _CRI_LINE = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z std(?:err|out) [FP] (.*)$")
 # klog writes err="…" with quotes inside escaped.
@@ -63,6 +64,17 @@ class AgentLog:
     lines: tuple[Line, ...]
     connecting: tuple[Failure, ...]
     dialling: tuple[Failure, ...]
+
+    @property
+    def connected(self) -> float:
+        """When it last found a server, seconds since the epoch; 0 where its log does not say."""
+        return max((line.at for line in self.lines if _CONNECTED in line.text), default=0.0)
+
+    @property
+    def cannot_connect(self) -> Failure | None:
+        """The last connection that failed, None where it has found a server since."""
+        last = next(iter(self.connecting[-1:]), None)
+        return last if last is not None and last.at > self.connected else None
 
 
 def parse_metrics_server(reading: Reading) -> MetricsServerLog:

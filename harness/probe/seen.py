@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, cast
@@ -38,8 +39,15 @@ class Seen:
 
     def on(self, probe: MachineProbe[T]) -> Mapping[str, T]:
         """Return the value of each machine that was seen."""
-        found = cast("Mapping[Place, T]", self.values.get(probe.name, {}))
-        return {machine: value for (machine, _), value in found.items()}
+        return cast("Mapping[str, T]", self._by_machine.get(probe.name, {}))
+
+    @functools.cached_property
+    def _by_machine(self) -> Mapping[str, Mapping[str, object]]:
+        # A diagnosis asks for some of these hundreds of times.
+        return {
+            name: {machine: value for (machine, _), value in found.items()}
+            for name, found in self.values.items()
+        }
 
     def to(self, probe: TargetProbe[T]) -> Mapping[Place, T]:
         """Return the value of each machine and target that was seen."""

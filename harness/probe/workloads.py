@@ -51,6 +51,11 @@ class Pod:
     exit_code: int | None = None
     ports: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def unstarted(self) -> bool:
+        """Whether it has a node, and the kubelet there has started none of its containers."""
+        return bool(self.node) and self.waiting == "ContainerCreating"
+
 
 @dataclass(frozen=True)
 class Service:

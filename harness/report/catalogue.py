@@ -1,8 +1,8 @@
-"""The catalogue of scenarios: what each shows, and how its last real runs ended.
+"""The catalogue of scenarios and the log of runs: what each shows, and how its real runs ended.
 
-`scenarios/runs.json` has the runs, taken from their own `report.json`; `docs/scenarios.md` is
-rendered from it and from the scenario files, and CI renders it again to compare. So no result in
-the catalogue is anybody's word.
+`scenarios/runs.json` has every run, taken from its own `report.json`. `docs/scenarios.md` is
+rendered from it and from the scenario files, `docs/log/` from it alone, and CI renders both again
+to compare. So no result in them is anybody's word.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,9 +28,6 @@ from harness.report.formatting import duration
 from harness.report.markdown import cell, code_cell
 from harness.scenario.load import FOR_VMS, LoadedScenario
 
-# The bar for a scenario is three runs in a row, on each kind of machine; two more show what was
-# before them.
-KEPT_RUNS = 5
 # A run has 30 values and 1 kB.
 _RUNS = Limits("a list of runs", most_bytes=16 * MIB, most_values=500_000)
 
@@ -79,6 +77,8 @@ def _run(**fields: Any) -> CataloguedRun:  # noqa: ANN401  # of any file
     run = CataloguedRun(**fields)
     if not fits(CataloguedRun)(run):
         raise TypeError("a field of a run is of another type")
+    # A page of the log is named after it.
+    datetime.fromisoformat(run.ended)
     return run
 
 
@@ -113,14 +113,9 @@ def with_reports(
         run = run_of(report)
         known.setdefault(report["scenario"], {})[run.run_id] = run
     return {
-        name: tuple(sorted(_kept(members.values()), key=lambda each: each.ended))
+        name: tuple(sorted(members.values(), key=lambda each: each.ended))
         for name, members in sorted(known.items())
     }
-
-
-def _kept(runs: Iterable[CataloguedRun]) -> Iterator[CataloguedRun]:
-    for members in _by_substrate(runs).values():
-        yield from members[-KEPT_RUNS:]
 
 
 def _by_substrate(runs: Iterable[CataloguedRun]) -> dict[str, list[CataloguedRun]]:
@@ -149,7 +144,8 @@ def render(scenarios: Sequence[LoadedScenario], runs: Mapping[str, Sequence[Cata
         "",
         "Made by `k0s-harness catalogue` from `scenarios/` and from the reports of real runs: do",
         "not edit it. A scenario without a run, or changed since its last one, is said to be so;",
-        "it is never listed as passing. Runs are counted for each kind of machine by itself.",
+        "it is never listed as passing. Runs are counted for each kind of machine by itself;",
+        "the [log](log/) has every one.",
         "",
         "| scenario | what it shows | last run | in a row |",
         "|---|---|---|---|",
@@ -159,6 +155,33 @@ def render(scenarios: Sequence[LoadedScenario], runs: Mapping[str, Sequence[Cata
     lines += ["", "## What the last runs were made of", ""]
     lines += _made_of(scenarios, runs)
     return "\n".join(lines) + "\n"
+
+
+def log(runs: Mapping[str, Sequence[CataloguedRun]]) -> dict[str, str]:
+    """Return the pages of `docs/log/` by their names: a table a month, a row for each run."""
+    rows = sorted(
+        (
+            (datetime.fromisoformat(run.ended).astimezone(UTC), name, run)
+            for name, members in runs.items()
+            for run in members
+        ),
+        key=lambda row: row[:2],
+    )
+    months = groupby(rows, key=lambda row: f"{row[0]:%Y-%m}")
+    return {f"{month}.md": "\n".join(_month(month, members)) for month, members in months}
+
+
+def _month(month: str, rows: Iterable[tuple[datetime, str, CataloguedRun]]) -> Iterator[str]:
+    yield f"# Runs of {month}\n"
+    yield "Made by `k0s-harness catalogue` from the runs' own reports: do not edit it.\n"
+    yield "| ended (UTC) | scenario | came to | took | machines | k0s | files | run |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for at, name, run in rows:
+        origins = ", ".join(sorted({each["origin"] for each in run.artifacts.values()}))
+        made_of = f"{cell(run.substrate)} | {cell(run.k0s)} | {cell(origins)} | {cell(run.run_id)}"
+        what = f"{cell(name)} | {_outcome(run)} | {duration(run.seconds)}"
+        yield f"| {at:%Y-%m-%d %H:%M} | {what} | {made_of} |"
+    yield ""
 
 
 def _rows(loaded: LoadedScenario, runs: Sequence[CataloguedRun]) -> Iterator[str]:
@@ -175,9 +198,14 @@ def _rows(loaded: LoadedScenario, runs: Sequence[CataloguedRun]) -> Iterator[str
 
 
 def _ended(run: CataloguedRun, path: Path) -> str:
-    verdict = run.outcome if run.outcome == Outcome.MET else f"**{cell(run.outcome)}**"
-    text = f"{verdict} in {duration(run.seconds)}, {cell(run.ended[:10])}, {cell(run.substrate)}"
+    text = (
+        f"{_outcome(run)} in {duration(run.seconds)}, {cell(run.ended[:10])}, {cell(run.substrate)}"
+    )
     return text if run.scenario_sha256 == scenario_sha256(path) else f"{text}; **changed since**"
+
+
+def _outcome(run: CataloguedRun) -> str:
+    return run.outcome if run.outcome == Outcome.MET else f"**{cell(run.outcome)}**"
 
 
 def _in_a_row(runs: Sequence[CataloguedRun]) -> str:

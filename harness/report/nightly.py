@@ -59,12 +59,13 @@ def _row(name: str, result: ScenarioResult | None) -> str:
         f"{met} of {len(verdicts)}",
         cell(result.substrate),
         cell(origin_line(result)),
-        cell(_why(result)),
+        cell(why(result)),
     )
     return f"| {' | '.join(cells)} |"
 
 
-def _why(result: ScenarioResult) -> str:
+def why(result: ScenarioResult) -> str:
+    """Return why a run's outcome is what it is: what ended it, or each expectation not met."""
     if result.error is not None:
         return result.error.partition("\n")[0]
     return "; ".join(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from harness.base.errors import REMEDY
 from harness.base.printable import pasted
@@ -11,12 +10,11 @@ from harness.check.model import Verdict
 from harness.diagnose.model import Diagnosis, Hop, HopState
 from harness.engine.results import ExpectationResult, PhaseResult, ScenarioResult
 from harness.evidence.redaction import redact
-from harness.report.formatting import duration, origin_line
+from harness.report.formatting import duration, origin_line, run_seconds
 from harness.report.markdown import block, cell, code, code_cell, folded, link, prose
 
 _ERROR_LINES = 8
-# The settings that decide what is run; the others say where it leaves what it saw.
-_DECIDING = (
+DECIDING = (
     "provider",
     "libvirt_uri",
     "driver",
@@ -29,6 +27,7 @@ _DECIDING = (
     "mirror",
     "allow_unpinned",
 )
+"""The settings that decide what is run; the others say where it leaves what it saw."""
 
 
 def render(result: ScenarioResult) -> str:
@@ -41,13 +40,13 @@ def render(result: ScenarioResult) -> str:
     return "\n".join(_lines(result))
 
 
-def repeat_command(result: ScenarioResult) -> str:
+def repeat_command(result: ScenarioResult, program: str = "k0s-harness") -> str:
     """Return the command line that repeats the run, with the settings that were not defaults."""
-    chosen = [result.settings[name] for name in _DECIDING if name in result.settings]
+    chosen = [result.settings[name] for name in DECIDING if name in result.settings]
     said = [f"{each.origin}={pasted(each.value)}" for each in chosen]
     variables = [text for text, each in zip(said, chosen, strict=True) if each.origin.isupper()]
     options = [text for text, each in zip(said, chosen, strict=True) if each.origin[:2] == "--"]
-    return " ".join([*variables, "k0s-harness", "run", pasted(result.scenario), *options])
+    return " ".join([*variables, program, "run", pasted(result.scenario), *options])
 
 
 def _lines(result: ScenarioResult) -> Iterator[str]:
@@ -87,7 +86,7 @@ def _error(lines: Sequence[str]) -> Iterator[str]:
 
 def _run(result: ScenarioResult) -> Iterator[str]:
     """Yield what the run is known by; a line without a mark keeps two lists apart."""
-    seconds = _seconds(result)
+    seconds = run_seconds(result)
     took = f", {duration(seconds)}" if seconds is not None else ""
     yield f"Run {prose(result.run_id)}, {prose(result.started)}{took}:"
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
@@ -99,6 +98,8 @@ def _run(result: ScenarioResult) -> Iterator[str]:
         yield f"- machines {result.pace:g} times slower than the host; bounds are scaled by that"
     if result.seed is not None:
         yield f"- machines made with {prose(result.seed)}: nothing was uploaded"
+    if result.shared_lab is not None:
+        yield f"- on the machines of {prose(result.shared_lab)}, found to be as before it"
     for reference in result.references:
         yield f"- {link(reference)}"
 
@@ -196,11 +197,3 @@ def _counted(hops: Sequence[Hop]) -> str:
     counts = {state: sum(hop.state is state for hop in hops) for state in HopState}
     words = {HopState.HOLDS: "hold", HopState.BROKEN: "broken", HopState.NOT_SEEN: "not seen"}
     return ", ".join(f"{count} {words[state]}" for state, count in counts.items() if count)
-
-
-def _seconds(result: ScenarioResult) -> float | None:
-    try:
-        started, ended = (datetime.fromisoformat(at) for at in (result.started, result.ended))
-    except ValueError:
-        return None
-    return (ended - started).total_seconds()

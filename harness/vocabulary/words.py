@@ -96,6 +96,7 @@ class Cause(StrEnum):
     PODS_NOT_ADMITTED = "pods-not-admitted"
     POD_NOT_SCHEDULED = "pod-not-scheduled"
     IMAGE_MISSING = "image-missing"
+    POD_NOT_STARTED = "pod-not-started"
     METRICS_SERVER_FORBIDDEN = "metrics-server-forbidden"
     APISERVER_UNREACHABLE_FROM_PODS = "apiserver-unreachable-from-pods"
     KUBELET_CERTIFICATES_NOT_APPROVED = "kubelet-certificates-not-approved"

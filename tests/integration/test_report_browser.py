@@ -1,4 +1,4 @@
-"""`report.html` in a real browser: it loads nothing, runs nothing, and can be read.
+"""The pages in a real browser: they load nothing, run nothing, and can be read by everybody.
 
 Chromium is spoken to in the Chrome DevTools Protocol over a pipe: it reads messages from descriptor
 3 and writes its own to descriptor 4, JSON with a zero byte behind each. No port is opened, and
@@ -18,19 +18,27 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.base.errors import HostLacksError
+from harness.check.model import Verdict
+from harness.cli.recorded import find_runs
 from harness.engine.outcome import Outcome
-from harness.engine.results import ArtifactUsed, ScenarioResult
-from harness.report.formatting import origin_line
-from harness.report.html.page import page
+from harness.engine.results import ScenarioResult
+from harness.report.html import index, run_comparison
+from harness.report.html.page import page, render
 from harness.report.html.run_folder import read
-from harness.report.summary import repeat_command
+from harness.report.json_report import document as document_of
+from harness.report.run_comparison import compare
 
-RUN = Path(__file__).parents[1] / "recordings/run-konnectivity-off"
+TESTS = Path(__file__).parents[1]
+RUN = TESTS / "recordings/run-konnectivity-off"
+DEMO = TESTS.parent / "demo/konnectivity-off.tar.gz"
+PAGES = ("report", "index", "comparison")
 ATTACK = (
     "</title></style></script><script>document.title='run'</script>"
     "<img src=x onerror=\"document.title='run'\"><style>*{display:none}</style>"
@@ -234,20 +242,42 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         yield started
 
 
+def recorded(at: Path = RUN) -> ScenarioResult:
+    return find_runs(str(at), TESTS).results[0]
+
+
+def document() -> dict[str, Any]:
+    return document_of(recorded())
+
+
+def not_met(run: ScenarioResult) -> ScenarioResult:
+    """Return the run as if what it expects had not come about."""
+    verdicts = [
+        replace(each, verdict=Verdict.NOT_MET, explanation="it was lost again")
+        for each in run.phases[0].verdicts
+    ]
+    phase = replace(run.phases[0], verdicts=tuple(verdicts))
+    return replace(run, outcome=Outcome.NOT_MET, phases=(phase, *run.phases[1:]))
+
+
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    document = json.loads((RUN / "report.json").read_text())
-    result = ScenarioResult(
-        **{field: document[field] for field in ("run_id", "scenario", "title", "started", "ended")},
-        outcome=Outcome.MET,
-        folder=RUN,
-        artifacts=tuple(ArtifactUsed(**each) for each in document["artifacts"]),
-    )
-    path.write_text(
-        page(document, read(RUN), origins=origin_line(result), repeat=repeat_command(result))
-    )
-    return path
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The three kinds of page, with all of their parts."""
+    run, lacks = recorded(), HostLacksError("Looking for memory", "there are 2 GB")
+    of = {
+        "report": render(run),
+        "index": index.render(run.run_id, [run, not_met(run)], {"another.yaml": lacks}),
+        "comparison": run_comparison.render(compare([not_met(run)], [recorded(DEMO)])),
+    }
+    folder = tmp_path_factory.mktemp("pages")
+    for name, html in of.items():
+        (folder / f"{name}.html").write_text(html)
+    return {name: folder / f"{name}.html" for name in of}
+
+
+@pytest.fixture(scope="module")
+def report(pages: dict[str, Path]) -> Path:
+    return pages["report"]
 
 
 def problems(of: Page) -> list[object]:
@@ -263,30 +293,55 @@ def requested(of: Page) -> list[str]:
     return [each["request"]["url"] for each in of.told("Network.requestWillBeSent")]
 
 
+def press(in_page: Page, key: str) -> None:
+    """Press a key as a person does, so that the focus is shown."""
+    code = {"Tab": 9, "Enter": 13}[key]
+    text = {"text": "\r"} if key == "Enter" else {}
+    for kind in ("keyDown", "keyUp"):
+        in_page.ask(
+            "Input.dispatchKeyEvent",
+            type=kind,
+            key=key,
+            code=key,
+            windowsVirtualKeyCode=code,
+            **(text if kind == "keyDown" else {}),
+        )
+
+
 def open_all(in_page: Page) -> None:
     in_page.value("document.querySelectorAll('details').forEach(each => each.open = true)")
 
 
-def test_a_report_opens_without_a_complaint_and_asks_for_nothing(opened: Page, report: Path):
-    opened.open(report)
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("report", "konnectivity-off: met"),
+        ("index", "20261123-164805-3219: 1 of 3 scenarios met"),
+        ("comparison", "konnectivity-off: verdicts or causes differ"),
+    ],
+)
+def test_a_page_opens_without_a_complaint_and_asks_for_nothing(
+    opened: Page, pages: dict[str, Path], name: str, title: str
+):
+    opened.open(pages[name])
     opened.value("1")
     assert problems(opened) == []
-    assert requested(opened) == [report.as_uri()]
-    assert opened.value("document.title") == "konnectivity-off: met"
+    assert requested(opened) == [pages[name].as_uri()]
+    assert opened.value("document.title") == title
     # The style was let in by its hash; without it the body would have no bound.
     assert opened.value("getComputedStyle(document.body).maxWidth") == "1100px"
 
 
 def test_hostile_text_does_nothing_in_a_browser(opened: Page, tmp_path: Path):
-    document = json.loads((RUN / "report.json").read_text())
-    document["title"] += ATTACK
-    document["scenario"] += ATTACK
-    document["references"].append("javascript:document.title='run'")
-    for phase in document["phases"]:
+    of = document()
+    of["title"] += ATTACK
+    of["scenario"] += ATTACK
+    of["references"].append("javascript:document.title='run'")
+    for phase in of["phases"]:
         for each in (*phase["verdicts"], *phase["diagnosis"]["hops"]):
             each.update({key: f"{value}{ATTACK}" for key, value in each.items() if key == "text"})
     path = tmp_path / "report.html"
-    path.write_text(page(document, read(RUN), origins=ATTACK, repeat=ATTACK))
+    path.write_text(page(of, read(RUN), origins=ATTACK, repeat=ATTACK))
     opened.open(path)
     assert opened.value("document.title") == f"konnectivity-off{ATTACK}: met"
     assert (
@@ -298,9 +353,10 @@ def test_hostile_text_does_nothing_in_a_browser(opened: Page, tmp_path: Path):
 
 
 def test_the_policy_holds_where_markup_has_got_in_all_the_same(opened: Page, tmp_path: Path):
-    document = json.loads((RUN / "report.json").read_text())
     # As if something had not been escaped: the second line of defence, seen at work.
-    injected = page(document, read(RUN)).replace("<main", f"{ATTACK.partition('<meta')[0]}<main", 1)
+    injected = page(document(), read(RUN)).replace(
+        "<main", f"{ATTACK.partition('<meta')[0]}<main", 1
+    )
     path = tmp_path / "report.html"
     path.write_text(injected)
     opened.open(path)
@@ -321,22 +377,28 @@ def test_the_policy_holds_where_markup_has_got_in_all_the_same(opened: Page, tmp
     assert sent == {path.as_uri()}
 
 
+@pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_can_be_told_from_its_ground(opened: Page, report: Path, scheme: str):
+def test_every_text_can_be_told_from_its_ground(
+    opened: Page, pages: dict[str, Path], scheme: str, name: str
+):
     opened.prefer(scheme)
-    opened.open(report)
+    opened.open(pages[name])
     open_all(opened)
     ground = opened.value("getComputedStyle(document.documentElement).backgroundColor")
     assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
     contrast = opened.value(CONTRAST)
-    assert contrast["seen"] > 300
+    assert contrast["seen"] > (300 if name == "report" else 25)
     assert contrast["poor"] == []
 
 
+@pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("width", [360, 800, 1600])
-def test_the_page_itself_never_scrolls_sideways(opened: Page, report: Path, width: int):
+def test_the_page_itself_never_scrolls_sideways(
+    opened: Page, pages: dict[str, Path], width: int, name: str
+):
     opened.size(width, 900)
-    opened.open(report)
+    opened.open(pages[name])
     open_all(opened)
     assert opened.value("document.documentElement.scrollWidth") <= width
     assert opened.value("document.body.getBoundingClientRect().width") <= 1100
@@ -358,6 +420,57 @@ def test_headings_and_drawings_reach_assistive_technology(opened: Page, report: 
     assert any("First broken hop" in name for name in drawings)
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(
+    opened: Page, pages: dict[str, Path], name: str
+):
+    opened.open(pages[name])
+    # What can be reached, in the order of the page; what is folded away cannot.
+    count = opened.value(
+        "(stops = [...document.querySelectorAll(STOPS)].filter(VISIBLE)).length".replace(
+            "STOPS", "'a[href], summary, [tabindex=\"0\"]'"
+        ).replace("VISIBLE", "each => each.checkVisibility()")
+    )
+    for number in range(count):
+        press(opened, "Tab")
+        reached = opened.value("""(() => {
+            const at = document.activeElement, box = at.getBoundingClientRect();
+            return {number: stops.indexOf(at), outline: getComputedStyle(at).outlineStyle,
+                    seen: box.width > 0 && box.right > 0 && box.bottom > 0};
+        })()""")
+        assert reached == {"number": number, "outline": "solid", "seen": True}
+
+
+def test_the_first_link_leads_past_the_header_and_a_fold_opens_by_the_keyboard(
+    opened: Page, report: Path
+):
+    opened.open(report)
+    press(opened, "Tab")
+    assert opened.value("document.activeElement.textContent") == "To the cause"
+    press(opened, "Enter")
+    assert opened.value("location.hash") == "#main"
+    press(opened, "Tab")
+    assert opened.value("document.activeElement.closest('main') !== null")
+    opened.value("document.querySelector('summary').focus()")
+    press(opened, "Enter")
+    assert opened.value("document.querySelector('details').open")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_that_keeps_people_out(opened: Page, pages: dict[str, Path], name: str):
+    program = os.environ.get("AXE_CORE")
+    if program is None:
+        pytest.skip("AXE_CORE names no axe.min.js (npm pack axe-core has one)")
+    opened.open(pages[name])
+    open_all(opened)
+    opened.value(Path(program).read_text(encoding="utf-8"))
+    found = opened.value(
+        "axe.run().then(found => found.violations.map(each => "
+        "[each.id, each.help, each.nodes.map(node => node.html)]))"
+    )
+    assert found == []
+
+
 def test_printed_it_has_what_is_folded_away(opened: Page, report: Path):
     opened.open(report)
     hidden = "document.querySelector('details pre').checkVisibility({contentVisibilityAuto: true})"
@@ -368,6 +481,20 @@ def test_printed_it_has_what_is_folded_away(opened: Page, report: Path):
         assert opened.value(height) > 100
     finally:
         opened.ask("Emulation.setEmulatedMedia", media="")
+
+
+def test_printed_it_keeps_its_colours_and_has_a_white_ground(opened: Page, report: Path):
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    opened.ask("Emulation.setEmulatedMedia", media="print", features=dark)
+    try:
+        opened.open(report)
+        style = "getComputedStyle(document.querySelector('{}')).{}"
+        assert opened.value(style.format("html", "backgroundColor")) == "rgb(255, 255, 255)"
+        assert opened.value(style.format(".outcome", "printColorAdjust")) == "exact"
+        assert opened.value(style.format(".outcome", "backgroundColor")) != "rgba(0, 0, 0, 0)"
+        assert opened.value(CONTRAST)["poor"] == []
+    finally:
+        opened.ask("Emulation.setEmulatedMedia", media="", features=[])
 
 
 def test_a_picture_of_it_can_be_taken(opened: Page, report: Path, tmp_path: Path):

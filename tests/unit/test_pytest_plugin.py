@@ -15,6 +15,7 @@ from harness.check.model import Verdict
 from harness.engine.outcome import outcome_of
 from harness.engine.results import ExpectationResult, PhaseResult, ScenarioResult
 from harness.engine.session import RunSession, plan_of
+from harness.report import files
 from harness.scenario.load import load
 from tests.unit.paths import SCENARIOS
 
@@ -437,6 +438,31 @@ def test_reports_are_written_as_soon_as_a_run_is_over(pytester, scenarios, engin
     assert {each.name for each in folder.iterdir()} >= {"report.json", "junit.xml", "summary.md"}
 
 
+def test_one_page_says_what_all_scenarios_of_a_command_came_to(pytester, scenarios, engine):
+    engine.verdicts["broken", "top_nodes"] = Verdict.NOT_MET
+    engine.refused["konnectivity-on"] = HostLacksError("Looking for memory", "2 GB are free")
+    pytester.runpytest_inprocess("-q", OFF, ON, "--k0s-runs=kept")
+    (page,) = (pytester.path / "kept").glob("*/index.html")
+    text = page.read_text()
+    assert "0 of 2 scenarios met" in text
+    assert 'href="./konnectivity-off/report.html"' in text
+    assert (page.parent / "konnectivity-off/report.html").is_file()
+    assert "Looking for memory: 2 GB are free" in text
+
+
+def test_a_page_of_all_runs_that_cannot_be_written_changes_no_verdict(
+    pytester, scenarios, engine, monkeypatch
+):
+    def refuse(*_):
+        raise InfrastructureError("Writing index.html", "there is no space left on the disk")
+
+    monkeypatch.setattr(files, "write_index", refuse)
+    result = pytester.runpytest_inprocess("-q", OFF, "--k0s-runs=kept")
+    result.assert_outcomes(passed=6)
+    assert result.ret == pytest.ExitCode.OK
+    assert "there is no space left on the disk" in result.stderr.str()
+
+
 def test_what_was_expected_and_seen_stands_in_pytests_own_junit_file(pytester, scenarios, engine):
     pytester.runpytest_inprocess("-q", OFF, "--junitxml=own.xml")
     text = (pytester.path / "own.xml").read_text()
@@ -473,7 +499,7 @@ def test_each_variant_is_a_run_of_its_own(pytester, matrix, engine):
         ("enter", "sized-2"),
         ("finish", "sized-2"),
     ]
-    folders = {folder.name for folder in (pytester.path / "kept").glob("*/*")}
+    folders = {path.name for path in (pytester.path / "kept").glob("*/*") if path.is_dir()}
     assert folders == {"sized-1", "sized-2"}
 
 

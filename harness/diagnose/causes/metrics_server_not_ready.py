@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from harness.diagnose import findings, last_words, places, settling
+from harness.diagnose.causes import pod_not_started
 from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.causes.pods_not_admitted import waits_for_tunnel
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, does_hold
 from harness.probe import objects, workloads
@@ -27,8 +29,9 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     if pods:
         again = settling.scraping_again(facts)
         return None if again is None else not again
-    # A Deployment without pods is neither missing nor ready.
-    return does_hold(hops, HopId.API_SERVER)
+    # A Deployment without pods is neither missing nor ready; one whose pods wait for the tunnel is
+    # what that leads to.
+    return does_hold(hops, HopId.API_SERVER) and not waits_for_tunnel(facts, hops)
 
 
 def _seen_to_work(facts: Facts) -> bool:
@@ -72,6 +75,14 @@ def _ended(pod: Pod) -> str:
     return f"its container ({images}) ended with {pod.ended or 'no reason'}, {pod.exit_code}"
 
 
+def _not_seen(facts: Facts) -> tuple[str, ...]:
+    """Return that why a kubelet starts none of its containers was not asked."""
+    pod = findings.metrics_pod(facts)
+    if pod is None or not pod.unstarted or pod_not_started.told(facts) is not None:
+        return ()
+    return (f"what the kubelet of {pod.node} says of its pod (Events)",)
+
+
 KIND = CauseKind(
     Cause.METRICS_SERVER_NOT_READY,
     "metrics-server is there and not Ready",
@@ -91,4 +102,5 @@ KIND = CauseKind(
     backend_down=True,
     remedy=_remedy,
     side_facts=_side_facts,
+    not_seen=_not_seen,
 )

@@ -7,9 +7,10 @@ import re
 from harness.diagnose import places
 from harness.diagnose.causes.kind import BACKEND, CauseKind
 from harness.diagnose.facts import Facts
-from harness.diagnose.model import HopId, Hops
+from harness.diagnose.messages import classify
+from harness.diagnose.model import HopId, Hops, HopState, state_of
 from harness.probe import objects, workloads
-from harness.vocabulary.words import Cause
+from harness.vocabulary.words import Cause, MessageClass
 
 _QUOTA = re.compile(r"exceeded quota: ([^\s,]{1,253})")
 _LEVEL = re.compile(r'violates PodSecurity "([^":]{1,63})')
@@ -17,12 +18,27 @@ _WEBHOOK = re.compile(r'(?:failed calling|admission) webhook "([^"]{1,253})"')
 _LIMIT = re.compile(r"(?:maximum|minimum) [\w.-]+ usage per")
 
 
-def _shown(facts: Facts, _: Hops) -> bool | None:
+def _shown(facts: Facts, hops: Hops) -> bool | None:
     """Whether there is no pod, and the Deployment says why none may be made."""
     pods, deployment = facts.one(workloads.PODS), facts.one(objects.DEPLOYMENT)
     if pods:
         return False
-    return None if pods is None or deployment is None else bool(deployment.failure)
+    if pods is None or deployment is None:
+        return None
+    waits = waits_for_tunnel(facts, hops)
+    return None if waits is None else bool(deployment.failure) and not waits
+
+
+def waits_for_tunnel(facts: Facts, hops: Hops) -> bool | None:
+    """Whether no pod may be made since the API server reaches a webhook through no agent.
+
+    What is said of it outlives the tunnel's outage: it is tried again later and later.
+    """
+    deployment = facts.one(objects.DEPLOYMENT)
+    if deployment is None or classify(deployment.failure) is not MessageClass.NO_AGENT:
+        return False
+    tunnel = state_of(hops, HopId.TUNNEL)
+    return None if tunnel is HopState.NOT_SEEN else tunnel is HopState.BROKEN
 
 
 def _remedy(facts: Facts) -> str:

@@ -14,7 +14,7 @@ from harness.providers.base import Provider, ProviderChoice
 
 
 class VirtualBoxProvider(Provider):
-    """VMs with a NAT of their own each; not run on VirtualBox itself (docs/providers.md)."""
+    """VMs with a NAT of their own each; not run on VirtualBox itself (docs/status.md)."""
 
     name = "virtualbox"
     command = "VBoxManage"

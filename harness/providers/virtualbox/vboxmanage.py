@@ -1,6 +1,6 @@
 """Removing what a run left in VirtualBox, by the names that follow from its id.
 
-Written after VirtualBox's manual; it has not been run (docs/providers.md). VirtualBox keeps its
+Written after VirtualBox's manual; it has not been run (docs/status.md). VirtualBox keeps its
 machines per user, so there are no other users' to spare.
 """
 

@@ -14,10 +14,10 @@ from harness.report.formatting import one_line
 from harness.report.html.elements import Markup, element, table
 from harness.report.html.run_folder import RunFolder
 from harness.report.html.top import first_broken
+from harness.report.run_comparison import ABSENT
 
 # `ss -Hltn` says state, two queues, then the address.
 _ADDRESS_COLUMN = 3
-_NOTHING = "\N{EN DASH}"
 
 
 def last_readings(
@@ -60,21 +60,27 @@ def section(
     return element(
         "section",
         element("h2", f"Phase {bad['name']} against phase {good['name']}", id="differences"),
-        table(
-            "Only what differs is shown",
-            ("what", bad["name"], good["name"]),
-            (
-                element(
-                    "tr",
-                    element("th", name, scope="row"),
-                    element("td", left or _NOTHING),
-                    element("td", right or _NOTHING),
-                )
-                for name, left, right in rows
-            ),
-            class_="compare",
-        ),
+        side_by_side("Only what differs is shown", (bad["name"], good["name"]), rows),
         aria_labelledby="differences",
+    )
+
+
+def side_by_side(
+    caption: str, names: tuple[str, str], rows: Iterable[tuple[str, str | None, str | None]]
+) -> Markup:
+    """Return a table of two sides, `names`: each row has what it is of and what either says."""
+    return table(
+        caption,
+        ("what", *names),
+        (
+            element(
+                "tr",
+                element("th", what, scope="row"),
+                (element("td", side or ABSENT) for side in sides),
+            )
+            for what, *sides in rows
+        ),
+        class_="compare",
     )
 
 

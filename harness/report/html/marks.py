@@ -52,6 +52,11 @@ def flow_word(outcome: str, *, counts: bool = True) -> Markup:
     return _word(outcome.replace("-", " "), css.get(outcome, "bad" if counts else "unsure"))
 
 
+def outcome_word(outcome: str) -> Markup:
+    """Return an outcome as a coloured word."""
+    return _word(outcome.replace("-", " "), outcome_css(outcome))
+
+
 def verdict_mark(x: float, y: float, verdict: str) -> Markup:
     """Return a verdict as a mark in a drawing: a tick, a cross or a bar in a circle."""
     css = verdict_css(verdict)

@@ -1,11 +1,8 @@
-"""The whole page: one file that loads nothing, runs nothing, and says where the run went wrong."""
+"""The page of a run, which says where it went wrong."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from harness.engine.results import ScenarioResult
@@ -15,6 +12,7 @@ from harness.report.formatting import origin_line
 from harness.report.html import compare, drawing, kept, phases, timeline, top
 from harness.report.html.elements import Markup, element, fold, join
 from harness.report.html.run_folder import RunFolder, read
+from harness.report.html.shell import whole
 from harness.report.html.way import Way, way_of
 from harness.report.summary import repeat_command
 
@@ -23,14 +21,13 @@ _LEGEND = (
     "A Service is no program: kube-proxy on each machine with a kubelet stands for it."
 )
 _ANY_AGENT = " Any agent may carry a request; drawn is the one beside the pod."
-_STYLE = Path(__file__).with_name("report.css")
 
 
-def render(result: ScenarioResult) -> str:
-    """Return `report.html` of a run, with what its folder has by now."""
+def render(result: ScenarioResult, kept_evidence: RunFolder | None = None) -> str:
+    """Return `report.html` of a run, with what its folder has by now unless evidence is given."""
     return page(
         json_report.document(result),
-        read(result.folder),
+        read(result.folder) if kept_evidence is None else kept_evidence,
         origins=redact(origin_line(result)),
         repeat=redact(repeat_command(result)),
     )
@@ -48,46 +45,19 @@ def page(
         way_of(phase, last.values())
         for phase, last in zip(document["phases"], readings, strict=True)
     ]
-    body = element(
-        "body",
-        element("a", "To the cause", href="#main", class_="skip"),
+    return whole(
+        f"{document['scenario']}: {document['outcome']}",
         top.header(document),
-        element(
-            "main",
-            top.cause(document),
-            top.facts(document, origins),
-            _way(document, folder, ways),
-            timeline.section(document),
-            (phases.section(phase, index) for index, phase in enumerate(document["phases"])),
-            compare.section(document, readings),
-            kept.evidence(document, folder),
-            kept.made_of(document, repeat),
-            id="main",
-        ),
-        element(
-            "footer",
-            element("p", f"k0s-harness, {document.get('format', '')}, run {document['run_id']}"),
-        ),
-    )
-    title = f"{document['scenario']}: {document['outcome']}"
-    return f"<!doctype html>\n{element('html', _head(title), body, lang='en')}\n"
-
-
-def _head(title: str) -> Markup:
-    style = _STYLE.read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    # Nothing may be loaded, run, sent or framed; the one style is known by its hash.
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    return element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("meta", name="referrer", content="no-referrer"),
-        element("title", title),
-        # The stylesheet is the harness's own; escaped, it would be none.
-        element("style", Markup(style)),
+        top.cause(document),
+        top.facts(document, origins),
+        _way(document, folder, ways),
+        timeline.section(document),
+        (phases.section(phase, index) for index, phase in enumerate(document["phases"])),
+        compare.section(document, readings),
+        kept.evidence(document, folder),
+        kept.made_of(document, repeat),
+        skip="To the cause",
+        foot=f"{document.get('format', '')}, run {document['run_id']}",
     )
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import yaml
 
 from harness import cni
 from harness.base.untrusted import Limits, RefusedError, json_value, read_bytes, require_yaml_within
+from harness.evidence.bundle import Bundle
 from harness.evidence.lines import EVENTS, READINGS, Recorded, lines_of
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import MISSING
@@ -28,6 +29,8 @@ T = TypeVar("T")
 # k0sctl says about 60 lines in all; what went wrong stands in the last of them.
 LOG_LINES = 60
 _LOG = "k0sctl.log"
+_DEPLOYED = "k0sctl.yaml"
+_ADDRESSES = "nodes/*/addresses.txt"
 # Larger than any of these files was; what is larger is no page's matter.
 _MOST_BYTES = 4_000_000
 # What `ip -br address` says of a machine is 300 bytes, and a run has six machines at the most.
@@ -86,15 +89,32 @@ class RunFolder:
         return found
 
 
+def of_bundle(bundle: Bundle) -> RunFolder:
+    """Return what is in a bundle; its files are in it and nowhere else, so it has none to link."""
+    addresses = {
+        path: bundle.pieces[path][:_MOST_ADDRESSES]
+        for path in bundle.pieces
+        if PurePosixPath(path).match(_ADDRESSES)
+    }
+    return RunFolder(
+        machines=tuple(_machines(bundle.pieces.get(_DEPLOYED, ""), addresses)),
+        readings=_by_probe(bundle.readings),
+        events=tuple(bundle.events),
+        log=tuple(_log_tail(bundle.pieces.get(_LOG, ""))),
+        missing=bundle.manifest.missing,
+    )
+
+
 def read(folder: Path) -> RunFolder:
     """Return what is in `folder`; raises nothing for what is not."""
     missing = _json(_text(folder / MISSING))
-    readings: dict[tuple[str, str], list[Reading]] = {}
-    for reading in _recorded(folder, READINGS):
-        readings.setdefault((reading.where, reading.probe), []).append(reading)
+    addresses = {
+        path.relative_to(folder).as_posix(): _text(path, _MOST_ADDRESSES)
+        for path in folder.glob(_ADDRESSES)
+    }
     return RunFolder(
-        machines=tuple(_machines(folder)),
-        readings=readings,
+        machines=tuple(_machines(_text(folder / _DEPLOYED), addresses)),
+        readings=_by_probe(_recorded(folder, READINGS)),
         events=tuple(_recorded(folder, EVENTS)),
         log=tuple(_log_tail(_text(folder / _LOG))),
         files=tuple(_files(folder)),
@@ -104,12 +124,19 @@ def read(folder: Path) -> RunFolder:
     )
 
 
-def _machines(folder: Path) -> Iterator[Machine]:
-    deployed = dict(_deployed(_text(folder / "k0sctl.yaml")))
-    seen = {path.parent.name: path for path in sorted(folder.glob("nodes/*/addresses.txt"))}
+def _by_probe(readings: Iterable[Reading]) -> dict[tuple[str, str], list[Reading]]:
+    found: dict[tuple[str, str], list[Reading]] = {}
+    for reading in readings:
+        found.setdefault((reading.where, reading.probe), []).append(reading)
+    return found
+
+
+def _machines(k0sctl: str, addresses: Mapping[str, str]) -> Iterator[Machine]:
+    deployed = dict(_deployed(k0sctl))
+    seen = {PurePosixPath(path).parent.name: text for path, text in addresses.items()}
     for name in sorted({*deployed, *seen}, key=_order)[:_MOST_MACHINES]:
         machine = deployed.get(name, Machine(name, kubelet=not name.startswith("controller")))
-        yield _addressed(machine, _text(seen[name], _MOST_ADDRESSES) if name in seen else "")
+        yield _addressed(machine, seen.get(name, ""))
 
 
 def _order(name: str) -> tuple[bool, str, int, str]:

@@ -212,9 +212,9 @@ def _sentence(document: Mapping[str, Any]) -> str:
 def _began(document: Mapping[str, Any]) -> str:
     try:
         began, ended = (datetime.fromisoformat(document[key]) for key in ("started", "ended"))
-    except ValueError:
+        took = duration((ended - began).total_seconds())
+    except (TypeError, ValueError):
         return str(document["started"])
-    took = duration((ended - began).total_seconds())
     return f"{began:%Y-%m-%d %H:%M:%S} UTC, {took}"
 
 

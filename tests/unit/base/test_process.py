@@ -212,6 +212,26 @@ def test_a_disk_that_fills_up_ends_the_program_with_a_sentence(tmp_path):
     assert str(log) in caught.value.text()
 
 
+def test_a_program_that_outlives_this_one_is_in_no_group_of_its_and_has_none_of_its_streams(
+    tmp_path, capfd
+):
+    code = f"echo said; echo $$ > {tmp_path}/pid; exec sleep 60"
+    assert process.leave_running(["sh", "-c", code])
+    pid = int((tmp_path / "pid").read_text())
+    try:
+        assert is_alive(pid)
+        assert os.getsid(pid) == pid
+        assert capfd.readouterr() == ("", "")
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_program_that_is_not_there_or_fails_at_once_is_not_under_way():
+    assert not process.leave_running(["no-such-program"])
+    assert not process.leave_running(["sh", "-c", "exit 3"])
+    assert process.leave_running(["true"])
+
+
 def test_much_output_on_both_streams_does_not_block_either():
     size = 2_000_000
     done = python(

@@ -286,7 +286,7 @@ class FakeRun:
         raise self._error
 
     def finish(self, _interrupted_by, *, hand_on=False):
-        return ScenarioResult(
+        result = ScenarioResult(
             run_id=self._session.run_id,
             scenario=self._name,
             title="T",
@@ -296,6 +296,8 @@ class FakeRun:
             folder=self._session.folder / self._name,
             error=str(self._error),
         )
+        self._session.on_verdict(result)
+        return result
 
 
 @pytest.fixture

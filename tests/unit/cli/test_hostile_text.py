@@ -25,6 +25,7 @@ from harness.base.errors import (
     InterruptedRunError,
     UsageError,
 )
+from harness.base.printing import Code
 from harness.check.model import Verdict
 from harness.cli import flows as verb_flows
 from harness.cli.target import Target
@@ -38,6 +39,7 @@ from tests.unit.fuzz import examples
 from tests.unit.hostile import HOSTILE, hostile_text, obeyed
 from tests.unit.recorded import lines
 from tests.unit.recorded_run import META, SCENARIO, events_of, readings_of
+from tests.unit.terminal import Terminal
 
 pytest_plugins = ["pytester"]
 
@@ -380,11 +382,6 @@ def test_no_mirror_says_anything_to_the_terminal(hostile_server, monkeypatch):
 # --- narration and pytest ------------------------------------------------------------------------
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
 @settings(max_examples=examples(15), deadline=None)
 @given(text=hostile_text, terminal=st.booleans())
 def test_narration_obeys_nobody_but_us(text, terminal):
@@ -401,7 +398,7 @@ def test_narration_obeys_nobody_but_us(text, terminal):
     for event in told:
         narrator(event)
     said = stream.getvalue()
-    for ours in ("\r\x1b[2K", "\x1b[31m", "\x1b[32m", "\x1b[0m"):
+    for ours in Code:
         said = said.replace(ours, "")
     assert not obeyed(said)
     # A line each, of which one is a phase with a change and an expectation.

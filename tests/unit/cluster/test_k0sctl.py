@@ -87,6 +87,15 @@ def test_k0sctl_waits_as_it_does_for_everybody_unless_machines_are_slow(tmp_path
         assert ("--retry-interval" in writer.argv) is not waits
 
 
+def test_k0sctl_looks_every_second_at_a_cluster_that_it_changes(tmp_path):
+    writer = Writer("")
+    k0sctl_of(writer, tmp_path).apply(
+        kubeconfig=tmp_path / "kubeconfig", api="192.168.56.10:6443", first=False
+    )
+    assert writer.argv[writer.argv.index("--retry-interval") + 1] == "1s"
+    assert "--no-wait" not in writer.argv
+
+
 @pytest.mark.parametrize(
     ("pace", "may_fail", "wait"),
     [(1.0, False, "600s"), (1.0, True, "120s"), (21.0, False, "2520s"), (21.0, True, "2520s")],

@@ -35,7 +35,7 @@ _LOOKS = {
     # Why a pod is not there or not Ready is told by its own log, too.
     HopId.BACKEND: {
         *("pods", "deployment", "metrics_server_log", "pod_log", "leases"),
-        *("named_pods", "named_deployments"),
+        *("named_pods", "named_deployments", "pod_events"),
     },
     HopId.ALIVE: {"health"},
     HopId.SCRAPING: {
@@ -45,7 +45,8 @@ _LOOKS = {
     HopId.EGRESS: {"apiserver_environment"},
     HopId.TUNNEL: {
         *("tunnel", "listening", "agents", "agent_pods", "agent_log", "agent_server"),
-        *("to_server", "apiserver_metrics"),
+        *("to_server", "apiserver_metrics", "konnectivity_processes", "konnectivity_log"),
+        *("konnectivity_connections", "agent_figures", "controller_leases"),
     },
     HopId.ROUTE: {"route", "apiserver_flags"},
     HopId.DIAL: {"from_controller"},

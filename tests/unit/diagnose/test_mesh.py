@@ -18,7 +18,10 @@ from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Confidence, HopId, HopState
 from harness.probe import controlplane, konnectivity
 from harness.vocabulary.words import Cause
+from tests.unit.diagnose import pasted
+from tests.unit.paths import RECORDINGS
 
+DIAGNOSIS = RECORDINGS / "diagnosis"
 WHOLE = "diagnosis/healthy/4"
 ADDRESS, SECOND = "192.168.57.10", "192.168.57.13"
 
@@ -210,3 +213,18 @@ def test_an_agent_that_was_cut_off_on_one_side_only_is_named_with_its_pod(whole)
     assert "spec.nodeName=worker1" in (found.remedy or "")
     assert "delete pod -l k8s-app=konnectivity-agent" in (found.remedy or "")
     assert "8132" not in (found.remedy or "")
+
+
+def test_an_agent_that_says_it_cannot_connect_has_noticed_and_is_not_half_open():
+    # Its figures of before, and its log and the server's of now.
+    before, now = (
+        pasted.of_one_lab(DIAGNOSIS / f"{name}.jsonl")
+        for name in ("certificate-not-trusted/1", "agents-turned-away/1")
+    )
+    later = {("tunnel", "controller0"), ("agent_log", "worker0"), ("agent_log", "worker1")}
+    kept = [each for each in before if (each.probe, each.where) not in later]
+    walk = [*kept, *(each for each in now if (each.probe, each.where) in later)]
+    facts = facts_from(walk)
+    assert all(each.servers for each in facts.on(konnectivity.AGENT).values())
+    assert facts.on(controlplane.TUNNEL)["controller0"].agents == 0
+    assert mesh.half_open(facts) == ()

@@ -93,6 +93,7 @@ NOT_RECORDED = {
     "named_policies",
     "named_service",
     "node_leases",
+    "pod_events",
     "pod_log",
     "service_rules",
 }

@@ -220,6 +220,45 @@ def test_machines_are_kept_only_as_asked_and_then_it_says_how_to_enter(make, kee
         assert "ssh -F ssh_config controller0" in result.leftovers[0]
 
 
+@pytest.mark.parametrize(
+    ("keep", "hand_on", "order"),
+    [
+        ("never", False, ["collected", "told", "destroyed"]),
+        ("never", True, ["collected", "told"]),
+        # How to enter them stands in what is told.
+        ("always", False, ["collected", "kept", "told"]),
+    ],
+)
+def test_what_a_run_came_to_is_told_before_the_machines_are_given_back_or_go(
+    make, monkeypatch, keep, hand_on, order
+):
+    run, phases, lab = make(keep=keep)
+    told = []
+
+    def tell(result):
+        lab.fate.append("told")
+        told.append((result.outcome, len(result.leftovers), "given back" in phases.entered))
+
+    monkeypatch.setattr(run, "_on_verdict", tell)
+    run.enter("repaired")
+    run.finish(hand_on=hand_on)
+    assert lab.fate == order
+    assert told == [(Outcome.MET, order.count("kept"), False)]
+
+
+def test_machines_go_also_where_nobody_can_be_told(make, monkeypatch):
+    run, _, lab = make()
+
+    def closed(_result):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(run, "_on_verdict", closed)
+    run.enter("repaired")
+    with pytest.raises(BrokenPipeError):
+        run.finish()
+    assert lab.fate == ["collected", "destroyed"]
+
+
 def test_a_run_that_nobody_entered_has_no_verdict_and_nothing_to_remove(make):
     run, _, lab = make()
     assert run.finish().outcome is Outcome.INCONCLUSIVE

@@ -20,7 +20,9 @@ from harness.base.errors import ExitCode, HarnessError
 from harness.base.settings import Settings
 from harness.base.untrusted import RefusedError
 from harness.cli.diagnose import show_diagnosis
+from harness.cli.recorded import find_runs
 from harness.cli.replay import replay_bundle
+from harness.cli.report import page_of
 from harness.cli.target import Target
 from harness.diagnose import subject
 from harness.diagnose.facts import facts_from
@@ -28,6 +30,10 @@ from harness.diagnose.judge import diagnose_facts
 from harness.evidence.lines import READINGS, whole_lines
 from harness.probe import flows
 from harness.report import diagnosis as report
+from harness.report import run_comparison
+from harness.report.files import write_index
+from harness.report.html import run_comparison as run_comparison_page
+from harness.report.run_comparison import compare
 from tests.unit.fuzz import examples
 from tests.unit.paths import RECORDINGS
 
@@ -37,6 +43,7 @@ WALKS = [
     for each in sorted(RECORDINGS.rglob("*.jsonl"))
     if "changes" not in each.parts and each.name != "timeline.jsonl"
 ]
+RECORDED_RUN = RECORDINGS / "run-konnectivity-off"
 SETTINGS = Settings(Path("state"), Path("cache"), Path("runs"))
 MARKUP = {"script", "img", "iframe", "object", "form"}
 # What a stranger would try in place of any value: other types, numbers that are none, text that a
@@ -197,7 +204,11 @@ def require_reports_that_are_some(folder):
     for name in ("report.json", "replay.json"):
         json.loads((folder / name).read_text(encoding="utf-8"))
     ET.fromstring((folder / "junit.xml").read_bytes())  # noqa: S314  # our own, looked at for form
-    page = Elements((folder / "report.html").read_text(encoding="utf-8"))
+    require_harmless(folder / "report.html")
+
+
+def require_harmless(path):
+    page = Elements(path.read_text(encoding="utf-8"))
     assert not page.names & MARKUP
     assert not page.handlers
     assert all(each.startswith(("http://", "https://", "./", "#")) for each in page.links)
@@ -225,6 +236,36 @@ def test_whatever_is_in_a_bundle_it_is_judged_or_refused_with_a_sentence(
         assert set(ends) <= {*range(3), ExitCode.INFRASTRUCTURE}, f"input {number}"
         shutil.rmtree(output, ignore_errors=True)
         capsys.readouterr()
+
+
+@pytest.mark.fuzz
+def test_whatever_a_report_says_its_pages_are_made_or_it_is_refused_with_a_sentence(tmp_path):
+    folder = tmp_path / "run/scenario"
+    shutil.copytree(RECORDED_RUN, folder)
+    said = json.loads((folder / "report.json").read_text())
+    good = find_runs(str(RECORDED_RUN), tmp_path).results
+    for number in inputs(5):
+        document = json.dumps(changed(said, numbered(number)))
+        (folder / "report.json").write_text(document)
+        try:
+            ending = ending_of(functools.partial(made_of_report, folder, good))
+        except Exception as error:
+            raise AssertionError(f"input {number}") from error
+        assert ending in {ExitCode.OK, ExitCode.USAGE}, f"input {number}"
+
+
+def made_of_report(folder, good):
+    """Make all pages that a run's report is in, and look at them."""
+    runs = find_runs(str(folder), folder)
+    page_of(runs, again=True)
+    write_index(folder.parent, runs.results)
+    compared = compare(good, runs.results)
+    json.dumps(run_comparison.document(compared), allow_nan=False)
+    run_comparison.text(compared)
+    (folder / "compared.html").write_text(run_comparison_page.render(compared))
+    for path in (folder / "report.html", folder.parent / "index.html", folder / "compared.html"):
+        require_harmless(path)
+    return ExitCode.OK
 
 
 def ending_of(verb):

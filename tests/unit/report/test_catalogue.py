@@ -17,6 +17,7 @@ from tests.unit.paths import PROJECT
 REPORT = json.loads(
     (PROJECT / "tests/recordings/run-konnectivity-off/report.json").read_text("utf-8")
 )
+NAME = REPORT["scenario"]
 TEXT = (
     "format: k0s-harness/1\nname: {name}\ntitle: {title}\nphases:\n"
     "- name: only\n  expect: [{{pods: {{selector: a=b, ready: 1}}}}]\n"
@@ -125,7 +126,7 @@ def test_runs_on_each_kind_of_machine_are_counted_and_kept_by_themselves(project
     reports = [on("containers", 6), on("containers", 7), on("three VMs", 5, "not-met"), *on_vms]
     text = page(*reports)
     assert "2026-11-23, three VMs" in row(text)[2]
-    assert row(text)[3] == "5 met"
+    assert row(text)[3] == "6 met"
     below = text.splitlines()[text.splitlines().index(line_of(text)) + 1]
     assert below == "| | | met in 19m00s, 2026-11-23, containers | 2 met |"
 
@@ -137,10 +138,37 @@ def test_a_report_taken_twice_is_one_run_and_the_order_is_that_of_time(project):
     assert [each.run_id for each in kept] == ["r1", "r2"]
 
 
-def test_only_the_last_runs_are_kept(project):
-    many = [report_of(f"r{hour}", ended=f"2026-11-24T1{hour}:00:00+00:00") for hour in range(7)]
-    (kept,) = runs_of(*many).values()
-    assert [each.run_id for each in kept] == ["r2", "r3", "r4", "r5", "r6"]
+def test_the_log_has_a_page_for_each_month_and_a_row_for_each_run_in_order_of_time(project):
+    late = report_of("r3", ended="2026-12-01T00:30:00+01:00")
+    pages = catalogue.log(
+        runs_of(
+            report_of("r2", "not-met"), report_of("r1", ended="2026-11-23T05:00:00+00:00"), late
+        )
+        | {"another": runs_of(report_of("r4", ended="2026-12-01T05:00:00+00:00"))[NAME]}
+    )
+    assert list(pages) == ["2026-11.md", "2026-12.md"]
+    rows = [line.split(" | ") for line in pages["2026-11.md"].splitlines()[6:]]
+    assert [(row[0], row[1], row[2], row[-1]) for row in rows] == [
+        ("| 2026-11-23 05:00", NAME, "met", "r1 |"),
+        ("| 2026-11-23 16:54", NAME, "**not-met**", "r2 |"),
+        ("| 2026-11-30 23:30", NAME, "met", "r3 |"),
+    ]
+    assert rows[1][3:7] == [
+        *("6m00s", "three containers sharing this host's kernel"),
+        *("v1.32.3+k0s.0", "own-build"),
+    ]
+    assert "| another | met |" in pages["2026-12.md"]
+
+
+def test_the_log_is_written_beside_the_page_and_an_edited_one_is_stale(project, capsys):
+    Path("report.json").write_text(json.dumps(report_of()))
+    assert cli.main(["catalogue", "report.json"]) == 0
+    page = verb.LOG / "2026-11.md"
+    page.write_text(page.read_text().replace("6m00s", "1m00s"))
+    assert cli.main(["catalogue", "--check"]) == 1
+    assert (
+        "not what the scenarios and their runs say: docs/log/2026-11.md" in capsys.readouterr().err
+    )
 
 
 def test_runs_are_read_back_as_they_were_written(project):

@@ -16,6 +16,7 @@ from harness.changes import CHANGES
 from harness.changes.action import Action, Before, Check, Command
 from harness.changes.addresses import Addresses, machines
 from harness.changes.kind import DirectChange, OnMachine, Undo
+from harness.cli import reference
 from harness.evidence.reading import Reading
 from harness.expectations import EXPECTATIONS
 from harness.expectations.kind import Seen, Streamed
@@ -27,12 +28,11 @@ from harness.providers.registry import provider
 from harness.scenario.load import load_text
 from harness.scenario.mistakes import ScenarioError
 from harness.scenario.schema import json_schema
-from harness.scenario.tables import with_tables
 from harness.vocabulary.kinds import Surroundings
 from harness.vocabulary.part import Found
 from tests.unit.paths import PROJECT
 
-PAGE = (PROJECT / "docs/writing-scenarios.md").read_text("utf-8")
+PAGE = (PROJECT / "docs/reference.md").read_text("utf-8")
 
 
 def hostname_probe(machine: str) -> Probe[str]:
@@ -172,8 +172,8 @@ def test_the_schema_has_them():
     assert not fits({"hostname": {"machine": "worker0"}}, expectation)
 
 
-def test_the_tables_of_the_documentation_have_them():
-    new = set(with_tables(PAGE).splitlines()) - set(PAGE.splitlines())
+def test_the_reference_has_them():
+    new = {*reference.changes(), *reference.expectations()} - set(PAGE.splitlines())
     assert new == {
         "| `{hostname: {machine: MACHINE, to: NAME}}` | gives a machine another name | none |",
         "| `kernel` | `machine`, `release` (how it begins) | 2m | 0s |",
