@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--k0s-provider", help="Vagrant provider: docker, libvirt or virtualbox")
     group.addoption("--k0s-keep", help="keep the machines: never, failure or always")
     group.addoption("--k0s-fresh", help="1: machines of its own for each scenario")
+    group.addoption("--k0s-reuse", help="1: begin on the lab that an earlier command left standing")
     group.addoption("--k0s-runs", help="folder of the runs' evidence and reports")
     group.addoption(
         "--k0s-verbose",

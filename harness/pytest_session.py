@@ -24,6 +24,7 @@ OPTIONS = {
     "provider": "--k0s-provider",
     "keep": "--k0s-keep",
     "fresh": "--k0s-fresh",
+    "reuse": "--k0s-reuse",
     "runs_dir": "--k0s-runs",
 }
 """The options of pytest by the setting that each is for."""

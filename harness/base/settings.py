@@ -53,6 +53,7 @@ class Settings:
     seed: bool | None = None
     same_nat_address: bool = False
     fresh: bool = False
+    reuse: bool = False
     box_url: str | None = None
     box_sha256: str | None = None
     box_sources: Path | None = None
@@ -108,6 +109,7 @@ class Settings:
             same_nat_address="same_nat_address" in values
             and _switch(values["same_nat_address"], origin["same_nat_address"]),
             fresh="fresh" in values and _switch(values["fresh"], origin["fresh"]),
+            reuse="reuse" in values and _switch(values["reuse"], origin["reuse"]),
             box_url=values.get("box_url"),
             box_sha256=values.get("box_sha256"),
             box_sources=_absolute(values["box_sources"]) if "box_sources" in values else None,
@@ -139,6 +141,7 @@ VARIABLES: Mapping[str, Variable] = {
         "KEEP", "`never` (default), `failure`, `always`", "when machines stay, for 12 hours"
     ),
     "fresh": Variable("FRESH", _SWITCH, "machines of its own for each scenario"),
+    "reuse": Variable("REUSE", _SWITCH, "begins on the lab that an earlier command left"),
     "k0s_binary": Variable("K0S_BINARY", "a file", "an own build of k0s"),
     "mirror": Variable("K0S_HARNESS_MIRROR", "a folder or URL", "where release files come from"),
     "allow_unpinned": Variable(

@@ -38,6 +38,12 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--fresh", action="store_const", const="1", help="machines of its own for each scenario"
     )
+    verb.add_argument(
+        "--reuse",
+        action="store_const",
+        const="1",
+        help="begin on the lab that an earlier command left, and leave this one for the next",
+    )
     verb.add_argument("-k", dest="select", metavar="WORDS", help="only matching expectations")
     add_verbose(verb)
 

@@ -6,6 +6,7 @@ import os
 
 from harness.base.context import Context, Say
 from harness.base.wait import WaitTimeoutError, wait_until
+from harness.engine import warm
 from harness.host.needs import LabNeeds, Problem
 from harness.lab.listing import list_labs
 from harness.plan.model import Plan
@@ -39,6 +40,8 @@ def wait_for_capacity(plan: Plan, context: Context, tell: Say) -> ProviderChoice
         return choice, problems(facts, choice.provider, needs)
 
     choice, found = look()
+    if found and all(problem.passes for problem in found) and warm.make_room(context, tell):
+        choice, found = look()
     if found and all(problem.passes for problem in found):
         others = _live_labs(context)
         if others:

@@ -12,10 +12,12 @@ from datetime import timedelta
 from harness.base.errors import HarnessError
 from harness.base.printable import pasted
 from harness.base.wait import Clock
+from harness.changes.footprint import Footprint, differences
 from harness.cluster.prober import ApiClient
 from harness.engine.collect import collect
 from harness.engine.events import StepId
 from harness.engine.live import LiveCluster
+from harness.engine.shared_lab import SharedLab
 from harness.engine.steps import Steps
 from harness.evidence.recorder import Recorder
 from harness.lab.lab import Lab
@@ -48,6 +50,22 @@ def give_back(live: LiveCluster, steps: Steps) -> tuple[str, ...]:
             return live.give_back(tell)
     except HarnessError as error:
         return (str(error),)
+
+
+def proven(live: LiveCluster, taken: SharedLab | None) -> tuple[Footprint | None, tuple[str, ...]]:
+    """Return the footprint by which the next command knows the lab, or what to tell instead.
+
+    A lab that was `taken` from an earlier command must end as that one left it.
+    """
+    was = None if taken is None else taken.footprint
+    try:
+        now = live.settled_footprint()
+    except HarnessError as error:
+        return None, (f"the machines are not left to another command: {error}",)
+    differs = differences(was, now) if was is not None else ()
+    if differs:
+        return None, (f"the machines are not left to another command: {'; '.join(differs)}",)
+    return was or now, ()
 
 
 def keep(lab: Lab, clock: Clock) -> str:

@@ -16,6 +16,7 @@ class StepId(StrEnum):
     """The steps of a run."""
 
     HOST = "host"
+    REUSE = "reuse"
     ARTIFACTS = "artifacts"
     MACHINES = "machines"
     CHANGE = "change"
@@ -25,11 +26,13 @@ class StepId(StrEnum):
     OBSERVE = "observe"
     EVIDENCE = "evidence"
     GIVE_BACK = "give-back"
+    LEAVE = "leave"
     TEARDOWN = "teardown"
 
 
 _STEP_TITLES: Mapping[StepId, str] = {
     StepId.HOST: "This host",
+    StepId.REUSE: "A lab that was left for this",
     StepId.ARTIFACTS: "Artifacts",
     StepId.MACHINES: "{} machines through Vagrant ({})",
     StepId.CHANGE: "Change the cluster",
@@ -39,6 +42,7 @@ _STEP_TITLES: Mapping[StepId, str] = {
     StepId.OBSERVE: "Observe {}",
     StepId.EVIDENCE: "Evidence",
     StepId.GIVE_BACK: "Give the machines back",
+    StepId.LEAVE: "Leave the lab to the next command",
     StepId.TEARDOWN: "Teardown",
 }
 

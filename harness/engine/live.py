@@ -9,6 +9,7 @@ from harness.base.context import Say
 from harness.base.errors import HarnessError, InconclusiveError
 from harness.base.wait import wait_until
 from harness.changes.deployment import Deployment
+from harness.changes.footprint import Footprint
 from harness.changes.kind import Change, DeploymentChange, DirectChange
 from harness.changes.undo import UndoPhase
 from harness.cluster.cluster import Cluster
@@ -97,6 +98,14 @@ class LiveCluster:
         self.changes.take_back(names, tell)
         self._deploy(self.plan.start)
         return self.changes.differences(names)
+
+    def settled_footprint(self) -> Footprint:
+        """Return how everything is once the cluster has settled, with nothing changed.
+
+        Raises `InconclusiveError` where it does not settle, or cannot be read.
+        """
+        self.settling.wait("a settled cluster", preconditions.comparable(self.plan))
+        return self.changes.changer.footprint()
 
     def _take_back(self, phases: Sequence[str], deployment: Deployment) -> None:
         doing = f"Taking back the changes of {', '.join(phases)}"

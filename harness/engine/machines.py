@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.artifacts.model import Artifact, ArtifactKind
-from harness.base.context import Say
+from harness.base.context import Context, Say
 from harness.base.settings import Settings
+from harness.engine.events import StepId
+from harness.engine.steps import Steps
 from harness.images.seed import seed_for
+from harness.lab.creation import bounds
+from harness.lab.lab import Lab, bring_up
+from harness.lab.reservation import reserve
+from harness.plan.build import readdressed
 from harness.plan.model import Plan
 from harness.providers.base import ProviderChoice
 from harness.providers.registry import provider
@@ -53,3 +60,34 @@ def narrate_to(tell: Say) -> Callable[[str, str], None]:
             tell(f"{step}: {detail.removeprefix('==> ')}" if detail else step)
 
     return narrate
+
+
+def make_lab(
+    plan: Plan,
+    choice: ProviderChoice,
+    *,
+    artifacts: Mapping[ArtifactKind, Artifact],
+    log_dir: Path,
+    context: Context,
+    steps: Steps,
+) -> Lab:
+    """Return `plan`'s machines, made as a step of their own on a subnet that is free.
+
+    Raises `InfrastructureError` when they do not come up; then nothing of them is left.
+    """
+    request = lab_request(plan, choice, context.settings, artifacts, log_dir)
+    of = [str(len(plan.machines)), choice.provider]
+    with steps.step(StepId.MACHINES, sum(bounds(request).values()), of=of) as tell:
+        reservation = reserve(
+            context,
+            scenario=plan.scenario.name,
+            provider=choice.provider,
+            narrate=narrate_to(tell),
+        )
+        with contextlib.ExitStack() as unless_up:
+            unless_up.enter_context(reservation)
+            placed = readdressed(plan, reservation.subnet)
+            request = lab_request(placed, choice, context.settings, artifacts, log_dir)
+            lab = bring_up(reservation, request)
+            unless_up.pop_all()
+    return lab

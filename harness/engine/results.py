@@ -257,3 +257,9 @@ def error_text(error: BaseException | None) -> str | None:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     return InfrastructureError("Running the scenario", f"{type(error).__name__}: {error}").text()
+
+
+def known_before(result: ScenarioResult) -> Mapping[str, Any]:
+    """Return what is known before anything was seen, for a run that never ends by itself."""
+    later = {"exit_code", "outcome", "ended", "phases", "not_entered", "leftovers", "error"}
+    return {name: value for name, value in result.to_dict().items() if name not in later}

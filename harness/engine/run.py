@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from harness.engine.changes import Changes
 from harness.engine.context import RunContext
 from harness.engine.events import Event, StepId
 from harness.engine.live import LiveCluster
-from harness.engine.machines import lab_request, narrate_to
+from harness.engine.machines import make_lab
 from harness.engine.outcome import Outcome, outcome_of
 from harness.engine.phases import Phases
 from harness.engine.results import (
@@ -30,6 +29,7 @@ from harness.engine.results import (
     ScenarioResult,
     Sums,
     error_text,
+    known_before,
     settings_used,
     versions_of,
 )
@@ -40,15 +40,12 @@ from harness.engine.timeline import RUN_SECONDS
 from harness.evidence.bundle import SCENARIO
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import Recorder
-from harness.lab.creation import bounds
-from harness.lab.lab import Lab, bring_up
+from harness.lab.lab import Lab
 from harness.lab.leftovers import uninterrupted
-from harness.lab.reservation import reserve
 from harness.plan.build import readdressed
 from harness.plan.model import PhasePlan, Plan
 from harness.plan.show import describe
 from harness.providers.base import ProviderChoice
-from harness.providers.substrate import LabRequest
 
 
 @dataclass(frozen=True)
@@ -177,7 +174,12 @@ class ScenarioRun:
         if why_not:
             self._leftovers += (f"the machines are not handed on: {'; '.join(why_not)}",)
             return None
+        footprint = None
+        if self._settings.reuse:
+            footprint, why = ending.proven(self._live, self._taken)
+            self._leftovers += why
         return SharedLab(
+            footprint=footprint,
             scenario=self.plan.scenario.name,
             start=start_state(self.request.plan),
             choice=self.request.choice,
@@ -213,7 +215,16 @@ class ScenarioRun:
         )
         self._recorder.write_piece("plan/plan.txt", describe(self.plan))
         self._recorder.write_piece(SCENARIO, self._scenario_text.decode("utf-8-sig"))
-        self._recorder.write_json("meta.json", self._meta())
+        ready = None if self._taken is None else self._taken.endpoint_ready
+        self._recorder.write_json(
+            "meta.json",
+            {
+                **known_before(self._result()),
+                # What a replay must know besides; see `harness.engine.replay`.
+                "subnet": str(self.plan.subnet),
+                "endpoint_ready": None if ready is None else round(ready - self._started, 3),
+            },
+        )
         remotes = {name: lab.remote(name) for name in lab.machines}
         kubectl = self._cluster.kubectl
         prober = Prober(kubectl, remotes, self._clock, self._started, pace=lab.pace)
@@ -249,27 +260,17 @@ class ScenarioRun:
         with self._steps.step(StepId.ARTIFACTS) as tell:
             store = Store(self._settings, clock=self._clock, say=tell)
             self._artifacts = store.provide(self.plan.artifacts)
-        provider = self.request.choice.provider
-        names = [machine.name for machine in self.plan.machines]
-        bound = sum(bounds(self._lab_request()).values())
-        of = [str(len(names)), provider]
-        with self._steps.step(StepId.MACHINES, bound, of=of) as tell:
-            reservation = reserve(
-                Context(self._runner, self._clock, self._settings),
-                scenario=self.plan.scenario.name,
-                provider=provider,
-                narrate=narrate_to(tell),
-            )
-            with contextlib.ExitStack() as unless_up:
-                unless_up.enter_context(reservation)
-                self.plan = readdressed(self.plan, reservation.subnet)
-                lab = bring_up(reservation, self._lab_request())
-                unless_up.pop_all()
+        context = Context(self._runner, self._clock, self._settings)
+        lab = make_lab(
+            self.plan,
+            self.request.choice,
+            artifacts=self._artifacts,
+            log_dir=self.folder,
+            context=context,
+            steps=self._steps,
+        )
+        self.plan = readdressed(self.plan, lab.subnet)
         return lab
-
-    def _lab_request(self) -> LabRequest:
-        choice, settings = self.request.choice, self._settings
-        return lab_request(self.plan, choice, settings, self._artifacts, self.folder)
 
     def _collect(self, lab: Lab) -> None:
         """Take the evidence; what cannot be had is listed and ends nothing."""
@@ -341,18 +342,6 @@ class ScenarioRun:
             leftovers=self._leftovers,
             error=error_text(self._error),
         )
-
-    def _meta(self) -> Mapping[str, object]:
-        """Return what is known before anything was seen, for a run that never ends by itself."""
-        known = self._result().to_dict()
-        later = ("exit_code", "outcome", "ended", "phases", "not_entered", "leftovers", "error")
-        ready = None if self._taken is None else self._taken.endpoint_ready
-        return {
-            **{name: value for name, value in known.items() if name not in later},
-            # What a replay must know besides; see `harness.engine.replay`.
-            "subnet": str(self.plan.subnet),
-            "endpoint_ready": None if ready is None else round(ready - self._started, 3),
-        }
 
     def _outcome(self) -> Outcome:
         verdicts = [each.verdict for phase in self._results.values() for each in phase.verdicts]

@@ -15,7 +15,7 @@ from harness.base.errors import HarnessError, UsageError
 from harness.base.process import LocalRunner, Runner
 from harness.base.settings import Settings
 from harness.base.wait import Clock, SystemClock
-from harness.engine import ending
+from harness.engine import ending, warm
 from harness.engine.capacity import wait_for_capacity
 from harness.engine.events import Event, StepId
 from harness.engine.outcome import Outcome
@@ -149,10 +149,9 @@ class RunSession:
         run = self._runs.pop(which, None)
         if run is not None:
             hand_on = (
-                following is not None
-                and not self.settings.fresh
+                not self.settings.fresh
                 and not self._plan(which).leaves_something
-                and start_state(self._plan(following)) == start_state(self._plan(which))
+                and self._is_wanted_after(which, following)
             )
             result = run.finish(interrupted_by, hand_on=hand_on)
             self._shared_lab = run.shared_lab
@@ -169,7 +168,28 @@ class RunSession:
         """End every run that is left."""
         for which in tuple(self._runs):
             self.finish(which, interrupted_by)
+        self._leave_shared_lab()
         self._remove_shared_lab()
+
+    def _is_wanted_after(self, which: Which, following: Which | None) -> bool:
+        """Whether the lab of `which` is wanted by the next scenario, or by the next command."""
+        if following is None:
+            return self.settings.reuse
+        return start_state(self._plan(following)) == start_state(self._plan(which))
+
+    def _leave_shared_lab(self) -> None:
+        """Leave the lab that nobody has taken over to the next command, where that may be."""
+        shared_lab = self._shared_lab
+        if shared_lab is None or shared_lab.footprint is None:
+            return
+        plan = next(plan for plan in self._plans.values() if start_state(plan) == shared_lab.start)
+        with uninterrupted(), Steps(self.clock, self.emit).step(StepId.LEAVE) as tell:
+            tell(warm.leave(shared_lab, plan, self._context))
+            self._shared_lab = None
+
+    @property
+    def _context(self) -> Context:
+        return Context(self.runner, self.clock, self.settings)
 
     def _judged(self, result: ScenarioResult) -> None:
         """Keep and tell what a run came to; it is kept again once its machines are gone."""
@@ -207,8 +227,13 @@ class RunSession:
             return self._run(plan, shared_lab.choice, shared_lab)
         # Of a scenario that was to come in between, and never began.
         self._remove_shared_lab()
+        if self.settings.reuse and not self.settings.fresh:
+            with Steps(self.clock, self.emit).step(StepId.REUSE) as tell:
+                shared_lab = warm.find(plan, self._context, tell)
+            if shared_lab is not None:
+                return self._run(plan, shared_lab.choice, shared_lab)
         with Steps(self.clock, self.emit).step(StepId.HOST) as tell:
-            choice = wait_for_capacity(plan, Context(self.runner, self.clock, self.settings), tell)
+            choice = wait_for_capacity(plan, self._context, tell)
             tell(f"Vagrant provider {choice.provider}: {choice.reason}")
         return self._run(plan, choice, None)
 

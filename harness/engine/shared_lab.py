@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.changes.deployment import Deployment
+from harness.changes.footprint import Footprint
 from harness.lab.lab import Lab
 from harness.plan.model import MachinePlan, Plan
 from harness.providers.base import ProviderChoice
@@ -28,7 +29,8 @@ class SharedLab:
     """A lab whose last scenario gave it back as it had got it.
 
     `scenario` is the last one's name. `endpoint_ready` is when metrics-server's endpoint became
-    ready, on the clock that times the runs; None where it is not.
+    ready, on the clock that times the runs; None where it is not. `footprint` is how everything
+    was, where the lab may be left to another command.
     """
 
     scenario: str
@@ -37,6 +39,7 @@ class SharedLab:
     lab: Lab
     artifacts: Mapping[ArtifactKind, Artifact]
     endpoint_ready: float | None
+    footprint: Footprint | None = None
 
 
 def start_state(plan: Plan) -> StartState:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
 
-from harness.base.context import Context
+from harness.base.context import Context, Narrate
 from harness.base.errors import InfrastructureError, UsageError
+from harness.base.locks import FileLock
+from harness.images.seed import Seed
 from harness.k0s import API_PORT
-from harness.lab import listing, machine
+from harness.lab import isolation, listing, machine
 from harness.lab.creation import SSH_PORT
+from harness.lab.isolation import IsolationReport
 from harness.lab.lab import Lab
 from harness.lab.machine import Machine
+from harness.lab.reservation import Reservation
 from harness.providers.backend import backend
-from harness.providers.registry import provider
+from harness.providers.registry import connections, provider
 from harness.providers.vagrant import Vagrant
 from harness.ssh.client import ParamikoRemote
+from harness.state import records
 from harness.state.entries import LabState
+from harness.state.record_fields import moment
 from harness.state.records import LabRecord
 
 # A machine on this host answers in a millisecond, an emulated one in its own time.
@@ -48,6 +58,45 @@ def attach(context: Context, run_id: str | None = None, *, doing: str = "Looking
         _require_running(context, record, machines, doing)
     if record.elsewhere:
         backend(record.provider).restore_ways(record, _ways(machines), context.runner)
+    return _lab(record, machines, isolated, pace)
+
+
+def take_over(context: Context, folder: Path, *, seed: Seed | None, narrate: Narrate) -> Lab | None:
+    """Return a kept lab as this process's own, isolated anew, to be kept again or destroyed.
+
+    None where its time is over, another process has it, or a machine does not answer; then it is
+    left as it is. `seed` is what it was made with.
+    """
+    lock = FileLock(folder / records.LOCK)
+    with contextlib.ExitStack() as unless_taken:
+        unless_taken.callback(lock.release)
+        if not lock.try_acquire(f"process {os.getpid()}"):
+            return None
+        # Only now: until the lock was held another process could have removed it.
+        record = records.read(folder, connections())
+        machines, isolated, pace = machine.load(folder)
+        until = record.kept_until
+        if until is None or moment(until) <= context.clock.now() or record.elsewhere:
+            return None
+        if not all(_answers(found) for found in machines.values()):
+            return None
+        if isolated.host:
+            isolation.install_on_host(
+                context.runner,
+                record.nft_table,
+                record.networks,
+                mark=record.mark_of(record.nft_table),
+            )
+        record = replace(record, kept_until=None, pid=os.getpid())
+        records.write(record)
+        unless_taken.pop_all()
+    reservation = Reservation(context, record, lock, narrate)
+    return replace(_lab(record, machines, isolated, pace), seed=seed, reservation=reservation)
+
+
+def _lab(
+    record: LabRecord, machines: Mapping[str, Machine], isolated: IsolationReport, pace: float
+) -> Lab:
     return Lab(
         record=record,
         machines=machines,

@@ -98,6 +98,8 @@ def _run(result: ScenarioResult) -> Iterator[str]:
         yield f"- machines {result.pace:g} times slower than the host; bounds are scaled by that"
     if result.seed is not None:
         yield f"- machines made with {prose(result.seed)}: nothing was uploaded"
+    if result.shared_lab is not None:
+        yield f"- on the machines of {prose(result.shared_lab)}, found to be as before it"
     for reference in result.references:
         yield f"- {link(reference)}"
 

@@ -31,6 +31,8 @@ from harness.state.record_fields import RecordFields
 
 RECORD = "record.json"
 LOCK = "lock"
+# What the next command must know to begin on a lab that was left for it (`harness.engine.warm`).
+WARM = "warm.json"
 # How much of what a record says is quoted.
 _QUOTED = 100
 

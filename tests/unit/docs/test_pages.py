@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from harness.scenario.load import files_in, find
-from tests.unit.docs.pages import PAGES, README, anchors, blocks, name, prose
+from tests.unit.docs.pages import PAGES, README, anchors, blocks, name, prose, spans
 from tests.unit.paths import PROJECT
 
 MOST_LINES = {"README.md": 120, "docs/reference.md": 10_000}
@@ -48,6 +48,16 @@ def test_every_relative_link_leads_somewhere(page):
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+@pages
+def test_every_file_named_is_there(page):
+    """A path as in `scenarios/runs.json`, or of a module, as in `probe/registry.py`."""
+    for span in spans(page):
+        folder, _, rest = span.partition("/")
+        ours = folder and ((PROJECT / folder).is_dir() or span.endswith(".py"))
+        if ours and re.fullmatch(r"[\w./-]+\.\w+", rest) and not re.search("[A-Z]{3}", span):
+            assert (PROJECT / span).exists() or (PROJECT / "harness" / span).exists(), span
 
 
 def test_every_page_is_reached_from_the_readme():

@@ -10,6 +10,7 @@ import pytest
 
 from harness.base.errors import InfrastructureError
 from harness.base.settings import Settings
+from harness.changes.footprint import Footprint
 from harness.engine import session as sessions
 from harness.engine.events import StepEnded
 from harness.engine.outcome import Outcome
@@ -58,7 +59,9 @@ class Run:
         ends = Outcome.INTERRUPTED if interrupted_by is not None else Outcome.MET
         if hand_on and ends is Outcome.MET and name not in self._host.stuck:
             start = start_state(self.request.plan)
-            self.shared_lab = SharedLab(name, start, self.request.choice, self.lab, {}, None)
+            self.shared_lab = SharedLab(
+                name, start, self.request.choice, self.lab, {}, None, self._host.footprint
+            )
         else:
             self.lab.destroy()
         return ScenarioResult(
@@ -82,6 +85,7 @@ class FakeHost:
         self.asked = []
         self.stuck = set()
         self.error = None
+        self.footprint = None
 
     def new_lab(self):
         self.labs.append(Lab(len(self.labs), self.error))
@@ -263,3 +267,71 @@ def test_addresses_do_not_tell_two_beginnings_apart(session, scenario):
 def test_a_scenario_named_twice_is_run_once(session, scenario):
     which = scenario("a")
     assert session().runs.in_order([which, which, Which(Path(which.path))]) == (which,)
+
+
+@pytest.fixture
+def left(host, monkeypatch):
+    """What commands left standing on this host; a run that is to be reused leaves its lab."""
+    labs = []
+    host.footprint = Footprint({})
+
+    def leave(shared_lab, plan, _context):
+        assert shared_lab.start == start_state(plan)
+        labs.append(shared_lab)
+        return "it stays"
+
+    def find(plan, _context, _tell):
+        alike = [each for each in labs if each.start == start_state(plan)]
+        return labs.pop(labs.index(alike[0])) if alike else None
+
+    monkeypatch.setattr(sessions.warm, "leave", leave)
+    monkeypatch.setattr(sessions.warm, "find", find)
+    return labs
+
+
+def run_one(session, which):
+    session.runs.enter(which, "only")
+    session.runs.finish(which)
+    session.runs.finish_all()
+
+
+def test_a_lab_is_left_to_the_next_command_that_begins_alike(host, session, scenario, left):
+    run_one(session(reuse="1"), scenario("a", EXACT))
+    assert [each.lab.removed for each in left] == [False]
+    run_one(session(reuse="1"), scenario("b", EXACT))
+    assert host.log == [("a", 0), ("b", 0)]
+    assert len(left) == 1
+
+
+def test_a_command_that_begins_otherwise_gets_no_lab_that_was_left(host, session, scenario, left):
+    run_one(session(reuse="1"), scenario("a", EXACT))
+    run_one(session(reuse="1"), scenario("b", EXACT, "{workers: 1}"))
+    assert host.log == [("a", 0), ("b", 1)]
+
+
+@pytest.mark.parametrize("settings", [{}, {"reuse": "1", "fresh": "1"}])
+def test_no_lab_is_left_or_taken_unless_asked_for(host, session, scenario, left, settings):
+    run_one(session(reuse="1"), scenario("a", EXACT))
+    run_one(session(**settings), scenario("b", EXACT))
+    assert host.log == [("a", 0), ("b", 1)]
+    assert [each.lab.number for each in left] == [0]
+    assert host.labs[1].removed
+
+
+@pytest.mark.parametrize("why", ["leaves something", "not as before", "no footprint"])
+def test_a_lab_that_did_not_end_as_it_began_is_not_left(host, session, scenario, left, why):
+    if why == "not as before":
+        host.stuck.add("a")
+    if why == "no footprint":
+        host.footprint = None
+    run_one(session(reuse="1"), scenario("a", LEAVES if why == "leaves something" else EXACT))
+    assert left == []
+    assert host.labs[0].removed
+
+
+def test_an_interrupted_command_leaves_no_lab(host, session, scenario, left):
+    made = session(reuse="1")
+    made.runs.enter(scenario("a", EXACT), "only")
+    made.runs.finish_all(KeyboardInterrupt())
+    assert left == []
+    assert host.labs[0].removed

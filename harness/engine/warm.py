@@ -1,0 +1,206 @@
+"""Warm labs: left standing by one command, for the next that begins in the same state.
+
+A lab is left only when all that was changed has been taken back and the cluster has settled, with
+its footprint beside it. It is taken only when everything that decides what it is made of is the
+same and its footprint has not changed since; a lab that is not what it was is removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness.artifacts.model import Artifact, ArtifactKind
+from harness.artifacts.store import Store
+from harness.base import untrusted
+from harness.base.context import Context, Say, silent
+from harness.base.errors import HarnessError
+from harness.base.own_files import write_own
+from harness.base.run_id import RunId
+from harness.base.shipped import SHIPPED
+from harness.base.untrusted import MIB, Limits
+from harness.changes import footprint
+from harness.changes.footprint import Footprint
+from harness.cluster.kubectl import Kubectl
+from harness.cluster.prober import Prober
+from harness.engine.ending import KEPT_FOR
+from harness.engine.machines import lab_request
+from harness.engine.shared_lab import SharedLab, start_state
+from harness.images.rootfs import BOXES
+from harness.lab import kept, leftovers
+from harness.lab.lab import Lab
+from harness.lab.listing import list_labs
+from harness.lab.reservation import removing
+from harness.plan.model import Plan
+from harness.preflight.choice import choose_provider
+from harness.preflight.survey import survey
+from harness.providers.base import ProviderChoice
+from harness.state.entries import LabEntry, LabState
+from harness.state.records import WARM
+
+# The footprint of three machines is 120 facts and 60 kB.
+_LIMITS = Limits("a warm lab", most_bytes=8 * MIB, most_levels=4, most_values=100_000)
+# Of what is not as it was so much is told.
+_TOLD = 3
+
+
+@dataclass(frozen=True)
+class _Left:
+    """What stands in a warm lab's folder."""
+
+    signature: str
+    scenario: str
+    at: str
+    footprint: Footprint
+
+
+def signature(
+    plan: Plan,
+    choice: ProviderChoice,
+    context: Context,
+    artifacts: Mapping[ArtifactKind, Artifact],
+) -> str:
+    """Return what two labs have in common only if they were made of the same, in the same way."""
+    settings = context.settings
+    seed = lab_request(plan, choice, settings, artifacts, Path()).seed
+    made_of = {
+        "start": asdict(start_state(plan)),
+        "artifacts": {kind.value: each.sha256 for kind, each in artifacts.items()},
+        "provider": [choice.provider, choice.emulated],
+        "where": [settings.libvirt_uri, settings.pool, settings.driver],
+        "same_nat_address": settings.same_nat_address,
+        "seed": None if seed is None else seed.key,
+        "box": [settings.box_url, settings.box_sha256],
+        "harness": _harness(),
+    }
+    text = json.dumps(made_of, sort_keys=True, default=_as_json)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def leave(shared: SharedLab, plan: Plan, context: Context) -> str:
+    """Leave the lab standing for the next command; return until when, in words."""
+    assert shared.footprint is not None
+    until = context.clock.now() + KEPT_FOR
+    left = {
+        "signature": signature(plan, shared.choice, context, shared.artifacts),
+        "scenario": shared.scenario,
+        "at": context.clock.now().isoformat(timespec="seconds"),
+        "footprint": [[*key, value] for key, value in shared.footprint.facts.items()],
+    }
+    write_own(shared.lab.folder / WARM, json.dumps(left))
+    shared.lab.keep(until)
+    return (
+        f"lab {shared.lab.run_id} stays until {until.isoformat(timespec='minutes')} for the next "
+        f"run with REUSE=1 that begins alike; k0s-harness labs --clean {shared.lab.run_id} removes "
+        "it before"
+    )
+
+
+def find(plan: Plan, context: Context, tell: Say) -> SharedLab | None:
+    """Return a lab that was left in the state in which `plan` begins, None where there is none."""
+    left = list(_left(context))
+    if not left:
+        tell("no lab was left for another run")
+        return None
+    settings = context.settings
+    choice = choose_provider(survey(context.runner, settings, os.environ), settings.provider)
+    artifacts = Store(settings, clock=context.clock, say=tell).provide(plan.artifacts)
+    wanted = signature(plan, choice, context, artifacts)
+    seed = lab_request(plan, choice, settings, artifacts, Path()).seed
+    for folder, was in left:
+        if was.signature != wanted:
+            continue
+        lab = kept.take_over(context, folder, seed=seed, narrate=silent)
+        if lab is None:
+            continue
+        assert lab.reservation is not None
+        with removing(lab.reservation):
+            differs = _differences(was.footprint, lab, artifacts, context)
+        if not differs:
+            tell(f"lab {lab.run_id}, as {was.scenario} left it at {was.at}")
+            return SharedLab(
+                scenario=f"{was.scenario} (lab {lab.run_id}, left at {was.at})",
+                start=start_state(plan),
+                choice=choice,
+                lab=lab,
+                artifacts=artifacts,
+                # Nobody watched it: it has to settle as one that is only just there.
+                endpoint_ready=None,
+                footprint=was.footprint,
+            )
+        tell(f"lab {lab.run_id} is not as it was left and goes: {differs}")
+        lab.destroy()
+    tell("no lab was left in the state in which this one begins")
+    return None
+
+
+def make_room(context: Context, tell: Say) -> bool:
+    """Remove the warm labs, which may go at any time; return whether there were some."""
+    names = [RunId(folder.name) for folder, _ in _left(context)]
+    if names:
+        tell(f"removes what was left for other runs: {', '.join(names)}")
+        leftovers.clean(context, silent, named=names)
+    return bool(names)
+
+
+def _left(context: Context) -> Iterator[tuple[Path, _Left]]:
+    labs = list_labs(context.settings.labs_dir, context.runner, now=context.clock.now())
+    for entry in labs:
+        found = _read(entry)
+        if found is not None and entry.folder is not None:
+            yield entry.folder, found
+
+
+def _read(entry: LabEntry) -> _Left | None:
+    if entry.state is not LabState.KEPT or entry.folder is None:
+        return None
+    try:
+        text = untrusted.read_text(entry.folder / WARM, _LIMITS, own=True)
+        value = untrusted.json_value(text, _LIMITS)
+        facts = {(str(a), str(b), str(c)): str(d) for a, b, c, d in value["footprint"]}
+        return _Left(value["signature"], str(value["scenario"]), str(value["at"]), Footprint(facts))
+    except (OSError, ValueError, TypeError, KeyError):
+        # One that is kept for a person, or of an older harness.
+        return None
+
+
+def _differences(
+    before: Footprint,
+    lab: Lab,
+    artifacts: Mapping[ArtifactKind, Artifact],
+    context: Context,
+) -> str:
+    """Return what is not as it was, nothing where all is."""
+    remotes = {name: lab.remote(name) for name in lab.machines}
+    kubectl = Kubectl(
+        artifacts[ArtifactKind.KUBECTL].path,
+        lab.folder / "kubeconfig",
+        context.runner,
+        pace=lab.pace,
+    )
+    prober = Prober(kubectl, remotes, context.clock, context.clock.monotonic(), pace=lab.pace)
+    try:
+        now = footprint.from_readings(remotes, prober.take(footprint.probes(remotes)))
+    except HarnessError as unread:
+        return str(unread)
+    return "; ".join(footprint.differences(before, now)[:_TOLD])
+
+
+def _harness() -> str:
+    """Return what two harnesses have in common only if they make the same labs."""
+    digest = hashlib.sha256(harness.__version__.encode())
+    source = Path(harness.__file__).parent
+    files = [*source.rglob("*.py"), *BOXES.rglob("*"), SHIPPED / "Vagrantfile"]
+    for path in sorted(each for each in files if each.is_file()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _as_json(value: object) -> Any:  # noqa: ANN401  # any JSON value
+    return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)
