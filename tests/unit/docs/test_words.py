@@ -15,8 +15,8 @@ from tests.unit.paths import PROJECT
 PAGE = (PROJECT / "docs/reference.md").read_text("utf-8")
 WRITING = (PROJECT / "docs/writing-scenarios.md").read_text("utf-8")
 READ = re.compile(r"environ(?:\.get\(|\[)\"([A-Z_0-9]+)\"")
-# Of every program, and where each user's folders are.
-OF_THE_SYSTEM = {"HOME", "PATH", "TMPDIR", "XDG_CACHE_HOME", "XDG_STATE_HOME"}
+# Of every program: where it runs, and where each user's folders are.
+OF_THE_SYSTEM = {"HOME", "PATH", "TERM", "TMPDIR", "XDG_CACHE_HOME", "XDG_STATE_HOME"}
 
 
 def test_the_reference_is_the_generated_one():
