@@ -24,7 +24,7 @@ The times are the run's own, five minutes; this takes seconds and starts nothing
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
     verb.add_argument(
-        "--output", type=Path, metavar="DIR", help="folder of the reports; default: runs/demo"
+        "--output", type=Path, metavar="DIR", help="folder for the reports; default: runs/demo"
     )
     add_verbose(verb)
 

@@ -40,6 +40,7 @@ OTHERS = {
     "NO_INSTALL": ("`1`", "set-up changes nothing: what is missing is said, exit 3"),
     "PYTHON": ("a program", "the Python, 3.11 or newer, that `.venv` is made with"),
     "NO_COLOR": ("any text", "no colours on a terminal"),
+    "TERM": ("`dumb`", "plain lines on a terminal, as in a log"),
     "SSH_KNOWN_HOSTS": ("a file", "in place of `known_hosts`, for clusters of k0sctl.yaml"),
     "DOCKER_HOST": ("an address", "docker's own: where its engine is"),
     "VAGRANT_HOME": ("a folder", "Vagrant's own: where boxes and plugins are"),
