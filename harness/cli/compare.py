@@ -22,8 +22,10 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
             name, type=Path, metavar=name.upper(), help="a run's folder, its bundle or its id"
         )
     add_runs(verb)
-    verb.add_argument("--output", choices=("text", "json"), default="text")
-    verb.add_argument("--html", type=Path, metavar="FILE", help="write it as a page, too")
+    verb.add_argument("--output", choices=("text", "json"), default="text", help="default: text")
+    verb.add_argument(
+        "--html", type=Path, metavar="FILE", help="write the comparison as a page, too"
+    )
 
 
 def command(options: argparse.Namespace) -> ExitCode:

@@ -28,10 +28,10 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         help="a run's folder, its bundle or its id; the last run by default",
     )
     add_runs(verb)
+    verb.add_argument("--again", action="store_true", help="make the page anew")
     verb.add_argument(
-        "--again", action="store_true", help="make the page again, though it is there"
+        "--no-open", action="store_true", help="print where the page is; open nothing"
     )
-    verb.add_argument("--no-open", action="store_true", help="only say where the page is")
 
 
 def command(options: argparse.Namespace) -> ExitCode:

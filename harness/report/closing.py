@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base.errors import REMEDY
+from harness.base.errors import REMEDY, REST
 from harness.base.printing import Code
 from harness.check.model import Verdict
 from harness.diagnose.model import Diagnosis, HopState
@@ -108,7 +108,7 @@ def _of_run(result: ScenarioResult, page: Path | None, program: str) -> Iterator
         yield _Row("not met" if each.verdict is Verdict.NOT_MET else "not seen", text, 2)
     if len(unmet) > _MOST_UNMET:
         yield _Row("", f"and {len(unmet) - _MOST_UNMET} more", 1)
-    happened, remedies = _error(result)
+    happened, remedies, places = _error(result)
     if happened:
         yield _Row("because", happened, 3)
     explained = next(_explained(result.phases), None)
@@ -124,6 +124,7 @@ def _of_run(result: ScenarioResult, page: Path | None, program: str) -> Iterator
     for left in result.leftovers:
         # How to enter the machines and how to remove them is to be pasted.
         yield _Row("left", left, None if _is_kept(left) else 2)
+    yield from (_Row("log", each) for each in places)
     yield from (_Row("do", each) for each in remedies)
     if page is not None:
         yield _Row("report", str(page))
@@ -134,11 +135,14 @@ def _of_run(result: ScenarioResult, page: Path | None, program: str) -> Iterator
         yield _Row("next", next_step)
 
 
-def _error(result: ScenarioResult) -> tuple[str, list[str]]:
-    """Return the first line of what ended a run early, and what it says to do."""
+def _error(result: ScenarioResult) -> tuple[str, list[str], list[str]]:
+    """Return the first line of what ended a run early, what it says to do, where the rest is."""
     lines = (result.error or "").splitlines()
-    remedies = [line.removeprefix(REMEDY) for line in lines if line.startswith(REMEDY)]
-    return (lines[0] if lines else ""), remedies
+    remedies, places = (
+        [line.removeprefix(begin) for line in lines if line.startswith(begin)]
+        for begin in (REMEDY, REST)
+    )
+    return (lines[0] if lines else ""), remedies, places
 
 
 def _explained(phases: Sequence[PhaseResult]) -> Iterator[tuple[str, Diagnosis]]:
@@ -166,6 +170,8 @@ def _next(result: ScenarioResult, program: str, again: str) -> str:
             return ""
         case Outcome.INTERRUPTED:
             return f"{program} labs (what is left on this host)"
+        case Outcome.INFRASTRUCTURE if not result.phases:
+            return f"{program} doctor (what this host can do), then once more"
         case Outcome.HOST_LACKS:
             return f"{program} doctor (what this host lacks, and the command that gets it)"
         case _ if any(map(_is_kept, result.leftovers)):

@@ -19,6 +19,7 @@ from tests.unit.recorded import id_of, readings
 from tests.unit.report.test_formats import RESULT
 
 WIDTHS = (80, 100, 200)
+LOG = Path("runs/20261123-050000-1a2b/konnectivity-off/vagrant.log")
 PAGE = Path("runs/20261123-050000-1a2b/konnectivity-off/report.html")
 REMEDY = "free the address 192.168.56.1: sudo ip link delete a-bridge-of-somebody-else " * 3
 DIAGNOSED = sorted(RECORDINGS.glob("diagnosis/*/*.jsonl"))
@@ -74,13 +75,14 @@ def test_of_every_outcome_the_last_lines_fit_and_say_how_to_go_on(outcome, width
 
 @pytest.mark.parametrize("kind", [HostLacksError, InfrastructureError])
 def test_what_ended_a_run_is_said_with_the_whole_of_what_to_do(kind):
-    error = kind("Making machines", "no answer " * 40, remedy=REMEDY.strip(), details="x\n" * 50)
+    error = kind("Making machines", "no answer " * 40, remedy=REMEDY.strip(), where=LOG)
     outcome = Outcome.INFRASTRUCTURE
     result = dataclasses.replace(RESULT, outcome=outcome, error=error.text(), phases=())
     lines = plain(closing.of_run(result, 80, page=PAGE))
     assert rows_on_screen(lines, 80) <= closing.MOST_LINES
     assert any(line.startswith("because    Making machines: no answer") for line in lines)
     assert any(REMEDY.strip() in line for line in lines)
+    assert f"log        {LOG}" in lines
 
 
 def test_what_is_not_met_stands_first_with_what_was_expected_and_why():
