@@ -69,15 +69,18 @@ def of_run(
     return [first, *_fitted(list(_of_run(result, page, program)), width)]
 
 
-def of_runs(runs: Sequence[tuple[str, Outcome]], folder: Path, width: int) -> list[Line]:
-    """Return what several runs came to; of those that met everything there is only the count."""
+def of_runs(runs: Sequence[tuple[str, Outcome]], reports: Path, width: int) -> list[Line]:
+    """Return what several runs came to; of those that met everything there is only the count.
+
+    `reports` is the page of all of them, or the folder where there is none.
+    """
     others = [each for each in runs if each[1] is not Outcome.MET]
     sign, colour = ("✓", Code.GREEN) if not others else _FAILED
     rows = [_Row(_words(outcome), name, 1) for name, outcome in others]
     shown = MOST_LINES - 3
     if len(rows) > shown:
         rows[shown - 1 :] = [_Row("", f"and {len(rows) - shown + 1} more", 1)]
-    rows.append(_Row("reports", str(folder)))
+    rows.append(_Row("reports", str(reports)))
     head = f"{len(runs) - len(others)} of {len(runs)} scenarios met everything"
     return [(colour, sign, Code.PLAIN, " ", head), *_fitted(rows, width)]
 
