@@ -136,7 +136,7 @@ def pytest_terminal_summary(
     """Say of each run what it came to, and what to do: pytest's own summary cuts that off."""
     runs = config.stash.get(SESSION, None)
     if runs is not None:
-        for line in closing_lines(runs):
+        for line in closing_lines(runs, terminal=bool(terminalreporter.isatty)):
             terminalreporter.write_line(line)
 
 

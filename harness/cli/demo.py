@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.base.errors import ExitCode
 from harness.base.printing import say
 from harness.base.shipped import RECORDED_RUN
+from harness.cli.ending import is_short
 from harness.cli.next_step import FIRST, run_command, suggest, this_command
 from harness.cli.options import settings_of
 from harness.cli.replay import replay_bundle
@@ -32,7 +33,8 @@ def command(options: argparse.Namespace) -> ExitCode:
     folder: Path = options.output or settings_of(options).runs_dir / "demo"
     say(_OPENING)
     code = replay_bundle(RECORDED_RUN, output=folder)
-    say(f"the page of this run, for a browser: {(folder / PAGE).absolute()}")
+    if not is_short(verbose=False):
+        say(f"the page of this run, for a browser: {(folder / PAGE).absolute()}")
     suggest(
         "why the metrics API of your own cluster is unavailable, read-only",
         f"{this_command()} diagnose --k0sctl k0sctl.yaml",
