@@ -75,7 +75,6 @@ def write_page_of_all(runs: RunSession) -> None:
 
 def closing_lines(runs: RunSession, *, terminal: bool) -> Iterator[str]:
     """Yield what is said last of the runs, in plain lines, wrapped for a `terminal`."""
-    from harness.base.printing import Code
     from harness.report import closing
     from harness.report.files import PAGE
     from harness.report.formatting import terminal_width
@@ -83,8 +82,7 @@ def closing_lines(runs: RunSession, *, terminal: bool) -> Iterator[str]:
     width = terminal_width() if terminal else closing.WHOLE
     for result in runs.results:
         page = result.folder / PAGE if result.folder.is_dir() else None
-        for line in closing.of_run(result, width, page=page):
-            yield printable("".join(part for part in line if not isinstance(part, Code)))
+        yield from map(printable, closing.plain(closing.of_run(result, width, page=page)))
     for error in runs.not_started.values():
         yield printable(error.text())
 

@@ -8,7 +8,7 @@ is one line.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +94,11 @@ def of_diagnosis(diagnosis: Diagnosis, width: int) -> list[Line]:
     rows = list(_of_diagnosis(diagnosis, healthy=healthy))
     rows.append(_Row("all hops", "the same command with --verbose"))
     return [(colour, sign, Code.PLAIN, " ", head), *_fitted(rows, width, _DIAGNOSIS_LINES)]
+
+
+def plain(lines: Iterable[Line]) -> list[str]:
+    """Return the lines without their colours."""
+    return ["".join(part for part in line if not isinstance(part, Code)) for line in lines]
 
 
 def _of_run(result: ScenarioResult, page: Path | None, program: str) -> Iterator[_Row]:

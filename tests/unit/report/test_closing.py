@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import HostLacksError, InfrastructureError
-from harness.base.printing import Code
 from harness.diagnose.judge import diagnose
 from harness.engine.outcome import Outcome
 from harness.engine.replay import replay
 from harness.evidence.bundle import read_bundle
 from harness.report import closing
+from harness.report.closing import plain
 from tests.unit.paths import DEMO, RECORDINGS
 from tests.unit.recorded import id_of, readings
 from tests.unit.report.test_formats import RESULT
@@ -23,10 +23,6 @@ LOG = Path("runs/20261123-050000-1a2b/konnectivity-off/vagrant.log")
 PAGE = Path("runs/20261123-050000-1a2b/konnectivity-off/report.html")
 REMEDY = "free the address 192.168.56.1: sudo ip link delete a-bridge-of-somebody-else " * 3
 DIAGNOSED = sorted(RECORDINGS.glob("diagnosis/*/*.jsonl"))
-
-
-def plain(lines):
-    return ["".join(part for part in line if not isinstance(part, Code)) for line in lines]
 
 
 def pasted(line):
