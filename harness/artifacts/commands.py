@@ -13,7 +13,7 @@ from harness.artifacts.model import ORIGIN_WORDS, Artifact, ArtifactRef, Origin,
 from harness.artifacts.problems import DiskFullError, SourceUnavailableError, WrongChecksumError
 from harness.artifacts.sources import CHECKSUM_FILE, OWN_BUILDS_FILE, copy_file
 from harness.artifacts.store import Store
-from harness.base.errors import HarnessError, HostLacksError
+from harness.base.errors import REMEDY, HarnessError, HostLacksError
 from harness.base.process import Runner
 from harness.base.untrusted import RefusedError, read_text
 
@@ -31,14 +31,18 @@ def list_lines(store: Store, k0s_version: str | None = None) -> list[str]:
     refs = wanted(store, k0s_version)
     entries = {entry.ref: entry for entry in store.cache.entries()}
     lines = [f"cache: {store.cache.folder}"]
+    missing = False
     for ref in refs:
         entry = entries.get(ref)
         if ref.kind == "k0s" and store.settings.k0s_binary is not None:
             lines.append(f"{ref}: K0S_BINARY={store.settings.k0s_binary}")
         elif entry is None or not entry.path.is_file():
+            missing = True
             lines.append(f"{ref}: not here; file {ref.file_name}")
         else:
             lines.append(_line(store, entry))
+    if missing:
+        lines.append(f"{REMEDY}k0s-harness artifacts fetch")
     others = [entry for entry in entries.values() if entry.ref not in refs]
     lines += [f"{_line(store, entry)}; not needed by k0s {refs[-1].version}" for entry in others]
     return [*lines, *(problem.text() for problem in store.cache.damaged())]

@@ -113,6 +113,7 @@ def _raise_all(doing: str, mistakes: list[str]) -> None:
             doing,
             f"{len(mistakes)} {noun}; nothing was imported",
             details="\n".join(mistakes),
+            remedy="put that right in the folder, and import it again",
         )
 
 

@@ -13,6 +13,8 @@ from typing import ClassVar
 
 # What a remedy begins with in an error's text; whoever shortens such a text keeps it.
 REMEDY = "  -> "
+# What the place of the rest begins with.
+REST = "  The rest is in "
 
 
 class ExitCode(IntEnum):
@@ -34,6 +36,8 @@ class HarnessError(Exception):
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.INFRASTRUCTURE
+    # What to do where nobody knows better.
+    otherwise: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -56,10 +60,11 @@ class HarnessError(Exception):
         lines = [f"{self.doing}: {self.happened}"]
         if self.details:
             lines += [f"    {line}" for line in self.details.rstrip().splitlines()]
-        if self.remedy:
-            lines.append(f"{REMEDY}{self.remedy}")
+        remedy = self.remedy or self.otherwise
+        if remedy:
+            lines.append(f"{REMEDY}{remedy}")
         if self.where is not None:
-            lines.append(f"  The rest is in {self.where}")
+            lines.append(f"{REST}{self.where}")
         return "\n".join(lines)
 
 
@@ -81,6 +86,7 @@ class HostLacksError(HarnessError):
     """This host lacks something; `remedy` holds the command that gets it."""
 
     exit_code = ExitCode.HOST_LACKS
+    otherwise = "k0s-harness doctor says what this host lacks, and the command that gets it"
 
 
 class InterruptedRunError(HarnessError):

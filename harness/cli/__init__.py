@@ -18,25 +18,25 @@ from harness.base.process import interrupt_on_sigterm
 
 # In the order in which `--help` lists them: running, looking at a cluster, what is on this host.
 VERBS = {
-    "run": "bring up, observe, judge, report, tear down",
-    "nightly": "run every scenario, keep the runs, write a job summary",
-    "bench": "a cold konnectivity-on against the same work done by hand",
-    "plan": "what would be built; starts nothing",
-    "validate": "check scenario files, every mistake at once",
-    "catalogue": "docs/scenarios.md and docs/log, from the scenarios and their runs",
+    "run": "make machines and a cluster, watch, judge, report, remove the machines",
+    "nightly": "run every scenario and write a job summary",
+    "bench": "time a cold konnectivity-on against the same work by hand",
+    "plan": "show what a scenario would build; starts nothing",
+    "validate": "check scenario files; says every mistake at once",
+    "catalogue": "write docs/scenarios.md and docs/log from scenarios and their runs",
     "schema": "print the JSON Schema of a scenario",
-    "doctor": "what this host can do, what is missing, how to get it",
-    "diagnose": "why the metrics API is unavailable; read-only",
-    "flows": "every kind of connection a cluster lives on; read-only",
-    "collect": "evidence of a cluster into one file; read-only",
-    "report": "open the page of a run, or of all runs of a command; make it where it is missing",
-    "compare": "two runs against each other: verdicts, causes, hops, builds, times",
-    "timings": "where the seconds of recorded runs went, and the way to the first verdict",
-    "replay": "judge a recorded run again from its bundle; starts nothing",
-    "demo": "a first look: a recorded run judged again; starts nothing",
-    "labs": "what is left on this host from earlier runs, and removing it",
-    "artifacts": "the release files: list, fetch, import, verify, export for an offline host",
-    "box": "the box that VMs are made of: build, list, remove, renew its lock",
+    "doctor": "say what this host can do, what is missing, and how to get it",
+    "diagnose": "say why the metrics API of a cluster is unavailable; read-only",
+    "flows": "measure every kind of connection a cluster lives on; read-only",
+    "collect": "put the evidence of a cluster into one file; read-only",
+    "report": "open the page of a run, or of all runs of a command",
+    "compare": "compare two runs: verdicts, causes, hops, builds, times",
+    "timings": "say where the seconds of recorded runs went",
+    "replay": "judge a recorded run again; starts nothing",
+    "demo": "show a recorded run, judged again; starts nothing",
+    "labs": "list what earlier runs left on this host, or remove it",
+    "artifacts": "list, fetch, import, verify or export the release files",
+    "box": "build, list or remove the box that VMs are made of, or renew its lock",
     "completion": "print what makes bash, zsh or fish complete commands, scenarios and labs",
 }
 ENDINGS = {
@@ -78,8 +78,10 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     """Return the parser of a command line: of its verbs only those that it names are loaded."""
     found = ArgumentParser(
         prog="k0s-harness",
-        description="Real k0s clusters on disposable machines, broken and repaired in declared "
-        "steps: what was seen, whether it matches, and why.",
+        formatter_class=_formatter,
+        description="Makes real k0s clusters on disposable machines, breaks and repairs them in "
+        "declared steps, and says what was seen, whether it matches, and why. "
+        "To begin with: k0s-harness demo.",
         epilog="Exit codes: 0 all met, 1 an expectation not met, 2 usage or scenario error, "
         "3 this host lacks something, 4 infrastructure failed or inconclusive, 130 interrupted.",
     )
@@ -90,4 +92,11 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
             module = import_module(f"{__name__}.{name}")
             verb.set_defaults(command=getattr(module, "command", None))
             module.add_arguments(verb)
+    return found
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    found = argparse.HelpFormatter(prog)
+    # argparse counts a command without its indentation, and breaks the line after a long one.
+    found._action_max_length = max(map(len, VERBS)) + 4  # noqa: SLF001
     return found

@@ -23,25 +23,35 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     def action(name: str, lines: Action, text: str) -> argparse.ArgumentParser:
         added: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text)
         added.set_defaults(command=command, lines=lines)
-        added.add_argument("--k0s-version", help="a release other than the pinned one")
+        added.add_argument(
+            "--k0s-version", metavar="TAG", help="another release of k0s, as v1.33.1+k0s.0"
+        )
         return added
 
-    listing = action("list", _list, "what is here and what is not")
+    listing = action("list", _list, "the files that are here, and those that are not")
     listing.add_argument("--check", action="store_true", help="exit 3 unless all are here")
     fetch = action("fetch", _fetch, "fetch what is not here yet")
-    fetch.add_argument("--replace-own-builds", action="store_true")
+    fetch.add_argument(
+        "--replace-own-builds",
+        action="store_true",
+        help="fetch the release where an own build is in the cache",
+    )
     fetch.add_argument(
         "--allow-unpinned",
         action="store_const",
         const="1",
-        help="over plain http too what no committed checksum vouches for",
+        help="fetch over plain http, too, what has no committed checksum",
     )
     importing = action("import", _import, "take a folder of release files")
-    importing.add_argument("folder", type=Path)
-    importing.add_argument("--own-build", action="store_true", help="they are not the release")
+    importing.add_argument(
+        "folder", type=Path, metavar="DIR", help="a folder of files named as upstream names them"
+    )
+    importing.add_argument(
+        "--own-build", action="store_true", help="the files are builds of your own"
+    )
     action("verify", _verify, "hash every file again")
     export = action("export", _export, "write a mirror for an offline host")
-    export.add_argument("folder", type=Path)
+    export.add_argument("folder", type=Path, metavar="DIR", help="the folder to write")
 
 
 def command(options: argparse.Namespace) -> ExitCode:

@@ -55,7 +55,9 @@ class Timing:
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
-    verb.add_argument("--rounds", type=int, default=2, help="pairs of runs (default 2)")
+    verb.add_argument(
+        "--rounds", type=int, default=2, metavar="N", help="pairs of runs; default: 2"
+    )
 
 
 def command(options: argparse.Namespace) -> ExitCode:

@@ -36,11 +36,11 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         added.set_defaults(command=command, lines=lines)
         return added
 
-    build = action("build", _build, "make it, if the cache does not have it")
-    build.add_argument("--provider", help="libvirt (default) or virtualbox")
+    build = action("build", _build, "build the box, unless the cache has it")
+    build.add_argument("--provider", metavar="NAME", help="libvirt or virtualbox; default: libvirt")
     action("list", _list, "the boxes in the cache")
     remove = action("remove", _remove, "remove boxes from the cache")
-    remove.add_argument("versions", nargs="*", metavar="VERSION", help="these only")
+    remove.add_argument("versions", nargs="*", metavar="VERSION", help="which ones; default: all")
     action("lock", _lock, "renew the lock of its packages and boxes/catalog.json")
 
 

@@ -23,8 +23,12 @@ LOG = Path("docs/log")
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
-    verb.add_argument("reports", nargs="*", type=Path, metavar="REPORT", help="report.json")
-    verb.add_argument("--check", action="store_true", help="exit 1 if a page is out of date")
+    verb.add_argument(
+        "reports", nargs="*", type=Path, metavar="REPORT", help="report.json of a run"
+    )
+    verb.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if a page is out of date"
+    )
 
 
 def command(options: argparse.Namespace) -> ExitCode:

@@ -27,7 +27,7 @@ _K0S_VERSION = re.compile(r"^k0s version: (v\S+)$", re.MULTILINE)
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
     add_target(verb)
-    verb.add_argument("--output", type=Path, metavar="FILE", help="the .tar.gz to write")
+    verb.add_argument("--output", type=Path, metavar="FILE", help="the bundle to write, a .tar.gz")
 
 
 def command(options: argparse.Namespace) -> ExitCode:

@@ -27,7 +27,7 @@ _WORDS: Mapping[str, Callable[[], Sequence[str]]] = {
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
-    verb.add_argument("shell", choices=SHELLS, help="where to put it stands in its first lines")
+    verb.add_argument("shell", choices=SHELLS, help="its first lines say where to put it")
 
 
 def command(options: argparse.Namespace) -> ExitCode:

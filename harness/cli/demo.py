@@ -8,8 +8,9 @@ from pathlib import Path
 from harness.base.errors import ExitCode
 from harness.base.printing import say
 from harness.base.shipped import RECORDED_RUN
+from harness.cli.ending import is_short
 from harness.cli.next_step import FIRST, run_command, suggest, this_command
-from harness.cli.options import settings_of
+from harness.cli.options import add_verbose, settings_of
 from harness.cli.replay import replay_bundle
 from harness.report.files import PAGE
 
@@ -23,16 +24,18 @@ The times are the run's own, five minutes; this takes seconds and starts nothing
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
     verb.add_argument(
-        "--output", type=Path, metavar="DIR", help="folder of the reports; default: runs/demo"
+        "--output", type=Path, metavar="DIR", help="folder for the reports; default: runs/demo"
     )
+    add_verbose(verb)
 
 
 def command(options: argparse.Namespace) -> ExitCode:
     """Judge the recorded run again, and say where its page is and what to do next."""
     folder: Path = options.output or settings_of(options).runs_dir / "demo"
     say(_OPENING)
-    code = replay_bundle(RECORDED_RUN, output=folder)
-    say(f"the page of this run, for a browser: {(folder / PAGE).absolute()}")
+    code = replay_bundle(RECORDED_RUN, output=folder, verbose=options.verbose)
+    if not is_short(verbose=options.verbose):
+        say(f"the page of this run, for a browser: {(folder / PAGE).absolute()}")
     suggest(
         "why the metrics API of your own cluster is unavailable, read-only",
         f"{this_command()} diagnose --k0sctl k0sctl.yaml",

@@ -39,14 +39,21 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
     add_target(verb)
     verb.add_argument(
-        "--kubeconfig", type=Path, metavar="FILE", help="of any cluster: its API alone is looked at"
+        "--kubeconfig", type=Path, metavar="FILE", help="any cluster: look at its API alone"
     )
-    verb.add_argument("--bundle", type=Path, metavar="FILE", help="recorded evidence, offline")
-    verb.add_argument("--phase", metavar="NAME", help="of the recorded run; default: its last")
     verb.add_argument(
-        "--save", type=Path, metavar="FILE", help="write what was read, redacted, a reading a line"
+        "--bundle",
+        type=Path,
+        metavar="FILE",
+        help="a bundle of a run or of collect; nothing is asked of a cluster",
     )
-    verb.add_argument("--output", choices=("text", "json"), default="text")
+    verb.add_argument(
+        "--phase", metavar="NAME", help="a phase of the bundle's run; default: its last"
+    )
+    verb.add_argument(
+        "--save", type=Path, metavar="FILE", help="write the readings, redacted, one a line"
+    )
+    verb.add_argument("--output", choices=("text", "json"), default="text", help="default: text")
     add_verbose(verb)
 
 
@@ -162,5 +169,7 @@ def _save(readings: Sequence[Reading], path: Path) -> None:
     try:
         path.write_text("".join(lines))
     except OSError as error:
-        raise UsageError(f"Saving what was read to {path}", reason_of(error)) from error
+        raise UsageError(
+            f"Saving what was read to {path}", reason_of(error), remedy="name another file"
+        ) from error
     say(f"{len(lines)} readings, redacted, are in {path}")

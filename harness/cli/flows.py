@@ -21,7 +21,7 @@ from harness.vocabulary.words import FlowOutcome, Role
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
     add_target(verb)
-    verb.add_argument("--output", choices=("text", "json"), default="text")
+    verb.add_argument("--output", choices=("text", "json"), default="text", help="default: text")
 
 
 def command(options: argparse.Namespace) -> ExitCode:

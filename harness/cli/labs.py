@@ -19,9 +19,11 @@ from harness.lab import leftovers, listing
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
-    verb.add_argument("--clean", action="store_true", help="remove what dead runs left")
-    verb.add_argument("--all", action="store_true", help="kept labs as well")
-    verb.add_argument("names", nargs="*", metavar="ID", help="kept labs to remove")
+    verb.add_argument(
+        "--clean", action="store_true", help="remove the labs that no run uses; kept labs stay"
+    )
+    verb.add_argument("--all", action="store_true", help="with --clean: kept labs, too")
+    verb.add_argument("names", nargs="*", metavar="ID", help="with --clean: this kept lab, too")
 
 
 def command(options: argparse.Namespace) -> ExitCode:
@@ -59,7 +61,11 @@ def clean_labs(settings: Settings, *, named: Sequence[str], kept_too: bool) -> E
         show(printable_line(f"{removal.run_id}  {ending}"))
     problems = [problem for removal in removals for problem in removal.problems]
     if problems:
-        raise InfrastructureError("Removing labs", "; ".join(problems))
+        raise InfrastructureError(
+            "Removing labs",
+            "; ".join(problems),
+            remedy="put that right, and call k0s-harness labs --clean again",
+        )
     unknown = sorted(set(ids) - {removal.run_id for removal in removals})
     if unknown:
         say(f"not removed, because not there, alive, or another user's: {', '.join(unknown)}")

@@ -26,7 +26,12 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     add_runs(verb)
     add_jobs(verb)
     add_verbose(verb)
-    verb.add_argument("--summary", type=Path, help="Markdown file to append the summary to")
+    verb.add_argument(
+        "--summary",
+        type=Path,
+        metavar="FILE",
+        help="append the job summary, Markdown, to this file",
+    )
 
 
 def command(options: argparse.Namespace) -> ExitCode:
@@ -62,6 +67,9 @@ def nightly(
     missing = nightly_report.without_verdict(planned, session.results)
     if missing:
         raise InfrastructureError(
-            "Running every scenario", f"no verdict on {', '.join(missing)}", where=session.folder
+            "Running every scenario",
+            f"no verdict on {', '.join(missing)}",
+            remedy="what kept them from one is said above; run one alone: k0s-harness run NAME",
+            where=session.folder,
         )
     return worst(result.outcome for result in session.results).exit_code

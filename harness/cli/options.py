@@ -26,13 +26,13 @@ def settings_of(options: argparse.Namespace) -> Settings:
 
 def add_provider(verb: argparse.ArgumentParser) -> None:
     """Add `--provider`."""
-    verb.add_argument("--provider", help="docker, libvirt or virtualbox")
+    verb.add_argument("--provider", metavar="NAME", help="docker, libvirt or virtualbox")
 
 
 def add_verbose(verb: argparse.ArgumentParser) -> None:
     """Add `--verbose`."""
     verb.add_argument(
-        "-v", "--verbose", action="store_true", help="on a terminal, too, all that a log would have"
+        "-v", "--verbose", action="store_true", help="on a terminal, too, every line of a log"
     )
 
 

@@ -15,7 +15,9 @@ from harness.scenario.load import load_all
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
-    verb.add_argument("scenario", metavar="SCENARIO")
+    verb.add_argument(
+        "scenario", metavar="SCENARIO", help="a file, or the name of one in scenarios/"
+    )
     add_provider(verb)
 
 

@@ -32,6 +32,7 @@ _JUDGED = {
     "diagnose": ("healthy", "a broken hop was found"),
     "flows": ("all that is needed works", "one that is needed does not work"),
     "replay": ("it came to the same as the run", "it came to something else"),
+    "compare": ("the runs came to the same", "something differs"),
 }
 OTHERS = {
     "YES": ("`1`", "set-up asks nothing: packages are installed, the engine is started"),
@@ -39,6 +40,7 @@ OTHERS = {
     "NO_INSTALL": ("`1`", "set-up changes nothing: what is missing is said, exit 3"),
     "PYTHON": ("a program", "the Python, 3.11 or newer, that `.venv` is made with"),
     "NO_COLOR": ("any text", "no colours on a terminal"),
+    "TERM": ("`dumb`", "plain lines on a terminal, as in a log"),
     "SSH_KNOWN_HOSTS": ("a file", "in place of `known_hosts`, for clusters of k0sctl.yaml"),
     "DOCKER_HOST": ("an address", "docker's own: where its engine is"),
     "VAGRANT_HOME": ("a folder", "Vagrant's own: where boxes and plugins are"),

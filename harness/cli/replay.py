@@ -24,8 +24,15 @@ REPLAY = "replay.json"
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
-    verb.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle.tar.gz of a run")
-    verb.add_argument("--output", type=Path, metavar="DIR", help="folder of the reports")
+    verb.add_argument(
+        "bundle", type=Path, metavar="BUNDLE", help="bundle.tar.gz of a run, or of collect"
+    )
+    verb.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder for the reports; default: none are written",
+    )
     add_verbose(verb)
 
 

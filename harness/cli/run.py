@@ -38,21 +38,25 @@ from harness.scenario.load import load_all
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
-    verb.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="a file, or a name")
+    verb.add_argument(
+        "scenarios", nargs="+", metavar="SCENARIO", help="a file, or the name of one in scenarios/"
+    )
     add_provider(verb)
-    verb.add_argument("--keep", help="keep the machines: never, failure or always")
+    verb.add_argument("--keep", metavar="WHEN", help="keep the machines: never, failure or always")
     add_runs(verb)
     verb.add_argument(
-        "--fresh", action="store_const", const="1", help="machines of its own for each scenario"
+        "--fresh", action="store_const", const="1", help="new machines for each scenario"
     )
     verb.add_argument(
         "--reuse",
         action="store_const",
         const="1",
-        help="begin on the lab that an earlier command left, and leave this one for the next",
+        help="take the lab that an earlier command left; leave one for the next",
     )
     add_jobs(verb)
-    verb.add_argument("-k", dest="select", metavar="WORDS", help="only matching expectations")
+    verb.add_argument(
+        "-k", dest="select", metavar="WORDS", help="only expectations that match, as pytest's -k"
+    )
     add_verbose(verb)
 
 
@@ -67,7 +71,12 @@ def add_jobs(verb: argparse.ArgumentParser) -> None:
 
 def add_runs(verb: argparse.ArgumentParser) -> None:
     """Add `--runs`."""
-    verb.add_argument("--runs", dest="runs_dir", help="folder of evidence and reports")
+    verb.add_argument(
+        "--runs",
+        dest="runs_dir",
+        metavar="DIR",
+        help="folder for evidence and reports; default: runs",
+    )
 
 
 def command(options: argparse.Namespace) -> ExitCode:
@@ -153,8 +162,16 @@ def through_pytest(
     if keeper.interrupted:
         raise InterruptedRunError(doing, "interrupted before any scenario began")
     if status == pytest.ExitCode.NO_TESTS_COLLECTED:
-        raise UsageError(doing, f"no expectation matches -k {select}")
-    raise keeper.error or InfrastructureError(doing, f"it ended with status {int(status)}")
+        raise UsageError(
+            doing,
+            f"no expectation matches -k {select}",
+            remedy="k0s-harness plan SCENARIO lists its expectations",
+        )
+    raise keeper.error or InfrastructureError(
+        doing,
+        f"pytest ended with status {int(status)} and said no more",
+        remedy="this is a fault of the harness: report it with the lines above",
+    )
 
 
 # Told to pytest so that of all files of its own beside a scenario, above it and in the current

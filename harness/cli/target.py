@@ -44,10 +44,10 @@ class Target:
 
 def add_target(verb: argparse.ArgumentParser) -> None:
     """Add what says which cluster is looked at."""
-    verb.add_argument("lab", nargs="?", metavar="LAB", help="a kept lab; the only one by default")
-    verb.add_argument("--k0sctl", type=Path, metavar="FILE", help="k0sctl.yaml of any cluster")
+    verb.add_argument("lab", nargs="?", metavar="LAB", help="a kept lab; default: the only one")
+    verb.add_argument("--k0sctl", type=Path, metavar="FILE", help="the k0sctl.yaml of any cluster")
     verb.add_argument(
         "--trust-ssh-options",
         action="store_true",
-        help="its ssh options and configPath may run programs on this machine",
+        help="let its ssh options and configPath run programs on this machine",
     )

@@ -16,7 +16,9 @@ from harness.scenario.load import LoadedScenario, load_all
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
-    verb.add_argument("scenarios", nargs="+", metavar="SCENARIO")
+    verb.add_argument(
+        "scenarios", nargs="+", metavar="SCENARIO", help="a file, or the name of one in scenarios/"
+    )
 
 
 def command(options: argparse.Namespace) -> ExitCode:

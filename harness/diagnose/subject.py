@@ -77,7 +77,11 @@ def problem(facts: Facts) -> HarnessError | None:
         reading = facts.reading(workloads.NODES.name)
         said = (reading.error or reading.stderr.strip()) if reading is not None else ""
         said = said[:_MOST_SAID] or "no answer"
-        return InfrastructureError(_DOING, f"nothing could be read: {said}")
+        return InfrastructureError(
+            _DOING,
+            f"nothing could be read: {said}",
+            remedy="see that kubectl get nodes works from here, or on a controller, and look again",
+        )
     return None
 
 

@@ -256,7 +256,11 @@ def error_text(error: BaseException | None) -> str | None:
         return error.text()
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
-    return InfrastructureError("Running the scenario", f"{type(error).__name__}: {error}").text()
+    return InfrastructureError(
+        "Running the scenario",
+        f"{type(error).__name__}: {error}",
+        remedy="this is a fault of the harness: report it with the bundle of this run",
+    ).text()
 
 
 def known_before(result: ScenarioResult) -> Mapping[str, Any]:

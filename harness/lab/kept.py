@@ -51,7 +51,9 @@ def attach(context: Context, run_id: str | None = None, *, doing: str = "Looking
     record = kept.get(run_id)
     if record is None:
         names = ", ".join(kept) or "there is none"
-        raise UsageError(doing, f"no lab of that name is kept ({names})")
+        raise UsageError(
+            doing, f"no lab of that name is kept ({names})", remedy="k0s-harness labs lists them"
+        )
     machines, isolated, pace = machine.load(record.folder)
     # `vagrant status` takes 6 s, 20 s on a busy host; a way to a host elsewhere accepts anything.
     if record.elsewhere or not all(_answers(found) for found in machines.values()):

@@ -62,19 +62,19 @@ def describe(report: HostReport) -> list[str]:
         ),
     ]
     if facts.missing_capabilities:
-        rows.append(("without", ", ".join(facts.missing_capabilities)))
+        rows.append(("lacks", ", ".join(facts.missing_capabilities)))
     lines = [f"{label:<{COLUMN}}{text}".rstrip() for label, text in rows]
-    size = f"{report.needs.controllers} controller, {report.needs.workers} workers"
-    if report.ready:
-        lines.append(f"{'ready':<{COLUMN}}for a lab of {size}")
-    for problem in report.problems:
-        lines += f"{'not ready':<{COLUMN}}{problem}".splitlines()
     for record in report.records:
         what = " ".join(record.what)
         lines += [
             f"{'set up':<{COLUMN}}{record.time} {record.did} {what}",
             f"{'':<{COLUMN}}undo: {record.undo}",
         ]
+    size = f"{report.needs.controllers} controller, {report.needs.workers} workers"
+    if report.ready:
+        lines.append(f"{'ready':<{COLUMN}}for a lab of {size}")
+    for problem in report.problems:
+        lines += f"{'not ready':<{COLUMN}}{problem}".splitlines()
     return lines
 
 

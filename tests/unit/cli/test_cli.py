@@ -57,14 +57,14 @@ def run(capsys):
 
 def test_help_answers_at_once_and_loads_nothing_heavy():
     code = (
-        "import sys, time; began = time.monotonic()\n"
+        "import sys, time; began = time.process_time()\n"
         "from harness import cli\n"
         "cli.parser([]).format_help()\n"
-        "print(time.monotonic() - began, *sys.modules)"
+        "print(time.process_time() - began, *sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     seconds, *modules = done.stdout.split()
-    assert float(seconds) < 1.0
+    assert float(seconds) < 0.5
     heavy = {"paramiko", "pydantic", "yaml", "pytest", "vagrant", "testinfra"}
     assert not heavy & set(modules)
 
