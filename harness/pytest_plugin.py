@@ -9,7 +9,7 @@ runs one (`harness.pytest_scenarios`) is imported when the first scenario or mar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,17 @@ def pytest_configure(config: pytest.Config) -> None:
     if any(config.getoption(option) for option in OPTIONS.values()):
         # Whoever names one means clusters, and is to hear of a mistake at once.
         session_of(config)
+    if config.getoption("dist", "no") != "no" or _in_worker(config):
+        from harness import pytest_jobs
+
+        pytest_jobs.configure(config)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep in one process what may share machines: pytest-xdist goes by this mark."""
+    state = _state_of(item) if _in_worker(item.config) else None
+    if state is not None:
+        item.add_marker(pytest.mark.xdist_group(session_of(item.config).group_of(state[0])))
 
 
 @pytest.hookimpl(trylast=True)
@@ -71,10 +82,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted = {item: state for item in items if (state := _state_of(item)) is not None}
     if not wanted:
         return
-    if config.pluginmanager.hasplugin("dsession"):
-        raise pytest.UsageError(
-            "clusters cannot be shared between the processes of pytest-xdist; run without -n"
-        )
     from harness.base.process import interrupt_on_sigterm
 
     interrupt_on_sigterm()
@@ -88,7 +95,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return (order.index(which), session.phase_index(which, phase))
 
     try:
-        order = session.in_order(which for which, _ in wanted.values())
+        seconds = _past_seconds(which for which, _ in wanted.values()) if _in_worker(config) else {}
+        order = session.in_order((which for which, _ in wanted.values()), seconds)
         items.sort(key=place)
     except UsageError as error:
         raise usage(error) from None
@@ -127,7 +135,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         if runs.alive:
             interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
             runs.finish_all(KeyboardInterrupt() if interrupted else None)
-        write_page_of_all(runs)
+        if not _in_worker(session.config):
+            write_page_of_all(runs)
 
 
 # Outermost, so that it comes after pytest's short summary, which cuts what there is to do off.
@@ -193,6 +202,21 @@ def _testinfra(lab: Lab) -> Callable[[str], Host]:
 
     # Always OpenSSH: testinfra's paramiko backend checks no host keys.
     return lambda name: testinfra.get_host(f"ssh://{name}?ssh_config={lab.ssh_config}&sudo=true")
+
+
+def _in_worker(config: pytest.Config) -> bool:
+    """Whether this is one of several processes of pytest-xdist."""
+    return hasattr(config, "workerinput")
+
+
+def _past_seconds(scenarios: Iterable[Which]) -> Mapping[str, float]:
+    """Return how long scenarios took in the runs that the catalogue beside them has."""
+    from harness.report.catalogue import past_seconds
+
+    known: dict[str, float] = {}
+    for folder in {which.path.parent for which in scenarios}:
+        known.update(past_seconds(folder / "runs.json"))
+    return known
 
 
 def _state_of(item: pytest.Item) -> tuple[Which, str] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 import pytest
 
@@ -19,6 +19,7 @@ from harness.base.settings import Settings
 if TYPE_CHECKING:
     from harness.engine.results import ScenarioResult
     from harness.engine.session import RunSession, Which
+    from harness.report.terminal import Narrator
 
 OPTIONS = {
     "provider": "--k0s-provider",
@@ -32,6 +33,8 @@ SESSION: pytest.StashKey[RunSession] = pytest.StashKey()
 """The runs of a session that has some, in `config.stash`; the command line reads their results."""
 ON_VERDICT: pytest.StashKey[Callable[[ScenarioResult], None]] = pytest.StashKey()
 """Who hears each result before the machines go, in `config.stash`; put there before any run."""
+RUN_ID = "k0s_harness_run_id"
+"""Where a process of pytest-xdist finds the run id of its command, in `config.workerinput`."""
 STATE: pytest.StashKey[tuple[Which, str] | None] = pytest.StashKey()
 """The scenario and the phase that an item wants, in `item.stash`; None where it wants none."""
 
@@ -50,13 +53,23 @@ def session_of(config: pytest.Config) -> RunSession:
         except UsageError as error:
             raise usage(error) from None
         verbose = config.getoption("--k0s-verbose") or config.getoption("verbose", 0) > 0
+        worker = getattr(config, "workerinput", None)
         config.stash[SESSION] = RunSession(
             settings,
-            emit=Narrator(verbose=verbose),
+            emit=Narrator(verbose=verbose) if worker is None else _labelled(config),
             on_verdict=config.stash.get(ON_VERDICT, lambda _: None),
             on_result=write_reports,
+            run_id="" if worker is None else worker[RUN_ID],
         )
     return config.stash[SESSION]
+
+
+def _labelled(config: pytest.Config) -> Narrator:
+    """Return what tells of the runs of one of several processes."""
+    from harness.report.side_by_side import Labelled
+    from harness.report.terminal import Narrator
+
+    return Narrator(cast("TextIO", Labelled(lambda: session_of(config).current)))
 
 
 def write_page_of_all(runs: RunSession) -> None:

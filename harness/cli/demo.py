@@ -10,7 +10,7 @@ from harness.base.printing import say
 from harness.base.shipped import RECORDED_RUN
 from harness.cli.ending import is_short
 from harness.cli.next_step import FIRST, run_command, suggest, this_command
-from harness.cli.options import settings_of
+from harness.cli.options import add_verbose, settings_of
 from harness.cli.replay import replay_bundle
 from harness.report.files import PAGE
 
@@ -26,14 +26,15 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--output", type=Path, metavar="DIR", help="folder for the reports; default: runs/demo"
     )
+    add_verbose(verb)
 
 
 def command(options: argparse.Namespace) -> ExitCode:
     """Judge the recorded run again, and say where its page is and what to do next."""
     folder: Path = options.output or settings_of(options).runs_dir / "demo"
     say(_OPENING)
-    code = replay_bundle(RECORDED_RUN, output=folder)
-    if not is_short(verbose=False):
+    code = replay_bundle(RECORDED_RUN, output=folder, verbose=options.verbose)
+    if not is_short(verbose=options.verbose):
         say(f"the page of this run, for a browser: {(folder / PAGE).absolute()}")
     suggest(
         "why the metrics API of your own cluster is unavailable, read-only",

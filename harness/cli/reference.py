@@ -32,6 +32,7 @@ _JUDGED = {
     "diagnose": ("healthy", "a broken hop was found"),
     "flows": ("all that is needed works", "one that is needed does not work"),
     "replay": ("it came to the same as the run", "it came to something else"),
+    "compare": ("the runs came to the same", "something differs"),
 }
 OTHERS = {
     "YES": ("`1`", "set-up asks nothing: packages are installed, the engine is started"),

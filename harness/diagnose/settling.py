@@ -76,7 +76,10 @@ def starting(facts: Facts) -> bool:
         for pod in pods
         if pod.waiting not in _CRASHING and pod.restarts == 0 and not pod.unscheduled
     ]
-    return any(findings.is_young(facts, pod.created) for pod in calm)
+    # One whose first start had to wait has begun when it ran.
+    return any(
+        findings.is_young(facts, each) for pod in calm for each in (pod.created, pod.running_since)
+    )
 
 
 def known(facts: Facts) -> bool:

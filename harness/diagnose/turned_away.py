@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 
-from harness.diagnose import findings, mesh
+from harness.diagnose import findings, last_words, mesh, scrapes
 from harness.diagnose.facts import Facts, moment
-from harness.diagnose.failures import FailedOf, failed_of
+from harness.diagnose.failures import FailedOf, failed_of, status_of
 from harness.probe import konnectivity, machines, nodelogs
 from harness.probe.konnectivity import Refusal
 from harness.probe.nodelogs import Failure
@@ -25,6 +25,7 @@ _NO_SERVER_ID = "expected one server ID in the context"
 _GRPC = frozenset({"HTTP 415", "HTTP 405"})
 _HTTP = re.compile(r"HTTP \d{3}")
 _LOOKUP = "lookup failed"
+_UNAUTHORIZED = 401
 
 
 class Why(StrEnum):
@@ -73,7 +74,8 @@ def strangers(facts: Facts) -> Mapping[str, str]:
 def refusing(facts: Facts) -> str:
     """Return the controller whose server lately turned agents away that it lacks, or empty."""
     order = sorted(facts.on(konnectivity.LOG), key=lambda name: name != facts.controller)
-    lacking = set(mesh.lacking(facts)) | ({facts.controller} if agents(facts) else set())
+    none = agents(facts) or findings.connected_agents(facts) == 0
+    lacking = set(mesh.lacking(facts)) | ({facts.controller} if none else set())
     return next((name for name in order if name in lacking and _refused(facts, name)), "")
 
 
@@ -96,15 +98,29 @@ def why(facts: Facts) -> Why | None:
     if away and strangers(facts):
         return Why.STRANGER
     if not where:
-        return Why.UNTOLD
+        return Why.TOKENS if _refused_too(facts) else Why.UNTOLD
     return Why.TOKENS if _LOOKUP in _refused(facts, where)[-1].why else Why.API_SERVER
 
 
+def metrics_server_too(facts: Facts) -> bool:
+    """Whether metrics-server is turned away as agents are: the API server takes no pod's token."""
+    return why(facts) is Why.TOKENS and _refused_too(facts)
+
+
+def _refused_too(facts: Facts) -> bool:
+    """Whether kubelets do not know metrics-server's token, or the API server did not."""
+    failing = (scrapes.failing_scrapes(facts) or {}).values()
+    ended = last_words.crash(facts)
+    return (bool(failing) and all(status_of(each.why) == _UNAUTHORIZED for each in failing)) or (
+        ended is not None and status_of(ended) == _UNAUTHORIZED
+    )
+
+
 def words(facts: Facts) -> str:
-    """Return what a server last said of an agent that it turned away, empty without."""
+    """Return what a server last said of an agent that it turned away, or else of whom."""
     where = refusing(facts)
     # Each of Go's wrappers puts its own words and `err:` before those of the one below.
-    return _refused(facts, where)[-1].why.rpartition("err:")[2] if where else ""
+    return _refused(facts, where)[-1].why.rpartition("err:")[2] if where else "nor metrics-server's"
 
 
 def text(facts: Facts) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from harness.engine.events import Event, StepId
 from harness.engine.outcome import Outcome
 from harness.engine.results import PhaseResult, ScenarioResult
 from harness.engine.run import RunRequest, ScenarioRun
-from harness.engine.shared_lab import SharedLab, StartState, start_state
+from harness.engine.shared_lab import SharedLab, canonical, start_state
 from harness.engine.steps import Steps
 from harness.evidence.bundle import write_bundle
 from harness.host.subnets import PRIVATE_RANGE
@@ -31,6 +32,9 @@ from harness.plan.model import Plan, PlannedExpectation
 from harness.providers.base import ProviderChoice
 from harness.providers.registry import provider
 from harness.scenario.load import LoadedScenario, load
+
+# The median of the catalogue's scenarios, with their share of a lab.
+UNKNOWN_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,9 @@ class RunSession:
     Each has a lab of its own, or that of the scenario before it, where both begin in the same
     state and the other one gave it back as it was.
 
-    `not_started` has why a scenario has no run: this host cannot carry it.
+    `not_started` has why a scenario has no run: this host cannot carry it. `current` is the name of
+    the scenario that was begun last. `run_id` is given where the runs of several processes belong
+    together.
 
     `emit` hears every event. `on_result` keeps each result, `on_verdict` hears it: before the
     machines go, and `on_result` again with what became of them. `clock` and `runner` are this
@@ -66,14 +72,17 @@ class RunSession:
     clock: Clock = field(default_factory=SystemClock)
     results: list[ScenarioResult] = field(default_factory=list)
     not_started: dict[Which, HarnessError] = field(default_factory=dict)
+    run_id: str = ""
+    current: str = ""
     _runs: dict[Which, ScenarioRun] = field(default_factory=dict)
     _plans: dict[Which, Plan] = field(default_factory=dict)
     _shared_lab: SharedLab | None = None
 
     def __post_init__(self) -> None:
         """Give the session its id: when it began, and what keeps two apart."""
-        stamp = self.clock.now().strftime("%Y%m%d-%H%M%S")
-        self.run_id = f"{stamp}-{secrets.token_hex(2)}"
+        if not self.run_id:
+            stamp = self.clock.now().strftime("%Y%m%d-%H%M%S")
+            self.run_id = f"{stamp}-{secrets.token_hex(2)}"
 
     @property
     def alive(self) -> bool:
@@ -99,30 +108,43 @@ class RunSession:
             )
         return names.index(phase)
 
-    def in_order(self, scenarios: Iterable[Which]) -> tuple[Which, ...]:
+    def in_order(
+        self, scenarios: Iterable[Which], seconds: Mapping[str, float] | None = None
+    ) -> tuple[Which, ...]:
         """Return the scenarios so that those that may share machines follow one another.
 
-        Of those that begin in the same state the ones that leave something behind come last.
+        Of those that begin in the same state the ones that leave something behind come last. With
+        `seconds`, which has how long scenarios took before, those that together took longest come
+        first; what was never run is taken to last long.
         """
-        groups: list[tuple[StartState, list[Which]]] = []
+        groups: dict[str, list[Which]] = {}
         for which in dict.fromkeys(scenarios):
-            start = start_state(self._plan(which))
-            group = next((members for known, members in groups if known == start), None)
-            if group is None or self.settings.fresh:
-                groups.append((start, [which]))
-            else:
-                group.append(which)
+            groups.setdefault(self.group_of(which), []).append(which)
+        known = seconds or {}
+
+        def longest_first(members: Sequence[Which]) -> float:
+            names = (self._plan(which).scenario.name for which in members)
+            return -sum(known.get(name, UNKNOWN_SECONDS) for name in names)
+
         return tuple(
             which
-            for _, members in groups
+            for members in sorted(groups.values(), key=longest_first if known else lambda _: 0)
             for which in sorted(members, key=lambda each: self._plan(each).leaves_something)
         )
+
+    def group_of(self, which: Which) -> str:
+        """Return what scenarios that may share machines have in common, in every process."""
+        key = start_state(self._plan(which)).key
+        if self.settings.fresh:
+            key = canonical([key, str(which)])
+        return hashlib.sha256(key.encode()).hexdigest()[:8]
 
     def enter(self, which: Which, phase: str) -> PhaseResult:
         """Bring the scenario's cluster into the phase, and return what the phase came to."""
         if which in self.not_started:
             raise self.not_started[which]
         if which not in self._runs:
+            self.current = self._plan(which).scenario.name
             try:
                 self._runs[which] = self._start(which)
             except HarnessError as error:

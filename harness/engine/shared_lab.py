@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.changes.deployment import Deployment
@@ -23,6 +25,11 @@ class StartState:
     deployment: Deployment
     same_nat_address: bool
 
+    @property
+    def key(self) -> str:
+        """What two states have in common only if they are the same, in every process."""
+        return canonical(asdict(self))
+
 
 @dataclass(frozen=True)
 class SharedLab:
@@ -40,6 +47,15 @@ class SharedLab:
     artifacts: Mapping[ArtifactKind, Artifact]
     endpoint_ready: float | None
     footprint: Footprint | None = None
+
+
+def canonical(value: object) -> str:
+    """Return plain data as JSON that is the same whatever order its sets and mappings have."""
+    return json.dumps(value, sort_keys=True, default=_plain)
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401  # any JSON value
+    return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)
 
 
 def start_state(plan: Plan) -> StartState:

@@ -11,9 +11,8 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import harness
 from harness.artifacts.model import Artifact, ArtifactKind
@@ -31,7 +30,7 @@ from harness.cluster.kubectl import Kubectl
 from harness.cluster.prober import Prober
 from harness.engine.ending import KEPT_FOR
 from harness.engine.machines import lab_request
-from harness.engine.shared_lab import SharedLab, start_state
+from harness.engine.shared_lab import SharedLab, canonical, start_state
 from harness.images.rootfs import BOXES
 from harness.lab import kept, leftovers
 from harness.lab.lab import Lab
@@ -70,7 +69,7 @@ def signature(
     settings = context.settings
     seed = lab_request(plan, choice, settings, artifacts, Path()).seed
     made_of = {
-        "start": asdict(start_state(plan)),
+        "start": start_state(plan).key,
         "artifacts": {kind.value: each.sha256 for kind, each in artifacts.items()},
         "provider": [choice.provider, choice.emulated],
         "where": [settings.libvirt_uri, settings.pool, settings.driver],
@@ -79,8 +78,7 @@ def signature(
         "box": [settings.box_url, settings.box_sha256],
         "harness": _harness(),
     }
-    text = json.dumps(made_of, sort_keys=True, default=_as_json)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(canonical(made_of).encode()).hexdigest()
 
 
 def leave(shared: SharedLab, plan: Plan, context: Context) -> str:
@@ -200,7 +198,3 @@ def _harness() -> str:
     for path in sorted(each for each in files if each.is_file()):
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _as_json(value: object) -> Any:  # noqa: ANN401  # any JSON value
-    return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)

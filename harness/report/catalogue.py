@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -102,6 +103,15 @@ def read_runs(path: Path) -> dict[str, tuple[CataloguedRun, ...]]:
         raise UsageError(f"Reading {path}", reason_of(error)) from None
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"Reading {path}", f"this is not a list of runs: {error}") from None
+
+
+def past_seconds(path: Path) -> Mapping[str, float]:
+    """Return the median of how long each scenario took, from the runs in `path`."""
+    return {
+        name: statistics.median(run.seconds for run in runs)
+        for name, runs in read_runs(path).items()
+        if runs
+    }
 
 
 def with_reports(

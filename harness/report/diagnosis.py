@@ -68,7 +68,11 @@ def head(diagnosis: Diagnosis) -> list[str]:
             f"not seen: {diagnosis.not_seen[0]}" + (f" (and {more} more, below)" if more else "")
         )
     steps = diagnosis.remedies[:_HEAD_REMEDY]
-    lines += [f"{'  then' if index else 'remedy'}: {step}" for index, step in enumerate(steps)]
+    lines += [f"remedy: {step}" for step in steps[:1]]
+    # An alternative says so itself; what else follows is a further step.
+    lines += [
+        f"  {step}" if step.startswith(("or ", "or, ")) else f"  then: {step}" for step in steps[1:]
+    ]
     last = []
     if diagnosis.link is not None:
         last.append(f"see: {diagnosis.link}")

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from harness.base.errors import ExitCode, UsageError
 from harness.check.model import Verdict
 from harness.diagnose.model import Diagnosis
+from harness.engine.replay import A_REPLAY
 from harness.engine.results import ArtifactUsed, ScenarioResult
 from harness.evidence.manifest import ORIGINS
 from harness.report.formatting import duration, one_line, run_seconds
@@ -290,7 +291,10 @@ def _notes(a: ScenarioResult, b: ScenarioResult) -> Iterator[str]:
     if (a.shared_lab is None) != (b.shared_lab is None):
         had = "A" if a.shared_lab is not None else "B"
         yield f"{had} had the machines of the scenario before it, so it has no cold start"
-    if a.pace != b.pace or a.substrate != b.substrate:
+    replays = [name for name, run in (("A", a), ("B", b)) if run.substrate.startswith(A_REPLAY)]
+    if replays:
+        yield f"a replay: {' and '.join(replays)}; the times are those of the run that was recorded"
+    elif a.pace != b.pace or a.substrate != b.substrate:
         yield "their machines differ: times say little"
 
 

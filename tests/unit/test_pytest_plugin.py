@@ -285,25 +285,6 @@ def test_a_host_that_lacks_something_is_asked_once_and_told_to_every_item(
     assert engine.started == ["konnectivity-off"]
 
 
-def test_xdist_with_clusters_is_wrong_usage(pytester, scenarios, engine):
-    # pytest-xdist registers itself under this name in the process that shares the work out.
-    pytester.makeconftest(
-        "def pytest_configure(config):\n    config.pluginmanager.register(object(), 'dsession')\n"
-    )
-    result = pytester.runpytest_inprocess("-q", OFF)
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*clusters cannot be shared*pytest-xdist*"])
-    assert engine.started == []
-
-
-def test_xdist_without_clusters_is_nobodys_business(pytester, scenarios, engine):
-    pytester.makeconftest(
-        "def pytest_configure(config):\n    config.pluginmanager.register(object(), 'dsession')\n"
-    )
-    pytester.makepyfile("def test_it(): pass")
-    pytester.runpytest_inprocess("-q").assert_outcomes(passed=1)
-
-
 @pytest.mark.parametrize(
     ("option", "words"),
     [("--k0s-provider=vmware", "docker, libvirt, virtualbox"), ("--k0s-keep=yes", "never")],

@@ -100,6 +100,8 @@ def _side_facts(facts: Facts) -> tuple[str, ...]:
     flags = places.issuer(facts)
     if turned_away.why(facts) is Why.TOKENS and flags:
         found.append(f"the API server's service-account-issuer is {flags}")
+    if turned_away.metrics_server_too(facts):
+        found.append("metrics-server's token is not accepted either: it is no matter of the tunnel")
     return tuple(found)
 
 

@@ -11,6 +11,12 @@ from harness.vocabulary.words import Cause
 
 # A Lease is renewed every 2 s and lost after 15 s; another one may take it over meanwhile.
 _STALE_SECONDS = 60.0
+# Endpoints are the controller manager's, too: they go on naming a pod that is gone.
+_AFTER_A_STALE_ENDPOINT = (
+    Cause.CROSS_NODE_TRAFFIC_CUT,
+    Cause.CLUSTER_IP_NOT_TRANSLATED,
+    Cause.WAY_TO_SERVICE_BLOCKED,
+)
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
@@ -70,7 +76,7 @@ KIND = CauseKind(
     _shown,
     (HopId.BACKEND,),
     rivals=(Cause.NODE_NOT_READY,),
-    explains=BACKEND,
+    explains=(*BACKEND, *_AFTER_A_STALE_ENDPOINT),
     passes=True,
     backend_down=True,
     remedy=_remedy,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import places, scrapes
+from harness.diagnose import places, scrapes, turned_away
 from harness.diagnose.causes.kind import BACKEND, METRICS_SERVER_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.failures import FailedOf, status_of
@@ -16,7 +16,9 @@ _ACCOUNT = "system:serviceaccount:kube-system:metrics-server"
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
-    """Whether a kubelet answered a scrape with a status that is no success."""
+    """Whether a kubelet answered a scrape with a status that is no success, for its own reasons."""
+    if turned_away.metrics_server_too(facts):
+        return False
     return scrapes.any_failing_of(facts, FailedOf.STATUS)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, last_words, places, settling
+from harness.diagnose import findings, last_words, places, settling, turned_away
 from harness.diagnose.causes import pod_not_started
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.causes.pods_not_admitted import waits_for_tunnel
@@ -20,7 +20,7 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     pods = settling.none_ready(facts)
     if pods is None:
         return None
-    if settling.starting(facts):
+    if settling.starting(facts) or (pods and turned_away.metrics_server_too(facts)):
         return False
     if not pods and facts.one(workloads.PODS) != ():
         return False

@@ -120,8 +120,10 @@ def pasted(one: Path, other: Path) -> tuple[Reading, ...] | None:
     if broken.id is HopId.BACKEND and first.cause in _OF_PODS:
         return None
     alone = sum(each.probe == "agent_log" for each in of_one_lab(one)) == 1
-    if alone and second.cause == Cause.NODE_NOT_SCRAPED:
-        # The one node that there is makes it all of them.
+    proof = _broken(second) & RESTS_ON.get(second.cause, frozenset())
+    # The one node that there is makes it all of them; and what is left without what proves a cause
+    # shows another one, as kubelets that refuse one token, and not all.
+    if (alone and second.cause == Cause.NODE_NOT_SCRAPED) or (proof and proof <= _broken(first)):
         return None
     wanted: set[str] = set()
     for hop in second.hops:
@@ -153,10 +155,13 @@ def pasted(one: Path, other: Path) -> tuple[Reading, ...] | None:
     return (*kept, *(each for each in of_one_lab(other) if _look(each) in wanted))
 
 
+def _broken(found: Diagnosis) -> set[HopId]:
+    return {hop.id for hop in found.hops if hop.state is HopState.BROKEN}
+
+
 def _looks(found: Diagnosis) -> set[str]:
     """The looks that tell of what is broken."""
-    broken = [hop.id for hop in found.hops if hop.state is HopState.BROKEN]
-    return set().union(*(_LOOKS.get(each, set()) for each in broken))
+    return set().union(*(_LOOKS.get(each, set()) for each in _broken(found)))
 
 
 def _look(reading: Reading) -> str:

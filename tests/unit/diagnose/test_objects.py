@@ -19,6 +19,7 @@ from harness.vocabulary.words import Cause
         ("pods-not-admitted/2", "PodSecurity restricted of namespace kube-system refuses it"),
         ("pods-not-admitted/3", "webhook inj.example.net stands in the way"),
         ("pod-not-scheduled/1", "kubectl taint node worker0 worker1 example.net/maintenance-"),
+        ("pod-not-started/1", "worker1 has no address left for pods"),
         ("metrics-server-forbidden/1", "RoleBinding kube-system/metrics-server-auth-reader"),
         ("apiserver-unreachable-from-pods/1", "on worker0: let pods (10.244.0.0/16) reach"),
     ],
@@ -100,3 +101,25 @@ def test_an_edited_apiservice_is_deleted_before_k0s_applies_it_again(recording):
         remedy = diagnose(recording(f"diagnosis/{name}")).remedies
         assert remedy[0] == "kubectl delete apiservice v1beta1.metrics.k8s.io"
         assert remedy[1].endswith("touch /var/lib/k0s/manifests/metricserver/*")
+
+
+def test_tokens_that_the_api_server_does_not_accept_are_one_cause(recording):
+    # Agents and metrics-server are turned away at once: the issuer of all tokens was changed.
+    found = diagnose(recording("diagnosis/agents-turned-away/2"))
+    assert (found.cause, found.also) == (Cause.AGENTS_TURNED_AWAY, ())
+    assert "the API server's service-account-issuer is https://k8s.example.net" in found.facts
+    assert any("metrics-server's token is not accepted either" in each for each in found.facts)
+
+
+def test_why_a_kubelet_starts_no_container_is_said_in_its_own_words(recording):
+    readings = recording("diagnosis/pod-not-started/1")
+    said = "the kubelet of worker1 says FailedCreatePodSandBox: (combined from similar events): "
+    assert any(each.startswith(said) for each in diagnose(readings).facts)
+    without = diagnose(each for each in readings if not each.probe.startswith("pod_events"))
+    assert (without.cause, without.confidence) == (Cause.METRICS_SERVER_NOT_READY, Confidence.LOW)
+    assert "what the kubelet of worker1 says of its pod (Events)" in without.not_seen
+
+
+def test_a_pod_whose_first_start_had_to_wait_is_starting(recording):
+    # It was made three minutes ago, and its container has run for seconds.
+    assert diagnose(recording("diagnosis/settling/4")).cause is Cause.SETTLING

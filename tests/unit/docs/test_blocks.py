@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import io
 import json
 import re
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from harness import cli
 from harness.base.settings import VARIABLES
+from harness.cli.ending import show_result
 from harness.cli.reference import OTHERS
 from harness.engine.replay import replay
 from harness.evidence.bundle import read_bundle
-from harness.report import summary
-from harness.report.terminal import Narrator
 from harness.scenario.load import load_all_text
 from tests.unit.docs.pages import PAGES, README, blocks, commands, name, spans
 from tests.unit.paths import DEMO, PROJECT
+from tests.unit.terminal import Terminal, screen
 
 TARGETS = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE))
 # What a command may be given beside the settings: by make, and by the tests themselves.
@@ -126,35 +126,38 @@ def test_json_is_json(block):
     assert json.loads(block.text)
 
 
-def when_it_was_run() -> tuple[str, str]:
-    """Return what the run of the demo's bundle said on stderr and on stdout."""
-    bundle, stderr = read_bundle(DEMO), io.StringIO()
-    replayed = replay(bundle, folder=DEMO, emit=Narrator(stderr))
+def when_it_was_run() -> None:
+    """Say again how the run of the demo's bundle ended on a terminal when it was run."""
+    bundle = read_bundle(DEMO)
+    result = replay(bundle, folder=DEMO, emit=lambda _: None).result
     stood_there = json.loads(bundle.pieces["report.json"])["substrate"]
-    result = dataclasses.replace(replayed.result, substrate=stood_there)
-    return stderr.getvalue(), summary.render(result)
+    show_result(dataclasses.replace(result, substrate=stood_there), verbose=False)
 
 
 class TestOutput:
-    """What a page shows of a command is what the command prints, less what `…` leaves out."""
+    """What a page shows of a command is what a terminal shows, less what `…` leaves out."""
 
     @every("block", blocks("console"), ids=str)
-    def test_is_what_the_command_prints(self, block, capsys, monkeypatch, tmp_path):
+    def test_is_what_the_command_prints(self, block, monkeypatch, tmp_path):
         monkeypatch.chdir(PROJECT)
+        monkeypatch.setenv("COLUMNS", "100")
+        monkeypatch.setenv("TERM", "xterm")
         command, *shown = block.text.splitlines()
         assert command.startswith("$ ")
         (words,) = commands(command.removeprefix("$ "))
         check(words)
-        if words == ["make", "test-konnectivity-off"]:
-            streams = when_it_was_run()
-        else:
-            if words == ["make", "demo"]:
-                words = ["k0s-harness", "demo", "--output", str(tmp_path / "demo")]
-            if "--k0sctl" in words:
-                words = ["k0s-harness", "diagnose", "--bundle", str(DEMO), "--phase", "broken"]
-            cli.main(words[1:])
-            streams = tuple(capsys.readouterr())
-        assert any(is_excerpt(shown, stream.splitlines()) for stream in streams)
+        terminal = Terminal()
+        with redirect_stdout(terminal), redirect_stderr(terminal):
+            if words == ["make", "test-konnectivity-off"]:
+                when_it_was_run()
+            elif words == ["make", "demo"]:
+                cli.main(["demo", "--output", str(tmp_path / "demo")])
+            elif "--k0sctl" in words:
+                cli.main(["diagnose", "--bundle", str(DEMO), "--phase", "broken"])
+            else:
+                cli.main(words[1:])
+        printed = screen(terminal.getvalue())
+        assert is_excerpt(shown, printed)
 
     def test_shown_in_the_readme_is_short(self):
         shown = [each for each in blocks("console") if each.page == README]

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from harness import cli
 from harness.cli import reference
 from harness.scenario.schema import json_schema
 from harness.vocabulary.cluster_config import all_reserved
@@ -36,6 +37,13 @@ def test_the_reference_has_every_variable_that_is_read():
         name for path in PROJECT.glob("harness/**/*.py") for name in READ.findall(path.read_text())
     }
     assert {name for name in read - OF_THE_SYSTEM if f"| `{name}` |" not in PAGE} == set()
+
+
+def test_the_page_on_security_says_what_every_command_does():
+    text = (PROJECT / "docs/security.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", text.partition("## What each command")[2], re.MULTILINE)
+    named = {word for row in rows for word in re.findall(r"`([a-z]+)`", row)}
+    assert set(cli.VERBS) <= named
 
 
 def test_every_key_of_the_format_is_explained():

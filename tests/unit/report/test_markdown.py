@@ -188,7 +188,7 @@ RENDERED = {
     "the nightly": nightly_of,
     "the catalogue": catalogue_of,
 }
-OURS = {"the catalogue": ["../scenarios/konnectivity-on.yaml"]}
+OURS = {"the catalogue": ["../scenarios/konnectivity-on.yaml", "log/"]}
 
 
 @pytest.mark.parametrize("page", RENDERED)

@@ -11,6 +11,7 @@ from harness.check.model import Verdict
 from harness.cli.recorded import find_runs
 from harness.diagnose.model import HopState
 from harness.engine.outcome import Outcome
+from harness.engine.replay import A_REPLAY
 from harness.engine.results import SettingUsed
 from harness.report.run_comparison import compare, document, text
 from tests.unit.paths import DEMO, PROJECT, RECORDINGS
@@ -179,6 +180,13 @@ def test_a_run_on_the_machines_of_another_has_no_cold_start(a, b):
     shared = replace(b, shared_lab="konnectivity-on")
     assert one(a, shared).notes == (
         "B had the machines of the scenario before it, so it has no cold start",
+    )
+
+
+def test_a_replay_is_named_as_one(a, b):
+    replayed = replace(b, substrate=f"{A_REPLAY}run {b.run_id}")
+    assert one(a, replayed).notes == (
+        "a replay: B; the times are those of the run that was recorded",
     )
 
 

@@ -1,0 +1,129 @@
+"""Scenarios in several processes of pytest-xdist: one group for each state in which some begin.
+
+The process that shares the work out runs nothing itself. It gives the others one run id, and takes
+what their runs came to when they end. Loaded where pytest-xdist is at work, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from xdist.workermanage import NodeManager
+
+from harness.base import errors
+from harness.base.errors import HarnessError, InfrastructureError
+from harness.engine.results import ScenarioResult
+from harness.engine.session import Which
+from harness.pytest_session import RUN_ID, STATE, fail, session_of
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
+
+# A process that is told to end removes its machines first, which pytest-xdist gives it 10 s for.
+ENDING_SECONDS = 180
+_DIST = "k0s_harness_dist"
+_RESULTS = "k0s_harness_results"
+_NOT_STARTED = "k0s_harness_not_started"
+_SUFFIXES = (".yaml", ".yml")
+_GROUPED = "loadgroup"
+
+
+def configure(config: pytest.Config) -> None:
+    """Let this process share scenarios out by group, or run what it is given of them."""
+    if hasattr(config, "workerinput"):
+        # It has read the command line as it was typed.
+        config.option.loadgroup = config.workerinput[_DIST] == _GROUPED
+        config.pluginmanager.register(_Worker(config), "k0s-harness-worker")
+        return
+    if any(arg.split("::")[0].endswith(_SUFFIXES) for arg in config.args):
+        config.option.dist = _GROUPED
+    # In the order of collection, which is longest first.
+    config.option.loadscopereorder = False
+    NodeManager.EXIT_TIMEOUT = ENDING_SECONDS
+    config.pluginmanager.register(_Controller(config), "k0s-harness-controller")
+
+
+class _Worker:
+    """A process that runs what it is given."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Refuse clusters where nothing keeps what shares one in one process."""
+        if item.stash.get(STATE, None) is not None and not self._config.getvalue(_GROUPED):
+            fail("clusters in several processes need --dist loadgroup")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Hand over what the runs came to."""
+        session = session_of(self._config)
+        output = self._config.workeroutput  # type: ignore[attr-defined]  # pytest-xdist's
+        output[_RESULTS] = json.dumps([each.to_dict() for each in session.results])
+        output[_NOT_STARTED] = json.dumps(
+            [
+                [str(which.path), which.variant, _error_to_json(error)]
+                for which, error in session.not_started.items()
+            ]
+        )
+
+
+class _Controller:
+    """The process that shares the work out."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_configure_node(self, node: WorkerController) -> None:
+        """Give every process the run id of this command, and how the work is shared out."""
+        node.workerinput[RUN_ID] = session_of(self._config).run_id
+        node.workerinput[_DIST] = self._config.option.dist
+
+    def pytest_testnodedown(self, node: WorkerController, error: object) -> None:
+        """Take what the runs of a process came to."""
+        from pydantic import TypeAdapter
+
+        session = session_of(self._config)
+        output: Mapping[str, Any] = getattr(node, "workeroutput", None) or {}
+        if error or _RESULTS not in output:
+            # What it began is in the runs' folder, without a verdict.
+            session.not_started[Which(Path(node.gateway.id))] = InfrastructureError(
+                "Running scenarios side by side",
+                f"the process {node.gateway.id} ended before its time: {error}",
+                remedy="k0s-harness labs --clean removes what it left",
+                where=session.folder,
+            )
+            return
+        results = TypeAdapter(list[ScenarioResult])
+        session.results += results.validate_python(json.loads(output[_RESULTS]))
+        for path, variant, told in json.loads(output[_NOT_STARTED]):
+            session.not_started[Which(Path(path), variant)] = _error_from_json(told)
+
+
+def _error_to_json(error: HarnessError) -> Mapping[str, str | None]:
+    kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__]
+    return {
+        "kind": kinds[0],
+        "doing": error.doing,
+        "happened": error.happened,
+        "remedy": error.remedy,
+        "details": error.details,
+        "where": None if error.where is None else str(error.where),
+    }
+
+
+def _error_from_json(told: Mapping[str, str | None]) -> HarnessError:
+    kind: type[HarnessError] = getattr(errors, str(told["kind"]))
+    where = told["where"]
+    return kind(
+        str(told["doing"]),
+        str(told["happened"]),
+        remedy=told["remedy"],
+        details=told["details"],
+        where=None if where is None else Path(where),
+    )
