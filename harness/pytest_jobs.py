@@ -53,6 +53,16 @@ class _Worker:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Put each item's group into its id, which is what pytest-xdist shares out by."""
+        for item in items if self._config.getvalue(_GROUPED) else ():
+            mark = item.get_closest_marker("xdist_group")
+            if mark is not None and not item.nodeid.endswith(f"@{mark.args[0]}"):
+                # pytest-xdist 3.8 does it where pytest had the id before 9.2.
+                node_id = item._id  # noqa: SLF001
+                item._id = type(node_id).parse(f"{item.nodeid}@{mark.args[0]}")  # noqa: SLF001
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Refuse clusters where nothing keeps what shares one in one process."""
@@ -99,8 +109,10 @@ class _Controller:
                 where=session.folder,
             )
             return
-        results = TypeAdapter(list[ScenarioResult])
-        session.results += results.validate_python(json.loads(output[_RESULTS]))
+        results = TypeAdapter(list[ScenarioResult]).validate_python(json.loads(output[_RESULTS]))
+        session.results += results
+        for result in results:
+            session.on_verdict(result)
         for path, variant, told in json.loads(output[_NOT_STARTED]):
             session.not_started[Which(Path(path), variant)] = _error_from_json(told)
 

@@ -9,7 +9,7 @@ runs one (`harness.pytest_scenarios`) is imported when the first scenario or mar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,13 +139,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             write_page_of_all(runs)
 
 
+# Outermost, so that it comes after pytest's short summary, which cuts what there is to do off.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Say of each run what it came to, and what to do: pytest's own summary cuts that off."""
+) -> Generator[None]:
+    """Say of each run what it came to, and what to do."""
+    yield
     runs = config.stash.get(SESSION, None)
     if runs is not None:
-        for line in closing_lines(runs):
+        for line in closing_lines(runs, terminal=bool(terminalreporter.isatty)):
             terminalreporter.write_line(line)
 
 

@@ -86,17 +86,16 @@ def write_page_of_all(runs: RunSession) -> None:
         say(error.text())
 
 
-def closing_lines(runs: RunSession) -> Iterator[str]:
-    """Yield what is said last of the runs, in plain lines."""
-    from harness.base.printing import Code
+def closing_lines(runs: RunSession, *, terminal: bool) -> Iterator[str]:
+    """Yield what is said last of the runs, in plain lines, wrapped for a `terminal`."""
     from harness.report import closing
     from harness.report.files import PAGE
     from harness.report.formatting import terminal_width
 
+    width = terminal_width() if terminal else closing.WHOLE
     for result in runs.results:
         page = result.folder / PAGE if result.folder.is_dir() else None
-        for line in closing.of_run(result, terminal_width(), page=page):
-            yield printable("".join(part for part in line if not isinstance(part, Code)))
+        yield from map(printable, closing.plain(closing.of_run(result, width, page=page)))
     for error in runs.not_started.values():
         yield printable(error.text())
 

@@ -16,6 +16,9 @@ from harness.base.errors import UsageError
 
 E = TypeVar("E", bound=StrEnum)
 
+# Each is a process and a lab of three machines.
+MOST_JOBS = 64
+
 
 class Keep(StrEnum):
     """When a run's machines stay for a closer look."""
@@ -37,7 +40,8 @@ class Settings:
     """Effective settings of one command.
 
     `origin` maps a field's name to where its value came from: `default`, the name of an
-    environment variable, or the command line's option.
+    environment variable, or the command line's option. `jobs` is how many labs are there at once,
+    0 for as many as this host carries.
     """
 
     state_dir: Path
@@ -54,6 +58,7 @@ class Settings:
     same_nat_address: bool = False
     fresh: bool = False
     reuse: bool = False
+    jobs: int = 1
     box_url: str | None = None
     box_sha256: str | None = None
     box_sources: Path | None = None
@@ -109,6 +114,7 @@ class Settings:
             same_nat_address="same_nat_address" in values
             and _switch(values["same_nat_address"], origin["same_nat_address"]),
             fresh="fresh" in values and _switch(values["fresh"], origin["fresh"]),
+            jobs=_jobs(values["jobs"], origin["jobs"]) if "jobs" in values else 1,
             reuse="reuse" in values and _switch(values["reuse"], origin["reuse"]),
             box_url=values.get("box_url"),
             box_sha256=values.get("box_sha256"),
@@ -142,6 +148,7 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "fresh": Variable("FRESH", _SWITCH, "machines of its own for each scenario"),
     "reuse": Variable("REUSE", _SWITCH, "begins on the lab that an earlier command left"),
+    "jobs": Variable("JOBS", "a number; `1`; `auto`", "how many labs there are at once"),
     "k0s_binary": Variable("K0S_BINARY", "a file", "an own build of k0s"),
     "mirror": Variable("K0S_HARNESS_MIRROR", "a folder or URL", "where release files come from"),
     "allow_unpinned": Variable(
@@ -183,6 +190,18 @@ def _switch(text: str, origin: str) -> bool:
             f"Reading {origin}", f"{text!r} is neither 1 nor 0", remedy=f"set {origin}=1 or 0"
         )
     return text == "1"
+
+
+def _jobs(text: str, origin: str) -> int:
+    if text == "auto":
+        return 0
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= MOST_JOBS:
+        raise UsageError(
+            f"Reading {origin}",
+            f"{text!r} is neither auto nor a number from 1 to {MOST_JOBS}",
+            remedy=f"set {origin} to how many labs may be there at once",
+        )
+    return int(text)
 
 
 def _word(kind: type[E], text: str, origin: str) -> E:

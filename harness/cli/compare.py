@@ -18,7 +18,9 @@ from harness.report.html import run_comparison as page
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
     for name in ("a", "b"):
-        verb.add_argument(name, metavar=name.upper(), help="a run's folder, its bundle or its id")
+        verb.add_argument(
+            name, type=Path, metavar=name.upper(), help="a run's folder, its bundle or its id"
+        )
     add_runs(verb)
     verb.add_argument("--output", choices=("text", "json"), default="text", help="default: text")
     verb.add_argument(

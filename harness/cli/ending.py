@@ -11,7 +11,7 @@ from harness.diagnose.model import Diagnosis
 from harness.engine.outcome import Outcome
 from harness.engine.results import ScenarioResult
 from harness.report import closing, diagnosis, summary
-from harness.report.files import PAGE
+from harness.report.files import INDEX, PAGE
 from harness.report.formatting import terminal_width
 
 
@@ -41,4 +41,5 @@ def show_result(result: ScenarioResult, *, verbose: bool) -> None:
 def show_total(runs: Sequence[tuple[str, Outcome]], folder: Path, *, verbose: bool) -> None:
     """Print on a terminal what several runs came to together; one has said so itself."""
     if len(runs) > 1 and is_short(verbose=verbose):
-        show_lines(closing.of_runs(runs, folder, terminal_width()))
+        page = folder / INDEX
+        show_lines(closing.of_runs(runs, page if page.is_file() else folder, terminal_width()))

@@ -12,7 +12,7 @@ from harness.base.printing import show
 from harness.base.settings import Settings
 from harness.cli.ending import is_short, show_total
 from harness.cli.options import SCENARIOS, add_verbose, settings_of
-from harness.cli.run import add_runs, through_pytest
+from harness.cli.run import add_jobs, add_runs, through_pytest
 from harness.engine.outcome import worst
 from harness.evidence.recorder import write_whole
 from harness.providers.registry import provider
@@ -24,6 +24,7 @@ from harness.scenario.load import files_in, load_all
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
     add_runs(verb)
+    add_jobs(verb)
     add_verbose(verb)
     verb.add_argument(
         "--summary",

@@ -19,6 +19,15 @@ _MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
+class Found:
+    """What somebody named: the file of a bundle, or the folders of runs in `path`."""
+
+    path: Path
+    folders: tuple[Path, ...] = ()
+    bundle: Bundle | None = None
+
+
+@dataclass(frozen=True)
 class RecordedRuns:
     """The runs that somebody named, in the order in which they began.
 
@@ -36,13 +45,25 @@ class RecordedRuns:
         return run_folder.read(result.folder)
 
 
-def find_runs(named: str | None, runs_dir: Path) -> RecordedRuns:
+def find_runs(named: Path | None, runs_dir: Path) -> RecordedRuns:
     """Return the runs that `named` means, those of the last command in `runs_dir` where it is None.
 
     Raises `UsageError` where there are none, or where a report is none.
     """
-    doing = f"Looking for the run {named}" if named is not None else "Looking for the last run"
-    known = sorted(path.parent.parent for path in runs_dir.glob(f"*/*/{REPORT}"))
+    found = find(named, runs_dir, REPORT)
+    if found.bundle is not None:
+        return RecordedRuns(found.path, (result_of(found.bundle),), found.bundle)
+    results = (_result(folder) for folder in found.folders)
+    return RecordedRuns(found.path, tuple(sorted(results, key=lambda each: each.started)))
+
+
+def find(named: Path | None, runs_dir: Path, piece: str) -> Found:
+    """Return what `named` means: a path, or one in `runs_dir`; the last command's runs for None.
+
+    Raises `UsageError` where that is neither a bundle nor has the folder of a run with `piece`.
+    """
+    doing = "Looking for the last run" if named is None else f"Looking for the run {named}"
+    known = sorted(path.parent.parent for path in runs_dir.glob(f"*/*/{piece}"))
     latest = ", ".join(dict.fromkeys(each.name for each in reversed(known[-_MOST_NAMED:])))
     remedy = f"name a run's folder, its {BUNDLE}, or a run in {runs_dir}"
     remedy += f": {latest}" if latest else ""
@@ -50,26 +71,24 @@ def find_runs(named: str | None, runs_dir: Path) -> RecordedRuns:
         if named is None:
             path = known[-1] if known else runs_dir
         else:
-            path = next(each for each in (Path(named), runs_dir / named) if each.exists())
+            path = next(each for each in (named, runs_dir / named) if each.exists())
         if path.is_file():
-            bundle = read_bundle(path)
-            return RecordedRuns(path, (result_of(bundle),), bundle)
-        folders = _folders(path)
+            return Found(path, bundle=read_bundle(path))
+        folders = _folders(path, piece)
     except StopIteration:
-        why = f"there is neither a file or folder of that name nor a run in {runs_dir}"
+        why = f"there is no file or folder of that name, and no such run in {runs_dir}"
         raise UsageError(doing, why, remedy=remedy) from None
     except OSError as error:
         raise UsageError(doing, reason_of(error), remedy=remedy) from None
     if not folders:
-        raise UsageError(doing, f"there is no {REPORT} in {path}", remedy=remedy)
-    results = (_result(folder) for folder in folders)
-    return RecordedRuns(path, tuple(sorted(results, key=lambda each: each.started)))
+        raise UsageError(doing, f"there is no {piece} in {path}", remedy=remedy)
+    return Found(path, folders)
 
 
-def _folders(path: Path) -> list[Path]:
+def _folders(path: Path, piece: str) -> tuple[Path, ...]:
     """Return `path` where it is the folder of a run, else those of the runs in it."""
-    inside = [path] if (path / REPORT).is_file() else sorted(path.iterdir())
-    return [each for each in inside if (each / REPORT).is_file()]
+    inside = [path] if (path / piece).is_file() else sorted(path.iterdir())
+    return tuple(each for each in inside if (each / piece).is_file())
 
 
 def _result(folder: Path) -> ScenarioResult:

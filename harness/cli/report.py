@@ -23,6 +23,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "run",
         nargs="?",
+        type=Path,
         metavar="RUN",
         help="a run's folder, its bundle or its id; the last run by default",
     )
@@ -51,10 +52,10 @@ def page_of(runs: RecordedRuns, *, again: bool = False) -> Path:
     if runs.bundle is not None:
         path = runs.path.with_name(f"{runs.path.name.removesuffix('.tar.gz')}.{PAGE}")
         again = True
+    elif len(runs.results) == 1:
+        path = runs.results[0].folder / PAGE
     else:
-        path = (runs.results[0].folder if len(runs.results) == 1 else runs.path) / (
-            PAGE if len(runs.results) == 1 else INDEX
-        )
+        path = runs.path / INDEX
     path = path.absolute()
     if not again and path.is_file():
         return path

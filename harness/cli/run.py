@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import pytest_plugin
+from harness.base.context import Context
 from harness.base.errors import (
     ExitCode,
     HarnessError,
@@ -20,13 +21,19 @@ from harness.base.errors import (
 )
 from harness.base.printable import printable_line
 from harness.base.printing import say
+from harness.base.process import LocalRunner
 from harness.base.settings import Settings
+from harness.base.wait import SystemClock
+from harness.cli import plain_folders
 from harness.cli.ending import show_result, show_total
 from harness.cli.options import add_provider, add_verbose, scenario_files, settings_of
+from harness.engine.capacity import labs_at_once
 from harness.engine.outcome import outcome_of, worst
 from harness.engine.results import ScenarioResult
-from harness.engine.session import RunSession
+from harness.engine.session import RunSession, plan_of
+from harness.engine.shared_lab import start_state
 from harness.pytest_session import ON_VERDICT, OPTIONS, SESSION
+from harness.scenario.load import load_all
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -46,10 +53,20 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         const="1",
         help="take the lab that an earlier command left; leave one for the next",
     )
+    add_jobs(verb)
     verb.add_argument(
         "-k", dest="select", metavar="WORDS", help="only expectations that match, as pytest's -k"
     )
     add_verbose(verb)
+
+
+def add_jobs(verb: argparse.ArgumentParser) -> None:
+    """Add `--jobs`."""
+    verb.add_argument(
+        "--jobs",
+        metavar="N",
+        help="labs at once, a process each; auto: what this host carries",
+    )
 
 
 def add_runs(verb: argparse.ArgumentParser) -> None:
@@ -112,6 +129,7 @@ def through_pytest(
     if select is not None and printable_line(select) != select:
         # pytest says what it cannot read of them as they stand.
         raise UsageError(doing, f"the words of -k are no plain text: {printable_line(select)}")
+    jobs = _jobs(paths, settings)
     keeper = _SessionKeeper(on_verdict)
     with _no_settings_of_pytest():
         status = pytest.main(
@@ -130,10 +148,13 @@ def through_pytest(
                 ),
                 *(["-k", select] if select else []),
                 *(["--k0s-verbose"] if verbose else []),
+                *(_side_by_side(jobs) if jobs > 1 else ()),
             ],
-            plugins=[keeper, pytest_plugin],
+            plugins=[keeper, *([pytest_plugin, plain_folders] if jobs == 1 else ())],
         )
     session = keeper.session
+    if jobs > 1 and keeper.interrupted:
+        raise InterruptedRunError(doing, "interrupted", where=session.folder if session else None)
     if session is not None and (session.results or session.not_started):
         for error in session.not_started.values():
             say(error.text())
@@ -165,6 +186,29 @@ _NOTHING_ELSE = (
 )
 
 
+def _jobs(paths: Sequence[Path], settings: Settings) -> int:
+    """Return how many processes share the scenarios: no more than there are start states."""
+    if settings.jobs == 1:
+        return 1
+    plans = [plan_of(loaded, settings) for path in paths for loaded in load_all(path)]
+    groups = len(plans) if settings.fresh else len({start_state(plan).key for plan in plans})
+    if settings.jobs:
+        return min(settings.jobs, groups)
+    context = Context(LocalRunner(), SystemClock(), settings)
+    jobs, why = labs_at_once(plans, groups, context)
+    say(f"{jobs} labs at once: {why}")
+    return jobs
+
+
+def _side_by_side(jobs: int) -> Sequence[str]:
+    """Return what has pytest share the scenarios out; its processes load plugins by their names."""
+    names = ("xdist.plugin", pytest_plugin.__name__, plain_folders.__name__)
+    return (
+        *(word for name in names for word in ("-p", name)),
+        *("-n", str(jobs), "--dist=loadgroup", "--max-worker-restart=0"),
+    )
+
+
 @contextlib.contextmanager
 def _no_settings_of_pytest() -> Iterator[None]:
     """Take the variables out that add options and plugins to every pytest, and put them back."""
@@ -190,12 +234,6 @@ class _SessionKeeper:
     def pytest_configure(self, config: pytest.Config) -> None:
         """Say who hears results, before there is a run."""
         config.stash[ON_VERDICT] = self._on_verdict
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Dir:
-        """Take every folder for a plain one: of a package pytest imports `__init__.py`."""
-        folder: pytest.Dir = pytest.Dir.from_parent(parent, path=path)
-        return folder
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -243,4 +243,10 @@ def service(facts: Facts) -> Hop:
         )
     behind = ", ".join(with_port(each.address, each.port) for each in endpoints)
     text = f"{name} stands for {behind}{changed}"
+    pods = facts.one(workloads.PODS)
+    own = {pod.address for pod in pods or ()}
+    if service.selector and pods is not None and not own & {each.address for each in endpoints}:
+        # Whoever writes endpoints does not run.
+        text += ", which no pod has any more"
+        return broken(facts, HopId.SERVICE, text, workloads.ENDPOINTS.name)
     return holds(facts, HopId.SERVICE, text, workloads.ENDPOINTS.name)

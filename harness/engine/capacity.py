@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from harness.base.context import Context, Say
 from harness.base.wait import WaitTimeoutError, wait_until
@@ -13,6 +14,7 @@ from harness.plan.model import Plan
 from harness.preflight.choice import choose_provider, problems, refuse
 from harness.preflight.survey import survey
 from harness.providers.base import ProviderChoice
+from harness.providers.registry import provider
 from harness.state.entries import LabState
 
 # Four runs of the longest scenario there is, one after another, on a busy host.
@@ -28,11 +30,7 @@ def wait_for_capacity(plan: Plan, context: Context, tell: Say) -> ProviderChoice
     alive, it waits for them and tells for whom. Raises `HostLacksError` with every problem where
     waiting would not help, or did not.
     """
-    needs = LabNeeds(
-        workers=len(plan.workers),
-        memory_mib=plan.memory_mib,
-        k0s_version=str(plan.k0s_version),
-    )
+    needs = _needs(plan)
 
     def look() -> tuple[ProviderChoice, tuple[Problem, ...]]:
         facts = survey(context.runner, context.settings, os.environ)
@@ -60,6 +58,38 @@ def wait_for_capacity(plan: Plan, context: Context, tell: Say) -> ProviderChoice
             choice, found = history[-1].value
     refuse(found, choice.provider)
     return choice
+
+
+def labs_at_once(plans: Sequence[Plan], groups: int, context: Context) -> tuple[int, str]:
+    """Return how many labs this host carries of those that `plans` need, and what limits them.
+
+    `groups` is how many labs there are to be made at all. A lab is mostly waited for, so there is
+    one for each processor.
+    """
+    facts = survey(context.runner, context.settings, os.environ)
+    chosen = provider(choose_provider(facts, context.settings.provider).provider)
+    needs = [_needs(plan) for plan in plans]
+    available, _ = chosen.available_mib(facts)
+    memory = max(chosen.memory_mib(each) for each in needs)
+    limits = {
+        f"{groups} start states": groups,
+        f"{facts.cpus} processors": facts.cpus,
+        f"{available} MiB of memory, {memory} a lab": available // memory if available else groups,
+    }
+    if facts.free_inotify is not None and not chosen.own_kernel:
+        inotify = max(each.inotify for each in needs)
+        why = f"{facts.free_inotify} inotify instances, {inotify} a lab"
+        limits[why] = facts.free_inotify // inotify
+    why = min(limits, key=lambda each: limits[each])
+    return max(limits[why], 1), why
+
+
+def _needs(plan: Plan) -> LabNeeds:
+    return LabNeeds(
+        workers=len(plan.workers),
+        memory_mib=plan.memory_mib,
+        k0s_version=str(plan.k0s_version),
+    )
 
 
 def _live_labs(context: Context) -> tuple[str, ...]:

@@ -10,7 +10,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-LIMIT_FILE = "/proc/sys/fs/inotify/max_user_instances"
+LIMIT_SYSCTL = "fs.inotify.max_user_instances"
+LIMIT_FILE = "/proc/sys/" + LIMIT_SYSCTL.replace(".", "/")
+# What root raises it to while there is a lab of containers.
+RAISED = 1024
 # What /proc/PID/fd/N of one points to.
 _INSTANCE = "anon_inode:inotify"
 

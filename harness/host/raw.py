@@ -51,7 +51,8 @@ class RawHost:
     free MiB of its file system. `kvm` is whether /dev/kvm opens, `kvm_there` whether there is one,
     `kvm_access` whom it lets in, such as `crw-rw---- kvm`.
     `libvirt_uri`, `pool`, `driver` and `box_url` are the user's settings. `root_inotify` is how
-    many inotify instances root's processes hold, None where this user cannot see it.
+    many inotify instances root's processes hold, None where this user cannot see it;
+    `raises_inotify` whether this user may raise how many there may be.
     """
 
     system: str
@@ -74,6 +75,7 @@ class RawHost:
     driver: str = ""
     box_url: str = ""
     root_inotify: int | None = None
+    raises_inotify: bool = False
 
     def said(self, command: Sequence[str]) -> Answer | None:
         """Return what was said to a question, None where it was not asked."""

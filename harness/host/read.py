@@ -103,6 +103,7 @@ def read_host(
         driver=settings.driver or "",
         box_url=settings.box_url or "",
         root_inotify=host_inotify.held_by_root(),
+        raises_inotify=os.access(host_inotify.LIMIT_FILE, os.W_OK),
     )
 
 

@@ -1,13 +1,14 @@
 """What stands last on a terminal: at most twelve lines, of which the last say what to do.
 
-Text of ours is wrapped between words. What is pasted (commands, paths, what to do) is never cut nor
-broken by us: a terminal's own wrapping does no harm to it.
+Text of ours is wrapped between words, and cut. What may be pasted (commands, paths, what to do) has
+no line end in it: blanks bring its next word to the terminal's next line, and what is copied of it
+is one line.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from harness.report.summary import repeat_command
 from harness.vocabulary.words import Cause
 
 MOST_LINES = 12
+WHOLE = 10_000
+"""The width of what is no terminal: nothing is wrapped or cut for it."""
 # Where a row's text begins, after its name.
 _INDENT = 11
 _MOST_UNMET = 3
@@ -69,15 +72,18 @@ def of_run(
     return [first, *_fitted(list(_of_run(result, page, program)), width)]
 
 
-def of_runs(runs: Sequence[tuple[str, Outcome]], folder: Path, width: int) -> list[Line]:
-    """Return what several runs came to; of those that met everything there is only the count."""
+def of_runs(runs: Sequence[tuple[str, Outcome]], reports: Path, width: int) -> list[Line]:
+    """Return what several runs came to; of those that met everything there is only the count.
+
+    `reports` is the page of all of them, or the folder where there is none.
+    """
     others = [each for each in runs if each[1] is not Outcome.MET]
     sign, colour = ("✓", Code.GREEN) if not others else _FAILED
     rows = [_Row(_words(outcome), name, 1) for name, outcome in others]
     shown = MOST_LINES - 3
     if len(rows) > shown:
         rows[shown - 1 :] = [_Row("", f"and {len(rows) - shown + 1} more", 1)]
-    rows.append(_Row("reports", str(folder)))
+    rows.append(_Row("reports", str(reports)))
     head = f"{len(runs) - len(others)} of {len(runs)} scenarios met everything"
     return [(colour, sign, Code.PLAIN, " ", head), *_fitted(rows, width)]
 
@@ -93,18 +99,13 @@ def of_diagnosis(diagnosis: Diagnosis, width: int) -> list[Line]:
     return [(colour, sign, Code.PLAIN, " ", head), *_fitted(rows, width, _DIAGNOSIS_LINES)]
 
 
+def plain(lines: Iterable[Line]) -> list[str]:
+    """Return the lines without their colours."""
+    return ["".join(part for part in line if not isinstance(part, Code)) for line in lines]
+
+
 def _of_run(result: ScenarioResult, page: Path | None, program: str) -> Iterator[_Row]:
-    unmet = [
-        (phase, each)
-        for phase in result.phases
-        for each in phase.verdicts
-        if each.verdict is not Verdict.MET
-    ]
-    for phase, each in unmet[:_MOST_UNMET]:
-        text = f"{phase.name}: {each.expected_text}; {each.explanation}"
-        yield _Row("not met" if each.verdict is Verdict.NOT_MET else "not seen", text, 2)
-    if len(unmet) > _MOST_UNMET:
-        yield _Row("", f"and {len(unmet) - _MOST_UNMET} more", 1)
+    yield from _unmet(result)
     happened, remedies, places = _error(result)
     if happened:
         yield _Row("because", happened, 3)
@@ -122,7 +123,8 @@ def _of_run(result: ScenarioResult, page: Path | None, program: str) -> Iterator
         # How to enter the machines and how to remove them is to be pasted.
         yield _Row("left", left, None if _is_kept(left) else 2)
     yield from (_Row("log", each) for each in places)
-    yield from (_Row("do", each) for each in remedies)
+    for index, each_remedy in enumerate(remedies):
+        yield _Row("" if index else "do", each_remedy)
     if page is not None:
         yield _Row("report", str(page))
     again = repeat_command(result, program)
@@ -132,13 +134,27 @@ def _of_run(result: ScenarioResult, page: Path | None, program: str) -> Iterator
         yield _Row("next", next_step)
 
 
+def _unmet(result: ScenarioResult) -> Iterator[_Row]:
+    unmet = [
+        (phase, each)
+        for phase in result.phases
+        for each in phase.verdicts
+        if each.verdict is not Verdict.MET
+    ]
+    for phase, each in unmet[:_MOST_UNMET]:
+        text = f"{phase.name}: {each.expected_text}; {each.explanation}"
+        yield _Row("not met" if each.verdict is Verdict.NOT_MET else "not seen", text, 2)
+    if len(unmet) > _MOST_UNMET:
+        yield _Row("", f"and {len(unmet) - _MOST_UNMET} more", 1)
+
+
 def _error(result: ScenarioResult) -> tuple[str, list[str], list[str]]:
     """Return the first line of what ended a run early, what it says to do, where the rest is."""
     lines = (result.error or "").splitlines()
-    remedies, places = (
-        [line.removeprefix(begin) for line in lines if line.startswith(begin)]
-        for begin in (REMEDY, REST)
-    )
+    first = next((at for at, line in enumerate(lines) if line.startswith(REMEDY)), len(lines))
+    places = [line.removeprefix(REST) for line in lines if line.startswith(REST)]
+    # A remedy's alternatives stand below it.
+    remedies = [line.removeprefix(REMEDY) for line in lines[first:] if not line.startswith(REST)]
     return (lines[0] if lines else ""), remedies, places
 
 
@@ -228,7 +244,7 @@ def _fitted(rows: Sequence[_Row], width: int, most: int = MOST_LINES) -> list[Li
     for at, (row, text) in enumerate(shown):
         if row.lines is None:
             more = _height(text, width) - 1 if row.shrinks else 0
-            texts[at] = [text] if more <= room else [cut(text, width - _INDENT)]
+            texts[at] = [_spaced(text, width) if more <= room else cut(text, width - _INDENT)]
             room -= more if more <= room else 0
     room += 1
     for at, (row, text) in enumerate(shown):
@@ -252,13 +268,25 @@ def _room(shown: Sequence[tuple[_Row, str]], width: int, most: int) -> int:
 
 
 def _height(text: str, width: int) -> int:
-    """Return how many lines a terminal makes of an unbroken row."""
-    return -(-(_INDENT + len(text)) // width)
+    """Return how many lines a terminal makes of a row without a line end."""
+    return -(-(_INDENT + len(_spaced(text, width))) // width)
+
+
+def _spaced(text: str, width: int) -> str:
+    """Return `text` with blanks up to where the terminal's next line has the next word."""
+    lines = _wrapped(text, width - _INDENT, len(text))
+    spaced = (f"{line}{' ' * (-(_INDENT + len(line)) % width + _INDENT)}" for line in lines[:-1])
+    return "".join([*spaced, *lines[-1:]])
 
 
 def _wrapped(text: str, columns: int, most: int) -> list[str]:
     if most < 1:
         return []
     return textwrap.wrap(
-        text, max(columns, _INDENT), max_lines=most, placeholder=" …", break_on_hyphens=False
+        text,
+        max(columns, _INDENT),
+        max_lines=most,
+        placeholder=" …",
+        break_on_hyphens=False,
+        break_long_words=False,
     )

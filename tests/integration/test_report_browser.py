@@ -243,7 +243,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 
 def recorded(at: Path = RUN) -> ScenarioResult:
-    return find_runs(str(at), TESTS).results[0]
+    return find_runs(at, TESTS).results[0]
 
 
 def document() -> dict[str, Any]:

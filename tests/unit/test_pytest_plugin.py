@@ -245,6 +245,9 @@ def test_what_is_not_met_is_a_failure_that_says_expected_and_observed(pytester, 
     )
     assert "Traceback" not in result.stdout.str()
     assert "pytest_plugin.py" not in result.stdout.str()
+    *_, last = result.stdout.str().split("short test summary info")
+    assert "not met    broken: what top_nodes expects; why top_nodes is not-met" in last
+    assert "again      k0s-harness run konnectivity-off" in last
 
 
 def test_what_is_inconclusive_is_an_error_and_never_a_pass_or_a_failure(
@@ -277,7 +280,8 @@ def test_a_host_that_lacks_something_is_asked_once_and_told_to_every_item(
     result = pytester.runpytest_inprocess("-q", OFF)
     result.assert_outcomes(errors=6)
     assert "Choosing: no docker" in result.stdout.str()
-    assert "-> get it" in result.stdout.str()
+    *_, last = result.stdout.str().split("short test summary info")
+    assert "-> get it" in last
     assert engine.started == ["konnectivity-off"]
 
 

@@ -9,7 +9,9 @@ from harness.diagnose.model import HopId, Hops
 from harness.probe import leases, objects, workloads
 from harness.vocabulary.words import Cause
 
-# A Lease is renewed every 2 s and lost after 15 s; another one may take it over meanwhile.
+# A Lease is renewed every 2 s and lost after 15 s; another one may take it over meanwhile, so that
+# it is not to be told for a while whether nobody does.
+_LOST_SECONDS = 15.0
 _STALE_SECONDS = 60.0
 # Endpoints are the controller manager's, too: they go on naming a pod that is gone.
 _AFTER_A_STALE_ENDPOINT = (
@@ -43,13 +45,14 @@ def _stopped(facts: Facts, program: str) -> bool | None:
     renewed = findings.renewed(facts)
     if renewed is None:
         return None
-    if settling.restarted(facts):
-        return False
     # One that never ran has no Lease.
-    if program not in renewed:
-        return True
-    seconds = findings.age(facts, renewed[program])
-    return None if seconds is None else seconds > _STALE_SECONDS
+    seconds = findings.age(facts, renewed[program]) if program in renewed else _STALE_SECONDS + 1
+    if seconds is not None and seconds <= _LOST_SECONDS:
+        return False
+    # With the API server all of them have begun anew.
+    if seconds is None or seconds <= _STALE_SECONDS or settling.restarted(facts):
+        return None
+    return True
 
 
 def _side_facts(facts: Facts) -> tuple[str, ...]:

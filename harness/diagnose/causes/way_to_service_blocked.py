@@ -84,7 +84,7 @@ KIND = CauseKind(
     Cause.WAY_TO_SERVICE_BLOCKED,
     "something stands between the dialling side and metrics-server",
     _shown,
-    (HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.ALIVE),
+    (HopId.BACKEND, HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.ALIVE),
     rivals=(*SANE_NODES, Cause.CROSS_NODE_TRAFFIC_CUT),
     explains=(Cause.CROSS_NODE_TRAFFIC_CUT,),
     passes=True,

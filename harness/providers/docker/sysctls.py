@@ -1,7 +1,8 @@
-"""Host sysctls that k0s and the kubelet set, which container machines share with the host.
+"""Host sysctls that k0s, the kubelet and the harness set, which container machines share.
 
 They have no namespace, so a kubelet in a container changes this host. They are written down before
-the first lab on a container provider and put back after the last.
+the first lab on a container provider and put back after the last. What is set in between by the
+harness is how many inotify instances root may have: with the kernel's 128 one lab has room.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from harness.base.errors import InfrastructureError
 from harness.base.own_files import write_own
 from harness.base.process import Runner
 from harness.base.untrusted import Limits, RefusedError
+from harness.host.inotify import LIMIT_SYSCTL, RAISED
 from harness.providers.docker.node_image import REPOSITORY
 
 # What the kubelet (protect-kernel-defaults' list) and k0s set: k0s-facts of 1.32.
@@ -28,6 +30,7 @@ NAMES = (
     "kernel.panic_on_oops",
     "kernel.keys.root_maxkeys",
     "kernel.keys.root_maxbytes",
+    LIMIT_SYSCTL,
 )
 PROC = Path("/proc/sys")
 # A container that writes a few files: 1 s measured.
@@ -46,15 +49,19 @@ def reference_path(state_dir: Path) -> Path:
 
 
 def record(state_dir: Path) -> None:
-    """Write this host's values down, unless an earlier lab's are still there.
+    """Write this host's values down, unless an earlier lab's are still there; raise one of them.
 
-    They are: the file outlives a killed run, and what is set now may be a kubelet's doing.
+    They are: the file outlives a killed run, and what is set now may be a kubelet's doing. How many
+    inotify instances root may have is raised where this user may do it.
     """
     path = reference_path(state_dir)
-    if os.path.lexists(path):
-        return
-    values = {name: _read(name) for name in NAMES}
-    write_own(path, json.dumps({k: v for k, v in values.items() if v is not None}, indent=2))
+    if not os.path.lexists(path):
+        values = {name: _read(name) for name in NAMES}
+        write_own(path, json.dumps({k: v for k, v in values.items() if v is not None}, indent=2))
+    # Whatever is wrong with the record is told when it is read to put the values back.
+    with contextlib.suppress(OSError, ValueError):
+        if LIMIT_SYSCTL in _recorded(path) and int(_read(LIMIT_SYSCTL) or RAISED) < RAISED:
+            _proc(LIMIT_SYSCTL).write_text(str(RAISED))
 
 
 def restore(state_dir: Path, runner: Runner) -> Mapping[str, str]:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from harness.cli import ending
 from harness.cli.report import opener
+from harness.engine.outcome import Outcome
 from tests.unit.paths import DEMO, RECORDINGS
 
 RECORDED = RECORDINGS / "run-konnectivity-off"
@@ -176,6 +178,18 @@ def test_a_page_that_cannot_be_written_is_a_sentence(run, tmp_path):
 )
 def test_a_page_is_opened_where_there_is_a_display(platform, environment, program):
     assert opener(platform, environment) == program
+
+
+def test_what_several_runs_came_to_ends_with_the_page_of_all_where_there_is_one(
+    capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(ending, "is_short", lambda **_: True)
+    runs = [("one", Outcome.MET), ("other", Outcome.MET)]
+    ending.show_total(runs, tmp_path, verbose=False)
+    assert str(tmp_path) in capsys.readouterr().out.splitlines()[-1]
+    (tmp_path / "index.html").write_text("")
+    ending.show_total(runs, tmp_path, verbose=False)
+    assert capsys.readouterr().out.splitlines()[-1].endswith("/index.html")
 
 
 @pytest.mark.parametrize(("status", "said"), [(0, ""), (3, "xdg-open did not open it")])

@@ -121,9 +121,10 @@ def pasted(one: Path, other: Path) -> tuple[Reading, ...] | None:
         return None
     alone = sum(each.probe == "agent_log" for each in of_one_lab(one)) == 1
     proof = _broken(second) & RESTS_ON.get(second.cause, frozenset())
+    whole = hops.keys() - _broken(first)
     # The one node that there is makes it all of them; and what is left without what proves a cause
     # shows another one, as kubelets that refuse one token, and not all.
-    if (alone and second.cause == Cause.NODE_NOT_SCRAPED) or (proof and proof <= _broken(first)):
+    if (alone and second.cause == Cause.NODE_NOT_SCRAPED) or (proof and not proof & whole):
         return None
     wanted: set[str] = set()
     for hop in second.hops:

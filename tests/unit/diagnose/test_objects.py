@@ -19,6 +19,7 @@ from harness.vocabulary.words import Cause
         ("pods-not-admitted/2", "PodSecurity restricted of namespace kube-system refuses it"),
         ("pods-not-admitted/3", "webhook inj.example.net stands in the way"),
         ("pod-not-scheduled/1", "kubectl taint node worker0 worker1 example.net/maintenance-"),
+        ("controllers-stopped/1", "see why kube-controller-manager does not run"),
         ("pod-not-started/1", "worker1 has no address left for pods"),
         ("metrics-server-forbidden/1", "RoleBinding kube-system/metrics-server-auth-reader"),
         ("apiserver-unreachable-from-pods/1", "on worker0: let pods (10.244.0.0/16) reach"),
@@ -123,3 +124,9 @@ def test_why_a_kubelet_starts_no_container_is_said_in_its_own_words(recording):
 def test_a_pod_whose_first_start_had_to_wait_is_starting(recording):
     # It was made three minutes ago, and its container has run for seconds.
     assert diagnose(recording("diagnosis/settling/4")).cause is Cause.SETTLING
+
+
+def test_what_makes_pods_is_not_said_to_run_while_its_lease_is_lost(recording):
+    found = diagnose(recording("mended/controller-manager-just-stopped"))
+    assert (found.cause, found.confidence) == (Cause.UNKNOWN, Confidence.LOW)
+    assert diagnose(recording("diagnosis/controllers-stopped/1")).also == ()

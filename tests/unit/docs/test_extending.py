@@ -13,10 +13,11 @@ from harness.expectations import EXPECTATIONS
 from harness.probe import registry as probes
 from harness.providers import registry as providers
 from harness.vocabulary.words import CAUSES
+from tests.unit.docs.pages import blocks
 from tests.unit.paths import PROJECT
 
-PAGE = (PROJECT / "docs/extending.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+PAGE = PROJECT / "docs/extending.md"
+BLOCKS = [each for each in blocks("python") if each.page == PAGE]
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def registries_put_back(monkeypatch):
 
 
 def test_every_section_has_a_block():
-    sections = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
+    sections = re.split(r"^## ", PAGE.read_text("utf-8"), flags=re.MULTILINE)[1:]
     assert len(sections) == 6
     assert [section.partition("\n")[0] for section in sections if "```python" not in section] == []
 
@@ -43,5 +44,5 @@ def test_every_section_has_a_block():
 def test_the_blocks_run_in_their_order(registries_put_back, monkeypatch):
     monkeypatch.chdir(PROJECT)
     names: dict[str, object] = {"__name__": "extending"}
-    for number, block in enumerate(BLOCKS, start=1):
-        exec(compile(block, f"docs/extending.md, block {number}", "exec"), names)  # noqa: S102
+    for block in BLOCKS:
+        exec(compile(block.text, str(block), "exec"), names)  # noqa: S102

@@ -12,15 +12,19 @@ from harness.base.context import Context
 from harness.base.errors import HostLacksError
 from harness.base.settings import Settings
 from harness.engine import capacity as room
+from harness.host.facts import facts_from
 from harness.host.needs import Problem
+from harness.host.raw import RawHost
 from harness.plan.build import build
 from harness.providers.registry import provider
 from harness.scenario.load import load
 from harness.state.entries import LabState
 from harness.testing import FakeClock
-from tests.unit.paths import SCENARIOS
+from tests.unit.paths import SCENARIOS, UNIT
 
 SCENARIO = SCENARIOS / "konnectivity-on.yaml"
+HOST = UNIT / "recordings/host-debian-12.json"
+DEBIAN_12 = facts_from(RawHost.from_json(HOST.read_text()))
 SHORT = Problem("4000 MiB of memory are available, this lab needs 6656", "end it", passes=True)
 BROKEN = Problem("missing: vagrant", "apt-get install vagrant")
 
@@ -34,6 +38,7 @@ def host(monkeypatch):
         looks = list(shown)
         choice = SimpleNamespace(provider="docker", reason="for a test")
         lab = SimpleNamespace(run_id="k5-abcdef", text="konnectivity-off", state=LabState.LIVE)
+        monkeypatch.setattr(room.warm, "make_room", lambda *_: False)
         monkeypatch.setattr(room, "survey", lambda *_: None)
         monkeypatch.setattr(room, "choose_provider", lambda *_: choice)
         monkeypatch.setattr(
@@ -104,3 +109,39 @@ def test_the_wait_has_a_bound(host):
     with pytest.raises(HostLacksError):
         ask(clock)
     assert clock.at == pytest.approx(room.ROOM_SECONDS)
+
+
+def test_labs_that_were_left_for_others_go_before_anybody_waits(host, monkeypatch):
+    clock = host([SHORT], [])
+    monkeypatch.setattr(room.warm, "make_room", lambda *_: True)
+    _, told = ask(clock)
+    assert (told, clock.at) == ([], 0.0)
+
+
+@pytest.mark.parametrize(
+    ("facts", "groups", "jobs", "why"),
+    [
+        ({"cpus": 8}, 2, 2, "2 start states"),
+        ({"cpus": 2}, 9, 2, "2 processors"),
+        ({"available_mib": 14000}, 9, 2, "14000 MiB of memory, 6656 a lab"),
+        ({"available_mib": 3000}, 9, 1, "3000 MiB of memory, 6656 a lab"),
+        ({"available_mib": 0}, 9, 8, "8 processors"),
+        ({"free_inotify": 200}, 9, 3, "200 inotify instances, 64 a lab"),
+        ({"free_inotify": None}, 9, 8, "8 processors"),
+    ],
+)
+def test_labs_at_once_are_as_many_as_the_scarcest_thing_carries(
+    monkeypatch, facts, groups, jobs, why
+):
+    rich = {"cpus": 8, "available_mib": 100_000, "free_inotify": 1000}
+    monkeypatch.setattr(room, "survey", lambda *_: replace(DEBIAN_12, **{**rich, **facts}))
+    settings = Settings(Path("/state"), Path("/cache"), Path("/runs"), provider="docker")
+    plan = build(
+        load(SCENARIO),
+        subnet=IPv4Network("192.168.56.0/24"),
+        provider=provider("docker"),
+        pins=load_pins(),
+        arch="amd64",
+    )
+    found = room.labs_at_once([plan], groups, Context(None, FakeClock(), settings))
+    assert found == (jobs, why)

@@ -253,6 +253,10 @@ def test_flipped_bits_are_refused(refused):
         (packed() + b"more", "something follows"),
         (packed() + packed(), "something follows"),
     ],
+    ids=[
+        *("nothing", "zip", "text", "program"),
+        *("packed text", "packed nothing", "packed zeros", "a tail", "two bundles"),
+    ],
 )
 def test_what_is_no_bundle_is_refused(refused, data, words):
     assert words in refused(data)

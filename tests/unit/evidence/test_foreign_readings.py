@@ -243,7 +243,7 @@ def test_whatever_a_report_says_its_pages_are_made_or_it_is_refused_with_a_sente
     folder = tmp_path / "run/scenario"
     shutil.copytree(RECORDED_RUN, folder)
     said = json.loads((folder / "report.json").read_text())
-    good = find_runs(str(RECORDED_RUN), tmp_path).results
+    good = find_runs(RECORDED_RUN, tmp_path).results
     for number in inputs(5):
         document = json.dumps(changed(said, numbered(number)))
         (folder / "report.json").write_text(document)
@@ -256,7 +256,7 @@ def test_whatever_a_report_says_its_pages_are_made_or_it_is_refused_with_a_sente
 
 def made_of_report(folder, good):
     """Make all pages that a run's report is in, and look at them."""
-    runs = find_runs(str(folder), folder)
+    runs = find_runs(folder, folder)
     page_of(runs, again=True)
     write_index(folder.parent, runs.results)
     compared = compare(good, runs.results)

@@ -133,6 +133,8 @@ def test_inotify_instances_are_counted_by_the_kernels_limit_where_root_looks():
     files = {**raw().files, host_inotify.LIMIT_FILE: "128\n"}
     assert facts_from(replace(raw(), files=files, root_inotify=56)).free_inotify == 72
     assert facts_from(replace(raw(), files=files, root_inotify=130)).free_inotify == 0
+    raised = replace(raw(), files=files, root_inotify=130, raises_inotify=True)
+    assert facts_from(raised).free_inotify == 1024 - 130
     assert facts_from(replace(raw(), files=files, root_inotify=None)).free_inotify is None
     assert facts_from(replace(raw(), root_inotify=56)).free_inotify is None
 

@@ -11,6 +11,7 @@ import pytest
 
 from harness.base.errors import InfrastructureError
 from harness.base.run_id import RunId
+from harness.host.inotify import LIMIT_SYSCTL
 from harness.lab import isolation, machine
 from harness.lab.isolation import IsolationReport
 from harness.lab.machine import Machine
@@ -211,6 +212,7 @@ class Proc:
         monkeypatch.setattr(sysctls.os, "geteuid", lambda: 0)
         for name in sysctls.NAMES:
             self.set(name, "0")
+        self.set(LIMIT_SYSCTL, "1024")
 
     def set(self, name, value):
         path = self.folder / name.replace(".", "/")
@@ -241,6 +243,29 @@ def test_a_second_lab_does_not_take_a_kubelets_values_for_the_hosts(proc, tmp_pa
     sysctls.record(tmp_path)
     sysctls.restore(tmp_path, None)
     assert proc.get("kernel.panic") == "0"
+
+
+def test_inotify_instances_are_allowed_while_a_lab_is_there_and_the_limit_is_put_back(
+    proc, tmp_path
+):
+    proc.set(LIMIT_SYSCTL, "128")
+    sysctls.record(tmp_path)
+    assert proc.get(LIMIT_SYSCTL) == "1024"
+    assert sysctls.restore(tmp_path, None) == {LIMIT_SYSCTL: "128"}
+    assert proc.get(LIMIT_SYSCTL) == "128"
+
+
+def test_a_higher_limit_of_inotify_instances_stays(proc, tmp_path):
+    proc.set(LIMIT_SYSCTL, "8192")
+    sysctls.record(tmp_path)
+    assert proc.get(LIMIT_SYSCTL) == "8192"
+
+
+def test_a_limit_that_could_not_be_put_back_is_not_raised(proc, tmp_path):
+    proc.set(LIMIT_SYSCTL, "128")
+    sysctls.reference_path(tmp_path).write_text('{"kernel.panic": "0"}')
+    sysctls.record(tmp_path)
+    assert proc.get(LIMIT_SYSCTL) == "128"
 
 
 def test_a_sysctl_this_kernel_lacks_is_left_alone(proc, tmp_path):

@@ -21,12 +21,12 @@ RECORDED = RECORDINGS / "run-konnectivity-off"
 
 @pytest.fixture(scope="module")
 def a():
-    return find_runs(str(RECORDED), PROJECT).results[0]
+    return find_runs(RECORDED, PROJECT).results[0]
 
 
 @pytest.fixture(scope="module")
 def b():
-    return find_runs(str(DEMO), PROJECT).results[0]
+    return find_runs(DEMO, PROJECT).results[0]
 
 
 def with_phase(run, index, **changes):

@@ -50,7 +50,7 @@ def run_with(mark=""):
 
 @pytest.fixture(scope="module")
 def met():
-    return find_runs(str(RUN), PROJECT).results[0]
+    return find_runs(RUN, PROJECT).results[0]
 
 
 def policy(html):
@@ -86,7 +86,7 @@ def test_hostile_text_adds_no_element_and_no_attribute_to_a_page(met):
 def test_every_page_has_landmarks_one_heading_and_ids_that_are_unique(met):
     for html in (
         index.render("id", [met], {}),
-        run_comparison.render(compare([met], [find_runs(str(DEMO), PROJECT).results[0]])),
+        run_comparison.render(compare([met], [find_runs(DEMO, PROJECT).results[0]])),
     ):
         parsed = Parsed(html)
         tags = Counter(tag for tag, _ in parsed.elements)
@@ -130,7 +130,7 @@ def test_the_page_of_one_run_that_was_met_says_so(met):
 
 
 def test_the_page_of_two_runs_says_whether_they_are_the_same_first(met):
-    demo = find_runs(str(DEMO), PROJECT).results[0]
+    demo = find_runs(DEMO, PROJECT).results[0]
     same = Parsed(run_comparison.render(compare([met], [demo]))).text
     assert "konnectivity-off: the same verdicts and causes" in same.partition("The runs")[0]
     differing = Parsed(run_comparison.render(compare([met], [run_with()])))
@@ -142,7 +142,7 @@ def test_the_page_of_two_runs_says_whether_they_are_the_same_first(met):
 
 
 def test_a_page_made_of_a_bundle_is_that_of_the_folder_but_for_the_links(tmp_path):
-    runs = find_runs(str(DEMO), PROJECT)
+    runs = find_runs(DEMO, PROJECT)
     for path in runs.bundle.pieces:
         target = tmp_path / path
         target.parent.mkdir(parents=True, exist_ok=True)
