@@ -13,12 +13,14 @@ import pytest
 
 from harness import cli
 from harness.base.errors import HostLacksError, InfrastructureError
+from harness.base.settings import Settings
+from harness.cli import run as run_verb
 from harness.cli.options import settings_of
 from harness.engine.outcome import outcome_of
 from harness.engine.results import ScenarioResult
 from harness.engine.session import RunSession
 from harness.scenario.load import files_in
-from tests.unit.paths import PROJECT
+from tests.unit.paths import PROJECT, SCENARIOS
 
 HEAD = "format: k0s-harness/1\nname: x\ntitle: X\n"
 PHASE = "phases:\n  - name: a\n    expect: [{pods: {selector: a=b, ready: 1}}]\n"
@@ -363,3 +365,30 @@ def test_settings_keep_their_origin_through_pytest(run, engine, monkeypatch):
     assert session.settings.origin["keep"] == "KEEP"
     assert session.settings.origin["provider"] == "--provider"
     assert session.settings.origin["runs_dir"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("settings", "names", "jobs"),
+    [
+        ({}, ["konnectivity-on", "konnectivity-off"], 1),
+        ({"JOBS": "4"}, ["konnectivity-on", "konnectivity-off"], 2),
+        ({"JOBS": "4"}, ["konnectivity-on", "apiservice-leads-nowhere"], 1),
+        ({"JOBS": "4", "FRESH": "1"}, ["konnectivity-on", "apiservice-leads-nowhere"], 2),
+        ({"JOBS": "auto"}, ["konnectivity-on", "konnectivity-off"], 7),
+    ],
+)
+def test_scenarios_are_shared_out_to_no_more_processes_than_they_need_labs(
+    monkeypatch, capsys, settings, names, jobs
+):
+    monkeypatch.setattr(run_verb, "labs_at_once", lambda *_: (7, "7 processors"))
+    paths = [SCENARIOS / f"{name}.yaml" for name in names]
+    given = Settings.from_environment({"HOME": "/home/somebody", **settings})
+    assert run_verb._jobs(paths, given) == jobs
+    assert ("7 labs at once: 7 processors" in capsys.readouterr().err) is (jobs == 7)
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two", "1000"])
+def test_a_number_of_labs_that_is_none_is_wrong_usage(run, engine, jobs):
+    code, _, err = run("run", "konnectivity-on", f"--jobs={jobs}")
+    assert code == 2
+    assert "from 1 to 64" in err
