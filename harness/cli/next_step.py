@@ -23,7 +23,9 @@ def suggest(what: str, command: str) -> None:
 def this_command() -> str:
     """Return how `k0s-harness` is typed here: a checkout's own is not on a reader's PATH."""
     program, here = Path(sys.argv[0]).absolute(), Path.cwd()
-    return str(program.relative_to(here)) if program.is_relative_to(here) else "k0s-harness"
+    if CHECKOUT is not None and program.is_relative_to(here):
+        return str(program.relative_to(here))
+    return "k0s-harness"
 
 
 def run_command(scenario: str) -> str:

@@ -63,6 +63,9 @@ def test_a_checkouts_own_command_is_named_by_its_path(monkeypatch):
     assert next_step.this_command() == ".venv/bin/k0s-harness"
     monkeypatch.setattr("sys.argv", ["/home/reader/.local/bin/k0s-harness"])
     assert next_step.this_command() == "k0s-harness"
+    monkeypatch.setattr("sys.argv", [str(PROJECT / ".local/bin/k0s-harness")])
+    monkeypatch.setattr(next_step, "CHECKOUT", None)
+    assert next_step.this_command() == "k0s-harness"
 
 
 def test_elsewhere_than_in_the_checkout_no_make_is_named(tmp_path, monkeypatch):
