@@ -13,6 +13,7 @@ from harness.base.settings import Settings
 from harness.cli.ending import is_short, show_total
 from harness.cli.options import SCENARIOS, add_verbose, settings_of
 from harness.cli.run import add_jobs, add_runs, through_pytest
+from harness.cli.shards import add_shard, own_part
 from harness.engine.outcome import worst
 from harness.evidence.recorder import write_whole
 from harness.providers.registry import provider
@@ -25,6 +26,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb is given."""
     add_runs(verb)
     add_jobs(verb)
+    add_shard(verb)
     add_verbose(verb)
     verb.add_argument(
         "--summary",
@@ -39,7 +41,7 @@ def command(options: argparse.Namespace) -> ExitCode:
     settings = settings_of(options)
     vms = provider(settings.provider).own_kernel
     folder = SCENARIOS if SCENARIOS.is_dir() else shipped.SCENARIOS
-    paths = files_in(folder, for_vms=vms)
+    paths = own_part(files_in(folder, for_vms=vms), settings, options.shard)
     return nightly(paths, settings, options.summary, verbose=options.verbose)
 
 

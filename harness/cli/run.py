@@ -27,6 +27,7 @@ from harness.base.wait import SystemClock
 from harness.cli import plain_folders
 from harness.cli.ending import show_result, show_total
 from harness.cli.options import add_provider, add_verbose, scenario_files, settings_of
+from harness.cli.shards import add_shard, own_part
 from harness.engine.capacity import labs_at_once
 from harness.engine.outcome import outcome_of, worst
 from harness.engine.results import ScenarioResult
@@ -54,6 +55,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         help="take the lab that an earlier command left; leave one for the next",
     )
     add_jobs(verb)
+    add_shard(verb)
     verb.add_argument(
         "-k", dest="select", metavar="WORDS", help="only expectations that match, as pytest's -k"
     )
@@ -81,8 +83,8 @@ def add_runs(verb: argparse.ArgumentParser) -> None:
 
 def command(options: argparse.Namespace) -> ExitCode:
     """Run the scenarios that are named."""
-    paths = scenario_files(options.scenarios)
     settings = settings_of(options)
+    paths = own_part(scenario_files(options.scenarios), settings, options.shard)
     return run_scenarios(paths, settings, select=options.select, verbose=options.verbose)
 
 

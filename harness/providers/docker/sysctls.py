@@ -60,8 +60,14 @@ def record(state_dir: Path) -> None:
         write_own(path, json.dumps({k: v for k, v in values.items() if v is not None}, indent=2))
     # Whatever is wrong with the record is told when it is read to put the values back.
     with contextlib.suppress(OSError, ValueError):
-        if LIMIT_SYSCTL in _recorded(path) and int(_read(LIMIT_SYSCTL) or RAISED) < RAISED:
-            _proc(LIMIT_SYSCTL).write_text(str(RAISED))
+        limit = _read(LIMIT_SYSCTL)
+        if limit is None or int(limit) >= RAISED or not os.access(_proc(LIMIT_SYSCTL), os.W_OK):
+            return
+        known = _recorded(path)
+        if LIMIT_SYSCTL not in known:
+            # Of a harness that did not raise it, so it is the host's own.
+            write_own(path, json.dumps({**known, LIMIT_SYSCTL: limit}, indent=2))
+        _proc(LIMIT_SYSCTL).write_text(str(RAISED))
 
 
 def restore(state_dir: Path, runner: Runner) -> Mapping[str, str]:

@@ -261,9 +261,18 @@ def test_a_higher_limit_of_inotify_instances_stays(proc, tmp_path):
     assert proc.get(LIMIT_SYSCTL) == "8192"
 
 
-def test_a_limit_that_could_not_be_put_back_is_not_raised(proc, tmp_path):
+def test_a_limit_that_an_older_harness_did_not_write_down_is_put_back_as_well(proc, tmp_path):
     proc.set(LIMIT_SYSCTL, "128")
     sysctls.reference_path(tmp_path).write_text('{"kernel.panic": "0"}')
+    sysctls.record(tmp_path)
+    assert proc.get(LIMIT_SYSCTL) == "1024"
+    sysctls.record(tmp_path)
+    assert sysctls.restore(tmp_path, None) == {LIMIT_SYSCTL: "128"}
+
+
+def test_a_limit_that_could_not_be_put_back_is_not_raised(proc, tmp_path):
+    proc.set(LIMIT_SYSCTL, "128")
+    sysctls.reference_path(tmp_path).write_text("no JSON")
     sysctls.record(tmp_path)
     assert proc.get(LIMIT_SYSCTL) == "128"
 
