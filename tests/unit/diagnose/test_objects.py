@@ -130,3 +130,14 @@ def test_what_makes_pods_is_not_said_to_run_while_its_lease_is_lost(recording):
     found = diagnose(recording("mended/controller-manager-just-stopped"))
     assert (found.cause, found.confidence) == (Cause.UNKNOWN, Confidence.LOW)
     assert diagnose(recording("diagnosis/controllers-stopped/1")).also == ()
+
+
+def test_a_webhook_that_no_agent_leads_to_is_the_tunnels_fault(recording):
+    found = diagnose(recording("diagnosis/agents-cannot-connect/3"))
+    assert (found.cause, found.also) == (Cause.AGENTS_CANNOT_CONNECT, ())
+    assert any('failed calling webhook "inj.example.net"' in each for each in found.facts)
+
+
+def test_a_konnectivity_server_that_is_none_of_k0ss_is_named_with_its_process(recording):
+    found = diagnose(recording("diagnosis/tunnel-down/2"))
+    assert found.remedies[0].startswith("process 34684 on controller0 is a konnectivity-server")
