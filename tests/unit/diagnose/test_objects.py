@@ -20,6 +20,8 @@ from harness.vocabulary.words import Cause
         ("pods-not-admitted/3", "webhook inj.example.net stands in the way"),
         ("pod-not-scheduled/1", "kubectl taint node worker0 worker1 example.net/maintenance-"),
         ("controllers-stopped/1", "see why kube-controller-manager does not run"),
+        ("controllers-stopped/2", "see why kube-scheduler does not run"),
+        ("pod-not-scheduled/2", "free room on the disk of worker0, worker1"),
         ("pod-not-started/1", "worker1 has no address left for pods"),
         ("metrics-server-forbidden/1", "RoleBinding kube-system/metrics-server-auth-reader"),
         ("apiserver-unreachable-from-pods/1", "on worker0: let pods (10.244.0.0/16) reach"),
