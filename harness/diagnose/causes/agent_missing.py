@@ -84,6 +84,11 @@ def _remedy(facts: Facts) -> str:
     return f"only {', '.join(lost)} cannot: {agents_cannot_connect.remedy(facts, tuple(lost))}"
 
 
+def _not_seen(facts: Facts) -> tuple[str, ...]:
+    """Return that nobody tried whether agents could connect, where that was not seen."""
+    return () if findings.server_dials(facts) else ("whether workers reach the server",)
+
+
 KIND = CauseKind(
     Cause.AGENT_MISSING,
     "some konnectivity agents are connected and others are not",
@@ -94,4 +99,5 @@ KIND = CauseKind(
     remedy=_remedy,
     link=f"{K0S_ISSUES}1113",
     side_facts=_side_facts,
+    not_seen=_not_seen,
 )

@@ -34,11 +34,20 @@ def waits_for_tunnel(facts: Facts, hops: Hops) -> bool | None:
 
     What is said of it outlives the tunnel's outage: it is tried again later and later.
     """
-    deployment = facts.one(objects.DEPLOYMENT)
-    if deployment is None or classify(deployment.failure) is not MessageClass.NO_AGENT:
+    if not _was_without_agents(facts):
         return False
     tunnel = state_of(hops, HopId.TUNNEL)
     return None if tunnel is HopState.NOT_SEEN else tunnel is HopState.BROKEN
+
+
+def _was_without_agents(facts: Facts) -> bool:
+    deployment = facts.one(objects.DEPLOYMENT)
+    return deployment is not None and classify(deployment.failure) is MessageClass.NO_AGENT
+
+
+def _not_seen(facts: Facts) -> tuple[str, ...]:
+    """Return that the webhook may be reached again, where no agent led to it."""
+    return ("whether the webhook is reached now",) if _was_without_agents(facts) else ()
 
 
 def _remedy(facts: Facts) -> str:
@@ -89,5 +98,6 @@ KIND = CauseKind(
     passes=True,
     backend_down=True,
     remedy=_remedy,
+    not_seen=_not_seen,
     link="https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/",
 )

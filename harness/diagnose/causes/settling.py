@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from harness.diagnose import hops_egress, node_findings, settling
+from harness.diagnose import findings, hops_egress, node_findings, settling
 from harness.diagnose.causes.agents_reach_too_few_servers import passing
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState
-from harness.probe import apiservice, controlplane
+from harness.probe import apiservice, controlplane, konnectivity
 from harness.vocabulary.words import Cause
 
 _AFTER_THE_WAY = frozenset({HopId.CONDITION, HopId.DATA})
@@ -34,8 +34,15 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
         and facts.one(apiservice.PROBE) is not None
     )
     seen = seen and not node_findings.uncovered(facts) and hops_egress.proxied(facts) is not None
+    seen = seen and _is_k0ss_server(facts)
     unseen = [hop for hop in hops.values() if hop.state is HopState.NOT_SEEN]
     return True if seen and {hop.id for hop in unseen} <= {HopId.OTHERS} else None
+
+
+def _is_k0ss_server(facts: Facts) -> bool:
+    """Whether agents are k0s's own server's: another one on its ports has agents as well."""
+    server = facts.of_controller(konnectivity.PROCESSES)
+    return server is not None or not findings.konnectivity(facts) or settling.known(facts)
 
 
 def _remedy(_: Facts) -> str:

@@ -20,6 +20,8 @@ from harness.vocabulary.words import Cause
         ("pods-not-admitted/3", "webhook inj.example.net stands in the way"),
         ("pod-not-scheduled/1", "kubectl taint node worker0 worker1 example.net/maintenance-"),
         ("controllers-stopped/1", "see why kube-controller-manager does not run"),
+        ("controllers-stopped/2", "see why kube-scheduler does not run"),
+        ("pod-not-scheduled/2", "free room on the disk of worker0, worker1"),
         ("pod-not-started/1", "worker1 has no address left for pods"),
         ("metrics-server-forbidden/1", "RoleBinding kube-system/metrics-server-auth-reader"),
         ("apiserver-unreachable-from-pods/1", "on worker0: let pods (10.244.0.0/16) reach"),
@@ -130,3 +132,14 @@ def test_what_makes_pods_is_not_said_to_run_while_its_lease_is_lost(recording):
     found = diagnose(recording("mended/controller-manager-just-stopped"))
     assert (found.cause, found.confidence) == (Cause.UNKNOWN, Confidence.LOW)
     assert diagnose(recording("diagnosis/controllers-stopped/1")).also == ()
+
+
+def test_a_webhook_that_no_agent_leads_to_is_the_tunnels_fault(recording):
+    found = diagnose(recording("diagnosis/agents-cannot-connect/3"))
+    assert (found.cause, found.also) == (Cause.AGENTS_CANNOT_CONNECT, ())
+    assert any('failed calling webhook "inj.example.net"' in each for each in found.facts)
+
+
+def test_a_konnectivity_server_that_is_none_of_k0ss_is_named_with_its_process(recording):
+    found = diagnose(recording("diagnosis/tunnel-down/2"))
+    assert found.remedies[0].startswith("process 34684 on controller0 is a konnectivity-server")
