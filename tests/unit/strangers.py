@@ -23,6 +23,7 @@ from harness.base import locks
 from harness.base.completed import CommandFailedError, Completed
 from harness.base.run_id import RunId
 from harness.base.settings import Settings
+from harness.host.inotify import LIMIT_SYSCTL
 from harness.lab import isolation, leftovers, orphans
 from harness.providers import registry
 from harness.providers.docker import sysctls
@@ -253,7 +254,8 @@ class World:
         for name in sysctls.NAMES:
             path = self.root / "proc" / name.replace(".", "/")
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("0\n")
+            # As high as a lab wants it, so that it is not raised.
+            path.write_text("1024\n" if name == LIMIT_SYSCTL else "0\n")
         (self.root / "proc" / "kernel" / "core_pattern").write_text("core\n")
         for path in (self.root / "links", self.root / "libvirt-state", self.root / "libvirt-logs"):
             path.mkdir()
