@@ -45,7 +45,8 @@ _LOOKS = {
     HopId.EGRESS: {"apiserver_environment"},
     HopId.TUNNEL: {
         *("tunnel", "listening", "agents", "agent_pods", "agent_log", "agent_server"),
-        *("to_server", "apiserver_metrics"),
+        *("to_server", "apiserver_metrics", "konnectivity_processes", "konnectivity_log"),
+        *("konnectivity_connections", "agent_figures", "controller_leases"),
     },
     HopId.ROUTE: {"route", "apiserver_flags"},
     HopId.DIAL: {"from_controller"},
