@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, settling
+from harness.diagnose import findings
 from harness.diagnose.causes.kind import BACKEND, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
-from harness.probe import leases, objects, workloads
+from harness.probe import egress, leases, objects, workloads
 from harness.vocabulary.words import Cause
 
 # A Lease is renewed every 2 s and lost after 15 s; another one may take it over meanwhile, so that
 # it is not to be told for a while whether nobody does.
 _LOST_SECONDS = 15.0
 _STALE_SECONDS = 60.0
+_BEGINNING_SECONDS = 30.0
 # Endpoints are the controller manager's, too: they go on naming a pod that is gone.
 _AFTER_A_STALE_ENDPOINT = (
     Cause.CROSS_NODE_TRAFFIC_CUT,
@@ -49,10 +50,12 @@ def _stopped(facts: Facts, program: str) -> bool | None:
     seconds = findings.age(facts, renewed[program]) if program in renewed else _STALE_SECONDS + 1
     if seconds is not None and seconds <= _LOST_SECONDS:
         return False
-    # With the API server all of them have begun anew.
-    if seconds is None or seconds <= _STALE_SECONDS or settling.restarted(facts):
+    if seconds is None or seconds <= _STALE_SECONDS:
         return None
-    return True
+    # With the API server all of them have begun anew.
+    counted = facts.one(egress.PROBE)
+    began = findings.age(facts, counted.started) if counted is not None else None
+    return None if began is not None and began < _BEGINNING_SECONDS else True
 
 
 def _side_facts(facts: Facts) -> tuple[str, ...]:

@@ -64,6 +64,7 @@ KIND = CauseKind(
     rivals=(
         Cause.NETWORKS_OVERLAP,
         Cause.NODE_NOT_READY,
+        Cause.CONTROLLERS_STOPPED,
         Cause.IMAGE_MISSING,
         Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
         Cause.KUBELET_UNREACHABLE_FROM_PODS,

@@ -15,6 +15,9 @@ from harness.vocabulary.words import Cause
 def _shown(facts: Facts, hops: Hops) -> bool | None:
     """Whether something stands between the dialling side and metrics-server."""
     on = findings.konnectivity(facts)
+    if facts.one(workloads.PODS) is None:
+        # An endpoint may be of a pod that is gone.
+        return None
     # Without an endpoint nothing is there to be reached.
     if not does_hold(hops, HopId.SERVICE):
         return (
@@ -84,7 +87,7 @@ KIND = CauseKind(
     Cause.WAY_TO_SERVICE_BLOCKED,
     "something stands between the dialling side and metrics-server",
     _shown,
-    (HopId.BACKEND, HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.ALIVE),
+    (HopId.EGRESS, HopId.ROUTE, HopId.DIAL, HopId.ALIVE),
     rivals=(*SANE_NODES, Cause.CROSS_NODE_TRAFFIC_CUT),
     explains=(Cause.CROSS_NODE_TRAFFIC_CUT,),
     passes=True,

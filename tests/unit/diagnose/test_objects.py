@@ -20,7 +20,6 @@ from harness.vocabulary.words import Cause
         ("pods-not-admitted/3", "webhook inj.example.net stands in the way"),
         ("pod-not-scheduled/1", "kubectl taint node worker0 worker1 example.net/maintenance-"),
         ("controllers-stopped/1", "see why kube-controller-manager does not run"),
-        ("controllers-stopped/2", "see why kube-scheduler does not run"),
         ("pod-not-scheduled/2", "free room on the disk of worker0, worker1"),
         ("pod-not-started/1", "worker1 has no address left for pods"),
         ("metrics-server-forbidden/1", "RoleBinding kube-system/metrics-server-auth-reader"),
@@ -143,3 +142,12 @@ def test_a_webhook_that_no_agent_leads_to_is_the_tunnels_fault(recording):
 def test_a_konnectivity_server_that_is_none_of_k0ss_is_named_with_its_process(recording):
     found = diagnose(recording("diagnosis/tunnel-down/2"))
     assert found.remedies[0].startswith("process 34684 on controller0 is a konnectivity-server")
+
+
+def test_a_pod_of_which_no_scheduler_has_said_anything_settles_only_where_one_runs(recording):
+    readings = recording("mended/scheduler-stopped")
+    found = diagnose(readings)
+    assert (found.cause, found.confidence) == (Cause.CONTROLLERS_STOPPED, Confidence.HIGH)
+    assert "see why kube-scheduler does not run" in (found.remedy or "")
+    without = diagnose(each for each in readings if not each.probe.startswith("leases"))
+    assert (without.cause, without.confidence) == (Cause.UNKNOWN, Confidence.LOW)
