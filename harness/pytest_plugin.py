@@ -9,7 +9,7 @@ runs one (`harness.pytest_scenarios`) is imported when the first scenario or mar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,9 +83,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not wanted:
         return
     from harness.base.process import interrupt_on_sigterm
+    from harness.report.catalogue import past_seconds
 
     interrupt_on_sigterm()
-    session = session_of(config)
+    session, in_worker = session_of(config), _in_worker(config)
     order: tuple[Which, ...] = ()
 
     def place(item: pytest.Item) -> tuple[int, int]:
@@ -95,7 +96,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return (order.index(which), session.phase_index(which, phase))
 
     try:
-        seconds = _past_seconds(which for which, _ in wanted.values()) if _in_worker(config) else {}
+        seconds = past_seconds(each[0].path.parent for each in wanted.values() if in_worker)
         order = session.in_order((which for which, _ in wanted.values()), seconds)
         items.sort(key=place)
     except UsageError as error:
@@ -207,16 +208,6 @@ def _testinfra(lab: Lab) -> Callable[[str], Host]:
 def _in_worker(config: pytest.Config) -> bool:
     """Whether this is one of several processes of pytest-xdist."""
     return hasattr(config, "workerinput")
-
-
-def _past_seconds(scenarios: Iterable[Which]) -> Mapping[str, float]:
-    """Return how long scenarios took in the runs that the catalogue beside them has."""
-    from harness.report.catalogue import past_seconds
-
-    known: dict[str, float] = {}
-    for folder in {which.path.parent for which in scenarios}:
-        known.update(past_seconds(folder / "runs.json"))
-    return known
 
 
 def _state_of(item: pytest.Item) -> tuple[Which, str] | None:

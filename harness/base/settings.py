@@ -6,6 +6,7 @@ and stand in its report, each with its origin.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -35,13 +36,24 @@ class Driver(StrEnum):
     QEMU = "qemu"
 
 
+class Shard(NamedTuple):
+    """One of several parts of what a command is given, each for a host of its own."""
+
+    part: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.part}/{self.of}"
+
+
 @dataclass(frozen=True)
 class Settings:
     """Effective settings of one command.
 
     `origin` maps a field's name to where its value came from: `default`, the name of an
     environment variable, or the command line's option. `jobs` is how many labs are there at once,
-    0 for as many as this host carries.
+    0 for as many as this host carries. `shard` is which part of the scenarios is run here, None for
+    all of them.
     """
 
     state_dir: Path
@@ -59,6 +71,7 @@ class Settings:
     fresh: bool = False
     reuse: bool = False
     jobs: int = 1
+    shard: Shard | None = None
     box_url: str | None = None
     box_sha256: str | None = None
     box_sources: Path | None = None
@@ -115,6 +128,7 @@ class Settings:
             and _switch(values["same_nat_address"], origin["same_nat_address"]),
             fresh="fresh" in values and _switch(values["fresh"], origin["fresh"]),
             jobs=_jobs(values["jobs"], origin["jobs"]) if "jobs" in values else 1,
+            shard=_shard(values["shard"], origin["shard"]) if "shard" in values else None,
             reuse="reuse" in values and _switch(values["reuse"], origin["reuse"]),
             box_url=values.get("box_url"),
             box_sha256=values.get("box_sha256"),
@@ -149,6 +163,7 @@ VARIABLES: Mapping[str, Variable] = {
     "fresh": Variable("FRESH", _SWITCH, "machines of its own for each scenario"),
     "reuse": Variable("REUSE", _SWITCH, "begins on the lab that an earlier command left"),
     "jobs": Variable("JOBS", "a number; `1`; `auto`", "how many labs there are at once"),
+    "shard": Variable("SHARD", "`2/5`; all", "which part of the scenarios is run on this host"),
     "k0s_binary": Variable("K0S_BINARY", "a file", "an own build of k0s"),
     "mirror": Variable("K0S_HARNESS_MIRROR", "a folder or URL", "where release files come from"),
     "allow_unpinned": Variable(
@@ -202,6 +217,18 @@ def _jobs(text: str, origin: str) -> int:
             remedy=f"set {origin} to how many labs may be there at once",
         )
     return int(text)
+
+
+def _shard(text: str, origin: str) -> Shard:
+    found = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
+    shard = Shard(*map(int, found.groups())) if found else None
+    if shard is None or not 1 <= shard.part <= shard.of:
+        raise UsageError(
+            f"Reading {origin}",
+            f"{text!r} is no part of several, such as 2/5",
+            remedy=f"set {origin} to K/N: N hosts share the scenarios, K from 1 to N is this one",
+        )
+    return shard
 
 
 def _word(kind: type[E], text: str, origin: str) -> E:

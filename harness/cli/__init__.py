@@ -30,7 +30,7 @@ VERBS = {
     "flows": "measure every kind of connection a cluster lives on; read-only",
     "collect": "put the evidence of a cluster into one file; read-only",
     "report": "open the page of a run, or of all runs of a command",
-    "merge": "the runs of several hosts that shared scenarios, as one report",
+    "merge": "make one report of the runs of several hosts",
     "compare": "compare two runs: verdicts, causes, hops, builds, times",
     "timings": "say where the seconds of recorded runs went",
     "replay": "judge a recorded run again; starts nothing",

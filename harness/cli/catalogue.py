@@ -16,7 +16,7 @@ from harness.evidence.bundle import DOCUMENT
 from harness.report import catalogue
 from harness.scenario.load import files_in, load_all
 
-RUNS = Path("scenarios/runs.json")
+RUNS = SCENARIOS / catalogue.RUNS
 PAGE = Path("docs/scenarios.md")
 LOG = Path("docs/log")
 

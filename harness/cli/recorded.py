@@ -16,6 +16,8 @@ from harness.report.html import run_folder
 from harness.report.html.run_folder import RunFolder
 
 _MOST_NAMED = 5
+# Of a download with a folder for each artifact: artifact, command, scenario.
+_LEVELS = ("", "*/", "*/*/", "*/*/*/")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def find_runs(named: Path | None, runs_dir: Path) -> RecordedRuns:
     found = find(named, runs_dir, REPORT)
     if found.bundle is not None:
         return RecordedRuns(found.path, (result_of(found.bundle),), found.bundle)
-    results = (_result(folder) for folder in found.folders)
+    results = (read_run(folder) for folder in found.folders)
     return RecordedRuns(found.path, tuple(sorted(results, key=lambda each: each.started)))
 
 
@@ -91,7 +93,14 @@ def _folders(path: Path, piece: str) -> tuple[Path, ...]:
     return tuple(each for each in inside if (each / piece).is_file())
 
 
-def _result(folder: Path) -> ScenarioResult:
+def folders_below(path: Path, *pieces: str) -> tuple[Path, ...]:
+    """Return the folders with one of `pieces`: `path` itself, or as a CI's download lays them."""
+    patterns = (f"{below}{piece}" for below in _LEVELS for piece in pieces)
+    return tuple(sorted({found.parent for each in patterns for found in path.glob(each)}))
+
+
+def read_run(folder: Path) -> ScenarioResult:
+    """Return the run whose report is in `folder`; raises `UsageError` where it is none."""
     doing = f"Reading {folder / REPORT}"
     try:
         report = json_value(read_text(folder / REPORT, DOCUMENT), DOCUMENT)

@@ -27,14 +27,16 @@ from harness.base.wait import SystemClock
 from harness.cli import plain_folders
 from harness.cli.ending import show_result, show_total
 from harness.cli.options import add_provider, add_verbose, scenario_files, settings_of
-from harness.cli.shards import add_shard, own_part
 from harness.engine.capacity import labs_at_once
 from harness.engine.outcome import outcome_of, worst
+from harness.engine.parts import PLANNED, NotStarted, Part, Planned, part_of
 from harness.engine.results import ScenarioResult
-from harness.engine.session import RunSession, plan_of
-from harness.engine.shared_lab import start_state
+from harness.engine.session import RunSession, Which, group_key, plan_of
 from harness.pytest_session import ON_VERDICT, OPTIONS, SESSION
-from harness.scenario.load import load_all
+from harness.report.catalogue import past_seconds
+from harness.report.files import write_report
+from harness.report.formatting import duration
+from harness.scenario.load import LoadedScenario, load_all
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -54,20 +56,24 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         const="1",
         help="take the lab that an earlier command left; leave one for the next",
     )
-    add_jobs(verb)
-    add_shard(verb)
+    add_side_by_side(verb)
     verb.add_argument(
         "-k", dest="select", metavar="WORDS", help="only expectations that match, as pytest's -k"
     )
     add_verbose(verb)
 
 
-def add_jobs(verb: argparse.ArgumentParser) -> None:
-    """Add `--jobs`."""
+def add_side_by_side(verb: argparse.ArgumentParser) -> None:
+    """Add `--jobs` and `--shard`."""
     verb.add_argument(
         "--jobs",
         metavar="N",
         help="labs at once, a process each; auto: what this host carries",
+    )
+    verb.add_argument(
+        "--shard",
+        metavar="K/N",
+        help="the K-th of N parts, a host each; merge makes one report of them",
     )
 
 
@@ -83,8 +89,8 @@ def add_runs(verb: argparse.ArgumentParser) -> None:
 
 def command(options: argparse.Namespace) -> ExitCode:
     """Run the scenarios that are named."""
+    paths = scenario_files(options.scenarios)
     settings = settings_of(options)
-    paths = own_part(scenario_files(options.scenarios), settings, options.shard)
     return run_scenarios(paths, settings, select=options.select, verbose=options.verbose)
 
 
@@ -96,13 +102,16 @@ def run_scenarios(
     Each result is printed before its machines are given back or removed; what became of them is
     said afterwards.
     """
+    part = part_here(paths, settings)
+    if not part.taken:
+        return ExitCode.OK
     printed: set[str] = set()
 
     def tell(result: ScenarioResult) -> None:
         printed.update(result.leftovers)
         show_result(result, verbose=verbose)
 
-    session = through_pytest(paths, settings, select, on_verdict=tell, verbose=verbose)
+    session = through_pytest(part, settings, select, on_verdict=tell, verbose=verbose)
     for result in session.results:
         for leftover in result.leftovers:
             if leftover not in printed:
@@ -113,8 +122,33 @@ def run_scenarios(
     return worst(outcome for _, outcome in runs).exit_code
 
 
+def part_here(paths: Sequence[Path], settings: Settings) -> Part:
+    """Return the scenarios in `paths` that this host runs, and say which these are of how many.
+
+    Raises `ScenarioError` for a file with mistakes.
+    """
+    scenarios = tuple(each for path in paths for each in load_all(path))
+    if settings.shard is None:
+        return Part(scenarios)
+    seconds = past_seconds(path.parent for path in paths)
+    part = part_of(scenarios, settings.shard, settings, seconds)
+    name = f"part {settings.shard.part} of {settings.shard.of}"
+    if part.taken:
+        say(f"{name}: runs {_counted(part.taken)}, about {duration(part.seconds)}")
+    else:
+        say(f"{name}: nothing to run in this part, there are fewer start states than parts")
+    if part.left:
+        say(f"{name}: leaves {_counted(part.left)} to the others")
+    return part
+
+
+def _counted(scenarios: Sequence[LoadedScenario]) -> str:
+    names = dict.fromkeys(each.scenario.name for each in scenarios)
+    return f"{len(names)} scenario{'s' if len(names) > 1 else ''} ({', '.join(names)})"
+
+
 def through_pytest(
-    paths: Sequence[Path],
+    part: Part,
     settings: Settings,
     select: str | None,
     *,
@@ -131,16 +165,20 @@ def through_pytest(
     if select is not None and printable_line(select) != select:
         # pytest says what it cannot read of them as they stand.
         raise UsageError(doing, f"the words of -k are no plain text: {printable_line(select)}")
-    jobs = _jobs(paths, settings)
+    jobs = _jobs(part.taken, settings)
+    paths = [each.path.absolute() for each in part.taken]
     keeper = _SessionKeeper(on_verdict)
     with _no_settings_of_pytest():
         status = pytest.main(
             [
                 # Whole, so that no name is taken for an option, or for a file of them (`@name`).
-                *(str(path.absolute()) for path in paths),
+                *(
+                    f"{path}::{each.variant}" if each.variant else str(path)
+                    for path, each in zip(paths, part.taken, strict=True)
+                ),
                 *_NOTHING_ELSE,
                 # Otherwise every folder above a scenario is looked through, entry by entry.
-                f"--confcutdir={os.path.commonpath([path.absolute().parent for path in paths])}",
+                f"--confcutdir={os.path.commonpath([path.parent for path in paths])}",
                 # The plugin reads the environment itself, and says where each value came from.
                 *(
                     f"{option}={value:d}" if isinstance(value, bool) else f"{option}={value}"
@@ -160,13 +198,16 @@ def through_pytest(
     if session is not None and (session.results or session.not_started):
         for error in session.not_started.values():
             say(error.text())
+        if settings.shard is not None or session.not_started:
+            _tell_the_others(part, session)
         return session
     if keeper.interrupted:
         raise InterruptedRunError(doing, "interrupted before any scenario began")
     if status == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise UsageError(
             doing,
-            f"no expectation matches -k {select}",
+            f"no expectation matches -k {select}"
+            f"{' in this part' if settings.shard is not None else ''}",
             remedy="k0s-harness plan SCENARIO lists its expectations",
         )
     raise keeper.error or InfrastructureError(
@@ -174,6 +215,24 @@ def through_pytest(
         f"pytest ended with status {int(status)} and said no more",
         remedy="this is a fault of the harness: report it with the lines above",
     )
+
+
+def _tell_the_others(part: Part, session: RunSession) -> None:
+    """Write what all hosts together were to run, and why some of it has no run here."""
+    names = {
+        Which(each.path.absolute(), each.variant): each.scenario.name
+        for each in (*part.taken, *part.left)
+    }
+    not_started = {
+        names.get(which, str(which)): NotStarted.of(error)
+        for which, error in session.not_started.items()
+    }
+    planned = Planned(tuple(names.values()), not_started)
+    try:
+        write_report(session.folder / PLANNED, planned.to_json())
+    except HarnessError as error:
+        # The runs here count without it.
+        say(error.text())
 
 
 # Told to pytest so that of all files of its own beside a scenario, above it and in the current
@@ -188,12 +247,12 @@ _NOTHING_ELSE = (
 )
 
 
-def _jobs(paths: Sequence[Path], settings: Settings) -> int:
+def _jobs(scenarios: Sequence[LoadedScenario], settings: Settings) -> int:
     """Return how many processes share the scenarios: no more than there are start states."""
     if settings.jobs == 1:
         return 1
-    plans = [plan_of(loaded, settings) for path in paths for loaded in load_all(path)]
-    groups = len(plans) if settings.fresh else len({start_state(plan).key for plan in plans})
+    plans = [plan_of(loaded, settings) for loaded in scenarios]
+    groups = len({group_key(plan, settings) for plan in plans})
     if settings.jobs:
         return min(settings.jobs, groups)
     context = Context(LocalRunner(), SystemClock(), settings)

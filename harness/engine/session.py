@@ -134,9 +134,7 @@ class RunSession:
 
     def group_of(self, which: Which) -> str:
         """Return what scenarios that may share machines have in common, in every process."""
-        key = start_state(self._plan(which)).key
-        if self.settings.fresh:
-            key = canonical([key, str(which)])
+        key = group_key(self._plan(which), self.settings)
         return hashlib.sha256(key.encode()).hexdigest()[:8]
 
     def enter(self, which: Which, phase: str) -> PhaseResult:
@@ -269,6 +267,12 @@ class RunSession:
             on_verdict=self._judged,
             shared_lab=shared_lab,
         )
+
+
+def group_key(plan: Plan, settings: Settings) -> str:
+    """Return what the plans of scenarios that may share machines have in common, on every host."""
+    key = start_state(plan).key
+    return canonical([key, plan.scenario.name]) if settings.fresh else key
 
 
 def plan_of(loaded: LoadedScenario, settings: Settings) -> Plan:

@@ -29,6 +29,8 @@ from harness.report.formatting import duration
 from harness.report.markdown import cell, code_cell
 from harness.scenario.load import FOR_VMS, LoadedScenario
 
+RUNS = "runs.json"
+"""The file beside scenarios that has their runs."""
 # A run has 30 values and 1 kB.
 _RUNS = Limits("a list of runs", most_bytes=16 * MIB, most_values=500_000)
 
@@ -105,11 +107,12 @@ def read_runs(path: Path) -> dict[str, tuple[CataloguedRun, ...]]:
         raise UsageError(f"Reading {path}", f"this is not a list of runs: {error}") from None
 
 
-def past_seconds(path: Path) -> Mapping[str, float]:
-    """Return the median of how long each scenario took, from the runs in `path`."""
+def past_seconds(folders: Iterable[Path]) -> Mapping[str, float]:
+    """Return the median of how long each scenario took, from the catalogue in each folder."""
     return {
         name: statistics.median(run.seconds for run in runs)
-        for name, runs in read_runs(path).items()
+        for folder in sorted(set(folders))
+        for name, runs in read_runs(folder / RUNS).items()
         if runs
     }
 

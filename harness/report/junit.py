@@ -69,7 +69,8 @@ def render(planned: Sequence[str], results: Iterable[ScenarioResult]) -> str:
 
 
 def _suite(result: ScenarioResult) -> ET.Element:
-    suite = ET.Element("testsuite", name=result.scenario, timestamp=result.started)
+    suite = ET.Element("testsuite", name=printable(result.scenario))
+    suite.set("timestamp", printable(result.started))
     suite.set("time", f"{sum(phase.seconds for phase in result.phases):.1f}")
     _add_properties(suite, run_properties(result))
     for phase in result.phases:
@@ -82,7 +83,8 @@ def _suite(result: ScenarioResult) -> ET.Element:
 
 
 def _case(scenario: str, phase: PhaseResult, verdict: ExpectationResult) -> ET.Element:
-    case = ET.Element("testcase", classname=f"{scenario}.{phase.name}", name=verdict.id)
+    case = ET.Element("testcase", classname=printable(f"{scenario}.{phase.name}"))
+    case.set("name", printable(verdict.id))
     case.set("time", f"{verdict.seconds:.1f}")
     _add_properties(case, phase_properties(phase))
     if verdict.verdict is not Verdict.MET:
@@ -101,14 +103,14 @@ def _why(phase: PhaseResult) -> str:
 
 
 def _missing(scenario: str) -> ET.Element:
-    suite = ET.Element("testsuite", name=scenario)
+    suite = ET.Element("testsuite", name=printable(scenario))
     text = "planned, and without a result: the run did not get this far"
     _add_problem(_bare_case(suite, scenario, "run"), "error", text)
     return suite
 
 
 def _bare_case(suite: ET.Element, scenario: str, name: str) -> ET.Element:
-    return ET.SubElement(suite, "testcase", classname=scenario, name=name, time="0")
+    return ET.SubElement(suite, "testcase", classname=printable(scenario), name=name, time="0")
 
 
 def _add_properties(parent: ET.Element, pairs: Iterable[tuple[str, str]]) -> None:

@@ -110,6 +110,17 @@ def test_scenarios_that_begin_alike_stay_in_one_process_and_all_is_handed_back(p
     assert {of[0] for _, what, *of in project.log() if what == "start"} == {run_id}
 
 
+def test_variants_of_a_file_are_shared_out_alone(project):
+    project.write(a=1, b=1)
+    for name in ("a", "b"):
+        path = project.path / f"{name}.yaml"
+        text = path.read_text().replace("workers: 1", 'workers: "${n}"')
+        path.write_text(text.replace("cluster:", "matrix: {n: [1, 2]}\ncluster:"))
+    result = project.runpytest_subprocess("-n2", "-q", "a.yaml::1", "b.yaml::1", "b.yaml::2")
+    result.assert_outcomes(passed=3)
+    assert processes(project) == [["a", "b"], ["b"]]
+
+
 def test_a_process_that_dies_is_told_and_costs_only_its_own(project):
     names = project.write(a=1, dies=2)
     result = project.runpytest_subprocess("-n2", "-q", "--max-worker-restart=0", *names)

@@ -45,6 +45,7 @@ def test_the_desktops_base_folders_are_honoured():
         ("libvirt_uri", "LIBVIRT_DEFAULT_URI", "qemu+ssh://a@b/system", "qemu+ssh://a@b/system"),
         ("pool", "K0S_HARNESS_POOL", "fast", "fast"),
         ("driver", "K0S_HARNESS_DRIVER", "kvm", Driver.KVM),
+        ("shard", "SHARD", "2/5", (2, 5)),
         ("fresh", "FRESH", "1", True),
         ("fresh", "FRESH", "0", False),
         ("allow_unpinned", "K0S_HARNESS_ALLOW_UNPINNED", "1", True),

@@ -19,7 +19,7 @@ from harness.cli.options import settings_of
 from harness.engine.outcome import outcome_of
 from harness.engine.results import ScenarioResult
 from harness.engine.session import RunSession
-from harness.scenario.load import files_in
+from harness.scenario.load import files_in, load, load_all
 from tests.unit.paths import PROJECT, SCENARIOS
 
 HEAD = "format: k0s-harness/1\nname: x\ntitle: X\n"
@@ -29,7 +29,14 @@ PHASE = "phases:\n  - name: a\n    expect: [{pods: {selector: a=b, ready: 1}}]\n
 @pytest.fixture(autouse=True)
 def _own_place(tmp_path, monkeypatch):
     """No test touches the user's own folders, or is moved by the user's own settings."""
-    for name in ("PROVIDER", "KEEP", "K0S_BINARY", "K0S_HARNESS_MIRROR", "K0S_HARNESS_RUNS"):
+    for name in (
+        "PROVIDER",
+        "KEEP",
+        "K0S_BINARY",
+        "K0S_HARNESS_MIRROR",
+        "K0S_HARNESS_RUNS",
+        "SHARD",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("K0S_HARNESS_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("K0S_HARNESS_CACHE", str(tmp_path / "cache"))
@@ -381,9 +388,9 @@ def test_scenarios_are_shared_out_to_no_more_processes_than_they_need_labs(
     monkeypatch, capsys, settings, names, jobs
 ):
     monkeypatch.setattr(run_verb, "labs_at_once", lambda *_: (7, "7 processors"))
-    paths = [SCENARIOS / f"{name}.yaml" for name in names]
+    scenarios = [load(SCENARIOS / f"{name}.yaml") for name in names]
     given = Settings.from_environment({"HOME": "/home/somebody", **settings})
-    assert run_verb._jobs(paths, given) == jobs
+    assert run_verb._jobs(scenarios, given) == jobs
     assert ("7 labs at once: 7 processors" in capsys.readouterr().err) is (jobs == 7)
 
 
@@ -392,3 +399,61 @@ def test_a_number_of_labs_that_is_none_is_wrong_usage(run, engine, jobs):
     code, _, err = run("run", "konnectivity-on", f"--jobs={jobs}")
     assert code == 2
     assert "from 1 to 64" in err
+
+
+def test_a_host_runs_its_part_and_leaves_the_others_theirs(run, engine, tmp_path):
+    both = ("konnectivity-on", "konnectivity-off")
+    for name in both:
+        engine[name] = ("start", LACKS)
+    told = {}
+    for part in ("1/2", "2/2"):
+        code, _, err = run("run", *both, "--shard", part, "--runs", tmp_path / part[0])
+        assert code == 3
+        (planned,) = (tmp_path / part[0]).glob("*/planned.json")
+        found = json.loads(planned.read_text())
+        assert sorted(found["scenarios"]) == sorted(both)
+        (name,) = found["not_started"]
+        assert f"part {part[0]} of 2: runs 1 scenario ({name}), about " in err
+        assert f"leaves 1 scenario ({({*both} - {name}).pop()}) to the others" in err
+        told[name] = found["not_started"][name]["happened"]
+    assert told == dict.fromkeys(both, "there is no docker")
+
+
+def test_a_part_may_have_some_variants_of_a_file(run, engine, tmp_path):
+    engine["konnectivity-turned-off"] = ("start", LACKS)
+    found = []
+    for part in range(1, 6):
+        place = tmp_path / f"{part}"
+        code, _, err = run(
+            "run", "konnectivity-turned-off", "--shard", f"{part}/5", "--runs", place
+        )
+        found += [
+            name
+            for each in place.glob("*/planned.json")
+            for name in json.loads(each.read_text())["not_started"]
+        ]
+        assert (code == 0) is ("nothing to run in this part" in err)
+    loaded = load_all(SCENARIOS / "konnectivity-turned-off.yaml")
+    assert sorted(found) == sorted(each.scenario.name for each in loaded)
+
+
+def test_the_part_of_make_is_that_of_the_nightly(run, engine, monkeypatch, tmp_path):
+    monkeypatch.setenv("SHARD", "40/40")
+    code, out, err = run("nightly")
+    assert (code, out) == (0, "")
+    assert "part 40 of 40: nothing to run in this part" in err
+
+
+@pytest.mark.parametrize(
+    "part", ["0/2", "3/2", "2", "1/0", "a/b", "1/2/3", "-1/2", "1/99999", "²/3"]
+)
+def test_a_part_that_is_none_is_wrong_usage(run, engine, part):
+    code, _, err = run("run", "konnectivity-on", f"--shard={part}")
+    assert code == 2
+    assert "K from 1 to N" in err
+
+
+def test_words_that_match_nothing_in_a_part_are_usage_there(run, engine):
+    code, _, err = run("run", "konnectivity-on", "--shard=1/1", "-k", "nonsense")
+    assert code == 2
+    assert "no expectation matches -k nonsense in this part" in err

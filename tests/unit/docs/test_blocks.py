@@ -6,11 +6,13 @@ import dataclasses
 import importlib.util
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness import cli
 from harness.base.settings import VARIABLES
@@ -19,7 +21,7 @@ from harness.cli.reference import OTHERS
 from harness.engine.replay import replay
 from harness.evidence.bundle import read_bundle
 from harness.scenario.load import load_all_text
-from tests.unit.docs.pages import PAGES, README, blocks, commands, name, spans
+from tests.unit.docs.pages import PAGES, README, Block, blocks, commands, name, spans
 from tests.unit.paths import DEMO, PROJECT
 from tests.unit.terminal import Terminal, screen
 
@@ -28,7 +30,7 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text("utf-8
 ASSIGNED = {*(each.name for each in VARIABLES.values()), *OTHERS, "SCENARIO", "PYTEST_ARGS"}
 ASSIGNED.add("K0S_HARNESS_FUZZ")
 # Programs of the system, which the pages do not explain.
-SYSTEM = {".", "cd", "git", "jq", "mkdir", "pipx", "sha256sum", "sysctl", "tar", "uv"}
+SYSTEM = {".", "cd", "git", "jq", "mkdir", "pipx", "rm", "sha256sum", "sysctl", "tar", "uv"}
 CHECKED = {"sh", "console", "crontab", "yaml", "python", "json", "text"}
 
 # Of the terminal that the pages show.
@@ -112,10 +114,27 @@ def test_commands_are_found_in_running_text_at_all():
     assert sum(is_command(span) for page in PAGES for span in spans(page)) > 50
 
 
-@every("block", blocks("yaml"), ids=str)
+def is_workflow(block: Block) -> bool:
+    return block.text.startswith("jobs:")
+
+
+@every("block", [each for each in blocks("yaml") if not is_workflow(each)], ids=str)
 def test_scenarios_are_valid(block):
     for loaded in load_all_text(block.text, str(block)):
         assert loaded.scenario.phases
+
+
+@every("block", [each for each in blocks("yaml") if is_workflow(each)], ids=str)
+def test_jobs_are_those_of_a_workflow_and_run_what_there_is(block, tmp_path):
+    workflow = tmp_path / "workflow.yml"
+    workflow.write_text(f"on: workflow_dispatch\n{block.text}")
+    schema = ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", workflow]
+    subprocess.run(schema, check=True)
+    for job in yaml.safe_load(block.text)["jobs"].values():
+        assert {*job.get("env", {})} <= ASSIGNED
+        for step in job["steps"]:
+            for words in commands(step.get("run", "")):
+                check(words)
 
 
 @every("block", blocks("python"), ids=str)
