@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from harness.cni import Cni, named
+from harness.diagnose import mesh
 from harness.diagnose.facts import Facts
 from harness.probe import controlplane, machines, workloads
 from harness.probe.workloads import Node
@@ -87,12 +89,13 @@ def overlaps(facts: Facts) -> tuple[str, ...] | None:
     """Return the sentences on networks that overlap; None where one is not known and none does."""
     flags = facts.of_controller(controlplane.FLAGS)
     cidrs = {"the Service CIDR": flags.service_cidr if flags is not None else ""}
-    cidrs["the pods' CIDR"] = facts.of_controller(controlplane.CLUSTER_CIDR) or ""
+    cidrs |= _pods_cidrs(facts)
     networks = {name: each for name, text in cidrs.items() if (each := _network(text)) is not None}
-    found = []
-    both = list(networks.items())
-    if len(both) > 1 and _overlap(both[0][1], both[1][1]):
-        found.append(f"{both[0][0]} {both[0][1]} and {both[1][0]} {both[1][1]} overlap")
+    found = [
+        f"{one[0]} {one[1]} and {other[0]} {other[1]} overlap"
+        for one, other in itertools.combinations(networks.items(), 2)
+        if _overlap(one[1], other[1])
+    ]
     found += [
         f"{own.address} of {machine} ({own.interface}, {own.network}) is in {name} {network}"
         for machine, addresses in facts.on(machines.ADDRESSES).items()
@@ -101,6 +104,17 @@ def overlaps(facts: Facts) -> tuple[str, ...] | None:
         if not own.of_cluster and _overlap(own.network, network)
     ]
     return tuple(found) if found or len(networks) == len(cidrs) else None
+
+
+def _pods_cidrs(facts: Facts) -> Mapping[str, str]:
+    """Return the pods' networks by what they are called, empty text for one that is not known."""
+    nodes = facts.one(workloads.NODES)
+    known = facts.of_controller(controlplane.CLUSTER_CIDR)
+    # k0s starts the controller manager, whose flag it is, some seconds after the rest; what each
+    # node was given before is known all the while.
+    if known is None and nodes and mesh.young_server(facts):
+        return {f"the pods' CIDR of {node.name}": node.pod_cidr for node in nodes}
+    return {"the pods' CIDR": known or ""}
 
 
 def skewed(facts: Facts) -> Mapping[str, float] | None:
