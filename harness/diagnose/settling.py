@@ -76,9 +76,11 @@ def starting(facts: Facts) -> bool:
         for pod in pods
         if pod.waiting not in _CRASHING and pod.restarts == 0 and not pod.unscheduled
     ]
-    # One whose first start had to wait has begun when it ran.
+    # One that had to wait for a node, or for its first start, has begun when it got that.
     return any(
-        findings.is_young(facts, each) for pod in calm for each in (pod.created, pod.running_since)
+        findings.is_young(facts, each)
+        for pod in calm
+        for each in (pod.created, pod.placed, pod.running_since)
     )
 
 

@@ -24,13 +24,25 @@ class Warned:
 
 
 def parse(reading: Reading) -> tuple[Warned, ...]:
-    """Return the warnings, the latest one last; none is a value."""
+    """Return the kubelet's warnings, the latest one last; none is a value.
+
+    What the scheduler warned of is over once the pod has a node, and what the kubelet did once it
+    has started a container.
+    """
+    told = [item for item in require_json(reading)["items"] if _teller(item) == "kubelet"]
+    started = max((_last(item) for item in told if item.get("reason") == "Started"), default=0.0)
     found = [
         Warned(item.get("reason", ""), item.get("message", ""), _last(item))
-        for item in require_json(reading)["items"]
-        if item.get("type") == "Warning"
+        for item in told
+        if item.get("type") == "Warning" and _last(item) > started
     ]
     return tuple(sorted(found, key=lambda each: each.at))
+
+
+def _teller(item: dict[str, Any]) -> str:
+    """Return the component that told of an Event: its clients name it in one of two fields."""
+    source = item.get("source") or {}
+    return str(item.get("reportingComponent") or source.get("component") or "")
 
 
 def _last(item: dict[str, Any]) -> float:

@@ -23,11 +23,11 @@ class Pod:
     """One pod: `ready` is its Ready condition.
 
     `waiting` is the reason of a container that waits, such as ImagePullBackOff, `trouble` what
-    Kubernetes says of it, of a container's end or of why it is not scheduled. `created` and
-    `running_since` are seconds since 1970, 0 where they are not known. `unscheduled` is the
-    scheduler's own sentence where no node takes it, `account` its ServiceAccount; `scheduled` is
-    False while no scheduler has said anything of it. `ended` and `exit_code` are of a container
-    that ended, `ports` those that containers say they listen on.
+    Kubernetes says of it, of a container's end or of why it is not scheduled. `created`, `placed`
+    (when it got its node) and `running_since` are seconds since 1970, 0 where they are not known.
+    `unscheduled` is the scheduler's own sentence where no node takes it, `account` its
+    ServiceAccount; `scheduled` is False while no scheduler has said anything of it. `ended` and
+    `exit_code` are of a container that ended, `ports` those that containers say they listen on.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Pod:
     images: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     created: float = 0.0
+    placed: float = 0.0
     running_since: float = 0.0
     namespace: str = ""
     uid: str = ""
@@ -205,6 +206,7 @@ def _pod(item: dict[str, Any]) -> Pod:
         images=tuple(each.get("image", "") for each in item.get("spec", {}).get("containers", ())),
         labels=tuple(sorted(item["metadata"].get("labels", {}).items())),
         created=_seconds(item["metadata"].get("creationTimestamp")),
+        placed=_seconds(placed.get("lastTransitionTime")) if placed and not refused else 0.0,
         running_since=_seconds(min(running, default=None)),
         namespace=item["metadata"].get("namespace", ""),
         uid=item["metadata"].get("uid", ""),
