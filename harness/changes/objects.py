@@ -73,9 +73,10 @@ def parse_object(reading: Reading) -> Object | None:
 def missing(live: Any, wanted: Any, path: str = "") -> str | None:  # noqa: ANN401  # JSON
     """Return where `live` is not as `wanted`; None where it is, whatever else it has.
 
-    The server adds defaults to mappings, never to lists, and leaves empty lists out.
+    The server adds defaults to mappings, never to lists, and leaves out what has Go's zero value
+    (`omitempty`): false, 0, empty text, lists and mappings.
     """
-    if live is None and wanted == []:
+    if live is None and not wanted:
         return None
     if isinstance(wanted, Mapping):
         if not isinstance(live, Mapping):

@@ -130,6 +130,15 @@ def test_a_key_that_the_server_dropped_is_named(deployment):
     )
 
 
+@pytest.mark.parametrize("zero", [False, 0, "", [], {}])
+def test_what_the_server_leaves_out_has_its_zero_value(deployment, zero):
+    wanted = {**deployment, "spec": {**deployment["spec"], "insecureSkipTLSVerify": zero}}
+    assert objects.missing(deployment, wanted) is None
+    paused = {**deployment, "spec": {**deployment["spec"], "paused": True}}
+    wanted["spec"]["paused"] = zero
+    assert objects.missing(paused, wanted) is not None
+
+
 def test_an_object_is_the_same_whatever_the_server_counts(deployment):
     later = json.loads(json.dumps(deployment))
     later["metadata"].update(generation=5, resourceVersion="9999", uid="another")
