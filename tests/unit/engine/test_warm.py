@@ -98,8 +98,8 @@ def here(tmp_path, monkeypatch):
     def taken(*_, **__):
         return lab if made.answers else None
 
-    monkeypatch.setattr(warm, "list_labs", entries)
-    monkeypatch.setattr(warm, "survey", lambda *_: None)
+    monkeypatch.setattr(warm, "in_folder", entries)
+    monkeypatch.setattr(warm, "survey", lambda *_, **__: None)
     monkeypatch.setattr(warm, "choose_provider", lambda *_: DOCKER)
     monkeypatch.setattr(warm.Store, "provide", lambda *_: made.artifacts)
     monkeypatch.setattr(warm.kept, "take_over", taken)
