@@ -66,8 +66,9 @@ def labs_at_once(plans: Sequence[Plan], groups: int, context: Context) -> tuple[
     `groups` is how many labs there are to be made at all. A lab is mostly waited for, so there is
     one for each processor.
     """
-    facts = survey(context.runner, context.settings, os.environ)
-    chosen = provider(choose_provider(facts, context.settings.provider).provider)
+    facts = survey(context.runner, context.settings, os.environ, versions=False)
+    choice = choose_provider(facts, context.settings.provider)
+    chosen = provider(choice.provider)
     needs = [_needs(plan) for plan in plans]
     available, _ = chosen.available_mib(facts)
     memory = max(chosen.memory_mib(each) for each in needs)
@@ -76,6 +77,11 @@ def labs_at_once(plans: Sequence[Plan], groups: int, context: Context) -> tuple[
         f"{facts.cpus} processors": facts.cpus,
         f"{available} MiB of memory, {memory} a lab": available // memory if available else groups,
     }
+    if choice.emulated:
+        machines = max(len(plan.machines) for plan in plans)
+        limits[f"{facts.cpus} processors, one for each of {machines} emulated machines"] = (
+            facts.cpus // machines
+        )
     if facts.free_inotify is not None and not chosen.own_kernel:
         inotify = max(each.inotify for each in needs)
         why = f"{facts.free_inotify} inotify instances, {inotify} a lab"

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.artifacts.store import Store
 from harness.base.context import Context
+from harness.base.errors import HarnessError
 from harness.base.process import Runner
 from harness.base.settings import Keep, Settings
 from harness.base.wait import Clock
+from harness.check.model import Verdict
 from harness.cluster.changer import Changer
 from harness.cluster.cluster import Cluster
 from harness.cluster.prober import Prober
@@ -50,10 +52,7 @@ from harness.providers.base import ProviderChoice
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What one run is made of: its plan, the provider and why it is that one.
-
-    `plan` stands before any machine does; its subnet is the one a lab would take first.
-    """
+    """What one run is made of; `plan` stands on the subnet that a lab would take first."""
 
     run_id: str
     plan: Plan
@@ -64,7 +63,8 @@ class ScenarioRun:
     """Runs one scenario. Phases are entered once each, in file order, whoever asks first.
 
     `emit` hears every event, `on_verdict` the result as it stands once nothing more is judged,
-    before the machines are given back or removed. `shared_lab` is what an earlier scenario has
+    before the machines are given back or removed. `pause` is called where a phase failed, with how
+    to get into its lab, and may take its time. `shared_lab` is what an earlier scenario has
     left, in the state in which this one begins; without it machines are made. After `finish`
     nothing of the run is left but its folder, unless the machines are kept, or handed on as the
     run's own `shared_lab`.
@@ -79,6 +79,7 @@ class ScenarioRun:
         clock: Clock,
         emit: Callable[[Event], None],
         on_verdict: Callable[[ScenarioResult], None] = lambda _: None,
+        pause: Callable[[str], None] = lambda _: None,
         shared_lab: SharedLab | None = None,
     ) -> None:
         self.request = request
@@ -89,6 +90,7 @@ class ScenarioRun:
         self._clock = clock
         self._narrate = emit
         self._on_verdict = on_verdict
+        self._pause = pause
         self._started = clock.monotonic()
         self._started_at = clock.now()
         self._steps = Steps(clock, self._emit)
@@ -134,7 +136,7 @@ class ScenarioRun:
                 self._stood_up = round(self._clock.monotonic() - self._started, 1)
             for phase in self.plan.phases:
                 if phase.name not in self._results:
-                    self._results[phase.name] = self._enter(self._phases, phase)
+                    self._enter(self._phases, phase)
                 if phase.name == name:
                     break
         except BaseException as error:
@@ -188,34 +190,38 @@ class ScenarioRun:
             endpoint_ready=self._live.settling.endpoint_ready,
         )
 
-    def _enter(self, phases: Phases, phase: PhasePlan) -> PhaseResult:
+    def _enter(self, phases: Phases, phase: PhasePlan) -> None:
         try:
-            return phases.enter(phase)
-        except PreconditionsUnmetError as error:
-            # The report is to show how they stood, although nothing could be judged.
-            self._results[phase.name] = PhaseResult(phase.name, preconditions=error.seen)
+            self._results[phase.name] = phases.enter(phase)
+        except HarnessError as error:
+            if isinstance(error, PreconditionsUnmetError):
+                # The report is to show how they stood, although nothing could be judged.
+                self._results[phase.name] = PhaseResult(phase.name, preconditions=error.seen)
+            self._pause_after(phase.name)
             raise
+        if any(each.verdict is not Verdict.MET for each in self._results[phase.name].verdicts):
+            self._pause_after(phase.name)
+
+    def _pause_after(self, phase: str) -> None:
+        if self._settings.pause_on_failure:
+            self._leftovers += (ending.pause(self.lab, phase, self._pause, self._clock),)
 
     def _stand_up(self) -> Phases:
         """Provide the machines, and make ready what enters phases."""
         self._recorder = Recorder(self.folder)
+        was, ready = None, None
         if self._taken is None:
             lab = self._lab = self._made()
         else:
             lab = self._taken.lab
+            was, ready = self._taken.start.deployment, self._taken.endpoint_ready
             self._artifacts = self._taken.artifacts
             self.plan = readdressed(self.plan, lab.subnet)
         self._cluster = Cluster(
-            lab,
-            self.plan,
-            self._artifacts,
-            folder=self.folder,
-            runner=self._runner,
-            deployed=None if self._taken is None else self._taken.start.deployment,
+            lab, self.plan, self._artifacts, folder=self.folder, runner=self._runner, deployed=was
         )
         self._recorder.write_piece("plan/plan.txt", describe(self.plan))
         self._recorder.write_piece(SCENARIO, self._scenario_text.decode("utf-8-sig"))
-        ready = None if self._taken is None else self._taken.endpoint_ready
         self._recorder.write_json(
             "meta.json",
             {
@@ -226,13 +232,12 @@ class ScenarioRun:
             },
         )
         remotes = {name: lab.remote(name) for name in lab.machines}
-        kubectl = self._cluster.kubectl
-        prober = Prober(kubectl, remotes, self._clock, self._started, pace=lab.pace)
+        prober = Prober(self._cluster.kubectl, remotes, self._clock, self._started, pace=lab.pace)
         changer = Changer(
             self.plan,
             prober,
             remotes,
-            kubectl,
+            self._cluster.kubectl,
             clock=self._clock,
             record=self._record,
             started=self._started,
@@ -248,9 +253,7 @@ class ScenarioRun:
             emit=self._emit,
             pace=lab.pace,
         )
-        settling = Settling(
-            context, endpoint_ready=None if self._taken is None else self._taken.endpoint_ready
-        )
+        settling = Settling(context, endpoint_ready=ready)
         changes = Changes(changer, self._clock, lab.pace)
         self._live = LiveCluster(context, self.plan, self._cluster, changes, settling)
         return Phases(context, self.plan, self._live, settling)
@@ -260,13 +263,12 @@ class ScenarioRun:
         with self._steps.step(StepId.ARTIFACTS) as tell:
             store = Store(self._settings, clock=self._clock, say=tell)
             self._artifacts = store.provide(self.plan.artifacts)
-        context = Context(self._runner, self._clock, self._settings)
         lab = make_lab(
             self.plan,
             self.request.choice,
             artifacts=self._artifacts,
             log_dir=self.folder,
-            context=context,
+            context=Context(self._runner, self._clock, self._settings),
             steps=self._steps,
         )
         self.plan = readdressed(self.plan, lab.subnet)

@@ -377,7 +377,9 @@ def test_settings_keep_their_origin_through_pytest(run, engine, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "names", "jobs"),
     [
-        ({}, ["konnectivity-on", "konnectivity-off"], 1),
+        ({}, ["konnectivity-on", "konnectivity-off"], 7),
+        ({}, ["konnectivity-on", "apiservice-leads-nowhere"], 1),
+        ({"JOBS": "1"}, ["konnectivity-on", "konnectivity-off"], 1),
         ({"JOBS": "4"}, ["konnectivity-on", "konnectivity-off"], 2),
         ({"JOBS": "4"}, ["konnectivity-on", "apiservice-leads-nowhere"], 1),
         ({"JOBS": "4", "FRESH": "1"}, ["konnectivity-on", "apiservice-leads-nowhere"], 2),
