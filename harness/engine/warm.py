@@ -189,8 +189,8 @@ def restore(lab: Lab, context: Context, steps: Steps) -> tuple[str, ...]:
 
 
 def make_room(context: Context, tell: Say) -> bool:
-    """Remove the warm labs, which may go at any time; return whether there were some."""
-    names = [RunId(folder.name) for folder, _ in _left(context)]
+    """Remove the warm labs that run, which may go at any time; return whether there were some."""
+    names = [RunId(folder.name) for folder, left in _left(context) if not left.saved]
     if names:
         tell(f"removes what was left for other runs: {', '.join(names)}")
         leftovers.clean(context, silent, named=names)

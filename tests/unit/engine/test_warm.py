@@ -267,3 +267,9 @@ def test_labs_that_were_left_make_room_for_others(here, monkeypatch):
     here.leave()
     assert warm.make_room(here.context, here.told.append)
     assert len(removed) == 1
+
+
+def test_a_lab_that_is_turned_off_takes_no_memory_and_makes_no_room(saved, monkeypatch):
+    monkeypatch.setattr(warm.leftovers, "clean", lambda *_, **__: pytest.fail("it was removed"))
+    saved.leave()
+    assert not warm.make_room(saved.context, saved.told.append)
