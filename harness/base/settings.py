@@ -164,7 +164,7 @@ VARIABLES: Mapping[str, Variable] = {
         "KEEP", "`never` (default), `failure`, `always`", "when machines stay, for 12 hours"
     ),
     "fresh": Variable("FRESH", _SWITCH, "machines of its own for each scenario"),
-    "reuse": Variable("REUSE", _SWITCH, "begins on the lab that an earlier command left"),
+    "reuse": Variable("REUSE", _SWITCH, "begins on the lab that an earlier command left or saved"),
     "pause_on_failure": Variable("PAUSE", _SWITCH, "waits for Enter where a phase failed, lab up"),
     "jobs": Variable("JOBS", "a number; `auto`", "how many labs there are at once"),
     "shard": Variable("SHARD", "`2/5`; all", "which part of the scenarios is run on this host"),

@@ -55,7 +55,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         "--reuse",
         action="store_const",
         const="1",
-        help="take the lab that an earlier command left; leave one for the next",
+        help="begin on the lab that an earlier command left or saved; leave one",
     )
     verb.add_argument(
         "--pause-on-failure",

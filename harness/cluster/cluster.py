@@ -16,6 +16,7 @@ from harness.plan import k0sctl as k0sctl_yaml
 from harness.plan.model import Plan
 from harness.providers.vagrant import mark
 from harness.ssh.pace import is_slow
+from harness.state.records import KUBECONFIG
 from harness.vocabulary.machines import CONTROLLER
 
 # k0s's name for it, whether it runs a kubelet or not (k0s install controller).
@@ -46,7 +47,7 @@ class Cluster:
         self._artifacts = artifacts
         self._folder = folder
         self._runner = runner
-        self._kubeconfig = lab.folder / "kubeconfig"
+        self._kubeconfig = lab.folder / KUBECONFIG
         self.deployed = deployed
         self.kubectl = Kubectl(
             artifacts[ArtifactKind.KUBECTL].path, self._kubeconfig, runner, pace=lab.pace

@@ -23,7 +23,7 @@ from harness.providers.registry import connections, providers
 from harness.state import records
 from harness.state.entries import WITHOUT_RECORD, LabEntry, LabState, stranger
 from harness.state.record_fields import moment
-from harness.state.records import LOCK, RECORD, WARM, LabRecord
+from harness.state.records import LOCK, RECORD, SAVED_KUBECONFIG, WARM, LabRecord
 
 # What a claim that was killed before it had its record leaves in the folder.
 _OF_A_CLAIM = {LOCK, "record.new"}
@@ -112,7 +112,8 @@ def _entry(run_id: RunId, folder: Path, now: datetime) -> LabEntry:
     if record.kept_until is not None:
         text += f", kept until {record.kept_until}"
     if (folder / WARM).is_file():
-        text += " for the next run with REUSE=1 that begins alike"
+        off = ", turned off, to be restored" if (folder / SAVED_KUBECONFIG).is_file() else ""
+        text += f"{off} for the next run with REUSE=1 that begins alike"
     return LabEntry(run_id, _state(record, live, now), text, record, folder, record.provider)
 
 
