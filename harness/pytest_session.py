@@ -17,7 +17,6 @@ import pytest
 
 from harness.base.errors import HarnessError, UsageError
 from harness.base.printable import printable
-from harness.base.printing import wait_for_enter
 from harness.base.settings import Settings
 
 if TYPE_CHECKING:
@@ -94,6 +93,8 @@ def _require_terminal(asked_by: str, *, alone: bool) -> None:
 
 def _pause(text: str) -> None:
     """Wait for a person to go on; where the terminal went away nobody can."""
+    from harness.base.printing import wait_for_enter
+
     with suppress(OSError):
         wait_for_enter(text)
 
