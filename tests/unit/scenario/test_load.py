@@ -351,7 +351,7 @@ CLUSTERS = [
         "  controller_role: worker\n",
         [("s.yaml:6:20: unknown role of a controller `worker`; did you mean `controller+worker`?")],
     ),
-    ("  workers: 6\n", ["s.yaml:6:12: `workers`: 6 is more than 5"]),
+    ("  workers: 7\n", ["s.yaml:6:12: `workers`: 7 is more than 6"]),
     ("  workers: 0\n", ["s.yaml:6:12: `workers`: 0 is less than 1"]),
     ("  workers: two\n", ['s.yaml:6:12: `workers`: write a whole number, not `"two"`']),
     (
