@@ -30,11 +30,8 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     agents = findings.connected_agents(facts)
     if agents == 0:
         return _none_connects(facts, lost)
-    return (
-        False
-        if agent_findings.some_connected(facts)
-        else agent_findings.all_lost(facts, counted=agents is not None)
-    )
+    # Those that a server still counts connected before.
+    return agent_findings.all_lost(facts, counted=agents is not None)
 
 
 def _none_connects(facts: Facts, lost: set[str]) -> bool | None:
