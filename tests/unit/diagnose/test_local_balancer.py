@@ -45,3 +45,15 @@ def test_agents_that_are_replaced_do_not_settle_where_nothing_takes_the_new_ones
     found = diagnose(recording("diagnosis/agents-cannot-connect/7"))
     assert found.cause == Cause.AGENTS_CANNOT_CONNECT
     assert "systemctl restart k0sworker" in (found.remedy or "")
+
+
+def test_a_balancer_that_hands_nothing_on_where_a_controller_is_reached_is_restarted(recording):
+    door = "dial:192.168.57.10:8132"
+    opened = {each.where: each for each in recording("diagnosis/healthy/9") if each.probe == door}
+    found = diagnose(
+        opened[each.where] if each.probe == door else each
+        for each in recording("diagnosis/agents-cannot-connect/6")
+    )
+    assert found.cause == Cause.AGENTS_CANNOT_CONNECT
+    assert "hands nothing on, though a controller is reached" in (found.remedy or "")
+    assert "open TCP" not in (found.remedy or "")
