@@ -136,8 +136,10 @@ def balancer_cut(facts: Facts) -> tuple[str, ...]:
     """Return the workers whose own balancer takes connections and has no controller for them."""
     if not mesh.behind_balancer(facts):
         return ()
+    # Where an agent was answered something, the balancer has handed it on.
+    answered = agents(facts)
     return tuple(
         name
         for name, each in findings.agents_to_server(facts).items()
-        if each.connected and not each.tls
+        if each.connected and not each.tls and name not in answered
     )
