@@ -31,9 +31,7 @@ def answers(facts: Facts) -> bool | None:
         return True
     asked = [each for each in asked if not refused_by_sudo(each)]
     # kubectl may run on the controller itself.
-    busy = facts.controller in facts.lost_machines() or (
-        says_nothing(facts) and _ends_little(facts)
-    )
+    busy = facts.controller in facts.lost_machines or (says_nothing(facts) and _ends_little(facts))
     return None if not asked or busy else False
 
 
@@ -88,7 +86,7 @@ def nodes(facts: Facts) -> Hop:
     text = ", ".join(f"{node.name} {'/'.join(node.addresses)}" for node in nodes)
     clocks = facts.on(machines.CLOCK)
     text += f" Ready; {len(clocks)} clocks agree" if clocks else " Ready; no clock seen"
-    lost = facts.lost_machines()
+    lost = facts.lost_machines
     if lost:
         text += f"; nothing could be read on {', '.join(lost)}"
     return holds(facts, HopId.NODES, text, workloads.NODES.name)

@@ -92,7 +92,7 @@ def second_probes(
 
     Machines that gave no answer at all are not asked again.
     """
-    lost = facts.lost_machines()
+    lost = facts.lost_machines
     pod = findings.pod_target(facts)
     service = findings.service_target(facts)
     targets = [service] if service is not None else []
