@@ -96,7 +96,7 @@ def _diagnose(bench: Bench) -> Taken:
 
 
 def _konnectivity_off(bench: Bench) -> Taken:
-    return bench.run_any("make", "test-konnectivity-off").taken("seconds")
+    return bench.run_command("make", "test-konnectivity-off").taken("seconds")
 
 
 def _with_nothing_left(bench: Bench) -> Taken:
@@ -137,7 +137,7 @@ def _standing_on(run: Run, *, warm: bool) -> Run:
 def _jobs(count: int) -> Way:
     def take(bench: Bench) -> Taken:
         argv = (PROGRAM, "run", "--jobs", str(count), *map(str, bench.scenarios))
-        return bench.run_any(*argv).taken("seconds")
+        return bench.run_command(*argv, whatever=True).taken("seconds")
 
     return Way(f"jobs-{count}", f"JOBS={count}", take)
 

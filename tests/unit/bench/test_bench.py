@@ -11,7 +11,9 @@ import pytest
 from harness import cli
 from harness.base.context import Context
 from harness.base.errors import InfrastructureError, UsageError
+from harness.base.process import LocalRunner
 from harness.base.settings import Settings
+from harness.base.wait import SystemClock
 from harness.bench import bench, measure, model
 from harness.bench.bench import Taken, Watch, usage_from, verdict_of
 from harness.bench.measurements import (
@@ -26,8 +28,10 @@ from harness.bench.model import BenchHost, FileUsed, Result, Sample
 from harness.bench.page import page, section
 from harness.bench.promises import Promise, differing
 from harness.engine.events import StepEnded, StepId, StepProgress, StepStarted, TransitionSeen
+from harness.engine.outcome import Outcome
 from harness.engine.recorded_run import result_in
 from harness.evidence.old_format import report_with_ids
+from harness.report import json_report
 from harness.report.terminal import Narrator
 from harness.scenario.load import load_all_text
 from harness.testing import FakeClock
@@ -181,8 +185,80 @@ def test_the_first_observation_and_the_first_available_are_heard(monkeypatch):
     assert watch.figures["memory"] == 61.0
 
 
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """A program in place of `k0s-harness`: it says what a run said, leaves its report.
+
+    Return what gives it another outcome.
+    """
+    said = tmp_path / "said"
+    lines = (line for _, line in narrated())
+    said.write_text("".join(f"{line}\n" for line in lines))
+    report = tmp_path / "report.json"
+    report.write_text(json_report.render(REPORT))
+    program = tmp_path / "k0s-harness"
+    program.write_text(
+        "#!/bin/sh\nset -e\n"
+        'echo "$0 $* ($PROVIDER, $JOBS)" >&2\n'
+        f"cat {said} >&2\n"
+        'mkdir -p "$K0S_HARNESS_RUNS/run/scenario"\n'
+        f'cp {report} "$K0S_HARNESS_RUNS/run/scenario/"\n'
+    )
+    program.chmod(0o700)
+    monkeypatch.setattr(bench, "PROGRAM", str(program))
+    monkeypatch.setenv("JOBS", "3")
+    monkeypatch.setattr(bench, "CHECKOUT", tmp_path)
+    return lambda outcome: report.write_text(json_report.render(replace(REPORT, outcome=outcome)))
+
+
+def bench_in(folder, said):
+    settings = Settings.from_environment(
+        {"HOME": str(folder), "K0S_HARNESS_RUNS": str(folder / "runs")}
+    )
+    return bench.Bench(Context(LocalRunner(), SystemClock(), settings, said.append), "docker", ())
+
+
+def test_a_run_is_timed_and_its_report_is_found(tmp_path, command):
+    said = []
+    run = bench_in(tmp_path, said).run("--fresh", "x.yaml")
+    # What the environment says of jobs is not what the way says.
+    assert said[0].endswith("k0s-harness run --fresh x.yaml (docker, )")
+    assert [each.run_id for each in run.results] == [REPORT.run_id]
+    taken = run.taken("seconds", "observed", "available", "teardown")
+    assert taken.verdicts == {"konnectivity-off": verdict_of(REPORT)}
+    assert taken.figures["teardown"] == REPORT.timings["Teardown"]
+    assert 0 < taken.figures["observed"] < taken.figures["available"] < taken.figures["seconds"]
+
+
+def test_a_run_that_did_not_meet_is_no_measurement(tmp_path, command):
+    command(Outcome.NOT_MET)
+    with pytest.raises(InfrastructureError, match="konnectivity-off came to not-met"):
+        bench_in(tmp_path, []).run("x.yaml")
+
+
+def test_a_command_without_a_report_is_told_with_its_words(tmp_path, command):
+    Path(bench.PROGRAM).write_text("#!/bin/sh\necho no space >&2\nexit 3\n")
+    with pytest.raises(InfrastructureError, match="exit status 3"):
+        bench_in(tmp_path, []).run("x.yaml")
+
+
 def test_what_a_process_used_is_read_behind_its_name():
     assert usage_from(STAT, STATUS, 100) == (0.07, 1.45, 3.588)
+    # A process that has ended has no memory any more.
+    assert usage_from(STAT, "Name:\tsh\nState:\tZ (zombie)\n", 100) is None
+
+
+def test_what_the_program_that_is_listened_to_uses_is_read(tmp_path):
+    heard = tmp_path / "heard"
+    used = []
+
+    def hear(_):
+        used.append(bench._usage_of_child())
+        heard.touch()
+
+    wait = 'echo line; until [ -e "$0" ]; do sleep 0.05; done'
+    LocalRunner().run(["sh", "-c", wait, str(heard)], doing="x", deadline=60, on_line=hear)
+    assert used[0].memory > 0.5
 
 
 def test_what_a_scenario_came_to_has_its_causes():
