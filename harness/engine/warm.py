@@ -124,7 +124,7 @@ def find(plan: Plan, context: Context, tell: Say) -> SharedLab | None:
     with ThreadPoolExecutor(max_workers=1) as pool:
         # Beside one another: checksums, and what this host's programs say of it.
         provided = pool.submit(Store(settings, clock=context.clock).provide, plan.artifacts)
-        # What Vagrant is matters where a lab is brought up.
+        # Vagrant takes half a second to say its version, by which machines can be started.
         versions = any(was.saved for _, was in left)
         host = survey(context.runner, settings, os.environ, versions=versions)
         choice = choose_provider(host, settings.provider)
