@@ -583,9 +583,10 @@ class FakeCluster:
     def deployed(self):
         return self.applied[-1] if self.applied else None
 
-    def apply(self, deployment, *, may_fail, on_phase):
+    def apply(self, deployment, *, may_fail, joining, on_phase):
         on_phase("Connect to hosts")
         self.may_fail = may_fail
+        self.joining = joining
         self._clock.at = next(self._ends)
         if self._error is not None:
             raise self._error
