@@ -73,8 +73,8 @@ audit: ## whether a locked package has a known hole, where an index of advisorie
 	@$(dev) python -I .ci/audit.py
 
 .PHONY: bench
-bench: ## a cold konnectivity-on against the same work done by hand, as a ratio
-	@$(lab) $(harness) bench
+bench: ## how long things take, as ratios within one run: half an hour of it, or BENCH="cold jobs"
+	@$(lab) $(harness) bench $(BENCH) --json docs/bench && sh ./bootstrap.sh $(harness) bench --draw
 
 .PHONY: box
 box: ## the box that VMs are made of, into the cache; PROVIDER=libvirt (default) or virtualbox

@@ -88,13 +88,14 @@ class Cluster:
         )
         if self.deployed is not None and self.deployed.fragment != deployment.fragment:
             if on_phase is not None:
-                on_phase("Restart the controller")
-            self._lab.remote(CONTROLLER).run(
-                ["systemctl", "restart", CONTROLLER_UNIT],
-                doing="Restarting k0s on the controller with its new configuration",
-                deadline=RESTART_SECONDS * self._lab.pace,
-                sudo=True,
-            )
+                on_phase("Restart the controllers")
+            for machine in self.plan.controllers:
+                self._lab.remote(machine.name).run(
+                    ["systemctl", "restart", CONTROLLER_UNIT],
+                    doing=f"Restarting k0s on {machine.name} with its new configuration",
+                    deadline=RESTART_SECONDS * self._lab.pace,
+                    sudo=True,
+                )
         self.deployed = deployment
 
     def render(self, deployment: Deployment) -> str:

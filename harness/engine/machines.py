@@ -35,6 +35,7 @@ def machine_specs(plan: Plan) -> tuple[MachineSpec, ...]:
 def lab_needs(plan: Plan, settings: Settings) -> LabNeeds:
     """Return what the plan's lab asks of its host."""
     return LabNeeds(
+        controllers=len(plan.machines) - len(plan.workers),
         workers=len(plan.workers),
         memory_mib=plan.memory_mib,
         k0s_version=str(plan.k0s_version),

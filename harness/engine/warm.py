@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ from harness.engine.steps import Steps
 from harness.images.rootfs import BOXES
 from harness.lab import kept, leftovers, saved
 from harness.lab.lab import Lab
-from harness.lab.listing import list_labs
+from harness.lab.listing import in_folder
 from harness.lab.reservation import removing
 from harness.plan.model import Plan
 from harness.preflight.choice import choose_provider, problems
@@ -120,9 +121,14 @@ def find(plan: Plan, context: Context, tell: Say) -> SharedLab | None:
         tell("no lab was left for another run")
         return None
     settings = context.settings
-    host = survey(context.runner, settings, os.environ)
-    choice = choose_provider(host, settings.provider)
-    artifacts = Store(settings, clock=context.clock, say=tell).provide(plan.artifacts)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # Beside one another: checksums, and what this host's programs say of it.
+        provided = pool.submit(Store(settings, clock=context.clock).provide, plan.artifacts)
+        # Vagrant takes half a second to say its version, by which machines can be started.
+        versions = any(was.saved for _, was in left)
+        host = survey(context.runner, settings, os.environ, versions=versions)
+        choice = choose_provider(host, settings.provider)
+        artifacts = provided.result()
     wanted = signature(plan, choice, context, artifacts)
     seed = lab_request(plan, choice, settings, artifacts, Path()).seed
     for folder, was in left:
@@ -198,8 +204,7 @@ def make_room(context: Context, tell: Say) -> bool:
 
 
 def _left(context: Context) -> Iterator[tuple[Path, _Left]]:
-    labs = list_labs(context.settings.labs_dir, context.runner, now=context.clock.now())
-    for entry in labs:
+    for entry in in_folder(context.settings.labs_dir, context.clock.now()):
         found = _read(entry)
         if found is not None and entry.folder is not None:
             yield entry.folder, found

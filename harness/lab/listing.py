@@ -34,7 +34,7 @@ def list_labs(labs_dir: Path, runner: Runner, *, now: datetime) -> tuple[LabEntr
 
     Of a provider that does not answer only the records are seen.
     """
-    own = list(_in_folder(labs_dir, now))
+    own = list(in_folder(labs_dir, now))
     seen: list[LabEntry] = []
     for each in providers():
         with contextlib.suppress(HarnessError):
@@ -80,7 +80,8 @@ def _names_in(folder: Path) -> tuple[str, ...]:
         return ()
 
 
-def _in_folder(labs_dir: Path, now: datetime) -> Iterator[LabEntry]:
+def in_folder(labs_dir: Path, now: datetime) -> Iterator[LabEntry]:
+    """Yield what is in one's own folder of labs; no provider is asked."""
     if not os.path.lexists(labs_dir):
         return
     problem = _own_problem(labs_dir)

@@ -85,6 +85,7 @@ def here(tmp_path, monkeypatch):
         told=[],
         stopped=[],
         lacks=(),
+        asked=[],
         choice=DOCKER,
         shared=SharedLab(
             "konnectivity-on",
@@ -105,8 +106,8 @@ def here(tmp_path, monkeypatch):
     def taken(*_, off, **__):
         return lab if made.answers or off else None
 
-    monkeypatch.setattr(warm, "list_labs", entries)
-    monkeypatch.setattr(warm, "survey", lambda *_: None)
+    monkeypatch.setattr(warm, "in_folder", entries)
+    monkeypatch.setattr(warm, "survey", lambda *_, versions: made.asked.append(versions))
     monkeypatch.setattr(warm, "choose_provider", lambda *_: made.choice)
     monkeypatch.setattr(warm, "problems", lambda *_: made.lacks)
     monkeypatch.setattr(warm.saved, "stop", lambda *_: made.stopped.append(lab))
@@ -202,6 +203,8 @@ def test_a_lab_that_was_saved_is_left_turned_off_and_found_to_be_restored(saved)
     assert found.lab is saved.lab
     assert (found.saved, found.endpoint_ready) == (SAVED_AT, None)
     assert found.stood_on.endswith(f"restored from their snapshot of {SAVED_AT}")
+    # Whether machines can be started goes by Vagrant's version, too.
+    assert saved.asked == [True]
     assert not saved.lab.destroyed
 
 
