@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.base.context import Context
+from harness.base.errors import HarnessError
+from harness.base.wait import wait_until
 from harness.lab import leftovers
 from harness.lab.lab import Lab
 from harness.lab.reservation import files_written
@@ -19,7 +21,10 @@ from harness.ssh import files as ssh_files
 from harness.ssh.remote import Remote
 from harness.state.records import KUBECONFIG, SAVED_KUBECONFIG
 
-# A machine that was just put back has other things to do, and is to be patient with.
+# A machine that was just put back has other things to do: on a busy host an emulated one did not
+# finish a connection within 15 s.
+ANSWER_SECONDS = 60.0
+ANSWER_EVERY_SECONDS = 1.0
 CLOCK_SECONDS = 60.0
 
 
@@ -60,9 +65,23 @@ def _cut_off(lab: Lab, context: Context) -> Iterator[None]:
     ssh_files.make_socket_dir(lab.run_id, lab.folder)
     yield
 
+    def refusal(remote: Remote) -> str:
+        try:
+            remote.run(["true"], doing="Reaching the machine", deadline=ANSWER_SECONDS)
+        except HarnessError as error:
+            return str(error)
+        return ""
+
     def set_clock(remote: Remote) -> None:
-        # The first command opens the connection, so that the second one arrives at once.
-        remote.run(["true"], doing="Reaching the machine", deadline=CLOCK_SECONDS * lab.pace)
+        # Over a connection that stands, so that the time is still right when it arrives.
+        wait_until(
+            f"{remote.name} to answer",
+            lambda: refusal(remote),
+            lambda said: not said,
+            bound=ANSWER_SECONDS * lab.pace,
+            every=ANSWER_EVERY_SECONDS,
+            clock=context.clock,
+        )
         remote.run(
             ["date", f"--set=@{context.clock.now().timestamp():.3f}"],
             doing="Setting the clock",

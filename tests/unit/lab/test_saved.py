@@ -90,6 +90,24 @@ def test_clocks_stood_still_or_show_when_they_were_saved_and_are_set_afterwards(
         assert [" ".join(each) for each in remote.commands] == ["true", NOW]
 
 
+def test_a_machine_that_is_too_busy_to_answer_at_once_is_waited_for(lab, context):
+    busy = lab.remote("controller0")
+    answers = iter([InfrastructureError("Reaching", "no SSH: no existing session"), ""])
+    busy.answers["true"] = lambda _: raised(next(answers))
+    saved.save(lab, context)
+    assert [" ".join(each).split("=")[0] for each in busy.commands] == [
+        "true",
+        "true",
+        "date --set",
+    ]
+
+
+def raised(answer):
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
 def test_nothing_is_set_where_the_machines_could_not_be_restored(lab, context):
     lab.backend.error = InfrastructureError("Restoring", "no snapshot")
     with pytest.raises(InfrastructureError, match="no snapshot"):
