@@ -21,7 +21,7 @@ from harness.bench.measurements import (
     MEASUREMENTS,
     Measurement,
     Way,
-    with_workers,
+    with_cluster,
     within_half_an_hour,
 )
 from harness.bench.model import BenchHost, FileUsed, Result, Sample
@@ -270,12 +270,14 @@ def test_a_figure_that_was_not_seen_is_an_error():
         bench.Run({"seconds": 1.0}, (REPORT,)).taken("seconds", "available")
 
 
-@pytest.mark.parametrize("count", [2, 4, 6])
-def test_the_scenario_with_more_workers_is_a_scenario(count):
-    text = (PROJECT / "scenarios/konnectivity-on.yaml").read_text()
-    (loaded,) = load_all_text(with_workers(text, count), "konnectivity-on.yaml")
-    assert loaded.scenario.cluster.workers == count
-    assert f"worker{count - 1}" in with_workers(text, count)
+@pytest.mark.parametrize("cluster", [{"workers": 4}, {"workers": 6}, {"controllers": 3}], ids=str)
+def test_the_scenario_with_more_machines_is_a_scenario(cluster):
+    text = with_cluster((PROJECT / "scenarios/konnectivity-on.yaml").read_text(), **cluster)
+    (loaded,) = load_all_text(text, "konnectivity-on.yaml")
+    (name, count), workers = *cluster.items(), loaded.scenario.cluster.workers
+    assert getattr(loaded.scenario.cluster, name) == count
+    assert f"- worker{workers - 1}\n" in text
+    assert f"worker{workers}" not in text
 
 
 # --- promises ---------------------------------------------------------------------------------
