@@ -161,7 +161,7 @@ VARIABLES: Mapping[str, Variable] = {
         "KEEP", "`never` (default), `failure`, `always`", "when machines stay, for 12 hours"
     ),
     "fresh": Variable("FRESH", _SWITCH, "machines of its own for each scenario"),
-    "reuse": Variable("REUSE", _SWITCH, "begins on the lab that an earlier command left"),
+    "reuse": Variable("REUSE", _SWITCH, "begins on the lab that an earlier command left or saved"),
     "jobs": Variable("JOBS", "a number; `1`; `auto`", "how many labs there are at once"),
     "shard": Variable("SHARD", "`2/5`; all", "which part of the scenarios is run on this host"),
     "k0s_binary": Variable("K0S_BINARY", "a file", "an own build of k0s"),

@@ -54,7 +54,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         "--reuse",
         action="store_const",
         const="1",
-        help="take the lab that an earlier command left; leave one for the next",
+        help="begin on the lab that an earlier command left or saved; leave one",
     )
     add_side_by_side(verb)
     verb.add_argument(

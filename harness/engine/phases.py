@@ -143,7 +143,7 @@ class Phases:
     ) -> Watch:
         ready = self.settling.endpoint_ready
         stage = Stage(
-            controller=self.plan.controller.name,
+            controllers=tuple(machine.name for machine in self.plan.controllers),
             workers=self._workers,
             konnectivity=phase.konnectivity,
             opened=opened,

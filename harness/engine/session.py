@@ -170,7 +170,7 @@ class RunSession:
         if run is not None:
             hand_on = (
                 not self.settings.fresh
-                and not self._plan(which).leaves_something
+                and (run.saved or not self._plan(which).leaves_something)
                 and self._is_wanted_after(which, following)
             )
             result = run.finish(interrupted_by, hand_on=hand_on)
@@ -200,7 +200,7 @@ class RunSession:
     def _leave_shared_lab(self) -> None:
         """Leave the lab that nobody has taken over to the next command, where that may be."""
         shared_lab = self._shared_lab
-        if shared_lab is None or shared_lab.footprint is None:
+        if shared_lab is None or (shared_lab.footprint is None and not shared_lab.saved):
             return
         plan = next(plan for plan in self._plans.values() if start_state(plan) == shared_lab.start)
         with uninterrupted(), Steps(self.clock, self.emit).step(StepId.LEAVE) as tell:

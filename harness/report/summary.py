@@ -99,7 +99,9 @@ def _run(result: ScenarioResult) -> Iterator[str]:
     if result.seed is not None:
         yield f"- machines made with {prose(result.seed)}: nothing was uploaded"
     if result.shared_lab is not None:
-        yield f"- on the machines of {prose(result.shared_lab)}, found to be as before it"
+        yield f"- on the machines of {prose(result.shared_lab)}"
+    elif result.isolation:
+        yield "- on machines made for it"
     for reference in result.references:
         yield f"- {link(reference)}"
 

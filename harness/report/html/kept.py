@@ -112,7 +112,7 @@ def _substrate(document: Mapping[str, Any]) -> Markup:
         ("Why this provider", document.get("provider_reason")),
         ("Pace", f"{pace:g} times slower than the host, which scales bounds" if pace > 1 else ""),
         ("Made with", document.get("seed")),
-        ("Machines of", document.get("shared_lab")),
+        ("Machines of", document.get("shared_lab") or (document["isolation"] and "this run alone")),
         *((f"Isolation, {layer}", text) for layer, text in document["isolation"].items()),
     ]
     return element(

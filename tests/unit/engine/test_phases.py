@@ -191,7 +191,7 @@ def watched(recording, plan):
         found = PhaseWatch(
             context_of(prober, clock, record=recorded.extend, emit=events.append, pace=pace),
             Stage(
-                controller="controller0",
+                controllers=("controller0",),
                 workers=WORKERS,
                 konnectivity=planned.konnectivity,
                 opened=opened,
@@ -311,7 +311,7 @@ def judged(recording):
         watch = PhaseWatch(
             context_of(RecordedProber(clock, recording(rounds)), clock, record=recorded.extend),
             Stage(
-                "controller0",
+                ("controller0",),
                 WORKERS,
                 konnectivity=True,
                 opened=opened,

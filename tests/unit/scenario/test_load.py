@@ -388,7 +388,7 @@ CLUSTERS = [
         "  k0s:\n    spec:\n      api: {address: 10.0.2.15}\n",
         [
             (
-                "s.yaml:8:22: the harness sets `spec.api.address` to the controller's address on "
+                "s.yaml:8:22: the harness sets `spec.api.address` to the controllers' addresses on "
                 "the private network; to set it wrong on purpose, list it under `cluster.break`"
             )
         ],
