@@ -630,6 +630,19 @@ def test_the_whole_run_comes_to_its_verdicts_again(phases, plan):
     ]
 
 
+def test_a_phase_that_failed_is_told_before_the_next_one_and_no_other(phases, plan, losing):
+    made, _ = phases()
+    told = []
+    made.on_failure = told.append
+    for phase in plan.phases:
+        made.enter(phase)
+    assert told == []
+    made, _ = phases(losing("apiservice"))
+    made.on_failure = told.append
+    made.enter(plan.phases[0])
+    assert told == ["broken"]
+
+
 def test_what_preconditions_wait_for_is_told_on_change(phases, plan):
     made, events = phases()
     made.enter(plan.phases[0])
