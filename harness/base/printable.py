@@ -10,6 +10,7 @@ Started before there is a virtual environment: only the standard library is impo
 
 from __future__ import annotations
 
+import functools
 import shlex
 import unicodedata
 
@@ -42,6 +43,8 @@ def pasted(*words: str) -> str:
     return " ".join(map(_word, words))
 
 
+# A diagnosis names the same commands again and again.
+@functools.lru_cache(maxsize=4096)
 def _word(word: str) -> str:
     if printable_line(word) == word:
         return shlex.quote(word)

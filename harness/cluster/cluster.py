@@ -16,6 +16,7 @@ from harness.plan import k0sctl as k0sctl_yaml
 from harness.plan.model import Plan
 from harness.providers.vagrant import mark
 from harness.ssh.pace import is_slow
+from harness.state.records import KUBECONFIG
 from harness.vocabulary.machines import CONTROLLER
 
 # k0s's name for it, whether it runs a kubelet or not (k0s install controller).
@@ -46,7 +47,7 @@ class Cluster:
         self._artifacts = artifacts
         self._folder = folder
         self._runner = runner
-        self._kubeconfig = lab.folder / "kubeconfig"
+        self._kubeconfig = lab.folder / KUBECONFIG
         self.deployed = deployed
         self.kubectl = Kubectl(
             artifacts[ArtifactKind.KUBECTL].path, self._kubeconfig, runner, pace=lab.pace
@@ -91,13 +92,14 @@ class Cluster:
         )
         if self.deployed is not None and self.deployed.fragment != deployment.fragment:
             if on_phase is not None:
-                on_phase("Restart the controller")
-            self._lab.remote(CONTROLLER).run(
-                ["systemctl", "restart", CONTROLLER_UNIT],
-                doing="Restarting k0s on the controller with its new configuration",
-                deadline=RESTART_SECONDS * self._lab.pace,
-                sudo=True,
-            )
+                on_phase("Restart the controllers")
+            for machine in self.plan.controllers:
+                self._lab.remote(machine.name).run(
+                    ["systemctl", "restart", CONTROLLER_UNIT],
+                    doing=f"Restarting k0s on {machine.name} with its new configuration",
+                    deadline=RESTART_SECONDS * self._lab.pace,
+                    sudo=True,
+                )
         self.deployed = deployment
 
     def render(self, deployment: Deployment) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from harness.base.printable import pasted
 from harness.diagnose import backing
@@ -90,11 +90,30 @@ class Facts(Seen):
         reading = self.reading(look, where)
         return None if reading is None else command_of(reading)
 
+    @functools.cached_property
+    def told(self) -> dict[Callable[[Facts], Any], Any]:
+        """What the questions of `once` came to."""
+        return {}
+
+    @functools.cached_property
     def lost_machines(self) -> tuple[str, ...]:
-        """Return the machines of which nothing could be read at all."""
+        """The machines of which nothing could be read at all."""
         answered = {where for (_, where), each in self.readings.items() if not each.failed}
         asked = {where for _, where in self.readings if where != API}
         return tuple(sorted(asked - answered))
+
+
+def once(question: Callable[[Facts], T]) -> Callable[[Facts], T]:
+    """Return `question`, answered once for the same facts: dozens of hops and causes ask it."""
+
+    @functools.wraps(question)
+    def answered(facts: Facts) -> T:
+        if question not in facts.told:
+            facts.told[question] = question(facts)
+        answer: T = facts.told[question]
+        return answer
+
+    return answered
 
 
 def facts_from(readings: Iterable[Reading]) -> Facts:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from harness.base.places import with_port
 from harness.diagnose import backing, messages
-from harness.diagnose.facts import Facts, moment
+from harness.diagnose.facts import Facts, moment, once
 from harness.k0s import AGENT_PORT, METRICS_SERVER_PORT
 from harness.probe import (
     apiservice,
@@ -39,6 +39,7 @@ RECENT_SECONDS = 60.0
 YOUNG_SECONDS = 120.0
 
 
+@once
 def konnectivity(facts: Facts) -> bool | None:
     """Whether the API server dials through konnectivity."""
     flags = facts.of_controller(controlplane.FLAGS)
@@ -50,6 +51,7 @@ def konnectivity(facts: Facts) -> bool | None:
     return True if message_class(facts) is MessageClass.NO_AGENT else None
 
 
+@once
 def message_class(facts: Facts) -> MessageClass | None:
     """Return the class of the condition's message, None while it is not a failed check."""
     state = facts.one(apiservice.PROBE)
@@ -58,6 +60,7 @@ def message_class(facts: Facts) -> MessageClass | None:
     return messages.classify(state.message)
 
 
+@once
 def metrics_pod(facts: Facts) -> Pod | None:
     """Return the pod of metrics-server that counts: a Ready one, else the youngest."""
     return backing.counts(facts.one(workloads.PODS) or ())
@@ -90,6 +93,7 @@ def service_target(facts: Facts) -> tuple[str, int] | None:
     return (service.cluster_ip, service.port) if service is not None and service.exists else None
 
 
+@once
 def server_target(facts: Facts) -> tuple[str, int] | None:
     """Return where the konnectivity agents look for their server."""
     agents = facts.one(objects.AGENTS)
@@ -127,11 +131,13 @@ def stuck(facts: Facts) -> Mapping[tuple[TargetProbe[Payload], str, str], Payloa
     return found
 
 
+@once
 def server_dials(facts: Facts) -> Mapping[str, Dials]:
     """Return the dials to the konnectivity server, by worker."""
     return _to_server(facts, dials.PROBE)
 
 
+@once
 def expected_agents(facts: Facts) -> int | None:
     """Return how many agents there should be: one on each node."""
     agents = facts.one(objects.AGENTS)
@@ -154,6 +160,7 @@ def connected_agents(facts: Facts) -> int | None:
     return min((each.agents for each in tunnels if each.listening), default=None)
 
 
+@once
 def agents_to_server(facts: Facts) -> Mapping[str, Payload]:
     """Return how the agents' own pods reach the konnectivity server, by worker."""
     return _to_server(facts, https.AGENT_SERVER)
@@ -243,7 +250,13 @@ def read_at(facts: Facts, probe: str, machine: str) -> float:
     return moment(facts.readings[probe, machine]) + (clock.ahead if clock is not None else 0.0)
 
 
-def recent(facts: Facts, probe: str, machine: str, failures: tuple[Failure, ...]) -> list[Failure]:
-    """Return those failures of a machine's log that were of the last minute when it was read."""
-    since = read_at(facts, probe, machine) - RECENT_SECONDS if failures else 0.0
+def recent(
+    facts: Facts,
+    probe: str,
+    machine: str,
+    failures: tuple[Failure, ...],
+    within: float = RECENT_SECONDS,
+) -> list[Failure]:
+    """Return those failures of a machine's log that were `within` seconds old when it was read."""
+    since = read_at(facts, probe, machine) - within if failures else 0.0
     return [each for each in failures if each.at > since]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from harness.diagnose import findings, ladder, node_findings, scrapes, settling
 from harness.diagnose.causes import KINDS
@@ -34,6 +36,8 @@ _SUSPECTS = (
     ("not the MTU", HopId.LARGE),
 )
 _MOST_RULED_OUT = 4
+# Of the causes of a walk: whether the facts show it.
+_Shown: TypeAlias = Callable[[CauseKind], bool | None]
 
 
 def diagnose(readings: Iterable[Reading]) -> Diagnosis:
@@ -45,7 +49,12 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
     """Return the cause that was seen; nothing else is looked at."""
     hops = ladder.walk(facts)
     state = {hop.id: hop for hop in hops}
-    kind, untold = _first(facts, state)
+
+    @functools.cache
+    def shown(kind: CauseKind) -> bool | None:
+        return kind.shown(facts, state)
+
+    kind, untold = _first(facts, shown)
     cause = kind.cause if kind is not None else Cause.UNKNOWN
     rests_on = [state[each] for each in kind.rests_on if each in state] if kind is not None else []
     missing = [hop.sentence for hop in rests_on if hop.state is HopState.NOT_SEEN]
@@ -65,7 +74,7 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
             for hop in hops
             if hop.state is HopState.NOT_SEEN and hop.id is not HopId.OTHERS
         ]
-    also = _also(facts, state, kind)
+    also = _also(kind, shown)
     broken = next((hop for hop in hops if hop.state is HopState.BROKEN), None)
     if kind is None and broken is not None:
         rests_on = [hop for hop in hops if hop.state is HopState.BROKEN]
@@ -90,12 +99,12 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
     )
 
 
-def _first(facts: Facts, hops: dict[HopId, Hop]) -> tuple[CauseKind | None, list[str]]:
+def _first(facts: Facts, is_shown: _Shown) -> tuple[CauseKind | None, list[str]]:
     """Return the first kind that is shown, and what would have been needed to be sure of one."""
     told: dict[str, bool | None] = {}
     joining = settling.joining(facts)
     for kind in KINDS:
-        shown = kind.shown(facts, hops)
+        shown = is_shown(kind)
         told[kind.cause] = shown
         if not shown or (joining and kind.passes):
             continue
@@ -157,14 +166,14 @@ def _unavailable_for_long(facts: Facts) -> list[str]:
     return [f"since when the way is whole: the APIService has been unavailable for {seconds:.0f} s"]
 
 
-def _also(facts: Facts, hops: dict[HopId, Hop], first: CauseKind | None) -> tuple[str, ...]:
+def _also(first: CauseKind | None, is_shown: _Shown) -> tuple[str, ...]:
     """Return the causes that stand beside the first one and do not follow from it."""
     if first is None or first.cause in {Cause.HEALTHY, Cause.SETTLING}:
         return ()
     explained = {first.cause, *first.explains, Cause.HEALTHY, Cause.SETTLING}
     found: list[str] = []
     for kind in KINDS:
-        if kind.cause not in explained and kind.shown(facts, hops):
+        if kind.cause not in explained and is_shown(kind):
             found.append(kind.cause)
             explained |= {kind.cause, *kind.explains}
     return tuple(found)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.diagnose import findings, scrapes
-from harness.diagnose.facts import Facts
+from harness.diagnose import findings, scrapes, settling
+from harness.diagnose.facts import Facts, once
 from harness.k0s import AGENT_PORT
 from harness.probe import controlplane, konnectivity, machines, nodelogs, workloads
 from harness.probe.konnectivity import ControllerLease, ServerProcess
@@ -23,6 +23,7 @@ _RELEASES = "k0s's release"
 _ROUTING = "enable-aggregator-routing"
 
 
+@once
 def servers(facts: Facts) -> Mapping[str, int]:
     """Return, by controller, how many agents its konnectivity server has, of those that listen."""
     return {
@@ -60,6 +61,7 @@ def orphans(facts: Facts) -> Mapping[str, ServerProcess]:
     return found
 
 
+@once
 def strange_leases(facts: Facts) -> Mapping[str, float | None]:
     """Return the controllers' leases in force of which no controller was seen, with their age."""
     leases = facts.one(konnectivity.LEASES)
@@ -104,6 +106,7 @@ def many(facts: Facts) -> bool:
     return len(facts.controllers) > 1 or bool(strange_leases(facts))
 
 
+@once
 def lacking(facts: Facts) -> Mapping[str, int]:
     """Return, by controller, the agents of those servers that have fewer than another one has."""
     counts = servers(facts)
@@ -135,11 +138,15 @@ def young_server(facts: Facts) -> bool:
     return own is not None and own.seconds < findings.RECENT_SECONDS
 
 
+@once
 def half_open(facts: Facts) -> tuple[str, ...]:
     """Return the workers whose agent holds a connection that its server does not know."""
     counts = servers(facts)
     expected = findings.expected_agents(facts)
     if many(facts) or set(counts) != {facts.controller} or expected is None:
+        return ()
+    if settling.rolling(facts):
+        # A pod that ends was asked a moment before its server, or its successor after it.
         return ()
     figures = facts.on(konnectivity.AGENT)
     holding = [

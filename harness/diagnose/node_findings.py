@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from harness.cni import Cni, named
 from harness.diagnose import mesh
-from harness.diagnose.facts import Facts
+from harness.diagnose.facts import Facts, once
 from harness.probe import controlplane, machines, workloads
 from harness.probe.workloads import Node
 
@@ -40,6 +40,7 @@ def cni_elsewhere(nodes: tuple[Node, ...]) -> Mapping[str, tuple[Cni, str]]:
     }
 
 
+@once
 def stray_addresses(facts: Facts) -> Mapping[str, str]:
     """Return, by node, what is odd about its InternalIP as its own machine sees it."""
     odd = {}
@@ -79,12 +80,13 @@ def untold_addresses(facts: Facts) -> bool:
 
 def uncovered(facts: Facts) -> tuple[str, ...]:
     """Return the nodes on whose machines nothing was seen, while on other nodes' there was."""
-    silent = set(facts.lost_machines())
+    silent = set(facts.lost_machines)
     nodes = {node.name: facts.machine_of(node.name) for node in facts.one(workloads.NODES) or ()}
     without = [name for name, machine in nodes.items() if machine is None or machine in silent]
     return tuple(without) if set(facts.workers) - silent else ()
 
 
+@once
 def overlaps(facts: Facts) -> tuple[str, ...] | None:
     """Return the sentences on networks that overlap; None where one is not known and none does."""
     flags = facts.of_controller(controlplane.FLAGS)
@@ -117,6 +119,7 @@ def _pods_cidrs(facts: Facts) -> Mapping[str, str]:
     return {"the pods' CIDR": known or ""}
 
 
+@once
 def skewed(facts: Facts) -> Mapping[str, float] | None:
     """Return the machines whose clock differs from most others', with the seconds.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from harness import cni
 from harness.base.places import with_port
 from harness.diagnose import findings
-from harness.diagnose.facts import Facts
+from harness.diagnose.facts import Facts, once
 from harness.probe import machines, nodestate, service_rules, workloads
 from harness.probe.service_rules import ServiceRules
 
@@ -26,6 +26,7 @@ def alarm(facts: Facts) -> tuple[str, str] | None:
     return None
 
 
+@once
 def silent(facts: Facts) -> Mapping[str, float]:
     """Return, of the Ready nodes of which nothing was heard for too long to be so, the seconds."""
     leases = facts.one(nodestate.LEASES) or {}
@@ -68,10 +69,11 @@ def not_forwarding(facts: Facts) -> Mapping[str, str]:
     return found
 
 
+@once
 def untold(facts: Facts) -> bool | None:
     """None where a machine answered and did not say what its kernel does, while others did."""
     said = set(facts.on(nodestate.KERNEL))
-    answered = set(facts.workers) - set(facts.lost_machines())
+    answered = set(facts.workers) - set(facts.lost_machines)
     return None if said and answered - said else False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.base.places import address_of
-from harness.diagnose.facts import Facts
+from harness.diagnose.facts import Facts, once
 from harness.diagnose.failures import FailedOf, failed_of
 from harness.diagnose.findings import RECENT_SECONDS, age, metrics_pod, recent
 from harness.probe import (
@@ -28,6 +28,7 @@ FAILURES = 2
 STALE_SECONDS = 90.0
 
 
+@once
 def kubelets(facts: Facts) -> Mapping[str, Payload]:
     """Return, by node, how a request to its kubelet out of metrics-server's pod fared."""
     names = {
@@ -42,6 +43,7 @@ def kubelets(facts: Facts) -> Mapping[str, Payload]:
     }
 
 
+@once
 def failing_scrapes(facts: Facts) -> Mapping[str, Failure] | None:
     """Return, by node, why metrics-server cannot read its kubelet now.
 
@@ -89,18 +91,21 @@ def scraped(facts: Facts) -> set[str]:
     return served | {name for name, each in kubelets(facts).items() if each.answered}
 
 
-def scrapes_failed_lately(facts: Facts) -> tuple[Failure, ...] | None:
-    """Return the scrapes that failed in the last minute, by metrics-server's log."""
+def scrapes_failed_lately(
+    facts: Facts, within: float = RECENT_SECONDS
+) -> tuple[Failure, ...] | None:
+    """Return the scrapes that failed in the last `within` seconds, by metrics-server's log."""
     logs = _metrics_server_logs(facts)
     if not logs:
         return None
     return tuple(
         failure
         for name, log in logs.items()
-        for failure in recent(facts, nodelogs.METRICS_SERVER.name, name, log.scrapes)
+        for failure in recent(facts, nodelogs.METRICS_SERVER.name, name, log.scrapes, within)
     )
 
 
+@once
 def _metrics_server_logs(facts: Facts) -> Mapping[str, MetricsServerLog]:
     logs = facts.on(nodelogs.METRICS_SERVER)
     pod = metrics_pod(facts)
@@ -124,6 +129,7 @@ def _logged_scrapes(facts: Facts) -> Mapping[str, Failure] | None:
     return {node: each[-1] for node, each in failing.items() if len(each) >= FAILURES}
 
 
+@once
 def _served_at(facts: Facts) -> Mapping[str, float]:
     """Return, by node, when the figures were taken that are served of it."""
     metrics = facts.one(metrics_data.PROBE)
@@ -183,6 +189,7 @@ def suffers(facts: Facts) -> bool:
     return bool((state is not None and not state.available) or missing_figures(facts))
 
 
+@once
 def missing_figures(facts: Facts) -> tuple[str, ...] | None:
     """Return the nodes without fresh figures; None where the metrics or the nodes were not seen."""
     top = facts.one(top_nodes.PROBE)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from harness.diagnose import findings, last_words, mesh, scrapes
-from harness.diagnose.facts import Facts, moment
+from harness.diagnose.facts import Facts, moment, once
 from harness.diagnose.failures import FailedOf, failed_of, status_of
 from harness.probe import konnectivity, machines, nodelogs
 from harness.probe.konnectivity import Refusal
@@ -42,6 +42,7 @@ class Why(StrEnum):
     """Their tokens are not accepted, and why was not seen."""
 
 
+@once
 def agents(facts: Facts) -> Mapping[str, Failure]:
     """Return, by worker, the last words of each agent that was turned away on a connection."""
     found = {}
@@ -71,6 +72,7 @@ def strangers(facts: Facts) -> Mapping[str, str]:
     }
 
 
+@once
 def refusing(facts: Facts) -> str:
     """Return the controller whose server lately turned agents away that it lacks, or empty."""
     order = sorted(facts.on(konnectivity.LOG), key=lambda name: name != facts.controller)
@@ -87,6 +89,7 @@ def _refused(facts: Facts, controller: str) -> tuple[Refusal, ...]:
     return tuple(each for each in log.refused if not each.at or now - each.at < _LATELY_SECONDS)
 
 
+@once
 def why(facts: Facts) -> Why | None:
     """Return why agents are turned away, None where none is."""
     away = agents(facts)
@@ -136,8 +139,15 @@ def balancer_cut(facts: Facts) -> tuple[str, ...]:
     """Return the workers whose own balancer takes connections and has no controller for them."""
     if not mesh.behind_balancer(facts):
         return ()
-    return tuple(
+    # Where an agent was answered something, the balancer has handed it on.
+    answered = agents(facts)
+    silent = {
         name
         for name, each in findings.agents_to_server(facts).items()
-        if each.connected and not each.tls
-    )
+        if each.connected and not each.tls and name not in answered
+    }
+    doors = mesh.doors(facts).values()
+    ways = {
+        name: {findings.reaches(facts, name, *each) for each in doors} for name in facts.workers
+    }
+    return tuple(name for name, each in ways.items() if name in silent or each == {False})

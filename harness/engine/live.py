@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.base.context import Say
@@ -21,7 +21,11 @@ from harness.engine.context import RunContext
 from harness.engine.events import StepId
 from harness.engine.phases import judged_ends
 from harness.engine.results import AppliedChange
-from harness.engine.settling import PRECONDITIONS_EVERY_SECONDS, Settling
+from harness.engine.settling import (
+    PRECONDITIONS_EVERY_SECONDS,
+    PreconditionsUnmetError,
+    Settling,
+)
 from harness.engine.timing import Timing
 from harness.plan.model import PhasePlan, Plan
 from harness.probe import workloads
@@ -35,13 +39,14 @@ API_SECONDS = 120.0
 
 @dataclass
 class LiveCluster:
-    """Changes a cluster that is there."""
+    """Changes a cluster that is there; `save` keeps how a new one is once it has settled."""
 
     context: RunContext
     plan: Plan
     cluster: Cluster
     changes: Changes
     settling: Settling
+    save: Callable[[], None] | None = None
 
     def bring_about(
         self, phase: PhasePlan, timing: Timing
@@ -65,12 +70,11 @@ class LiveCluster:
         if undone:
             self._take_back([each.phase for each in undone], phase.deployment)
             note(undone, "everything is as it was before")
-        if any(each.undo == "exact" for each in (*acts, *deployed)):
-            if self.cluster.deployed is None:
-                # Made to a cluster that has settled, or nobody could say what a change changed.
-                self._deploy(self.plan.start)
-                self.settling.wait("a settled cluster", preconditions.comparable(self.plan))
-                timing.cold_start()
+        exact = any(each.undo == "exact" for each in (*acts, *deployed))
+        if self.cluster.deployed is None:
+            self._settle_first(phase, needed=exact)
+            timing.cold_start()
+        if exact:
             self.changes.remember(phase.name)
         cold = self.cluster.deployed is None
         ended_badly = self._deploy(phase.deployment, judged=judged_ends(phase))
@@ -87,6 +91,25 @@ class LiveCluster:
                     tell(act.describe())
                     note([act], self.changes.make(phase.name, act))
         return tuple(made), None
+
+    def _settle_first(self, phase: PhasePlan, *, needed: bool) -> None:
+        """Deploy what stands before the first change, and save it where that is wanted.
+
+        Changes that are compared are `needed` on a cluster that has settled, or nobody could say
+        what they changed.
+        """
+        save = None if judged_ends(phase) else self.save
+        if not needed and save is None:
+            return
+        self._deploy(self.plan.start)
+        try:
+            self.settling.wait("a settled cluster", preconditions.comparable(self.plan))
+        except PreconditionsUnmetError:
+            if needed:
+                raise
+        else:
+            if save is not None:
+                save()
 
     def confirm(self, phase: str) -> tuple[str, ...]:
         """Look again that what the phase changed still is so; see `Changes.confirm`."""

@@ -11,6 +11,7 @@ from harness.base.context import Context, Say
 from harness.base.settings import Settings
 from harness.engine.events import StepId
 from harness.engine.steps import Steps
+from harness.host.needs import LabNeeds
 from harness.images.seed import cannot_unpack, seed_for
 from harness.lab.creation import bounds
 from harness.lab.lab import Lab, bring_up
@@ -28,6 +29,17 @@ def machine_specs(plan: Plan) -> tuple[MachineSpec, ...]:
     return tuple(
         MachineSpec(each.name, each.role, each.address, each.cpus, each.memory_mib)
         for each in plan.machines
+    )
+
+
+def lab_needs(plan: Plan, settings: Settings) -> LabNeeds:
+    """Return what the plan's lab asks of its host."""
+    return LabNeeds(
+        controllers=len(plan.machines) - len(plan.workers),
+        workers=len(plan.workers),
+        memory_mib=plan.memory_mib,
+        k0s_version=str(plan.k0s_version),
+        saved=settings.reuse and not settings.fresh,
     )
 
 

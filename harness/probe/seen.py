@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar
 
 from harness.evidence.reading import Reading
 from harness.probe.core import AnyProbe, ApiProbe, MachineProbe, TargetProbe, observe
@@ -27,23 +27,26 @@ class Seen:
     value; `readings` the reading of each.
     """
 
-    values: Mapping[str, Mapping[Place, object]] = field(default_factory=dict)
+    # Each of the type that its probe's parser declares, as `observe` saw to.
+    values: Mapping[str, Mapping[Place, Any]] = field(default_factory=dict)
     unseen_at: Mapping[tuple[str, str], str] = field(default_factory=dict)
     readings: Mapping[tuple[str, str], Reading] = field(default_factory=dict)
 
     def one(self, probe: ApiProbe[T]) -> T | None:
         """Return the cluster's value, None where it was not seen."""
-        # Of the type that its parser declares, as `observe` saw to.
-        found = cast("Mapping[Place, T]", self.values.get(probe.name, {}))
-        return list(found.values())[-1] if found else None
+        return self._last.get(probe.name)
+
+    # A diagnosis asks for some of these hundreds of times.
+    @functools.cached_property
+    def _last(self) -> Mapping[str, Any]:
+        return {name: [*found.values()][-1] for name, found in self.values.items() if found}
 
     def on(self, probe: MachineProbe[T]) -> Mapping[str, T]:
         """Return the value of each machine that was seen."""
-        return cast("Mapping[str, T]", self._by_machine.get(probe.name, {}))
+        return self._by_machine.get(probe.name, {})
 
     @functools.cached_property
-    def _by_machine(self) -> Mapping[str, Mapping[str, object]]:
-        # A diagnosis asks for some of these hundreds of times.
+    def _by_machine(self) -> Mapping[str, Mapping[str, Any]]:
         return {
             name: {machine: value for (machine, _), value in found.items()}
             for name, found in self.values.items()
@@ -51,7 +54,7 @@ class Seen:
 
     def to(self, probe: TargetProbe[T]) -> Mapping[Place, T]:
         """Return the value of each machine and target that was seen."""
-        return cast("Mapping[Place, T]", self.values.get(probe.name, {}))
+        return self.values.get(probe.name, {})
 
     def why_unseen(self, look: str, where: str | None = None) -> str:
         """Return why a look has no value."""

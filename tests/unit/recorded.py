@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 
 from harness import testing
+from harness.diagnose.judge import diagnose
+from harness.diagnose.model import Diagnosis
 from harness.evidence.reading import Reading
 from harness.evidence.recorder import redacted_reading
 
@@ -15,6 +17,12 @@ from harness.evidence.recorder import redacted_reading
 def readings(path: Path) -> tuple[Reading, ...]:
     """The readings in a file of one JSON object a line."""
     return testing.readings(path)
+
+
+@functools.cache
+def diagnosed(path: Path) -> Diagnosis:
+    """What is said of those readings."""
+    return diagnose(readings(path))
 
 
 def id_of(path: Path) -> str:

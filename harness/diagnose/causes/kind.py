@@ -35,7 +35,7 @@ SANE_NODES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CauseKind:
     """One cause, and what it says in a few words.
 

@@ -4,18 +4,19 @@ import pytest
 
 from harness.probe import seen
 
+_OBSERVED: dict[object, object] = {}
 
-@pytest.fixture
+
+@pytest.fixture(autouse=True)
 def read_once(monkeypatch):
-    """Read each reading once: the walks of a mutation check differ in one."""
+    """Read each reading once in a session: the walks of a mutation check differ in one."""
     observe = seen.observe
-    known = {}
 
     def observe_once(parse, reading):
         key = (parse, id(reading))
-        if key not in known:
+        if key not in _OBSERVED:
             # The reading is kept, so that no other one gets its id.
-            known[key] = (reading, observe(parse, reading))
-        return known[key][1]
+            _OBSERVED[key] = (reading, observe(parse, reading))
+        return _OBSERVED[key][1]
 
     monkeypatch.setattr(seen, "observe", observe_once)

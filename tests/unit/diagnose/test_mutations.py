@@ -13,7 +13,7 @@ from harness.vocabulary.words import Cause
 from tests.unit.diagnose import pasted
 from tests.unit.fuzz import some
 from tests.unit.paths import RECORDINGS
-from tests.unit.recorded import id_of, readings
+from tests.unit.recorded import diagnosed, id_of, readings
 
 RECORDED = sorted((RECORDINGS / "diagnosis").glob("*/*.jsonl"))
 OTHERS = [
@@ -34,7 +34,6 @@ OF_PODS = {kind.cause for kind in KINDS if kind.backend_down}
 EXPLAINS = {kind.cause: {kind.cause, *kind.explains} for kind in KINDS}
 
 
-pytestmark = pytest.mark.usefixtures("read_once")
 every_recording = pytest.mark.parametrize("path", [*RECORDED, *OTHERS], ids=id_of)
 
 
@@ -45,7 +44,7 @@ def is_no_other_cause(found, whole):
 @every_recording
 def test_without_a_machine_no_other_cause_is_sure(path):
     walk = readings(path)
-    whole = diagnose(walk)
+    whole = diagnosed(path)
     for machine in {each.where for each in walk}:
         found = diagnose(each for each in walk if each.where != machine)
         assert is_no_other_cause(found, whole), f"without {machine}: {found.cause}"
@@ -55,7 +54,7 @@ def test_without_a_machine_no_other_cause_is_sure(path):
 @every_recording
 def test_without_a_reading_no_other_cause_is_sure(path):
     walk = readings(path)
-    whole = diagnose(walk)
+    whole = diagnosed(path)
     looks = list(dict.fromkeys((each.probe, each.where) for each in walk))
     for look in some(looks, 5, [*RECORDED, *OTHERS].index(path)):
         found = diagnose(each for each in walk if (each.probe, each.where) != look)
@@ -67,7 +66,7 @@ def test_without_a_reading_no_other_cause_is_sure(path):
 @every_recording
 def test_without_a_kind_of_look_no_other_cause_is_sure(path):
     walk = readings(path)
-    whole = diagnose(walk)
+    whole = diagnosed(path)
     for kind in {each.probe.partition(":")[0] for each in walk} - NEWER:
         found = diagnose(each for each in walk if each.probe.partition(":")[0] != kind)
         assert is_no_other_cause(found, whole), f"without every {kind}: {found.cause}"

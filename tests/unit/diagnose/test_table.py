@@ -18,7 +18,7 @@ from harness.report import diagnosis as report
 from harness.vocabulary.words import Cause
 from tests.unit.fuzz import some
 from tests.unit.paths import PROJECT, RECORDINGS
-from tests.unit.recorded import id_of, readings, redacted
+from tests.unit.recorded import diagnosed, id_of, readings, redacted
 
 # What a cause is a case of: without the look that tells it, that is still so.
 CASE_OF = {Cause.POD_NOT_STARTED: Cause.METRICS_SERVER_NOT_READY}
@@ -86,13 +86,12 @@ FIRST_BROKEN = {
 RECORDED = sorted(FOLDER.glob("*/*.jsonl"))
 
 
-pytestmark = pytest.mark.usefixtures("read_once")
 every_case = pytest.mark.parametrize("path", RECORDED, ids=id_of)
 
 
 @every_case
 def test_the_cause_is_named_with_its_first_broken_hop(path):
-    found = diagnose(readings(path))
+    found = diagnosed(path)
     assert found.cause == path.parent.name
     broken = found.broken.id if found.broken is not None else None
     assert broken in FIRST_BROKEN[found.cause]
@@ -104,7 +103,7 @@ def test_the_cause_is_named_with_its_first_broken_hop(path):
 @every_case
 def test_any_single_missing_reading_gives_the_same_cause_or_none(path):
     walk = readings(path)
-    whole = diagnose(walk)
+    whole = diagnosed(path)
     # Of each recording others: each look is missing in some of them, and all where it is asked for.
     for missing in some(walk, 5, RECORDED.index(path)):
         found = diagnose(each for each in walk if each is not missing)
@@ -117,7 +116,7 @@ def test_any_single_missing_reading_gives_the_same_cause_or_none(path):
 @every_case
 def test_a_machine_of_which_nothing_is_seen_never_gives_another_cause_with_confidence(path):
     walk = readings(path)
-    whole = diagnose(walk)
+    whole = diagnosed(path)
     for machine in {each.where for each in walk} - {"api"}:
         found = diagnose(each for each in walk if each.where != machine)
         known = found.cause in {whole.cause, Cause.UNKNOWN}
@@ -126,7 +125,7 @@ def test_a_machine_of_which_nothing_is_seen_never_gives_another_cause_with_confi
 
 @every_case
 def test_what_is_printed_is_short_first_and_keeps_to_its_schema(path):
-    found = diagnose(readings(path))
+    found = diagnosed(path)
     lines = report.head(found)
     assert len(lines) <= 12
     assert lines[0].startswith(f"cause: {found.cause} (")

@@ -191,7 +191,7 @@ def watched(recording, plan):
         found = PhaseWatch(
             context_of(prober, clock, record=recorded.extend, emit=events.append, pace=pace),
             Stage(
-                controller="controller0",
+                controllers=("controller0",),
                 workers=WORKERS,
                 konnectivity=planned.konnectivity,
                 opened=opened,
@@ -311,7 +311,7 @@ def judged(recording):
         watch = PhaseWatch(
             context_of(RecordedProber(clock, recording(rounds)), clock, record=recorded.extend),
             Stage(
-                "controller0",
+                ("controller0",),
                 WORKERS,
                 konnectivity=True,
                 opened=opened,
@@ -628,6 +628,19 @@ def test_the_whole_run_comes_to_its_verdicts_again(phases, plan):
         "broken",
         "repaired",
     ]
+
+
+def test_a_phase_that_failed_is_told_before_the_next_one_and_no_other(phases, plan, losing):
+    made, _ = phases()
+    told = []
+    made.on_failure = told.append
+    for phase in plan.phases:
+        made.enter(phase)
+    assert told == []
+    made, _ = phases(losing("apiservice"))
+    made.on_failure = told.append
+    made.enter(plan.phases[0])
+    assert told == ["broken"]
 
 
 def test_what_preconditions_wait_for_is_told_on_change(phases, plan):
