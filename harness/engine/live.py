@@ -15,21 +15,22 @@ from harness.changes.kind import Change, DeploymentChange, DirectChange
 from harness.changes.undo import UndoPhase
 from harness.cluster.cluster import Cluster
 from harness.cluster.k0sctl import ApplyFailedError, apply_seconds, wait_seconds
+from harness.diagnose.facts import facts_from
 from harness.engine import preconditions
 from harness.engine.changes import Changes
 from harness.engine.context import RunContext
 from harness.engine.events import StepId
 from harness.engine.phases import judged_ends
-from harness.engine.results import AppliedChange
+from harness.engine.results import AppliedChange, Precondition
 from harness.engine.settling import (
     PRECONDITIONS_EVERY_SECONDS,
     PreconditionsUnmetError,
     Settling,
+    until_they_hold,
 )
 from harness.engine.timing import Timing
 from harness.plan.model import PhasePlan, Plan
 from harness.probe import workloads
-from harness.probe.seen import seen_in
 from harness.ssh.pace import between_looks
 from harness.vocabulary.words import ApplyOutcome
 
@@ -190,22 +191,15 @@ class LiveCluster:
 
     def _wait_for_nodes(self) -> None:
         """Return once every node is Ready, or might have been: preconditions judge that."""
-        wanted = {machine.name for machine in self.plan.workers}
+        presumed = preconditions.settled(self.plan, self.plan.start)
 
-        def ready() -> bool:
+        def look() -> tuple[Precondition, ...]:
             readings = self.context.take([workloads.NODES.look()])
-            nodes = seen_in(readings, (workloads.NODES,)).one(workloads.NODES) or ()
-            return wanted <= {node.name for node in nodes if node.ready}
+            return (preconditions.nodes(presumed, facts_from(readings)),)
 
+        bound = wait_seconds(self.context.pace)
         with contextlib.suppress(WaitTimeoutError):
-            wait_until(
-                "every node to be Ready",
-                ready,
-                bool,
-                bound=wait_seconds(self.context.pace),
-                every=between_looks(PRECONDITIONS_EVERY_SECONDS, self.context.pace),
-                clock=self.context.clock,
-            )
+            until_they_hold(self.context, "every node to be Ready", look, bound=bound)
 
 
 def _by_means(

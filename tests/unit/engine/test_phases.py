@@ -630,14 +630,14 @@ def test_the_whole_run_comes_to_its_verdicts_again(phases, plan):
     ]
 
 
-def test_a_phase_that_failed_is_told_before_the_next_one_and_no_other(phases, plan, losing):
+def test_a_phase_that_failed_is_told_before_the_next_one_and_no_other(phases, plan, lose):
     made, _ = phases()
     told = []
     made.on_failure = told.append
     for phase in plan.phases:
         made.enter(phase)
     assert told == []
-    made, _ = phases(losing("apiservice"))
+    made, _ = phases(lose("apiservice"))
     made.on_failure = told.append
     made.enter(plan.phases[0])
     assert told == ["broken"]

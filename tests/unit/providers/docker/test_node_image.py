@@ -92,6 +92,22 @@ def test_the_image_without_a_seed_stays():
     assert old_seeds({**used(5, 4, 3), **plain}, NOW) == ()
 
 
+def test_when_an_image_was_taken_is_what_the_engine_says():
+    """As engine 20.10 says it; of an image that went away meanwhile it says nothing."""
+    tags = "k0s-harness/node:54330838ab82-ee6a726a8eed\nk0s-harness/node:gone\n"
+    asked = "docker image inspect --format={{json .Metadata.LastTagTime}} k0s-harness/node"
+    engine = FakeRunner(
+        {
+            "docker image ls": tags,
+            f"{asked}:54330838ab82-ee6a726a8eed": '"2026-11-28T20:03:41.155609123Z"\n',
+            f"{asked}:gone": 1,
+        }
+    )
+    assert Docker(engine).tagged("k0s-harness/node") == {
+        tags.split(maxsplit=1)[0]: datetime(2026, 11, 28, 20, 3, 41, 155609, tzinfo=UTC)
+    }
+
+
 def test_a_layer_is_taken_as_it_is_and_packed(tmp_path):
     """As `docker save` writes it, and as engines do that keep layers packed."""
     for packed in (False, True):
