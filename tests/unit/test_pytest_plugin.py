@@ -26,6 +26,7 @@ class FakeRun:
     """A run that gives the verdicts it is told, and writes down what is asked of it."""
 
     shared_lab = None
+    saved = ""
 
     def __init__(self, session, which, *, log, verdicts, error):
         path = which.path

@@ -285,6 +285,7 @@ class FakeRun:
     """A run that ends as it is told, in whichever phase is entered."""
 
     shared_lab = None
+    saved = ""
 
     def __init__(self, session, which, error):
         self._session = session
