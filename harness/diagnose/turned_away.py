@@ -141,8 +141,13 @@ def balancer_cut(facts: Facts) -> tuple[str, ...]:
         return ()
     # Where an agent was answered something, the balancer has handed it on.
     answered = agents(facts)
-    return tuple(
+    silent = {
         name
         for name, each in findings.agents_to_server(facts).items()
         if each.connected and not each.tls and name not in answered
-    )
+    }
+    doors = mesh.doors(facts).values()
+    ways = {
+        name: {findings.reaches(facts, name, *each) for each in doors} for name in facts.workers
+    }
+    return tuple(name for name, each in ways.items() if name in silent or each == {False})

@@ -65,10 +65,11 @@ def labs_at_once(plans: Sequence[Plan], groups: int, context: Context) -> tuple[
     """Return how many labs this host carries of those that `plans` need, and what limits them.
 
     `groups` is how many labs there are to be made at all. A lab is mostly waited for, so there is
-    one for each processor.
+    one for each processor; emulated machines want one each.
     """
-    facts = survey(context.runner, context.settings, os.environ)
-    chosen = provider(choose_provider(facts, context.settings.provider).provider)
+    facts = survey(context.runner, context.settings, os.environ, versions=False)
+    choice = choose_provider(facts, context.settings.provider)
+    chosen = provider(choice.provider)
     needs = [lab_needs(plan, context.settings) for plan in plans]
     available, _ = chosen.available_mib(facts)
     memory = max(chosen.memory_mib(each) for each in needs)
@@ -77,6 +78,10 @@ def labs_at_once(plans: Sequence[Plan], groups: int, context: Context) -> tuple[
         f"{facts.cpus} processors": facts.cpus,
         f"{available} MiB of memory, {memory} a lab": available // memory if available else groups,
     }
+    if choice.emulated:
+        machines = max(len(plan.machines) for plan in plans)
+        why = f"{facts.cpus} processors for {machines} emulated machines"
+        limits[why] = facts.cpus // machines
     if facts.free_inotify is not None and not chosen.own_kernel:
         inotify = max(each.inotify for each in needs)
         why = f"{facts.free_inotify} inotify instances, {inotify} a lab"

@@ -49,10 +49,7 @@ from harness.providers.base import ProviderChoice
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What one run is made of: its plan, the provider and why it is that one.
-
-    `plan` stands before any machine does; its subnet is the one a lab would take first.
-    """
+    """What one run is made of; `plan` stands on the subnet that a lab would take first."""
 
     run_id: str
     plan: Plan
@@ -63,10 +60,10 @@ class ScenarioRun:
     """Runs one scenario. Phases are entered once each, in file order, whoever asks first.
 
     `emit` hears every event, `on_verdict` the result as it stands once nothing more is judged,
-    before the machines are given back or removed. `shared_lab` is what an earlier scenario has
-    left, in the state in which this one begins; without it machines are made. After `finish`
-    nothing of the run is left but its folder, unless the machines are kept, or handed on as the
-    run's own `shared_lab`.
+    before the machines are given back or removed. `pause` is told where a phase failed how to get
+    into its lab. `shared_lab` is what an earlier scenario has left, in the state in which this one
+    begins; without it machines are made. `finish` leaves nothing of the run but its folder, unless
+    the machines are kept, or handed on as its own `shared_lab`. `saved` is when they were saved.
     """
 
     def __init__(
@@ -78,6 +75,7 @@ class ScenarioRun:
         clock: Clock,
         emit: Callable[[Event], None],
         on_verdict: Callable[[ScenarioResult], None] = lambda _: None,
+        pause: Callable[[str], None] = lambda _: None,
         shared_lab: SharedLab | None = None,
     ) -> None:
         self.request = request
@@ -88,6 +86,7 @@ class ScenarioRun:
         self._clock = clock
         self._narrate = emit
         self._on_verdict = on_verdict
+        self._pause = pause
         self._started = clock.monotonic()
         self._started_at = clock.now()
         self._steps = Steps(clock, self._emit)
@@ -104,7 +103,6 @@ class ScenarioRun:
         self._kept = False
         self._error: BaseException | None = None
         self._taken = shared_lab
-        # When the machines were saved, if they were.
         self.saved = "" if shared_lab is None else shared_lab.saved
         # As it stands now: people edit files while a run lasts.
         self._scenario_text = request.plan.path.read_bytes()
@@ -198,6 +196,10 @@ class ScenarioRun:
             self._results[phase.name] = PhaseResult(phase.name, preconditions=error.seen)
             raise
 
+    def _pause_after(self, phase: str) -> None:
+        if self._settings.pause_on_failure:
+            self._leftovers += (ending.pause(self.lab, phase, self._pause, self._clock),)
+
     def _stand_up(self) -> Phases:
         """Provide the machines, and make ready what enters phases."""
         self._recorder = Recorder(self.folder)
@@ -230,8 +232,7 @@ class ScenarioRun:
             },
         )
         remotes = {name: lab.remote(name) for name in lab.machines}
-        kubectl = self._cluster.kubectl
-        prober = Prober(kubectl, remotes, self._clock, self._started, pace=lab.pace)
+        prober = Prober(self._cluster.kubectl, remotes, self._clock, self._started, pace=lab.pace)
         context = RunContext(
             prober=prober,
             clock=self._clock,
@@ -242,10 +243,10 @@ class ScenarioRun:
             pace=lab.pace,
         )
         settling = Settling(context, endpoint_ready=ready)
-        changes = changes_on(lab, self.plan, kubectl, context)
+        changes = changes_on(lab, self.plan, self._cluster.kubectl, context)
         save = self._save if self._taken is None and warm.saves(lab, self._settings) else None
         self._live = LiveCluster(context, self.plan, self._cluster, changes, settling, save)
-        return Phases(context, self.plan, self._live, settling)
+        return Phases(context, self.plan, self._live, settling, self._pause_after)
 
     def _made(self) -> Lab:
         """Provide the artifacts and bring machines up."""
@@ -297,9 +298,8 @@ class ScenarioRun:
             self._error = self._error or error
 
     def _keeps(self) -> bool:
-        failed = self._outcome() is not Outcome.MET
         keep = self._settings.keep
-        return keep is Keep.ALWAYS or (keep is Keep.FAILURE and failed)
+        return keep is Keep.ALWAYS or (keep is Keep.FAILURE and self._outcome() is not Outcome.MET)
 
     def _record(self, readings: Sequence[Reading]) -> None:
         if self._recorder is not None:

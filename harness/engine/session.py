@@ -60,14 +60,16 @@ class RunSession:
     together.
 
     `emit` hears every event. `on_result` keeps each result, `on_verdict` hears it: before the
-    machines go, and `on_result` again with what became of them. `clock` and `runner` are this
-    host's unless a test says otherwise.
+    machines go, and `on_result` again with what became of them. `pause` is given how to get into
+    the lab of a phase that failed, and returns when a person has looked. `clock` and `runner` are
+    this host's unless a test says otherwise.
     """
 
     settings: Settings
     emit: Callable[[Event], None]
     on_verdict: Callable[[ScenarioResult], None] = lambda _: None
     on_result: Callable[[ScenarioResult], None] = lambda _: None
+    pause: Callable[[str], None] = lambda _: None
     runner: Runner = field(default_factory=LocalRunner)
     clock: Clock = field(default_factory=SystemClock)
     results: list[ScenarioResult] = field(default_factory=list)
@@ -170,6 +172,8 @@ class RunSession:
         if run is not None:
             hand_on = (
                 not self.settings.fresh
+                # A person may have changed anything meanwhile.
+                and not self.settings.pause_on_failure
                 and (run.saved or not self._plan(which).leaves_something)
                 and self._is_wanted_after(which, following)
             )
@@ -265,6 +269,7 @@ class RunSession:
             clock=self.clock,
             emit=self.emit,
             on_verdict=self._judged,
+            pause=self.pause,
             shared_lab=shared_lab,
         )
 

@@ -30,6 +30,7 @@ class FakeRun:
 
     def __init__(self, session, which, *, log, verdicts, error):
         path = which.path
+        self.session = session
         self._plan = plan_of(load(path, which.variant), session.settings)
         self._folder = session.folder / self._plan.scenario.name
         self._log = log

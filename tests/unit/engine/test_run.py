@@ -81,8 +81,9 @@ class FakeLab:
 def make(tmp_path, monkeypatch):
     """A run whose phases end as given, on a lab that is only written down."""
 
-    def made(endings=None, *, lab=None, keep="never", shared_lab=None, ready=True):
-        settings = Settings.from_environment({"HOME": str(tmp_path)}, {"keep": keep})
+    def made(endings=None, *, lab=None, keep="never", shared_lab=None, ready=True, pause=None):
+        given = {"keep": keep, "pause_on_failure": None if pause is None else "1"}
+        settings = Settings.from_environment({"HOME": str(tmp_path)}, given)
         plan = build(
             load(SCENARIO),
             subnet=IPv4Network("192.168.56.0/24"),
@@ -96,6 +97,7 @@ def make(tmp_path, monkeypatch):
             runner=LocalRunner(),
             clock=SystemClock(),
             emit=[].append,
+            pause=pause or (lambda _: None),
             shared_lab=shared_lab,
         )
         if not ready:
@@ -122,6 +124,26 @@ def test_phases_are_entered_once_each_in_file_order_whoever_asks_first(make):
     assert run.enter("repaired") is repaired
     assert run.enter("broken").name == "broken"
     assert phases.entered == ["broken", "repaired"]
+
+
+def test_a_person_is_told_how_to_get_in_and_the_report_that_somebody_was_there(make):
+    told = []
+    run, _, lab = make(pause=told.append)
+    lab.folder = Path("/labs/r1")
+    run.enter("broken")
+    run._pause_after("broken")
+    assert "ssh -F ssh_config controller0" in told[0]
+    assert "kubectl --kubeconfig /labs/r1/kubeconfig" in told[0]
+    (left,) = run.finish().leftovers
+    assert left == "paused for 0s after phase broken: what was done meanwhile is not known"
+    assert lab.fate == ["collected", "destroyed"]
+
+
+def test_nobody_is_waited_for_unasked(make):
+    run, _, _ = make()
+    run.enter("broken")
+    run._pause_after("broken")
+    assert run.finish().leftovers == ()
 
 
 def test_a_later_phase_waits_until_it_is_asked_for(make):
