@@ -64,30 +64,34 @@ def _cut_off(lab: Lab, context: Context) -> Iterator[None]:
     leftovers.close_sockets(lab.record.owner, context.runner)
     ssh_files.make_socket_dir(lab.run_id, lab.folder)
     yield
+    with ThreadPoolExecutor(max_workers=len(lab.machines)) as pool:
+        list(pool.map(lambda name: _set_clock(lab.remote(name), lab.pace, context), lab.machines))
 
-    def refusal(remote: Remote) -> str:
+
+def _set_clock(remote: Remote, pace: float, context: Context) -> None:
+    """Set a machine's clock by what it is behind: the time itself would be late when it arrived."""
+
+    def refusal() -> str:
         try:
             remote.run(["true"], doing="Reaching the machine", deadline=ANSWER_SECONDS)
         except HarnessError as error:
             return str(error)
         return ""
 
-    def set_clock(remote: Remote) -> None:
-        # Over a connection that stands, so that the time is still right when it arrives.
-        wait_until(
-            f"{remote.name} to answer",
-            lambda: refusal(remote),
-            lambda said: not said,
-            bound=ANSWER_SECONDS * lab.pace,
-            every=ANSWER_EVERY_SECONDS,
-            clock=context.clock,
-        )
-        remote.run(
-            ["date", f"--set=@{context.clock.now().timestamp():.3f}"],
-            doing="Setting the clock",
-            deadline=CLOCK_SECONDS,
-            sudo=True,
-        )
-
-    with ThreadPoolExecutor(max_workers=len(lab.machines)) as pool:
-        list(pool.map(set_clock, map(lab.remote, lab.machines)))
+    wait_until(
+        f"{remote.name} to answer",
+        refusal,
+        lambda said: not said,
+        bound=ANSWER_SECONDS * pace,
+        every=ANSWER_EVERY_SECONDS,
+        clock=context.clock,
+    )
+    asked = context.clock.now().timestamp()
+    said = remote.run(["date", "+%s.%N"], doing="Reading the clock", deadline=CLOCK_SECONDS)
+    here = (asked + context.clock.now().timestamp()) / 2
+    remote.run(
+        ["date", f"--set={here - float(said.stdout):.3f} seconds"],
+        doing="Setting the clock",
+        deadline=CLOCK_SECONDS,
+        sudo=True,
+    )
