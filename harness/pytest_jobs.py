@@ -8,6 +8,7 @@ work, and nowhere else.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -92,6 +93,8 @@ class _Controller:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        # Each process is heard in a thread of its own.
+        self._hearing = threading.Lock()
 
     def pytest_configure_node(self, node: WorkerController) -> None:
         """Give every process the run id of this command, and a way to tell what it does."""
@@ -104,12 +107,13 @@ class _Controller:
     def _hear(self, told: str) -> None:
         """Take an event, or a result as it stands once nothing more is judged."""
         whose, name, value = json.loads(told)
-        session = session_of(self._config)
-        if name == ScenarioResult.__name__:
-            session.on_verdict(TypeAdapter(ScenarioResult).validate_python(value))
-        else:
-            event = TypeAdapter(getattr(events, name)).validate_python(value)
-            self._config.stash[NARRATOR](event, whose)
+        with self._hearing:
+            if name == ScenarioResult.__name__:
+                result = TypeAdapter(ScenarioResult).validate_python(value)
+                session_of(self._config).on_verdict(result)
+            else:
+                event = TypeAdapter(getattr(events, name)).validate_python(value)
+                self._config.stash[NARRATOR](event, whose)
 
     def pytest_testnodedown(self, node: WorkerController, error: object) -> None:
         """Take what the runs of a process came to."""

@@ -65,8 +65,8 @@ FakeRun.finish = finish_judged
 
 
 def pytest_configure(config):
-    config.stash[ON_VERDICT] = lambda result: print(
-        f"{{result.scenario}}: told before its machines went", file=sys.stderr
+    config.stash[ON_VERDICT] = lambda result: sys.stderr.write(
+        f"{{result.scenario}}: told before its machines went\\n"
     )
 
 
