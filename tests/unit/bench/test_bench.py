@@ -139,6 +139,20 @@ def test_a_round_that_is_whole_is_kept_though_a_later_one_fails(context):
     ]
 
 
+def test_every_way_has_the_provider_of_its_measurement_whatever_is_set(context):
+    settings = replace(context.settings, provider="libvirt")
+    seen = []
+
+    def take(work):
+        seen.append(work.context.settings.provider)
+        return Taken({}, {})
+
+    on_docker = replace(measurement_of(take, take), provider="docker")
+    told = replace(context, settings=settings)
+    measure.measure(on_docker, 1, told, (), lambda _: None, warm_up=False)
+    assert seen == ["docker", "docker"]
+
+
 # --- what is heard of a run -------------------------------------------------------------------
 
 
