@@ -3,7 +3,7 @@
 #
 # PROVIDER=, KEEP=, K0S_BINARY=, K0S_HARNESS_MIRROR=, YES=1 and NO_INSTALL=1, given to make or in the
 # environment, reach every command; so do SEED=, BOX_URL= with BOX_SHA256=, BOX_SOURCES= and
-# REUSE=1 (begin on the lab that the last command left), JOBS=2 or auto (labs side by side),
+# REUSE=1 (begin on the lab that the last command left), JOBS=2 (labs side by side),
 # SHARD=2/5 (a part of the scenarios) and SAME_NAT_ADDRESS=1 (docs/boxes.md, docs/providers.md,
 # docs/nightly.md). Exit statuses: make turns all into 2, the last line on stderr
 # (`k0s-harness: exit N: ...`) has the real one.
@@ -73,8 +73,8 @@ audit: ## whether a locked package has a known hole, where an index of advisorie
 	@$(dev) python -I .ci/audit.py
 
 .PHONY: bench
-bench: ## a cold konnectivity-on against the same work done by hand, as a ratio
-	@$(lab) $(harness) bench
+bench: ## how long things take, as ratios within one run: half an hour of it, or BENCH="cold jobs"
+	@$(lab) $(harness) bench $(BENCH) --json docs/bench
 
 .PHONY: box
 box: ## the box that VMs are made of, into the cache; PROVIDER=libvirt (default) or virtualbox

@@ -1,24 +1,28 @@
 """Scenarios in several processes of pytest-xdist: one group for each state in which some begin.
 
-The process that shares the work out runs nothing itself. It gives the others one run id, and takes
-what their runs came to when they end. Loaded where pytest-xdist is at work, and nowhere else.
+The process that shares the work out runs nothing itself. It gives the others one run id, narrates
+what they tell, and takes what their runs came to when they end. Loaded where pytest-xdist is at
+work, and nowhere else.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import TypeAdapter
 from xdist.workermanage import NodeManager
 
-from harness.base import errors
-from harness.base.errors import HarnessError, InfrastructureError
+from harness.base.errors import InfrastructureError
+from harness.engine import events
+from harness.engine.parts import NotStarted
 from harness.engine.results import ScenarioResult
 from harness.engine.session import Which
-from harness.pytest_session import RUN_ID, STATE, fail, session_of
+from harness.pytest_session import NARRATOR, RUN_ID, STATE, TELL, fail, session_of
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
@@ -77,7 +81,7 @@ class _Worker:
         output[_RESULTS] = json.dumps([each.to_dict() for each in session.results])
         output[_NOT_STARTED] = json.dumps(
             [
-                [str(which.path), which.variant, _error_to_json(error)]
+                [str(which.path), which.variant, asdict(NotStarted.of(error))]
                 for which, error in session.not_started.items()
             ]
         )
@@ -90,14 +94,25 @@ class _Controller:
         self._config = config
 
     def pytest_configure_node(self, node: WorkerController) -> None:
-        """Give every process the run id of this command, and how the work is shared out."""
+        """Give every process the run id of this command, and a way to tell what it does."""
         node.workerinput[RUN_ID] = session_of(self._config).run_id
         node.workerinput[_DIST] = self._config.option.dist
+        told = node.gateway.newchannel()
+        told.setcallback(self._hear)
+        node.workerinput[TELL] = told
+
+    def _hear(self, told: str) -> None:
+        """Take an event, or a result as it stands once nothing more is judged."""
+        whose, name, value = json.loads(told)
+        session = session_of(self._config)
+        if name == ScenarioResult.__name__:
+            session.on_verdict(TypeAdapter(ScenarioResult).validate_python(value))
+        else:
+            event = TypeAdapter(getattr(events, name)).validate_python(value)
+            self._config.stash[NARRATOR](event, whose)
 
     def pytest_testnodedown(self, node: WorkerController, error: object) -> None:
         """Take what the runs of a process came to."""
-        from pydantic import TypeAdapter
-
         session = session_of(self._config)
         output: Mapping[str, Any] = getattr(node, "workeroutput", None) or {}
         if error or _RESULTS not in output:
@@ -111,31 +126,5 @@ class _Controller:
             return
         results = TypeAdapter(list[ScenarioResult]).validate_python(json.loads(output[_RESULTS]))
         session.results += results
-        for result in results:
-            session.on_verdict(result)
         for path, variant, told in json.loads(output[_NOT_STARTED]):
-            session.not_started[Which(Path(path), variant)] = _error_from_json(told)
-
-
-def _error_to_json(error: HarnessError) -> Mapping[str, str | None]:
-    kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__]
-    return {
-        "kind": kinds[0],
-        "doing": error.doing,
-        "happened": error.happened,
-        "remedy": error.remedy,
-        "details": error.details,
-        "where": None if error.where is None else str(error.where),
-    }
-
-
-def _error_from_json(told: Mapping[str, str | None]) -> HarnessError:
-    kind: type[HarnessError] = getattr(errors, str(told["kind"]))
-    where = told["where"]
-    return kind(
-        str(told["doing"]),
-        str(told["happened"]),
-        remedy=told["remedy"],
-        details=told["details"],
-        where=None if where is None else Path(where),
-    )
+            session.not_started[Which(Path(path), variant)] = NotStarted(**told).error

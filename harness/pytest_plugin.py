@@ -47,6 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--k0s-keep", help="keep the machines: never, failure or always")
     group.addoption("--k0s-fresh", help="1: machines of its own for each scenario")
     group.addoption("--k0s-reuse", help="1: begin on the lab that an earlier command left standing")
+    group.addoption(
+        "--k0s-pause-on-failure", help="1: wait for Enter where a phase failed, with the lab up"
+    )
     group.addoption("--k0s-runs", help="folder of the runs' evidence and reports")
     group.addoption(
         "--k0s-verbose",

@@ -5,10 +5,13 @@ Nothing of clusters is imported before somebody asks for the runs.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn, TextIO, cast
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -17,6 +20,7 @@ from harness.base.printable import printable
 from harness.base.settings import Settings
 
 if TYPE_CHECKING:
+    from harness.engine.plain import Value
     from harness.engine.results import ScenarioResult
     from harness.engine.session import RunSession, Which
     from harness.report.terminal import Narrator
@@ -26,6 +30,7 @@ OPTIONS = {
     "keep": "--k0s-keep",
     "fresh": "--k0s-fresh",
     "reuse": "--k0s-reuse",
+    "pause_on_failure": "--k0s-pause-on-failure",
     "runs_dir": "--k0s-runs",
 }
 """The options of pytest by the setting that each is for."""
@@ -33,8 +38,12 @@ SESSION: pytest.StashKey[RunSession] = pytest.StashKey()
 """The runs of a session that has some, in `config.stash`; the command line reads their results."""
 ON_VERDICT: pytest.StashKey[Callable[[ScenarioResult], None]] = pytest.StashKey()
 """Who hears each result before the machines go, in `config.stash`; put there before any run."""
+NARRATOR: pytest.StashKey[Narrator] = pytest.StashKey()
+"""Who tells of the runs to people, in `config.stash` of the process that shares them out."""
 RUN_ID = "k0s_harness_run_id"
 """Where a process of pytest-xdist finds the run id of its command, in `config.workerinput`."""
+TELL = "k0s_harness_tell"
+"""Where it finds the channel on which it tells what it does."""
 STATE: pytest.StashKey[tuple[Which, str] | None] = pytest.StashKey()
 """The scenario and the phase that an item wants, in `item.stash`; None where it wants none."""
 
@@ -52,24 +61,48 @@ def session_of(config: pytest.Config) -> RunSession:
             settings = Settings.from_environment(os.environ, overrides, providers=names())
         except UsageError as error:
             raise usage(error) from None
-        verbose = config.getoption("--k0s-verbose") or config.getoption("verbose", 0) > 0
         worker = getattr(config, "workerinput", None)
+        if settings.pause_on_failure:
+            _require_terminal(settings.origin["pause_on_failure"], alone=worker is None)
+        verbose = config.getoption("--k0s-verbose") or config.getoption("verbose", 0) > 0
+        narrator = config.stash[NARRATOR] = Narrator(verbose=verbose)
+        tell = partial(_tell, config)
         config.stash[SESSION] = RunSession(
             settings,
-            emit=Narrator(verbose=verbose) if worker is None else _labelled(config),
-            on_verdict=config.stash.get(ON_VERDICT, lambda _: None),
+            emit=narrator if worker is None else tell,
+            on_verdict=config.stash.get(ON_VERDICT, lambda _: None) if worker is None else tell,
             on_result=write_reports,
+            pause=_pause if settings.pause_on_failure else lambda _: None,
             run_id="" if worker is None else worker[RUN_ID],
         )
     return config.stash[SESSION]
 
 
-def _labelled(config: pytest.Config) -> Narrator:
-    """Return what tells of the runs of one of several processes."""
-    from harness.report.side_by_side import Labelled
-    from harness.report.terminal import Narrator
+def _require_terminal(asked_by: str, *, alone: bool) -> None:
+    """Raise where nobody could press Enter, or could not tell what for."""
+    try:
+        if alone:
+            Path("/dev/tty").open("rb").close()
+            return
+        why = "several labs are there at once"
+    except OSError:
+        why = "there is no terminal"
+    doing = f"Reading {asked_by}"
+    raise usage(UsageError(doing, f"{why} to wait on", remedy="KEEP=failure keeps the machines"))
 
-    return Narrator(cast("TextIO", Labelled(lambda: session_of(config).current)))
+
+def _pause(text: str) -> None:
+    """Wait for a person to go on; where the terminal went away nobody can."""
+    from harness.base.printing import wait_for_enter
+
+    with suppress(OSError):
+        wait_for_enter(text)
+
+
+def _tell(config: pytest.Config, value: Value) -> None:
+    """Tell the process that has shared the work out what goes on in this one."""
+    told = [session_of(config).current, type(value).__name__, value.to_dict()]
+    config.workerinput[TELL].send(json.dumps(told))  # type: ignore[attr-defined]  # pytest-xdist's
 
 
 def write_page_of_all(runs: RunSession) -> None:

@@ -7,6 +7,8 @@ Sources, in order: a k0s binary the user names (K0S_BINARY), the cache, the mirr
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from harness.artifacts.cache import Cache, why_strange
@@ -83,10 +85,14 @@ class Store:
         found: dict[ArtifactKind, Artifact] = {}
         absent: list[tuple[ArtifactRef, list[HarnessError]]] = []
         lacks: list[tuple[ArtifactRef, list[HarnessError]]] = []
-        for ref in refs:
-            problems: list[HarnessError] = []
+        tried: list[list[HarnessError]] = [[] for _ in refs]
+        look = partial(self._cached, replace_own_builds=replace_own_builds)
+        # Beside one another: whoever computes a checksum lets others work.
+        with ThreadPoolExecutor(max_workers=len(refs) or 1) as pool:
+            looks = [pool.submit(look, *each) for each in zip(refs, tried, strict=True)]
+        for ref, problems, looked in zip(refs, tried, looks, strict=True):
             try:
-                artifact = self._cached(ref, problems, replace_own_builds=replace_own_builds)
+                artifact = looked.result()
             except (OwnBuildGoneError, DamagedEntryError) as problem:
                 lacks.append((ref, [problem]))
                 continue

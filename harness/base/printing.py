@@ -20,6 +20,7 @@ import threading
 import traceback
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -65,6 +66,17 @@ def ask(question: str) -> bool:
     """Return whether the person at the keyboard answers `question` with yes."""
     put(sys.stderr, question, " [y/N] ")
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def wait_for_enter(text: str) -> None:
+    """Show `text` on the terminal itself, and return once somebody has pressed Enter there.
+
+    pytest may have taken the standard streams. Raises `OSError` where there is no terminal.
+    """
+    with Path("/dev/tty").open("r+b", buffering=0) as terminal:
+        terminal.write(f"{printable(text)}\n".encode())
+        while terminal.read(1) not in {b"\n", b""}:
+            pass
 
 
 def stderr() -> TextIO:

@@ -70,7 +70,8 @@ class Settings:
     same_nat_address: bool = False
     fresh: bool = False
     reuse: bool = False
-    jobs: int = 1
+    pause_on_failure: bool = False
+    jobs: int = 0
     shard: Shard | None = None
     box_url: str | None = None
     box_sha256: str | None = None
@@ -127,9 +128,11 @@ class Settings:
             same_nat_address="same_nat_address" in values
             and _switch(values["same_nat_address"], origin["same_nat_address"]),
             fresh="fresh" in values and _switch(values["fresh"], origin["fresh"]),
-            jobs=_jobs(values["jobs"], origin["jobs"]) if "jobs" in values else 1,
+            jobs=_jobs(values["jobs"], origin["jobs"]) if "jobs" in values else cls.jobs,
             shard=_shard(values["shard"], origin["shard"]) if "shard" in values else None,
             reuse="reuse" in values and _switch(values["reuse"], origin["reuse"]),
+            pause_on_failure="pause_on_failure" in values
+            and _switch(values["pause_on_failure"], origin["pause_on_failure"]),
             box_url=values.get("box_url"),
             box_sha256=values.get("box_sha256"),
             box_sources=_absolute(values["box_sources"]) if "box_sources" in values else None,
@@ -161,8 +164,9 @@ VARIABLES: Mapping[str, Variable] = {
         "KEEP", "`never` (default), `failure`, `always`", "when machines stay, for 12 hours"
     ),
     "fresh": Variable("FRESH", _SWITCH, "machines of its own for each scenario"),
-    "reuse": Variable("REUSE", _SWITCH, "begins on the lab that an earlier command left"),
-    "jobs": Variable("JOBS", "a number; `1`; `auto`", "how many labs there are at once"),
+    "reuse": Variable("REUSE", _SWITCH, "begins on the lab that an earlier command left or saved"),
+    "pause_on_failure": Variable("PAUSE", _SWITCH, "waits for Enter where a phase failed, lab up"),
+    "jobs": Variable("JOBS", "a number; `auto`", "how many labs there are at once"),
     "shard": Variable("SHARD", "`2/5`; all", "which part of the scenarios is run on this host"),
     "k0s_binary": Variable("K0S_BINARY", "a file", "an own build of k0s"),
     "mirror": Variable("K0S_HARNESS_MIRROR", "a folder or URL", "where release files come from"),
@@ -177,7 +181,7 @@ VARIABLES: Mapping[str, Variable] = {
         "K0S_HARNESS_STATE", "a folder; `~/.local/state/k0s-harness`", "records and keys of labs"
     ),
     "seed": Variable(
-        "SEED", f"{_SWITCH}; `1` for VMs, `0` for containers", "k0s is in the machines already"
+        "SEED", f"{_SWITCH}; `1` where this host can", "k0s is in the machines already"
     ),
     "same_nat_address": Variable(
         "SAME_NAT_ADDRESS", _SWITCH, "every machine is 10.0.2.15 on its NAT interface"

@@ -73,12 +73,15 @@ def wait_until(
     every: float,
     clock: Clock,
     on_change: Callable[[T], None] | None = None,
+    until_told: Callable[[T], object] = lambda _: None,
 ) -> tuple[Attempt[T], ...]:
     """Look every `every` seconds until `accept` likes what was seen.
 
     Returns all attempts, the accepted one last. `on_change` is called with each value that differs
-    from the one before. Raises `WaitTimeoutError` with the history when `bound` seconds have
-    passed; there is always one look after the last sleep, so a slow look never hides a success.
+    from the one before. `until_told` is given what was seen and may take its time, until something
+    tells that it has changed; that counts for the time between two looks. Raises
+    `WaitTimeoutError` with the history when `bound` seconds have passed; there is always one look
+    after the last sleep, so a slow look never hides a success.
     """
     started = clock.monotonic()
     history: list[Attempt[T]] = []
@@ -92,4 +95,7 @@ def wait_until(
             return tuple(history)
         if elapsed >= bound:
             raise WaitTimeoutError(what, bound, tuple(history))
-        clock.sleep(min(every, max(bound - elapsed, 0.0)))
+        told = clock.monotonic()
+        until_told(value)
+        waited = clock.monotonic() - told
+        clock.sleep(min(every, max(bound - elapsed, 0.0)) - waited)

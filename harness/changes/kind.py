@@ -13,7 +13,7 @@ from harness.changes.deployment import Deployment
 from harness.probe.core import Probe
 from harness.vocabulary.fields import MachineName
 from harness.vocabulary.kinds import Kind, Surroundings
-from harness.vocabulary.machines import CONTROLLER, WORKERS
+from harness.vocabulary.machines import WORKERS
 from harness.vocabulary.nearest import nearest, quoted
 from harness.vocabulary.part import Found, Part
 
@@ -92,4 +92,4 @@ class OnMachine(Change, Part):
             yield ("machine",), f"there is no machine {quoted(self.machine)}{near}"
         elif self.needs_kubelet and self.machine not in cluster.node_names:
             remedy = "name a worker, or set `cluster.controller_role: controller+worker`"
-            yield ("machine",), f"`{CONTROLLER}` runs no kubelet: {remedy}"
+            yield ("machine",), f"`{self.machine}` runs no kubelet: {remedy}"

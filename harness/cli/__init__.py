@@ -20,7 +20,7 @@ from harness.base.process import interrupt_on_sigterm
 VERBS = {
     "run": "make machines and a cluster, watch, judge, report, remove the machines",
     "nightly": "run every scenario and write a job summary",
-    "bench": "time a cold konnectivity-on against the same work by hand",
+    "bench": "measure how long things take, against another way within one run",
     "plan": "show what a scenario would build; starts nothing",
     "validate": "check scenario files; says every mistake at once",
     "catalogue": "write docs/scenarios.md and docs/log from scenarios and their runs",

@@ -27,8 +27,9 @@ from harness.base.wait import SystemClock
 from harness.cli import plain_folders
 from harness.cli.ending import show_result, show_total
 from harness.cli.options import add_provider, add_verbose, scenario_files, settings_of
+from harness.cli.recorded import read_run
 from harness.engine.capacity import labs_at_once
-from harness.engine.outcome import outcome_of, worst
+from harness.engine.outcome import Outcome, outcome_of, worst
 from harness.engine.parts import PLANNED, NotStarted, Part, Planned, part_of
 from harness.engine.results import ScenarioResult
 from harness.engine.session import RunSession, Which, group_key, plan_of
@@ -54,7 +55,18 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         "--reuse",
         action="store_const",
         const="1",
-        help="take the lab that an earlier command left; leave one for the next",
+        help="begin on the lab that an earlier command left or saved; leave one",
+    )
+    verb.add_argument(
+        "--pause-on-failure",
+        action="store_const",
+        const="1",
+        help="where a phase failed, wait for Enter with the machines up",
+    )
+    verb.add_argument(
+        "--last-failed",
+        action="store_true",
+        help="only scenarios whose last run did not meet everything; all where each did",
     )
     add_side_by_side(verb)
     verb.add_argument(
@@ -68,7 +80,7 @@ def add_side_by_side(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--jobs",
         metavar="N",
-        help="labs at once, a process each; auto: what this host carries",
+        help="labs at once, a process each; default: auto, as many as this host carries",
     )
     verb.add_argument(
         "--shard",
@@ -91,6 +103,8 @@ def command(options: argparse.Namespace) -> ExitCode:
     """Run the scenarios that are named."""
     paths = scenario_files(options.scenarios)
     settings = settings_of(options)
+    if options.last_failed:
+        paths = _failed_last(paths, settings.runs_dir) or paths
     return run_scenarios(paths, settings, select=options.select, verbose=options.verbose)
 
 
@@ -120,6 +134,21 @@ def run_scenarios(
     runs += [(str(each), outcome_of((), error)) for each, error in session.not_started.items()]
     show_total(runs, session.folder, verbose=verbose)
     return worst(outcome for _, outcome in runs).exit_code
+
+
+def _failed_last(paths: Sequence[Path], runs_dir: Path) -> list[Path]:
+    """Return the files with a scenario whose last run did not meet everything, or never ended."""
+    met: dict[str, bool] = {}
+    for folder in sorted(runs_dir.glob("[0-9]*/*/")):
+        try:
+            met[folder.name] = read_run(folder).outcome is Outcome.MET
+        except UsageError:
+            met[folder.name] = False
+    return [
+        path
+        for path in paths
+        if not all(met.get(each.scenario.name, True) for each in load_all(path))
+    ]
 
 
 def part_here(paths: Sequence[Path], settings: Settings) -> Part:
@@ -249,10 +278,12 @@ _NOTHING_ELSE = (
 
 def _jobs(scenarios: Sequence[LoadedScenario], settings: Settings) -> int:
     """Return how many processes share the scenarios: no more than there are start states."""
-    if settings.jobs == 1:
+    if settings.jobs == 1 or settings.pause_on_failure:
         return 1
     plans = [plan_of(loaded, settings) for loaded in scenarios]
     groups = len({group_key(plan, settings) for plan in plans})
+    if groups == 1:
+        return 1
     if settings.jobs:
         return min(settings.jobs, groups)
     context = Context(LocalRunner(), SystemClock(), settings)

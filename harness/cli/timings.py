@@ -10,10 +10,9 @@ from harness.base.errors import ExitCode
 from harness.base.printing import show
 from harness.cli.options import settings_of
 from harness.cli.recorded import find
-from harness.engine.timings import Timings, timings_of
 from harness.evidence.recorder import TIMELINE
-from harness.report import timings as timings_report
 from harness.report.html import run_folder
+from harness.report.timings import profile
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -30,15 +29,14 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 def command(options: argparse.Namespace) -> ExitCode:
     """Print the timings of each run that is named."""
     runs_dir = settings_of(options).runs_dir
-    found = [each for named in options.runs for each in _timings(named, runs_dir)]
-    show("\n\n".join(timings_report.render(name, timings) for name, timings in found))
+    show("\n\n".join(each for named in options.runs for each in _profiles(named, runs_dir)))
     return ExitCode.OK
 
 
-def _timings(named: Path, runs_dir: Path) -> Iterator[tuple[str, Timings]]:
-    """Yield name and timings of the runs that `named` means; one that was cut off has some, too."""
+def _profiles(named: Path, runs_dir: Path) -> Iterator[str]:
+    """Yield the profiles of the runs that `named` means; one that was cut off has some, too."""
     found = find(named, runs_dir, TIMELINE)
     if found.bundle is not None:
-        yield found.path.name, timings_of(found.bundle.events)
+        yield profile(found.path.name, found.bundle.events)
     for folder in found.folders:
-        yield folder.name, timings_of(run_folder.read(folder).events)
+        yield profile(folder.name, run_folder.events(folder))

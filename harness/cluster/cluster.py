@@ -16,6 +16,7 @@ from harness.plan import k0sctl as k0sctl_yaml
 from harness.plan.model import Plan
 from harness.providers.vagrant import mark
 from harness.ssh.pace import is_slow
+from harness.state.records import KUBECONFIG
 from harness.vocabulary.machines import CONTROLLER
 
 # k0s's name for it, whether it runs a kubelet or not (k0s install controller).
@@ -46,7 +47,7 @@ class Cluster:
         self._artifacts = artifacts
         self._folder = folder
         self._runner = runner
-        self._kubeconfig = lab.folder / "kubeconfig"
+        self._kubeconfig = lab.folder / KUBECONFIG
         self.deployed = deployed
         self.kubectl = Kubectl(
             artifacts[ArtifactKind.KUBECTL].path, self._kubeconfig, runner, pace=lab.pace
@@ -57,9 +58,12 @@ class Cluster:
         deployment: Deployment,
         *,
         may_fail: bool = False,
+        joining: bool = False,
         on_phase: Say | None = None,
     ) -> None:
         """Deploy the cluster, or change what stands there to `deployment`.
+
+        The nodes of a new one may still be `joining` at the end.
 
         k0sctl writes a changed ClusterConfig and leaves the controller running with the old one
         (v0.31.0, seen with `spec.api.extraArgs`); so it is restarted, as a user would have to.
@@ -83,17 +87,19 @@ class Cluster:
             pace=self._lab.pace,
             may_fail=may_fail,
             first=self.deployed is None,
+            joining=joining,
             on_phase=on_phase,
         )
         if self.deployed is not None and self.deployed.fragment != deployment.fragment:
             if on_phase is not None:
-                on_phase("Restart the controller")
-            self._lab.remote(CONTROLLER).run(
-                ["systemctl", "restart", CONTROLLER_UNIT],
-                doing="Restarting k0s on the controller with its new configuration",
-                deadline=RESTART_SECONDS * self._lab.pace,
-                sudo=True,
-            )
+                on_phase("Restart the controllers")
+            for machine in self.plan.controllers:
+                self._lab.remote(machine.name).run(
+                    ["systemctl", "restart", CONTROLLER_UNIT],
+                    doing=f"Restarting k0s on {machine.name} with its new configuration",
+                    deadline=RESTART_SECONDS * self._lab.pace,
+                    sudo=True,
+                )
         self.deployed = deployment
 
     def render(self, deployment: Deployment) -> str:

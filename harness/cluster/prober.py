@@ -128,6 +128,10 @@ class Prober:
         """Return one reading of `probe`."""
         return self._taken(probe, [])
 
+    def wait_for(self, probe: Probe[Any]) -> None:
+        """Return when `probe` has ended, whatever it says: it ends when there is something new."""
+        self._taken(probe, [])
+
     def _taken(self, probe: Probe[Any], gone: list[HarnessError]) -> Reading:
         """Return one reading; `gone` gets the error that says that there is no way to the place."""
         began = self._clock.monotonic()

@@ -250,7 +250,13 @@ def read_at(facts: Facts, probe: str, machine: str) -> float:
     return moment(facts.readings[probe, machine]) + (clock.ahead if clock is not None else 0.0)
 
 
-def recent(facts: Facts, probe: str, machine: str, failures: tuple[Failure, ...]) -> list[Failure]:
-    """Return those failures of a machine's log that were of the last minute when it was read."""
-    since = read_at(facts, probe, machine) - RECENT_SECONDS if failures else 0.0
+def recent(
+    facts: Facts,
+    probe: str,
+    machine: str,
+    failures: tuple[Failure, ...],
+    within: float = RECENT_SECONDS,
+) -> list[Failure]:
+    """Return those failures of a machine's log that were `within` seconds old when it was read."""
+    since = read_at(facts, probe, machine) - within if failures else 0.0
     return [each for each in failures if each.at > since]

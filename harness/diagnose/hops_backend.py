@@ -31,7 +31,19 @@ def answers(facts: Facts) -> bool | None:
         return True
     asked = [each for each in asked if not refused_by_sudo(each)]
     # kubectl may run on the controller itself.
-    return None if not asked or facts.controller in facts.lost_machines else False
+    busy = facts.controller in facts.lost_machines or (says_nothing(facts) and _ends_little(facts))
+    return None if not asked or busy else False
+
+
+def says_nothing(facts: Facts) -> bool:
+    """Whether no question to the API server ended, so that nobody said why."""
+    return all(each.failed for (_, where), each in facts.readings.items() if where == API)
+
+
+def _ends_little(facts: Facts) -> bool:
+    """Whether most of what was run on the controller did not end, or got no answer."""
+    run = [each.failed for (_, where), each in facts.readings.items() if where == facts.controller]
+    return 2 * sum(run) > len(run)
 
 
 def cluster(facts: Facts) -> Hop:

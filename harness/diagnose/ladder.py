@@ -113,8 +113,11 @@ def _from_controller(
     controller: str, targets: Sequence[tuple[str, int]], facts: Facts
 ) -> list[Probe[Any]]:
     found: list[Probe[Any]] = [routing.look(controller, address) for address, _ in targets]
-    found += [dials.look(controller, *target) for target in targets]
-    if findings.konnectivity(facts) is False:
+    on = findings.konnectivity(facts)
+    if not on:
+        # With konnectivity the way is another one, and most controllers wait here for nothing.
+        found += [dials.look(controller, *target) for target in targets]
+    if on is False:
         found += [https.look(https.PAYLOAD, controller, *target) for target in targets]
     return found
 

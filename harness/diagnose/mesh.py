@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.diagnose import findings, scrapes
+from harness.diagnose import findings, scrapes, settling
 from harness.diagnose.facts import Facts, once
 from harness.k0s import AGENT_PORT
 from harness.probe import controlplane, konnectivity, machines, nodelogs, workloads
@@ -144,6 +144,9 @@ def half_open(facts: Facts) -> tuple[str, ...]:
     counts = servers(facts)
     expected = findings.expected_agents(facts)
     if many(facts) or set(counts) != {facts.controller} or expected is None:
+        return ()
+    if settling.rolling(facts):
+        # A pod that ends was asked a moment before its server, or its successor after it.
         return ()
     figures = facts.on(konnectivity.AGENT)
     holding = [

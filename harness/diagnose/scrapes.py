@@ -91,15 +91,17 @@ def scraped(facts: Facts) -> set[str]:
     return served | {name for name, each in kubelets(facts).items() if each.answered}
 
 
-def scrapes_failed_lately(facts: Facts) -> tuple[Failure, ...] | None:
-    """Return the scrapes that failed in the last minute, by metrics-server's log."""
+def scrapes_failed_lately(
+    facts: Facts, within: float = RECENT_SECONDS
+) -> tuple[Failure, ...] | None:
+    """Return the scrapes that failed in the last `within` seconds, by metrics-server's log."""
     logs = _metrics_server_logs(facts)
     if not logs:
         return None
     return tuple(
         failure
         for name, log in logs.items()
-        for failure in recent(facts, nodelogs.METRICS_SERVER.name, name, log.scrapes)
+        for failure in recent(facts, nodelogs.METRICS_SERVER.name, name, log.scrapes, within)
     )
 
 

@@ -6,7 +6,7 @@ Three values each: None means that what it takes was not seen.
 from __future__ import annotations
 
 from harness.diagnose import findings, scrapes
-from harness.diagnose.facts import Facts
+from harness.diagnose.facts import Facts, moment
 from harness.probe import apiservice, egress, https, nodelogs, objects, workloads
 from harness.probe.workloads import Pod
 
@@ -25,6 +25,10 @@ _RECONNECT_SECONDS = 30.0
 _PODS_MADE_SECONDS = 30.0
 # One pod ends (30 s of grace at the most), and the next starts.
 _ROLLING_SECONDS = 60.0
+# Endpoints follow a pod's Ready condition within a second; an API server under load needs more.
+_ENDPOINTS_SECONDS = 10.0
+# metrics-server asks every 15 s: of what a kubelet refuses still there are two newer lines.
+_REFUSED_SECONDS = 35.0
 # The one check of metrics-server's readiness that fails until it has read kubelets twice.
 _NO_FIGURES_YET = frozenset({"metric-storage-ready"})
 _OK = 200
@@ -86,7 +90,8 @@ def starting(facts: Facts) -> bool:
 
 def known(facts: Facts) -> bool:
     """Whether it was seen what began, came back or was mended a moment ago."""
-    return bool(starting(facts) or restarted(facts) or reconnecting(facts) or scraping_again(facts))
+    begun = starting(facts) or restarted(facts) or ready_again(facts)
+    return bool(begun or reconnecting(facts) or scraping_again(facts))
 
 
 def restarted(facts: Facts) -> bool | None:
@@ -102,18 +107,21 @@ def reconnecting(facts: Facts) -> bool | None:
     on = findings.konnectivity(facts)
     if not on:
         return on
-    replaced = rolling(facts)
-    if replaced:
-        return True
     dials = findings.server_dials(facts)
     asked = findings.agents_to_server(facts)
+    replaced = rolling(facts)
+    opened = [each.connected > 0 for each in dials.values()]
+    opened += [each.connected for each in asked.values()]
+    # Where no connection opens, those that are replaced open none either.
+    if replaced and (any(opened) or not opened):
+        return True
     said = findings.unconnected(facts)
     if (
         not all(each.all_connected for each in dials.values())
         or not all(each.connected for each in asked.values())
         or not all(scrapes.is_of_network(failure.why) for failure in said.values())
     ):
-        return replaced
+        return False if replaced else replaced
     workers = set(facts.workers)
     logs = facts.on(nodelogs.AGENT)
     lately = any(
@@ -143,9 +151,22 @@ def scraping_again(facts: Facts) -> bool | None:
     if failed == ():
         return False
     # That a kubelet answers a request speaks against a lost one, and not against a refusal.
-    if any(not scrapes.shows_in_a_request(each.why) for each in failed or ()):
+    last = scrapes.scrapes_failed_lately(facts, _REFUSED_SECONDS)
+    if any(not scrapes.shows_in_a_request(each.why) for each in last or ()):
         return None
     return True if failed and health and ready and ready <= answering else None
+
+
+def ready_again(facts: Facts) -> bool:
+    """Whether metrics-server's pod is Ready so lately that its endpoints need not be there."""
+    reading = facts.reading(workloads.ENDPOINTS.name)
+    if reading is None or facts.one(workloads.ENDPOINTS) != ():
+        return False
+    later = facts.at - moment(reading)
+    return any(
+        pod.ready and _younger(facts, pod.ready_since, _ENDPOINTS_SECONDS + later)
+        for pod in facts.one(workloads.PODS) or ()
+    )
 
 
 def rolling(facts: Facts) -> bool | None:

@@ -139,8 +139,15 @@ def balancer_cut(facts: Facts) -> tuple[str, ...]:
     """Return the workers whose own balancer takes connections and has no controller for them."""
     if not mesh.behind_balancer(facts):
         return ()
-    return tuple(
+    # Where an agent was answered something, the balancer has handed it on.
+    answered = agents(facts)
+    silent = {
         name
         for name, each in findings.agents_to_server(facts).items()
-        if each.connected and not each.tls
-    )
+        if each.connected and not each.tls and name not in answered
+    }
+    doors = mesh.doors(facts).values()
+    ways = {
+        name: {findings.reaches(facts, name, *each) for each in doors} for name in facts.workers
+    }
+    return tuple(name for name, each in ways.items() if name in silent or each == {False})

@@ -41,11 +41,16 @@ class Stage:
     `opened` and `endpoint_ready` are seconds since the run began.
     """
 
-    controller: str
+    controllers: tuple[str, ...]
     workers: tuple[str, ...]
     konnectivity: bool
     opened: float
     endpoint_ready: float
+
+    @property
+    def controller(self) -> str:
+        """The first controller, which the harness asks."""
+        return self.controllers[0]
 
 
 @dataclass(frozen=True)
@@ -173,7 +178,7 @@ def diagnoses(context: RunContext, stage: Stage) -> Repeated[Diagnosis]:
     """Return the diagnosis of the phase, made again and again: a walk up the ladder each."""
 
     def make() -> Diagnosis:
-        readings = ladder.take(context.prober, (stage.controller,), stage.workers, in_lab=True)
+        readings = ladder.take(context.prober, stage.controllers, stage.workers, in_lab=True)
         context.record(readings)
         return diagnose(readings)
 
@@ -183,8 +188,8 @@ def diagnoses(context: RunContext, stage: Stage) -> Repeated[Diagnosis]:
 def flow_matrices(context: RunContext, stage: Stage) -> Repeated[FlowMatrix]:
     """Return the flow matrix of the phase, measured again and again."""
     roles = dict.fromkeys(stage.workers, Role.WORKER)
-    both = stage.controller in roles
-    roles[stage.controller] = Role.CONTROLLER_WORKER if both else Role.CONTROLLER
+    for name in stage.controllers:
+        roles[name] = Role.CONTROLLER_WORKER if name in roles else Role.CONTROLLER
 
     def make() -> FlowMatrix:
         readings = flows.measure(context.prober, roles, pace=context.pace)

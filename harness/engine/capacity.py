@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from harness.base.context import Context, Say
 from harness.base.wait import WaitTimeoutError, wait_until
 from harness.engine import warm
-from harness.host.needs import LabNeeds, Problem
+from harness.engine.machines import lab_needs
+from harness.host.needs import Problem
 from harness.lab.listing import list_labs
 from harness.plan.model import Plan
 from harness.preflight.choice import choose_provider, problems, refuse
@@ -30,7 +31,7 @@ def wait_for_capacity(plan: Plan, context: Context, tell: Say) -> ProviderChoice
     alive, it waits for them and tells for whom. Raises `HostLacksError` with every problem where
     waiting would not help, or did not.
     """
-    needs = _needs(plan)
+    needs = lab_needs(plan, context.settings)
 
     def look() -> tuple[ProviderChoice, tuple[Problem, ...]]:
         facts = survey(context.runner, context.settings, os.environ)
@@ -64,11 +65,12 @@ def labs_at_once(plans: Sequence[Plan], groups: int, context: Context) -> tuple[
     """Return how many labs this host carries of those that `plans` need, and what limits them.
 
     `groups` is how many labs there are to be made at all. A lab is mostly waited for, so there is
-    one for each processor.
+    one for each processor; emulated machines want one each.
     """
-    facts = survey(context.runner, context.settings, os.environ)
-    chosen = provider(choose_provider(facts, context.settings.provider).provider)
-    needs = [_needs(plan) for plan in plans]
+    facts = survey(context.runner, context.settings, os.environ, versions=False)
+    choice = choose_provider(facts, context.settings.provider)
+    chosen = provider(choice.provider)
+    needs = [lab_needs(plan, context.settings) for plan in plans]
     available, _ = chosen.available_mib(facts)
     memory = max(chosen.memory_mib(each) for each in needs)
     limits = {
@@ -76,20 +78,16 @@ def labs_at_once(plans: Sequence[Plan], groups: int, context: Context) -> tuple[
         f"{facts.cpus} processors": facts.cpus,
         f"{available} MiB of memory, {memory} a lab": available // memory if available else groups,
     }
+    if choice.emulated:
+        machines = max(len(plan.machines) for plan in plans)
+        why = f"{facts.cpus} processors for {machines} emulated machines"
+        limits[why] = facts.cpus // machines
     if facts.free_inotify is not None and not chosen.own_kernel:
         inotify = max(each.inotify for each in needs)
         why = f"{facts.free_inotify} inotify instances, {inotify} a lab"
         limits[why] = facts.free_inotify // inotify
     why = min(limits, key=lambda each: limits[each])
     return max(limits[why], 1), why
-
-
-def _needs(plan: Plan) -> LabNeeds:
-    return LabNeeds(
-        workers=len(plan.workers),
-        memory_mib=plan.memory_mib,
-        k0s_version=str(plan.k0s_version),
-    )
 
 
 def _live_labs(context: Context) -> tuple[str, ...]:

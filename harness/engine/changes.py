@@ -12,11 +12,31 @@ from harness.changes.action import Action
 from harness.changes.footprint import Footprint, differences
 from harness.changes.kind import DirectChange
 from harness.cluster.changer import Changer
+from harness.cluster.kubectl import Kubectl
+from harness.engine.context import RunContext
+from harness.lab.lab import Lab
+from harness.plan.model import Plan
 
 # What was changed comes back by itself where Kubernetes has a hand in it: a restarted controller
 # applies its manifests again within 30 s, a Deployment makes its pod again in 5-30 s.
 RESTORED_SECONDS = 90.0
 RESTORED_EVERY_SECONDS = 3.0
+
+
+def changes_on(lab: Lab, plan: Plan, kubectl: Kubectl, context: RunContext) -> Changes:
+    """Return the changes of a run to the cluster on `lab`, of which there are none yet."""
+    changer = Changer(
+        plan,
+        context.prober,
+        {name: lab.remote(name) for name in lab.machines},
+        kubectl,
+        clock=context.clock,
+        record=context.record,
+        started=context.started,
+        pace=context.pace,
+        second_ways=lab.second_ways(),
+    )
+    return Changes(changer, context.clock, context.pace)
 
 
 @dataclass

@@ -6,7 +6,7 @@ which could not be removed are no success.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from harness.base.errors import HarnessError
@@ -68,13 +68,29 @@ def proven(live: LiveCluster, taken: SharedLab | None) -> tuple[Footprint | None
     return was or now, ()
 
 
+def pause(lab: Lab, phase: str, wait: Callable[[str], None], clock: Clock) -> str:
+    """Say how to enter the machines, `wait` for a person; return what is to be told of that."""
+    kubectl = pasted("kubectl", "--kubeconfig", str(lab.folder / "kubeconfig"), "get", "pods", "-A")
+    began = clock.monotonic()
+    wait(
+        f"Phase {phase} failed; its machines are up:\n  {_way_in(lab)}\n  {kubectl}\n"
+        "Enter goes on, Ctrl-C ends the run; the machines go with it."
+    )
+    seconds = clock.monotonic() - began
+    return f"paused for {seconds:.0f}s after phase {phase}: what was done meanwhile is not known"
+
+
+def _way_in(lab: Lab) -> str:
+    return pasted("ssh", "-F", str(lab.ssh_config), "controller0")
+
+
 def keep(lab: Lab, clock: Clock) -> str:
     """Keep the machines; return until when, how to enter them and how to remove them."""
     until = clock.now() + KEPT_FOR
     lab.keep(until)
     return (
         f"lab {lab.run_id} {KEPT} {until.isoformat(timespec='minutes')}: "
-        f"{pasted('ssh', '-F', str(lab.ssh_config), 'controller0')}; "
+        f"{_way_in(lab)}; "
         f"{pasted('k0s-harness', 'labs', '--clean', lab.run_id)}"
     )
 

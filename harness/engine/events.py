@@ -22,6 +22,8 @@ class StepId(StrEnum):
     CHANGE = "change"
     TAKE_BACK = "take-back"
     APPLY = "apply"
+    SAVE = "save"
+    RESTORE = "restore"
     PRECONDITIONS = "preconditions"
     OBSERVE = "observe"
     EVIDENCE = "evidence"
@@ -38,6 +40,8 @@ _STEP_TITLES: Mapping[StepId, str] = {
     StepId.CHANGE: "Change the cluster",
     StepId.TAKE_BACK: "Take back",
     StepId.APPLY: "k0sctl apply",
+    StepId.SAVE: "Save the machines with their memory",
+    StepId.RESTORE: "Restore the machines",
     StepId.PRECONDITIONS: "Preconditions",
     StepId.OBSERVE: "Observe {}",
     StepId.EVIDENCE: "Evidence",

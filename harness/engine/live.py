@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.base.context import Say
 from harness.base.errors import HarnessError, InconclusiveError
-from harness.base.wait import wait_until
+from harness.base.wait import WaitTimeoutError, wait_until
 from harness.changes.deployment import Deployment
 from harness.changes.footprint import Footprint
 from harness.changes.kind import Change, DeploymentChange, DirectChange
 from harness.changes.undo import UndoPhase
 from harness.cluster.cluster import Cluster
-from harness.cluster.k0sctl import ApplyFailedError, apply_seconds
+from harness.cluster.k0sctl import ApplyFailedError, apply_seconds, wait_seconds
 from harness.engine import preconditions
 from harness.engine.changes import Changes
 from harness.engine.context import RunContext
 from harness.engine.events import StepId
 from harness.engine.phases import judged_ends
 from harness.engine.results import AppliedChange
-from harness.engine.settling import PRECONDITIONS_EVERY_SECONDS, Settling
+from harness.engine.settling import (
+    PRECONDITIONS_EVERY_SECONDS,
+    PreconditionsUnmetError,
+    Settling,
+)
 from harness.engine.timing import Timing
 from harness.plan.model import PhasePlan, Plan
+from harness.probe import workloads
+from harness.probe.seen import seen_in
 from harness.ssh.pace import between_looks
 from harness.vocabulary.words import ApplyOutcome
 
@@ -32,13 +39,14 @@ API_SECONDS = 120.0
 
 @dataclass
 class LiveCluster:
-    """Changes a cluster that is there."""
+    """Changes a cluster that is there; `save` keeps how a new one is once it has settled."""
 
     context: RunContext
     plan: Plan
     cluster: Cluster
     changes: Changes
     settling: Settling
+    save: Callable[[], None] | None = None
 
     def bring_about(
         self, phase: PhasePlan, timing: Timing
@@ -62,12 +70,11 @@ class LiveCluster:
         if undone:
             self._take_back([each.phase for each in undone], phase.deployment)
             note(undone, "everything is as it was before")
-        if any(each.undo == "exact" for each in (*acts, *deployed)):
-            if self.cluster.deployed is None:
-                # Made to a cluster that has settled, or nobody could say what a change changed.
-                self._deploy(self.plan.start)
-                self.settling.wait("a settled cluster", preconditions.comparable(self.plan))
-                timing.cold_start()
+        exact = any(each.undo == "exact" for each in (*acts, *deployed))
+        if self.cluster.deployed is None:
+            self._settle_first(phase, needed=exact)
+            timing.cold_start()
+        if exact:
             self.changes.remember(phase.name)
         cold = self.cluster.deployed is None
         ended_badly = self._deploy(phase.deployment, judged=judged_ends(phase))
@@ -84,6 +91,25 @@ class LiveCluster:
                     tell(act.describe())
                     note([act], self.changes.make(phase.name, act))
         return tuple(made), None
+
+    def _settle_first(self, phase: PhasePlan, *, needed: bool) -> None:
+        """Deploy what stands before the first change, and save it where that is wanted.
+
+        Changes that are compared are `needed` on a cluster that has settled, or nobody could say
+        what they changed.
+        """
+        save = None if judged_ends(phase) else self.save
+        if not needed and save is None:
+            return
+        self._deploy(self.plan.start)
+        try:
+            self.settling.wait("a settled cluster", preconditions.comparable(self.plan))
+        except PreconditionsUnmetError:
+            if needed:
+                raise
+        else:
+            if save is not None:
+                save()
 
     def confirm(self, phase: str) -> tuple[str, ...]:
         """Look again that what the phase changed still is so; see `Changes.confirm`."""
@@ -126,12 +152,17 @@ class LiveCluster:
         if self.cluster.deployed == deployment:
             return None
         may_fail = ApplyOutcome.FAILED in judged
+        # Where the end of k0sctl is judged, it is k0sctl's own, with all that it waits for.
+        joining = self.cluster.deployed is None and not judged
         try:
             with self.context.steps.step(
                 StepId.APPLY, apply_seconds(self.context.pace, may_fail=may_fail)
             ) as tell:
-                self.cluster.apply(deployment, may_fail=may_fail, on_phase=tell)
+                self.cluster.apply(deployment, may_fail=may_fail, joining=joining, on_phase=tell)
                 self._wait_for_api()
+                if joining:
+                    tell("Wait for the nodes")
+                    self._wait_for_nodes()
         except ApplyFailedError as error:
             if error.outcome not in judged:
                 raise
@@ -156,6 +187,25 @@ class LiveCluster:
             every=between_looks(PRECONDITIONS_EVERY_SECONDS, self.context.pace),
             clock=self.context.clock,
         )
+
+    def _wait_for_nodes(self) -> None:
+        """Return once every node is Ready, or might have been: preconditions judge that."""
+        wanted = {machine.name for machine in self.plan.workers}
+
+        def ready() -> bool:
+            readings = self.context.take([workloads.NODES.look()])
+            nodes = seen_in(readings, (workloads.NODES,)).one(workloads.NODES) or ()
+            return wanted <= {node.name for node in nodes if node.ready}
+
+        with contextlib.suppress(WaitTimeoutError):
+            wait_until(
+                "every node to be Ready",
+                ready,
+                bool,
+                bound=wait_seconds(self.context.pace),
+                every=between_looks(PRECONDITIONS_EVERY_SECONDS, self.context.pace),
+                clock=self.context.clock,
+            )
 
 
 def _by_means(

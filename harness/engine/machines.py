@@ -11,7 +11,8 @@ from harness.base.context import Context, Say
 from harness.base.settings import Settings
 from harness.engine.events import StepId
 from harness.engine.steps import Steps
-from harness.images.seed import seed_for
+from harness.host.needs import LabNeeds
+from harness.images.seed import cannot_unpack, seed_for
 from harness.lab.creation import bounds
 from harness.lab.lab import Lab, bring_up
 from harness.lab.reservation import reserve
@@ -28,6 +29,17 @@ def machine_specs(plan: Plan) -> tuple[MachineSpec, ...]:
     return tuple(
         MachineSpec(each.name, each.role, each.address, each.cpus, each.memory_mib)
         for each in plan.machines
+    )
+
+
+def lab_needs(plan: Plan, settings: Settings) -> LabNeeds:
+    """Return what the plan's lab asks of its host."""
+    return LabNeeds(
+        controllers=len(plan.machines) - len(plan.workers),
+        workers=len(plan.workers),
+        memory_mib=plan.memory_mib,
+        k0s_version=str(plan.k0s_version),
+        saved=settings.reuse and not settings.fresh,
     )
 
 
@@ -78,6 +90,10 @@ def make_lab(
     request = lab_request(plan, choice, context.settings, artifacts, log_dir)
     of = [str(len(plan.machines)), choice.provider]
     with steps.step(StepId.MACHINES, sum(bounds(request).values()), of=of) as tell:
+        if request.seed is None and context.settings.seed is None:
+            reason = cannot_unpack()
+            if reason is not None:
+                tell(f"without k0s in them, which takes longer: {reason}")
         reservation = reserve(
             context,
             scenario=plan.scenario.name,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Self
 
 from harness.base.errors import (
-    ExitCode,
     HarnessError,
     HostLacksError,
+    InconclusiveError,
     InfrastructureError,
     InterruptedRunError,
     UsageError,
@@ -36,28 +36,51 @@ class Part:
     seconds: float = 0.0
 
 
+_KINDS: Mapping[str, type[HarnessError]] = {
+    kind.__name__: kind
+    for kind in (
+        UsageError,
+        HostLacksError,
+        InterruptedRunError,
+        InconclusiveError,
+        InfrastructureError,
+    )
+}
+
+
 @dataclass(frozen=True)
 class NotStarted:
-    """Why a scenario has no run: the error of a host, for another one."""
+    """Why a scenario has no run: the error of a process, for another one, here or on any host."""
 
-    exit_code: ExitCode
+    kind: str
     doing: str
     happened: str
     remedy: str | None = None
+    details: str | None = None
+    where: str | None = None
 
     @classmethod
     def of(cls, error: HarnessError) -> Self:
         """Return what is told of an error, without secrets."""
-        remedy = error.remedy or error.otherwise
-        told = (redact(error.doing), redact(error.happened))
-        return cls(error.exit_code, *told, None if remedy is None else redact(remedy))
+        kind = next((each for each in type(error).__mro__ if each.__name__ in _KINDS), None)
+        told = (error.remedy or error.otherwise, error.details, error.where)
+        return cls(
+            "" if kind is None else kind.__name__,
+            redact(error.doing),
+            redact(error.happened),
+            *(None if each is None else redact(str(each)) for each in told),
+        )
 
     @property
     def error(self) -> HarnessError:
         """The error, as it counts where it was told."""
-        kinds = (UsageError, HostLacksError, InterruptedRunError)
-        kind = {each.exit_code: each for each in kinds}.get(self.exit_code, InfrastructureError)
-        return kind(self.doing, self.happened, remedy=self.remedy)
+        return _KINDS.get(self.kind, InfrastructureError)(
+            self.doing,
+            self.happened,
+            remedy=self.remedy,
+            details=self.details,
+            where=None if self.where is None else Path(self.where),
+        )
 
 
 @dataclass(frozen=True)

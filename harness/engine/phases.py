@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.base.errors import HarnessError
 from harness.check.model import Verdict
 from harness.cluster.k0sctl import ApplyFailedError
 from harness.engine.background import Stage
@@ -48,14 +49,27 @@ class Phases:
     plan: Plan
     means: Brings
     settling: Settling
+    on_failure: Callable[[str], None] = lambda _: None
 
     def enter(self, phase: PhasePlan) -> PhaseResult:
         """Make the phase's changes, watch it, and return what it came to.
+
+        `on_failure` is told of a phase that did not meet everything, before anything else happens.
 
         Raises `PreconditionsUnmetError` where nothing can be judged, `ApplyFailedError` where
         k0sctl ended in a way that no expectation is about, and `InconclusiveError` where a change
         did not take effect or could not be taken back.
         """
+        try:
+            result = self._entered(phase)
+        except HarnessError:
+            self.on_failure(phase.name)
+            raise
+        if any(each.verdict is not Verdict.MET for each in result.verdicts):
+            self.on_failure(phase.name)
+        return result
+
+    def _entered(self, phase: PhasePlan) -> PhaseResult:
         timing = Timing(self.context.clock)
         self.context.emit(
             PhaseEntered(
@@ -143,7 +157,7 @@ class Phases:
     ) -> Watch:
         ready = self.settling.endpoint_ready
         stage = Stage(
-            controller=self.plan.controller.name,
+            controllers=tuple(machine.name for machine in self.plan.controllers),
             workers=self._workers,
             konnectivity=phase.konnectivity,
             opened=opened,

@@ -15,7 +15,7 @@ from harness.expectations.diagnosis import Diagnosis
 from harness.k0s import AGENT_PORT
 from harness.plan.model import PhasePlan, Plan
 from harness.probe import controlplane, workloads
-from harness.probe.core import AnyProbe, Probe
+from harness.probe.core import API, AnyProbe, Probe
 from harness.probe.seen import Seen, seen_in
 from harness.vocabulary.cluster_config import ConfigLeaf
 from harness.vocabulary.words import Cause, Component
@@ -98,6 +98,27 @@ def probes(presumed: Presumed) -> Sequence[Probe[Any]]:
         *([controlplane.CONFIG.on(presumed.controller)] if presumed.config else ()),
         *([workloads.PLUGINS.look()] if presumed.plugins else ()),
     )
+
+
+# What the API tells of by itself, in the order in which it comes; kubectl gives up after a look's
+# usual time, so that what changes meanwhile is told.
+_TOLD_BY_API: Mapping[PreconditionId, tuple[str, ...]] = {
+    PreconditionId.NODES_READY: ("nodes", "--all", "--for=condition=Ready"),
+    PreconditionId.METRICS_SERVER: (
+        *("deployment/metrics-server", "--namespace=kube-system", "--for=condition=Available"),
+    ),
+}
+_TOLD_SECONDS = 4
+
+
+def until_told(seen: Iterable[Precondition]) -> Probe[None] | None:
+    """Return what ends once the API tells that all may hold; None where it tells of some only."""
+    unmet = {each.id for each in seen if not each.holds}
+    last = [condition for which, condition in _TOLD_BY_API.items() if which in unmet]
+    if not unmet or unmet - _TOLD_BY_API.keys():
+        return None
+    argv = ("kubectl", "wait", *last[-1], f"--timeout={_TOLD_SECONDS}s")
+    return Probe("until-told", API, argv, lambda _: None, deadline=2.0 * _TOLD_SECONDS)
 
 
 def endpoint_is_ready(readings: Iterable[Reading]) -> bool | None:

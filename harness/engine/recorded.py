@@ -150,6 +150,9 @@ class RecordedProber(Prober):
         """Return one reading of `probe`."""
         return self.take([probe])[0]
 
+    def wait_for(self, probe: Probe[Any]) -> None:
+        """Return at once: when there was something new no recording says."""
+
     def _together(self, probes: Sequence[Probe[Any]], began: float) -> tuple[Reading, ...]:
         """Return the readings of the look that `began`.
 

@@ -181,9 +181,10 @@ class ScenarioResult(Value):
     how many times slower than this host those machines were measured to be (every bound was scaled
     by it), `seed` what they were made with of k0s. `versions` says what was run (k0s, k0sctl,
     kubectl, bundle), `timings` seconds by step, `sums` where those of the phases went, `shared_lab`
-    which scenario's machines these were before, None where they were made for this one. `isolation`
-    has each layer and whether it held, `leftovers` what could not be removed. `started` and `ended`
-    are ISO 8601 in UTC. `error` is the text of what ended the run early, None where nothing did.
+    which scenario's machines these were before, and how they are known to be as before it, None
+    where they were made for this one. `isolation` has each layer and whether it held, `leftovers`
+    what could not be removed. `started` and `ended` are ISO 8601 in UTC. `error` is the text of
+    what ended the run early, None where nothing did.
     """
 
     run_id: str

@@ -12,11 +12,10 @@ from harness.base.context import Context
 from harness.base.process import Runner
 from harness.base.settings import Keep, Settings
 from harness.base.wait import Clock
-from harness.cluster.changer import Changer
 from harness.cluster.cluster import Cluster
 from harness.cluster.prober import Prober
-from harness.engine import ending
-from harness.engine.changes import Changes
+from harness.engine import ending, warm
+from harness.engine.changes import changes_on
 from harness.engine.context import RunContext
 from harness.engine.events import Event, StepId
 from harness.engine.live import LiveCluster
@@ -50,10 +49,7 @@ from harness.providers.base import ProviderChoice
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What one run is made of: its plan, the provider and why it is that one.
-
-    `plan` stands before any machine does; its subnet is the one a lab would take first.
-    """
+    """What one run is made of; `plan` stands on the subnet that a lab would take first."""
 
     run_id: str
     plan: Plan
@@ -64,10 +60,10 @@ class ScenarioRun:
     """Runs one scenario. Phases are entered once each, in file order, whoever asks first.
 
     `emit` hears every event, `on_verdict` the result as it stands once nothing more is judged,
-    before the machines are given back or removed. `shared_lab` is what an earlier scenario has
-    left, in the state in which this one begins; without it machines are made. After `finish`
-    nothing of the run is left but its folder, unless the machines are kept, or handed on as the
-    run's own `shared_lab`.
+    before the machines are given back or removed. `pause` is told where a phase failed how to get
+    into its lab. `shared_lab` is what an earlier scenario has left, in the state in which this one
+    begins; without it machines are made. `finish` leaves nothing of the run but its folder, unless
+    the machines are kept, or handed on as its own `shared_lab`. `saved` is when they were saved.
     """
 
     def __init__(
@@ -79,16 +75,18 @@ class ScenarioRun:
         clock: Clock,
         emit: Callable[[Event], None],
         on_verdict: Callable[[ScenarioResult], None] = lambda _: None,
+        pause: Callable[[str], None] = lambda _: None,
         shared_lab: SharedLab | None = None,
     ) -> None:
         self.request = request
         self.plan = request.plan
         self.folder = settings.runs_dir / request.run_id / request.plan.scenario.name
         self._settings = settings
-        self._runner = runner
+        self._context = Context(runner, clock, settings)
         self._clock = clock
         self._narrate = emit
         self._on_verdict = on_verdict
+        self._pause = pause
         self._started = clock.monotonic()
         self._started_at = clock.now()
         self._steps = Steps(clock, self._emit)
@@ -105,6 +103,7 @@ class ScenarioRun:
         self._kept = False
         self._error: BaseException | None = None
         self._taken = shared_lab
+        self.saved = "" if shared_lab is None else shared_lab.saved
         # As it stands now: people edit files while a run lasts.
         self._scenario_text = request.plan.path.read_bytes()
         self.shared_lab: SharedLab | None = None
@@ -167,25 +166,26 @@ class ScenarioRun:
             return self._result()
 
     def _handed_on(self, lab: Lab) -> SharedLab | None:
-        """Take every change back; None where the machines are not what they were."""
+        """Take every change back, unless the next restores; None where they are not as before."""
         if self._error is not None or self._live is None or self._keeps():
             return None
-        why_not = ending.give_back(self._live, self._steps)
+        why_not = () if self.saved else ending.give_back(self._live, self._steps)
         if why_not:
             self._leftovers += (f"the machines are not handed on: {'; '.join(why_not)}",)
             return None
         footprint = None
-        if self._settings.reuse:
+        if self._settings.reuse and not self.saved:
             footprint, why = ending.proven(self._live, self._taken)
             self._leftovers += why
         return SharedLab(
             footprint=footprint,
+            saved=self.saved,
             scenario=self.plan.scenario.name,
             start=start_state(self.request.plan),
             choice=self.request.choice,
             lab=lab,
             artifacts=self._artifacts,
-            endpoint_ready=self._live.settling.endpoint_ready,
+            endpoint_ready=None if self.saved else self._live.settling.endpoint_ready,
         )
 
     def _enter(self, phases: Phases, phase: PhasePlan) -> PhaseResult:
@@ -196,9 +196,15 @@ class ScenarioRun:
             self._results[phase.name] = PhaseResult(phase.name, preconditions=error.seen)
             raise
 
+    def _pause_after(self, phase: str) -> None:
+        if self._settings.pause_on_failure:
+            self._leftovers += (ending.pause(self.lab, phase, self._pause, self._clock),)
+
     def _stand_up(self) -> Phases:
         """Provide the machines, and make ready what enters phases."""
         self._recorder = Recorder(self.folder)
+        if self._lab is not None and self.saved:
+            self._restore(self._lab)
         if self._taken is None:
             lab = self._lab = self._made()
         else:
@@ -210,7 +216,7 @@ class ScenarioRun:
             self.plan,
             self._artifacts,
             folder=self.folder,
-            runner=self._runner,
+            runner=self._context.runner,
             deployed=None if self._taken is None else self._taken.start.deployment,
         )
         self._recorder.write_piece("plan/plan.txt", describe(self.plan))
@@ -226,19 +232,7 @@ class ScenarioRun:
             },
         )
         remotes = {name: lab.remote(name) for name in lab.machines}
-        kubectl = self._cluster.kubectl
-        prober = Prober(kubectl, remotes, self._clock, self._started, pace=lab.pace)
-        changer = Changer(
-            self.plan,
-            prober,
-            remotes,
-            kubectl,
-            clock=self._clock,
-            record=self._record,
-            started=self._started,
-            pace=lab.pace,
-            second_ways=lab.second_ways(),
-        )
+        prober = Prober(self._cluster.kubectl, remotes, self._clock, self._started, pace=lab.pace)
         context = RunContext(
             prober=prober,
             clock=self._clock,
@@ -248,29 +242,38 @@ class ScenarioRun:
             emit=self._emit,
             pace=lab.pace,
         )
-        settling = Settling(
-            context, endpoint_ready=None if self._taken is None else self._taken.endpoint_ready
-        )
-        changes = Changes(changer, self._clock, lab.pace)
-        self._live = LiveCluster(context, self.plan, self._cluster, changes, settling)
-        return Phases(context, self.plan, self._live, settling)
+        settling = Settling(context, endpoint_ready=ready)
+        changes = changes_on(lab, self.plan, self._cluster.kubectl, context)
+        save = self._save if self._taken is None and warm.saves(lab, self._settings) else None
+        self._live = LiveCluster(context, self.plan, self._cluster, changes, settling, save)
+        return Phases(context, self.plan, self._live, settling, self._pause_after)
 
     def _made(self) -> Lab:
         """Provide the artifacts and bring machines up."""
         with self._steps.step(StepId.ARTIFACTS) as tell:
             store = Store(self._settings, clock=self._clock, say=tell)
             self._artifacts = store.provide(self.plan.artifacts)
-        context = Context(self._runner, self._clock, self._settings)
         lab = make_lab(
             self.plan,
             self.request.choice,
             artifacts=self._artifacts,
             log_dir=self.folder,
-            context=context,
+            context=self._context,
             steps=self._steps,
         )
         self.plan = readdressed(self.plan, lab.subnet)
         return lab
+
+    def _save(self) -> None:
+        self.saved, why = warm.save(self.lab, self._context, self._steps)
+        self._leftovers += why
+
+    def _restore(self, lab: Lab) -> None:
+        """Put the machines back to how they were saved; where that fails they are made anew."""
+        failed = warm.restore(lab, self._context, self._steps)
+        if failed:
+            self._leftovers += failed
+            self._lab, self._taken, self.saved = None, None, ""
 
     def _collect(self, lab: Lab) -> None:
         """Take the evidence; what cannot be had is listed and ends nothing."""
@@ -295,9 +298,8 @@ class ScenarioRun:
             self._error = self._error or error
 
     def _keeps(self) -> bool:
-        failed = self._outcome() is not Outcome.MET
         keep = self._settings.keep
-        return keep is Keep.ALWAYS or (keep is Keep.FAILURE and failed)
+        return keep is Keep.ALWAYS or (keep is Keep.FAILURE and self._outcome() is not Outcome.MET)
 
     def _record(self, readings: Sequence[Reading]) -> None:
         if self._recorder is not None:
@@ -337,7 +339,7 @@ class ScenarioRun:
             timings=dict(self._steps.timings),
             # The first phase has the rest of the cold start.
             sums=sum((each.sums for each in self._results.values()), Sums(self._stood_up)),
-            shared_lab=None if self._taken is None else self._taken.scenario,
+            shared_lab=None if self._taken is None else self._taken.stood_on,
             isolation=lab.isolation.lines() if lab is not None else {},
             leftovers=self._leftovers,
             error=error_text(self._error),

@@ -60,14 +60,16 @@ class RunSession:
     together.
 
     `emit` hears every event. `on_result` keeps each result, `on_verdict` hears it: before the
-    machines go, and `on_result` again with what became of them. `clock` and `runner` are this
-    host's unless a test says otherwise.
+    machines go, and `on_result` again with what became of them. `pause` is given how to get into
+    the lab of a phase that failed, and returns when a person has looked. `clock` and `runner` are
+    this host's unless a test says otherwise.
     """
 
     settings: Settings
     emit: Callable[[Event], None]
     on_verdict: Callable[[ScenarioResult], None] = lambda _: None
     on_result: Callable[[ScenarioResult], None] = lambda _: None
+    pause: Callable[[str], None] = lambda _: None
     runner: Runner = field(default_factory=LocalRunner)
     clock: Clock = field(default_factory=SystemClock)
     results: list[ScenarioResult] = field(default_factory=list)
@@ -170,7 +172,9 @@ class RunSession:
         if run is not None:
             hand_on = (
                 not self.settings.fresh
-                and not self._plan(which).leaves_something
+                # A person may have changed anything meanwhile.
+                and not self.settings.pause_on_failure
+                and (run.saved or not self._plan(which).leaves_something)
                 and self._is_wanted_after(which, following)
             )
             result = run.finish(interrupted_by, hand_on=hand_on)
@@ -200,7 +204,7 @@ class RunSession:
     def _leave_shared_lab(self) -> None:
         """Leave the lab that nobody has taken over to the next command, where that may be."""
         shared_lab = self._shared_lab
-        if shared_lab is None or shared_lab.footprint is None:
+        if shared_lab is None or (shared_lab.footprint is None and not shared_lab.saved):
             return
         plan = next(plan for plan in self._plans.values() if start_state(plan) == shared_lab.start)
         with uninterrupted(), Steps(self.clock, self.emit).step(StepId.LEAVE) as tell:
@@ -265,6 +269,7 @@ class RunSession:
             clock=self.clock,
             emit=self.emit,
             on_verdict=self._judged,
+            pause=self.pause,
             shared_lab=shared_lab,
         )
 

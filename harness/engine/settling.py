@@ -64,6 +64,11 @@ class Settling:
                 if unmet:
                     tell("; ".join(unmet))
 
+            def until_told(seen: tuple[Precondition, ...]) -> None:
+                probe = preconditions.until_told(seen)
+                if probe is not None:
+                    context.prober.wait_for(probe)
+
             try:
                 history = wait_until(
                     f"the preconditions of {what}",
@@ -73,6 +78,7 @@ class Settling:
                     every=between_looks(PRECONDITIONS_EVERY_SECONDS, context.pace),
                     clock=context.clock,
                     on_change=say_unmet,
+                    until_told=until_told,
                 )
             except WaitTimeoutError as error:
                 raise PreconditionsUnmetError(what, error.history[-1].value) from None

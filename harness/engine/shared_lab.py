@@ -33,11 +33,12 @@ class StartState:
 
 @dataclass(frozen=True)
 class SharedLab:
-    """A lab whose last scenario gave it back as it had got it.
+    """A lab whose last scenario gave it back as it had got it, or that is put back to that.
 
     `scenario` is the last one's name. `endpoint_ready` is when metrics-server's endpoint became
     ready, on the clock that times the runs; None where it is not. `footprint` is how everything
-    was, where the lab may be left to another command.
+    was, where the lab may be left to another command. `saved` is when its machines were saved with
+    their memory, in ISO 8601, empty where they were not: they are restored before they are used.
     """
 
     scenario: str
@@ -47,6 +48,14 @@ class SharedLab:
     artifacts: Mapping[ArtifactKind, Artifact]
     endpoint_ready: float | None
     footprint: Footprint | None = None
+    saved: str = ""
+
+    @property
+    def stood_on(self) -> str:
+        """What the verdicts of the next scenario stand on, in words."""
+        if self.saved:
+            return f"{self.scenario}, restored from their snapshot of {self.saved}"
+        return f"{self.scenario}, found to be as before it"
 
 
 def canonical(value: object) -> str:

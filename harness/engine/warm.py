@@ -3,6 +3,10 @@
 A lab is left only when all that was changed has been taken back and the cluster has settled, with
 its footprint beside it. It is taken only when everything that decides what it is made of is the
 same and its footprint has not changed since; a lab that is not what it was is removed.
+
+Where machines can be saved with their memory, that is done once, as soon as the new cluster has
+settled. Nothing has to be taken back then: the lab is left turned off, whatever was done to it, and
+restored for the next.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +27,7 @@ from harness.base.context import Context, Say, silent
 from harness.base.errors import HarnessError
 from harness.base.own_files import write_own
 from harness.base.run_id import RunId
+from harness.base.settings import Settings
 from harness.base.shipped import SHIPPED
 from harness.base.untrusted import MIB, Limits
 from harness.changes import footprint
@@ -29,19 +35,22 @@ from harness.changes.footprint import Footprint
 from harness.cluster.kubectl import Kubectl
 from harness.cluster.prober import Prober
 from harness.engine.ending import KEPT_FOR
-from harness.engine.machines import lab_request
+from harness.engine.events import StepId
+from harness.engine.machines import lab_needs, lab_request
 from harness.engine.shared_lab import SharedLab, canonical, start_state
+from harness.engine.steps import Steps
 from harness.images.rootfs import BOXES
-from harness.lab import kept, leftovers
+from harness.lab import kept, leftovers, saved
 from harness.lab.lab import Lab
-from harness.lab.listing import list_labs
+from harness.lab.listing import in_folder
 from harness.lab.reservation import removing
 from harness.plan.model import Plan
-from harness.preflight.choice import choose_provider
+from harness.preflight.choice import choose_provider, problems
 from harness.preflight.survey import survey
 from harness.providers.base import ProviderChoice
+from harness.providers.registry import provider
 from harness.state.entries import LabEntry, LabState
-from harness.state.records import WARM
+from harness.state.records import KUBECONFIG, WARM
 
 # The footprint of three machines is 120 facts and 60 kB.
 _LIMITS = Limits("a warm lab", most_bytes=8 * MIB, most_levels=4, most_values=100_000)
@@ -57,6 +66,7 @@ class _Left:
     scenario: str
     at: str
     footprint: Footprint
+    saved: str
 
 
 def signature(
@@ -83,13 +93,17 @@ def signature(
 
 def leave(shared: SharedLab, plan: Plan, context: Context) -> str:
     """Leave the lab standing for the next command; return until when, in words."""
-    assert shared.footprint is not None
+    facts = {} if shared.footprint is None else shared.footprint.facts
+    if shared.saved:
+        # Emulated machines with nothing to do take half a core and all their memory.
+        saved.stop(shared.lab, context)
     until = context.clock.now() + KEPT_FOR
     left = {
         "signature": signature(plan, shared.choice, context, shared.artifacts),
         "scenario": shared.scenario,
         "at": context.clock.now().isoformat(timespec="seconds"),
-        "footprint": [[*key, value] for key, value in shared.footprint.facts.items()],
+        "footprint": [[*key, value] for key, value in facts.items()],
+        "saved": shared.saved,
     }
     write_own(shared.lab.folder / WARM, json.dumps(left))
     shared.lab.keep(until)
@@ -107,19 +121,32 @@ def find(plan: Plan, context: Context, tell: Say) -> SharedLab | None:
         tell("no lab was left for another run")
         return None
     settings = context.settings
-    choice = choose_provider(survey(context.runner, settings, os.environ), settings.provider)
-    artifacts = Store(settings, clock=context.clock, say=tell).provide(plan.artifacts)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # Beside one another: checksums, and what this host's programs say of it.
+        provided = pool.submit(Store(settings, clock=context.clock).provide, plan.artifacts)
+        # Vagrant takes half a second to say its version, by which machines can be started.
+        versions = any(was.saved for _, was in left)
+        host = survey(context.runner, settings, os.environ, versions=versions)
+        choice = choose_provider(host, settings.provider)
+        artifacts = provided.result()
     wanted = signature(plan, choice, context, artifacts)
     seed = lab_request(plan, choice, settings, artifacts, Path()).seed
     for folder, was in left:
         if was.signature != wanted:
             continue
-        lab = kept.take_over(context, folder, seed=seed, narrate=silent)
+        # Machines that are off have none of this host's memory yet.
+        lacks = problems(host, choice.provider, lab_needs(plan, settings)) if was.saved else ()
+        if lacks:
+            tell(f"lab {folder.name} cannot be restored now: {lacks[0].happened}")
+            continue
+        lab = kept.take_over(context, folder, seed=seed, narrate=silent, off=bool(was.saved))
         if lab is None:
             continue
+        # A person who keeps it from now on is not to lose it to the next command.
+        (folder / WARM).unlink()
         assert lab.reservation is not None
         with removing(lab.reservation):
-            differs = _differences(was.footprint, lab, artifacts, context)
+            differs = "" if was.saved else _differences(was.footprint, lab, artifacts, context)
         if not differs:
             tell(f"lab {lab.run_id}, as {was.scenario} left it at {was.at}")
             return SharedLab(
@@ -131,6 +158,7 @@ def find(plan: Plan, context: Context, tell: Say) -> SharedLab | None:
                 # Nobody watched it: it has to settle as one that is only just there.
                 endpoint_ready=None,
                 footprint=was.footprint,
+                saved=was.saved,
             )
         tell(f"lab {lab.run_id} is not as it was left and goes: {differs}")
         lab.destroy()
@@ -138,9 +166,37 @@ def find(plan: Plan, context: Context, tell: Say) -> SharedLab | None:
     return None
 
 
+def saves(lab: Lab, settings: Settings) -> bool:
+    """Whether the machines are to be saved, for the next scenario or command that begins alike."""
+    can = provider(lab.record.provider).keeps_memory and not lab.record.elsewhere
+    return settings.reuse and not settings.fresh and can
+
+
+def save(lab: Lab, context: Context, steps: Steps) -> tuple[str, tuple[str, ...]]:
+    """Save a cluster that has settled; return when, or nothing and what to tell of a failure."""
+    at = context.clock.now().isoformat(timespec="seconds")
+    try:
+        with steps.step(StepId.SAVE):
+            saved.save(lab, context)
+    except HarnessError as error:
+        return "", (f"the machines are not saved: {error}",)
+    return at, ()
+
+
+def restore(lab: Lab, context: Context, steps: Steps) -> tuple[str, ...]:
+    """Restore what was saved; where that fails remove the lab, and return what to tell of it."""
+    try:
+        with steps.step(StepId.RESTORE):
+            saved.restore(lab, context)
+    except HarnessError as error:
+        lab.destroy()
+        return (f"the machines are new, for those that were left are not restored: {error}",)
+    return ()
+
+
 def make_room(context: Context, tell: Say) -> bool:
-    """Remove the warm labs, which may go at any time; return whether there were some."""
-    names = [RunId(folder.name) for folder, _ in _left(context)]
+    """Remove the warm labs that run, which may go at any time; return whether there were some."""
+    names = [RunId(folder.name) for folder, left in _left(context) if not left.saved]
     if names:
         tell(f"removes what was left for other runs: {', '.join(names)}")
         leftovers.clean(context, silent, named=names)
@@ -148,8 +204,7 @@ def make_room(context: Context, tell: Say) -> bool:
 
 
 def _left(context: Context) -> Iterator[tuple[Path, _Left]]:
-    labs = list_labs(context.settings.labs_dir, context.runner, now=context.clock.now())
-    for entry in labs:
+    for entry in in_folder(context.settings.labs_dir, context.clock.now()):
         found = _read(entry)
         if found is not None and entry.folder is not None:
             yield entry.folder, found
@@ -162,7 +217,8 @@ def _read(entry: LabEntry) -> _Left | None:
         text = untrusted.read_text(entry.folder / WARM, _LIMITS, own=True)
         value = untrusted.json_value(text, _LIMITS)
         facts = {(str(a), str(b), str(c)): str(d) for a, b, c, d in value["footprint"]}
-        return _Left(value["signature"], str(value["scenario"]), str(value["at"]), Footprint(facts))
+        named = {name: str(value[name]) for name in ("signature", "scenario", "at", "saved")}
+        return _Left(**named, footprint=Footprint(facts))
     except (OSError, ValueError, TypeError, KeyError):
         # One that is kept for a person, or of an older harness.
         return None
@@ -178,7 +234,7 @@ def _differences(
     remotes = {name: lab.remote(name) for name in lab.machines}
     kubectl = Kubectl(
         artifacts[ArtifactKind.KUBECTL].path,
-        lab.folder / "kubeconfig",
+        lab.folder / KUBECONFIG,
         context.runner,
         pace=lab.pace,
     )

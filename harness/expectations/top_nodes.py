@@ -12,7 +12,6 @@ from harness.probe import top_nodes
 from harness.probe.core import Probe
 from harness.vocabulary.fields import Word
 from harness.vocabulary.kinds import Surroundings
-from harness.vocabulary.machines import CONTROLLER
 from harness.vocabulary.nearest import quoted
 from harness.vocabulary.part import Found
 from harness.vocabulary.words import TopOutcome
@@ -54,8 +53,8 @@ class TopNodes(Streamed):
         given = self.nodes or ()
         names = around.cluster.node_names
         for index, node in enumerate(given):
-            if node == CONTROLLER and node not in names:
-                why = f"`{CONTROLLER}` is no node: it runs no kubelet. Nodes are {', '.join(names)}"
+            if node in around.cluster.controller_names and node not in names:
+                why = f"`{node}` is no node: it runs no kubelet. Nodes are {', '.join(names)}"
                 yield ("nodes", index), why
             elif node not in names:
                 there = f"the cluster's nodes are {', '.join(names)}"

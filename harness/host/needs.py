@@ -40,7 +40,8 @@ FIRMWARE = (
 class LabNeeds:
     """What one lab asks of its host: numbers of machines, memory of all together, k0s's version.
 
-    `private` is the range that its private network is taken from.
+    `private` is the range that its private network is taken from, `saved` whether the machines'
+    memory is to be kept on disk where the provider can.
     """
 
     controllers: int = 1
@@ -48,6 +49,7 @@ class LabNeeds:
     memory_mib: int = 3 * 2048
     k0s_version: str = "v1.32.3+k0s.0"
     private: IPv4Network = PRIVATE_RANGE
+    saved: bool = False
 
     @property
     def machines(self) -> int:

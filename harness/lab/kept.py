@@ -63,11 +63,13 @@ def attach(context: Context, run_id: str | None = None, *, doing: str = "Looking
     return _lab(record, machines, isolated, pace)
 
 
-def take_over(context: Context, folder: Path, *, seed: Seed | None, narrate: Narrate) -> Lab | None:
+def take_over(
+    context: Context, folder: Path, *, seed: Seed | None, narrate: Narrate, off: bool = False
+) -> Lab | None:
     """Return a kept lab as this process's own, isolated anew, to be kept again or destroyed.
 
-    None where its time is over, another process has it, or a machine does not answer; then it is
-    left as it is. `seed` is what it was made with.
+    None where its time is over, another process has it, or a machine does not answer that is not
+    `off`; then it is left as it is. `seed` is what it was made with.
     """
     lock = FileLock(folder / records.LOCK)
     with contextlib.ExitStack() as unless_taken:
@@ -80,7 +82,7 @@ def take_over(context: Context, folder: Path, *, seed: Seed | None, narrate: Nar
         until = record.kept_until
         if until is None or moment(until) <= context.clock.now() or record.elsewhere:
             return None
-        if not all(_answers(found) for found in machines.values()):
+        if not off and not all(_answers(found) for found in machines.values()):
             return None
         if isolated.host:
             isolation.install_on_host(

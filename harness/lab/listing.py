@@ -23,7 +23,7 @@ from harness.providers.registry import connections, providers
 from harness.state import records
 from harness.state.entries import WITHOUT_RECORD, LabEntry, LabState, stranger
 from harness.state.record_fields import moment
-from harness.state.records import LOCK, RECORD, WARM, LabRecord
+from harness.state.records import LOCK, RECORD, SAVED_KUBECONFIG, WARM, LabRecord
 
 # What a claim that was killed before it had its record leaves in the folder.
 _OF_A_CLAIM = {LOCK, "record.new"}
@@ -34,7 +34,7 @@ def list_labs(labs_dir: Path, runner: Runner, *, now: datetime) -> tuple[LabEntr
 
     Of a provider that does not answer only the records are seen.
     """
-    own = list(_in_folder(labs_dir, now))
+    own = list(in_folder(labs_dir, now))
     seen: list[LabEntry] = []
     for each in providers():
         with contextlib.suppress(HarnessError):
@@ -80,7 +80,8 @@ def _names_in(folder: Path) -> tuple[str, ...]:
         return ()
 
 
-def _in_folder(labs_dir: Path, now: datetime) -> Iterator[LabEntry]:
+def in_folder(labs_dir: Path, now: datetime) -> Iterator[LabEntry]:
+    """Yield what is in one's own folder of labs; no provider is asked."""
     if not os.path.lexists(labs_dir):
         return
     problem = _own_problem(labs_dir)
@@ -111,7 +112,8 @@ def _entry(run_id: RunId, folder: Path, now: datetime) -> LabEntry:
     if record.kept_until is not None:
         text += f", kept until {record.kept_until}"
     if (folder / WARM).is_file():
-        text += " for the next run with REUSE=1 that begins alike"
+        off = ", turned off, to be restored" if (folder / SAVED_KUBECONFIG).is_file() else ""
+        text += f"{off} for the next run with REUSE=1 that begins alike"
     return LabEntry(run_id, _state(record, live, now), text, record, folder, record.provider)
 
 

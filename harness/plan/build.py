@@ -20,7 +20,6 @@ from harness.scenario.load import LoadedScenario
 from harness.scenario.mistakes import Mistake, ScenarioError
 from harness.scenario.model import Phase
 from harness.vocabulary.cluster import ClusterSpec
-from harness.vocabulary.machines import CONTROLLER
 from harness.vocabulary.version import Gate, K0sVersion
 from harness.vocabulary.words import Role
 
@@ -84,7 +83,7 @@ def _address(subnet: IPv4Network, index: int) -> str:
 
 def _machines(cluster: ClusterSpec, subnet: IPv4Network) -> Iterator[MachinePlan]:
     for index, name in enumerate(cluster.machine_names):
-        controls = name == CONTROLLER
+        controls = name in cluster.controller_names
         yield MachinePlan(
             name=name,
             role=cluster.controller_role if controls else Role.WORKER,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -22,13 +23,13 @@ def cluster_config(
     that its network provider has to wait longer than it does by itself. The fragment
     has already been found not to contradict what the harness sets, other than on purpose.
     """
-    address = plan.controller.address
+    addresses = [machine.address for machine in plan.controllers]
     fragment = deployment.fragment
     base: dict[str, Any] = {
         "apiVersion": "k0s.k0sproject.io/v1beta1",
         "kind": "ClusterConfig",
         "metadata": {"name": "k0s"},
-        "spec": {"api": {"address": address, "sans": [address]}},
+        "spec": {"api": {**_bound(addresses), "sans": addresses}},
     }
     chosen = of_config(fragment)
     wanted = {
@@ -45,6 +46,17 @@ def cluster_config(
         if not reserved.breakable:
             _put(config, reserved.path, reserved.value)
     return config
+
+
+def _bound(addresses: Sequence[str]) -> dict[str, Any]:
+    """Return what gives the API server of each controller its address on the private network.
+
+    Of several, each has its own: k0sctl puts the host's privateAddress in where k0s is to bind to
+    its address only (phase/configure_k0s.go at v0.31.0). Left to itself k0s takes the NAT one.
+    """
+    if len(addresses) > 1:
+        return {"onlyBindToAddress": True}
+    return {"address": addresses[0]}
 
 
 def _put(config: dict[str, Any], path: tuple[str, ...], value: object) -> None:

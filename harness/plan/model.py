@@ -113,8 +113,13 @@ class Plan:
         )
 
     @property
+    def controllers(self) -> tuple[MachinePlan, ...]:
+        """The machines that run the control plane, in order of their names."""
+        return tuple(machine for machine in self.machines if machine.role is not Role.WORKER)
+
+    @property
     def controller(self) -> MachinePlan:
-        """The machine that runs the control plane."""
+        """The first of them, which the harness asks."""
         return self.machines[0]
 
     @property

@@ -24,7 +24,8 @@ class Pod:
 
     `waiting` is the reason of a container that waits, such as ImagePullBackOff, `trouble` what
     Kubernetes says of it, of a container's end or of why it is not scheduled. `created`, `placed`
-    (when it got its node) and `running_since` are seconds since 1970, 0 where they are not known.
+    (when it got its node), `running_since` and `ready_since`, when its Ready condition last
+    changed, are seconds since 1970, 0 where they are not known.
     `unscheduled` is the scheduler's own sentence where no node takes it, `account` its
     ServiceAccount; `scheduled` is False while no scheduler has said anything of it. `ended` and
     `exit_code` are of a container that ended, `ports` those that containers say they listen on.
@@ -43,6 +44,7 @@ class Pod:
     created: float = 0.0
     placed: float = 0.0
     running_since: float = 0.0
+    ready_since: float = 0.0
     namespace: str = ""
     uid: str = ""
     unscheduled: str = ""
@@ -208,6 +210,7 @@ def _pod(item: dict[str, Any]) -> Pod:
         created=_seconds(item["metadata"].get("creationTimestamp")),
         placed=_seconds(placed.get("lastTransitionTime")) if placed and not refused else 0.0,
         running_since=_seconds(min(running, default=None)),
+        ready_since=_changed(status, "Ready"),
         namespace=item["metadata"].get("namespace", ""),
         uid=item["metadata"].get("uid", ""),
         unscheduled=placed.get("message", "") if placed is not None and refused else "",
@@ -247,16 +250,7 @@ def _node(item: dict[str, Any]) -> Node:
             "",
         ),
         created=_seconds(item["metadata"].get("creationTimestamp")),
-        ready_since=_seconds(
-            next(
-                (
-                    each.get("lastTransitionTime")
-                    for each in status.get("conditions", [])
-                    if each["type"] == "Ready"
-                ),
-                None,
-            )
-        ),
+        ready_since=_changed(status, "Ready"),
         taints=tuple(
             each["key"]
             for each in item.get("spec", {}).get("taints") or ()
@@ -287,6 +281,13 @@ def _condition(status: dict[str, Any], name: str) -> bool:
     return any(
         each["type"] == name and each["status"] == "True" for each in status.get("conditions", [])
     )
+
+
+def _changed(status: dict[str, Any], name: str) -> float:
+    """Return when a condition last changed, in seconds since 1970, 0 where that is not known."""
+    conditions = status.get("conditions", [])
+    changed = (each.get("lastTransitionTime") for each in conditions if each["type"] == name)
+    return _seconds(next(changed, None))
 
 
 SERVICE = raw_probe(

@@ -62,6 +62,18 @@ class Backend(ABC):
         `ways` has an address and a port for each.
         """
 
+    def save(self, record: LabRecord, runner: Runner) -> None:
+        """Keep how the running machines are, all as of one moment (`Provider.keeps_memory`)."""
+        raise NotImplementedError
+
+    def restore(self, record: LabRecord, runner: Runner) -> None:
+        """Put the machines back to how they were saved, running or not; then they run."""
+        raise NotImplementedError
+
+    def stop(self, record: LabRecord, runner: Runner) -> None:
+        """Turn the machines off; what was saved stays."""
+        raise NotImplementedError
+
 
 class _Module(Protocol):
     BACKEND: Backend

@@ -64,6 +64,8 @@ class Provider(ABC):
     private_ranges: ClassVar[tuple[IPv4Network, ...]] = (PRIVATE_RANGE, *MORE_PRIVATE_RANGES)
     # Whether set-up installs what it needs.
     is_set_up: ClassVar[bool] = True
+    # Whether machines can be put back to how they were, memory included.
+    keeps_memory: ClassVar[bool] = False
     # Whether its machines may be on the host of a libvirt, which is then asked for what it has.
     by_libvirt: ClassVar[bool] = False
 

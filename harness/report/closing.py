@@ -66,7 +66,8 @@ def of_run(
     sign, colour = _SIGNS.get(result.outcome, _FAILED)
     took = run_seconds(result)
     within = f", in {duration(took)}" if took is not None else ""
-    where = f" on {one_line(result.substrate)}"
+    taken = f", those of {result.shared_lab}" if result.shared_lab is not None else ""
+    where = f" on {one_line(f'{result.substrate}{taken}')}"
     head = redact(f"{one_line(result.scenario)}: {_words(result.outcome)}{within}{where}")
     first = (colour, sign, Code.PLAIN, " ", cut(head, width - len("✓ ")))
     return [first, *_fitted(list(_of_run(result, page, program)), width)]

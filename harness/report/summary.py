@@ -10,7 +10,9 @@ from harness.check.model import Verdict
 from harness.diagnose.model import Diagnosis, Hop, HopState
 from harness.engine.results import ExpectationResult, PhaseResult, ScenarioResult
 from harness.evidence.redaction import redact
+from harness.report import timings
 from harness.report.formatting import duration, origin_line, run_seconds
+from harness.report.html.run_folder import events
 from harness.report.markdown import block, cell, code, code_cell, folded, link, prose
 
 _ERROR_LINES = 8
@@ -31,11 +33,12 @@ DECIDING = (
 
 
 def render(result: ScenarioResult) -> str:
-    """Return the summary, about 50 lines of Markdown without a trailing newline.
+    """Return the summary, about 50 lines of Markdown that are seen, without a trailing newline.
 
     The first line says the outcome and what stood there. Then come the cause with the first broken
     hop, its evidence and the remedy; versions and whether they are the official builds; what was
-    expected and seen in each phase, all hops folded; and the command that repeats the run.
+    expected and seen in each phase, all hops folded, as is where the seconds went; and the command
+    that repeats the run.
     """
     return "\n".join(_lines(result))
 
@@ -67,6 +70,7 @@ def _lines(result: ScenarioResult) -> Iterator[str]:
         yield block("\n".join(_error(redact(result.error).splitlines())))
     for leftover in result.leftovers:
         yield f"- **left behind:** {prose(leftover)}"
+    yield from _seconds(result)
     yield ""
     yield f"Evidence: {code(str(result.folder))} · again: {code(repeat_command(result))}"
 
@@ -84,6 +88,13 @@ def _error(lines: Sequence[str]) -> Iterator[str]:
     yield from lines[to_do:]
 
 
+def _seconds(result: ScenarioResult) -> Iterator[str]:
+    """Yield where the seconds went, folded; nothing of a run without its timeline."""
+    profile = timings.profile(result.scenario, events(result.folder))
+    if profile:
+        yield from ("", folded("Where the seconds went"), "", block(profile), "</details>")
+
+
 def _run(result: ScenarioResult) -> Iterator[str]:
     """Yield what the run is known by; a line without a mark keeps two lists apart."""
     seconds = run_seconds(result)
@@ -99,7 +110,9 @@ def _run(result: ScenarioResult) -> Iterator[str]:
     if result.seed is not None:
         yield f"- machines made with {prose(result.seed)}: nothing was uploaded"
     if result.shared_lab is not None:
-        yield f"- on the machines of {prose(result.shared_lab)}, found to be as before it"
+        yield f"- on the machines of {prose(result.shared_lab)}"
+    elif result.isolation:
+        yield "- on machines made for it"
     for reference in result.references:
         yield f"- {link(reference)}"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from harness.base.printable import printable_line
-from harness.engine.timings import Part, Timings
+from harness.engine.timings import Part, Timings, timings_of
 from harness.evidence.redaction import redact
 from harness.report.formatting import duration, one_line
 
@@ -14,9 +15,14 @@ SHORT_SECONDS = 0.5
 _TEXT_CHARACTERS = 100
 
 
-def render(name: str, timings: Timings) -> str:
-    """Return a line for each step and what in it took long, then the way to the first verdict."""
-    return "\n".join(printable_line(redact(line)) for line in _lines(name, timings))
+def profile(name: str, events: Iterable[Mapping[str, Any]]) -> str:
+    """Return where the seconds of the run `name` went by its timeline, nothing without one.
+
+    That is a line for each step and for what in it took long, then the way to the first verdict.
+    """
+    timings = timings_of(events)
+    lines = _lines(name, timings) if timings.steps else ()
+    return "\n".join(printable_line(redact(line)) for line in lines)
 
 
 def _lines(name: str, timings: Timings) -> Iterator[str]:

@@ -6,6 +6,7 @@ import difflib
 import re
 import stat
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,37 +98,48 @@ def load_all_text(text: str | bytes, name: str) -> tuple[LoadedScenario, ...]:
                 path, f"byte 0x{error.object[error.start]:02x} is not UTF-8 text", where
             ) from None
     try:
-        document = read(text)
+        variants, marks, found = _read_all(text, scenario_model())
     except NotYamlError as error:
         raise _refused(path, error.message, error.position) from None
+    if found or not variants:
+        raise ScenarioError(
+            Mistake(name, position.line, position.column, sentence) for position, sentence in found
+        )
+    return tuple(LoadedScenario(scenario, path, marks, of) for of, scenario in variants.items())
+
+
+# A command reads a file as often as somebody needs it: which part is run here, the items, the plan.
+@lru_cache(maxsize=128)
+def _read_all(
+    text: str, model: type[Scenario]
+) -> tuple[dict[str, Scenario], SourceMap, list[tuple[Position, str]]]:
+    """Return every variant that is a `model`, where all of it stands, and the mistakes."""
+    document = read(text)
     if not isinstance(document.data, dict):
-        raise _refused(path, f"a scenario is a mapping (`key: value`), not {quoted(document.data)}")
+        wrong = f"a scenario is a mapping (`key: value`), not {quoted(document.data)}"
+        raise NotYamlError(TOP, wrong)
     marks = document.marks
     variants, problems = expand(document.data)
     found = [*document.mistakes, *((marks.value(place), text) for place, text in problems)]
     unreadable = {position for position, _ in found}
-    loaded = []
+    scenarios = {}
     for variant in variants:
-        scenario, mistakes = _read_variant(variant.data, marks, unreadable)
+        scenario, mistakes = _read_variant(variant.data, model, marks, unreadable)
         found += mistakes
         if scenario is not None:
-            loaded.append(LoadedScenario(scenario, path, marks, variant.name))
-    if found or not loaded:
-        raise ScenarioError(
-            Mistake(name, position.line, position.column, sentence) for position, sentence in found
-        )
-    return tuple(loaded)
+            scenarios[variant.name] = scenario
+    return scenarios, marks, found
 
 
 def _read_variant(
-    data: dict[str, Any], marks: SourceMap, unreadable: set[Position]
+    data: dict[str, Any], model: type[Scenario], marks: SourceMap, unreadable: set[Position]
 ) -> tuple[Scenario | None, list[tuple[Position, str]]]:
     """Return the scenario, if the data is one, and the mistakes in it."""
     broken = list(broken_text_rules(data, marks))
     scenario: Scenario | None = None
     errors: list[ErrorDetails] = []
     try:
-        scenario = scenario_model().model_validate(data)
+        scenario = model.model_validate(data)
     except ValidationError as error:
         errors = error.errors()
     broken += broken_rules(draft(data) if scenario is None else scenario, marks)

@@ -33,6 +33,9 @@ RECORD = "record.json"
 LOCK = "lock"
 # What the next command must know to begin on a lab that was left for it (`harness.engine.warm`).
 WARM = "warm.json"
+# How the admin gets in, now and once the machines are put back to how they were saved.
+KUBECONFIG = "kubeconfig"
+SAVED_KUBECONFIG = "kubeconfig.saved"
 # How much of what a record says is quoted.
 _QUOTED = 100
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from harness.cni import Cni, of_config
 from harness.vocabulary.cluster_config import collisions
 from harness.vocabulary.fields import ConfigPath, Release, Word
-from harness.vocabulary.machines import CONTROLLER, worker_names
+from harness.vocabulary.machines import controller_names, worker_names
 from harness.vocabulary.nearest import quoted
 from harness.vocabulary.part import Found, Part
 from harness.vocabulary.version import K0sVersion
@@ -17,13 +17,16 @@ from harness.vocabulary.words import Component, Role
 
 # The release of the issue this project starts from.
 DEFAULT_VERSION = K0sVersion(1, 32, 3, build=0)
-# Two show what one hides (a node per row, a pod on the other node); six fit a 16 GiB host.
+# Two show what one hides (a node per row, a pod on the other node); with six, a lab of containers
+# fits a 16 GiB host.
 DEFAULT_WORKERS = 2
-MOST_WORKERS = 5
+MOST_WORKERS = 6
+# etcd agrees with two of three; five would only take more memory.
+MOST_CONTROLLERS = 3
 
 
 class ClusterSpec(Part):
-    """The cluster of the first phase: one controller, and workers."""
+    """The cluster of the first phase: its controllers and workers."""
 
     k0s_version: Annotated[
         Release, Field(alias="version", json_schema_extra={"default": str(DEFAULT_VERSION)})
@@ -33,11 +36,14 @@ class ClusterSpec(Part):
     workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = DEFAULT_WORKERS
     """How many workers there are, named worker0, worker1 and so on."""
 
+    controllers: Annotated[int, Field(ge=1, le=MOST_CONTROLLERS)] = 1
+    """How many controllers there are, named controller0 and so on. No balancer is before them."""
+
     controller_role: Annotated[
         Role,
         Word(Role, "role of a controller", only=(Role.CONTROLLER, Role.CONTROLLER_WORKER)),
     ] = Role.CONTROLLER
-    """`controller+worker`: the controller runs a kubelet, too, and is a node that takes any pod."""
+    """`controller+worker`: controllers run a kubelet, too, and are nodes that take any pod."""
 
     same_nat_address: bool = False
     """Give every machine the same address on its NAT interface, as VirtualBox does."""
@@ -57,6 +63,11 @@ class ClusterSpec(Part):
     """Dotted paths of values that the harness must set and this scenario sets wrong on purpose."""
 
     @property
+    def controller_names(self) -> tuple[str, ...]:
+        """The controllers."""
+        return tuple(controller_names(self.controllers))
+
+    @property
     def worker_names(self) -> tuple[str, ...]:
         """The workers."""
         return tuple(worker_names(self.workers))
@@ -64,7 +75,7 @@ class ClusterSpec(Part):
     @property
     def machine_names(self) -> tuple[str, ...]:
         """Every machine."""
-        return (CONTROLLER, *self.worker_names)
+        return (*self.controller_names, *self.worker_names)
 
     @property
     def node_names(self) -> tuple[str, ...]:

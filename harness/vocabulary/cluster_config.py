@@ -41,8 +41,8 @@ class Reserved:
 _OF_EVERY_CLUSTER = (
     Reserved(("apiVersion",), "to what k0s reads", value="k0s.k0sproject.io/v1beta1"),
     Reserved(("kind",), "to what k0s reads", value="ClusterConfig"),
-    Reserved(("spec", "api", "address"), "to the controller's address on the private network"),
-    Reserved(("spec", "api", "sans"), "to the controller's address on the private network"),
+    Reserved(("spec", "api", "address"), "to the controllers' addresses on the private network"),
+    Reserved(("spec", "api", "sans"), "to the controllers' addresses on the private network"),
     Reserved(
         ("spec", "telemetry", "enabled"),
         "to false, because nothing a lab does may leave the host",

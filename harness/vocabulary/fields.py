@@ -13,7 +13,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from harness.vocabulary.machines import CONTROLLER, POD_NETWORK, PODS_ON, SERVICE_NETWORK
+from harness.vocabulary.machines import POD_NETWORK, PODS_ON, SERVICE_NETWORK
 from harness.vocabulary.nearest import nearest, quoted
 from harness.vocabulary.version import Gate, K0sVersion
 
@@ -216,7 +216,7 @@ PLACE_LITERAL = rf"(?:{_OCTET}\.){{3}}{_OCTET}(?:/(?:3[0-2]|[12]?[0-9]))?"
 Place = Annotated[
     str,
     Shape(
-        rf"{SERVICE_NETWORK}|{POD_NETWORK}|{PODS_ON}worker[0-9]|{CONTROLLER}|worker[0-9]|{PLACE_LITERAL}",
+        rf"{SERVICE_NETWORK}|{POD_NETWORK}|{PODS_ON}worker[0-9]|controller[0-9]|worker[0-9]|{PLACE_LITERAL}",
         f"a place: {SERVICE_NETWORK}, {POD_NETWORK}, {PODS_ON}worker0, a machine, an IPv4 address "
         "or a network, as in 10.96.0.0/12",
     ),

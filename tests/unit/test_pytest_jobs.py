@@ -24,7 +24,9 @@ CONFTEST = """\
 import json, os, pathlib, sys, time
 sys.path.insert(0, {project!r})
 from harness.base.errors import HostLacksError
+from harness.engine.events import StepId, StepStarted
 from harness.engine.session import RunSession
+from harness.pytest_session import ON_VERDICT
 from tests.unit.test_pytest_plugin import FakeRun
 
 LOG = pathlib.Path(__file__).parent / "log"
@@ -45,10 +47,27 @@ def start(session, which):
     if stem == "dies":
         os._exit(3)
     Log().append(("start", session.run_id, stem))
+    session.emit(StepStarted(StepId.ARTIFACTS, "Artifacts"))
     return FakeRun(session, which, log=Log(), verdicts={{}}, error=None)
 
 
 RunSession._start = start
+finish = FakeRun.finish
+
+
+def finish_judged(run, *args, **kwargs):
+    result = finish(run, *args, **kwargs)
+    run.session.on_verdict(result)
+    return result
+
+
+FakeRun.finish = finish_judged
+
+
+def pytest_configure(config):
+    config.stash[ON_VERDICT] = lambda result: print(
+        f"{{result.scenario}}: told before its machines went", file=sys.stderr
+    )
 
 
 def pytest_sessionfinish(session):
@@ -108,6 +127,15 @@ def test_scenarios_that_begin_alike_stay_in_one_process_and_all_is_handed_back(p
     assert results == ["a", "b", "c", "d"]
     assert list(errors.values()) == ["Choosing: no docker\n  -> get it"]
     assert {of[0] for _, what, *of in project.log() if what == "start"} == {run_id}
+
+
+def test_what_the_processes_do_is_told_by_the_one_that_shares_out(project):
+    names = project.write(a=1, b=2)
+    result = project.runpytest_subprocess("-n2", "-q", *names)
+    told = result.stderr.lines
+    for name in ("a", "b"):
+        assert f"{name}: ==> Artifacts" in told
+        assert f"{name}: told before its machines went" in told
 
 
 def test_variants_of_a_file_are_shared_out_alone(project):

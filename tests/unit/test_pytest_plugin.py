@@ -26,9 +26,11 @@ class FakeRun:
     """A run that gives the verdicts it is told, and writes down what is asked of it."""
 
     shared_lab = None
+    saved = ""
 
     def __init__(self, session, which, *, log, verdicts, error):
         path = which.path
+        self.session = session
         self._plan = plan_of(load(path, which.variant), session.settings)
         self._folder = session.folder / self._plan.scenario.name
         self._log = log

@@ -16,9 +16,15 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     on = findings.konnectivity(facts)
     if not on or findings.listens(facts) is False:
         return on and False
-    if mesh.half_open(facts):
+    if _half_open(facts):
         return not (mesh.young_server(facts) or settling.restarted(facts))
     return _some_missing(facts, hops)
+
+
+def _half_open(facts: Facts) -> tuple[str, ...]:
+    """Return the workers whose agent is half open, and could connect again."""
+    lost = agent_findings.lost(facts)
+    return tuple(name for name in mesh.half_open(facts) if name not in lost)
 
 
 def _some_missing(facts: Facts, hops: Hops) -> bool | None:
@@ -28,8 +34,8 @@ def _some_missing(facts: Facts, hops: Hops) -> bool | None:
     again = settling.reconnecting(facts)
     if agents == 0 or again:
         return agent_pods == frozenset() and not again
-    if lost and (agent_findings.some_connected(facts) or lost != set(findings.server_dials(facts))):
-        return True
+    if lost:
+        return lost != set(findings.server_dials(facts))
     expected = findings.expected_agents(facts) or 0
     without = agent_pods is not None and len(agent_pods) < expected
     if agent_findings.some_connected(facts):
@@ -44,13 +50,13 @@ def _some_missing(facts: Facts, hops: Hops) -> bool | None:
 def _side_facts(facts: Facts) -> tuple[str, ...]:
     """Return where agents look for their server, and which are connected on one side only."""
     told = agents_cannot_connect.side_facts(facts)
-    half_open = ", ".join(mesh.half_open(facts))
+    half_open = ", ".join(_half_open(facts))
     text = f"the agent on {half_open} was cut off on the server's side only, and does not notice"
     return (*told, text) if half_open else told
 
 
 def _remedy(facts: Facts) -> str:
-    half_open = mesh.half_open(facts)
+    half_open = _half_open(facts)
     if half_open:
         nodes = [
             node.name
@@ -73,9 +79,7 @@ def _remedy(facts: Facts) -> str:
             f"no agent runs on {', '.join(without)}: "
             "kubectl -n kube-system describe daemonset konnectivity-agent"
         )
-    lost = [name for name, each in findings.server_dials(facts).items() if not each.all_connected]
-    if not lost:
-        lost = list(findings.unconnected(facts))
+    lost = sorted(agent_findings.lost(facts)) or list(findings.unconnected(facts))
     if not lost:
         return (
             "see which worker's agent is not connected: on each worker "

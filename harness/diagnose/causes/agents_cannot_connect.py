@@ -30,11 +30,8 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     agents = findings.connected_agents(facts)
     if agents == 0:
         return _none_connects(facts, lost)
-    return (
-        False
-        if agent_findings.some_connected(facts)
-        else agent_findings.all_lost(facts, counted=agents is not None)
-    )
+    # Those that a server still counts connected before.
+    return agent_findings.all_lost(facts, counted=agents is not None)
 
 
 def _none_connects(facts: Facts, lost: set[str]) -> bool | None:
@@ -102,6 +99,17 @@ def _balancer_remedy(facts: Facts, place: str) -> str:
             "for its image may be missing"
         )
     doors = mesh.doors(facts)
+    reached = [
+        name
+        for name in facts.workers
+        if any(findings.reaches(facts, name, *each) for each in doors.values())
+    ]
+    if reached:
+        return (
+            f"the balancer at {place} of {', '.join(reached)} hands nothing on, though a "
+            "controller is reached from there: on each of them systemctl restart k0sworker\n"
+            "where that does not help, see there: tail /var/log/pods/kube-system_nllb-*/*/*.log"
+        )
     to = ", ".join(with_port(*each) for each in doors.values())
     return (
         f"the balancer at {place} of {', '.join(facts.workers)} reaches no controller: on "

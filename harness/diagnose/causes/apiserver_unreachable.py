@@ -21,6 +21,12 @@ def _remedy(_: Facts) -> str:
     )
 
 
+def _not_seen(facts: Facts) -> tuple[str, ...]:
+    """Return that who asked may have had no time, where no machine shows that it had."""
+    alone = hops_backend.says_nothing(facts) and not facts.controller
+    return ("whether what asked the API server had the time for it",) if alone else ()
+
+
 KIND = CauseKind(
     Cause.APISERVER_UNREACHABLE,
     "the API server does not answer",
@@ -29,4 +35,5 @@ KIND = CauseKind(
     explains=CAUSES,
     remedy=_remedy,
     side_facts=node_state.full_disks,
+    not_seen=_not_seen,
 )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from harness.diagnose import places, scrapes, turned_away
+from harness.diagnose import findings, places, scrapes, turned_away
 from harness.diagnose.causes.kind import BACKEND, METRICS_SERVER_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.failures import FailedOf, status_of
 from harness.diagnose.model import HopId, Hops
+from harness.k0s import KUBELET_PORT
 from harness.probe import rbac, workloads
 from harness.vocabulary.words import Cause
 
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
-_ACCOUNT = "system:serviceaccount:kube-system:metrics-server"
+# What gateways and proxies say for what is behind them; a kubelet has nothing behind it.
+_GATEWAYS = frozenset({502, 503, 504})
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
@@ -30,6 +32,14 @@ def _statuses(facts: Facts) -> set[int | None]:
 def _remedy(facts: Facts) -> str:
     nodes = scrapes.failing_of(facts, FailedOf.STATUS) or {}
     statuses = _statuses(facts)
+    namespace, account = _account(facts)
+    if _FORBIDDEN in statuses and not facts.led.own:
+        return (
+            f"give a ClusterRole that is bound to ServiceAccount {namespace}/{account} the verb "
+            f"get on {rbac.WANTED}: apply again the chart or the manifests that it came from\n"
+            "figures are back within a minute: kubelets ask again for what they refused after 30 "
+            "seconds"
+        )
     if _FORBIDDEN in statuses:
         touch = f"touch {places.data_dir(facts)}/manifests/metricserver/*.yaml"
         return (
@@ -42,31 +52,49 @@ def _remedy(facts: Facts) -> str:
             "seconds, and for what they granted after 5 minutes"
         )
     if _UNAUTHORIZED in statuses:
+        pod = findings.metrics_pod(facts)
+        which = "-l k8s-app=metrics-server" if facts.led.own or pod is None else pod.name
         return (
             f"the kubelets of {', '.join(nodes)} do not take metrics-server's token: give it a "
-            "new one with kubectl -n kube-system delete pod -l k8s-app=metrics-server\n"
+            f"new one with kubectl -n {namespace} delete pod {which}\n"
             "where that does not help, see why: journalctl -u k0sworker | grep -i "
             "'authenticat' on the node (a kubelet asks the API server about each token)"
         )
     said = ", ".join(f"HTTP {each}" for each in statuses if each is not None) or "an error"
+    between = (
+        f"\na kubelet itself does not say that: see what else answers at TCP {KUBELET_PORT} there "
+        "(ss -ltnp, nft list ruleset)"
+        if statuses & _GATEWAYS
+        else ""
+    )
     return (
         f"the kubelets of {', '.join(nodes)} answer with {said}: look there for why with "
-        "journalctl -u k0sworker -n 100 | grep component=kubelet"
+        f"journalctl -u k0sworker -n 100 | grep component=kubelet{between}"
     )
+
+
+def _account(facts: Facts) -> tuple[str, str]:
+    """Return the namespace and the name of metrics-server's ServiceAccount."""
+    pod = findings.metrics_pod(facts)
+    return facts.led.namespace, (pod.account if pod is not None else "") or "metrics-server"
 
 
 def _side_facts(facts: Facts) -> tuple[str, ...]:
     """Return what of its rights is missing; the network is not."""
     found = []
     if _FORBIDDEN in _statuses(facts):
-        role, binding = facts.one(rbac.METRICS_ROLE), facts.one(rbac.METRICS_BINDING)
+        # Another one's may have any name.
+        own = facts.led.own
+        role = facts.one(rbac.METRICS_ROLE) if own else None
+        binding = facts.one(rbac.METRICS_BINDING) if own else None
         if role is not None and not role.exists:
             found.append(f"there is no ClusterRole {rbac.ROLE}")
         elif role is not None and not role.reads_kubelets:
             found.append(f"ClusterRole {rbac.ROLE} has no rule for get on {rbac.WANTED}")
         if binding is not None and not binding.accounts:
             found.append(f"ClusterRoleBinding {rbac.ROLE} binds no ServiceAccount to it")
-        found.append(f"see with: kubectl auth can-i get {rbac.WANTED} --as={_ACCOUNT}")
+        who = ":".join(("system:serviceaccount", *_account(facts)))
+        found.append(f"see with: kubectl auth can-i get {rbac.WANTED} --as={who}")
     names = [node.name for node in facts.one(workloads.NODES) or ()]
     reached = [name for name in names if (each := scrapes.kubelets(facts).get(name)) and each.tls]
     if reached:

@@ -20,7 +20,9 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     gone = _gets_nothing(facts, own, pod[0], pod[1])
     if not gone:
         return False if gone is not None else None
-    machines = {*facts.workers, facts.controller} - {own, ""}
+    # With konnectivity a controller is not meant to reach pods, and is not asked to.
+    asked = {*facts.workers} if findings.konnectivity(facts) else {*facts.workers, facts.controller}
+    machines = asked - {own, ""}
     ways = [findings.reaches(facts, name, *pod[:2]) for name in machines]
     ways += [findings.agent_reaches(facts, name, *pod[:2]) for name in facts.workers]
     if any(ways):

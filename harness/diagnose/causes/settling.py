@@ -16,7 +16,8 @@ _AFTER_THE_WAY = frozenset({HopId.CONDITION, HopId.DATA})
 def _shown(facts: Facts, hops: Hops) -> bool | None:
     """Whether what is broken ends by itself: something begins, or was not looked at again yet."""
     broken = {each for each, hop in hops.items() if hop.state is HopState.BROKEN}
-    if broken and (settling.starting(facts) or settling.scraping_again(facts)):
+    begun = settling.starting(facts) or settling.ready_again(facts)
+    if broken and (begun or settling.scraping_again(facts)):
         return True
     # While the konnectivity server starts, its agents have nowhere to connect to.
     again = settling.reconnecting(facts) or settling.restarted(facts)

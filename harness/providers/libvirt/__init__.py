@@ -38,6 +38,7 @@ class LibvirtProvider(Provider):
     folder = Path(__file__).parent
     backend = "harness.providers.libvirt.backend"
     service: ClassVar[Service | None] = LIBVIRT
+    keeps_memory = True
     by_libvirt = True
 
     def wanted(self, facts: HostFacts) -> str:
@@ -75,7 +76,8 @@ class LibvirtProvider(Provider):
         return (facts.libvirt.available_mib or 0, host) if host else super().available_mib(facts)
 
     def places(self, needs: LabNeeds) -> Mapping[str, int]:
-        return {"pool": needs.machines_mib, "boxes": 2 * IMAGE_MIB}
+        memory = needs.memory_mib if needs.saved else 0
+        return {"pool": needs.machines_mib + memory, "boxes": 2 * IMAGE_MIB}
 
     def free_mib(self, facts: HostFacts) -> Mapping[str, int]:
         pool = facts.libvirt.pool

@@ -11,7 +11,7 @@ from harness.base.context import Context, Narrate
 from harness.base.process import Runner
 from harness.base.run_id import RunId
 from harness.providers.backend import Backend
-from harness.providers.libvirt import LibvirtProvider, box_volumes
+from harness.providers.libvirt import LibvirtProvider, box_volumes, snapshots
 from harness.providers.libvirt.forwards import Forwards, networks_of
 from harness.providers.libvirt.machines import LibvirtMachines
 from harness.providers.libvirt.sweep import sweep
@@ -21,7 +21,7 @@ from harness.providers.vagrant import mark
 from harness.ssh import files as ssh_files
 from harness.state import owner
 from harness.state.entries import WITHOUT_RECORD, LabEntry, LabState
-from harness.state.owner import Owner
+from harness.state.owner import Owner, machine_name
 from harness.state.records import LabRecord
 
 
@@ -78,6 +78,19 @@ class LibvirtBackend(Backend):
             mark=mark(record.folder),
             runner=runner,
         ).restore(ways)
+
+    def save(self, record: LabRecord, runner: Runner) -> None:
+        snapshots.save(Libvirt(runner, record.libvirt_uri), _domains(record))
+
+    def restore(self, record: LabRecord, runner: Runner) -> None:
+        snapshots.restore(Libvirt(runner, record.libvirt_uri), _domains(record))
+
+    def stop(self, record: LabRecord, runner: Runner) -> None:
+        snapshots.stop(Libvirt(runner, record.libvirt_uri), _domains(record))
+
+
+def _domains(record: LabRecord) -> tuple[str, ...]:
+    return tuple(machine_name(record.run_id, each) for each in record.machines)
 
 
 BACKEND = LibvirtBackend()

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.report import timings
 from harness.report.formatting import duration
-from harness.report.html.elements import Markup, code, element, file_link, fold, table
+from harness.report.html.elements import (
+    Markup,
+    code,
+    element,
+    file_link,
+    fold,
+    scroller,
+    table,
+)
 from harness.report.html.run_folder import RunFolder
 
 _KILOBYTE = 1000
@@ -57,8 +66,9 @@ def evidence(document: Mapping[str, Any], folder: RunFolder) -> Markup:
     )
 
 
-def made_of(document: Mapping[str, Any], repeat: str) -> Markup:
+def made_of(document: Mapping[str, Any], folder: RunFolder, repeat: str) -> Markup:
     """Return what was run, where it came from, where the time went, and how to repeat it."""
+    profile = timings.profile(document["scenario"], folder.events)
     return element(
         "section",
         element("h2", "What it was made of", id="made-of"),
@@ -71,13 +81,20 @@ def made_of(document: Mapping[str, Any], repeat: str) -> Markup:
         )
         if document["artifacts"]
         else None,
+        # A run without its timeline has the sums of its steps.
         table(
             "Where the time went",
             ("step", "seconds"),
             (_seconds(step, seconds) for step, seconds in _timings(document).items()),
             class_="right short",
         )
-        if document["timings"]
+        if document["timings"] and not profile
+        else None,
+        (
+            element("h3", "Where the time went"),
+            scroller("Where the time went", element("pre", profile)),
+        )
+        if profile
         else None,
         _sums(document.get("sums") or {}),
         fold(
@@ -112,7 +129,7 @@ def _substrate(document: Mapping[str, Any]) -> Markup:
         ("Why this provider", document.get("provider_reason")),
         ("Pace", f"{pace:g} times slower than the host, which scales bounds" if pace > 1 else ""),
         ("Made with", document.get("seed")),
-        ("Machines of", document.get("shared_lab")),
+        ("Machines of", document.get("shared_lab") or (document["isolation"] and "this run alone")),
         *((f"Isolation, {layer}", text) for layer, text in document["isolation"].items()),
     ]
     return element(

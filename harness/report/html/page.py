@@ -55,7 +55,7 @@ def page(
         (phases.section(phase, index) for index, phase in enumerate(document["phases"])),
         compare.section(document, readings),
         kept.evidence(document, folder),
-        kept.made_of(document, repeat),
+        kept.made_of(document, folder, repeat),
         skip="To the cause",
         foot=f"{document.get('format', '')}, run {document['run_id']}",
     )

@@ -115,13 +115,18 @@ def read(folder: Path) -> RunFolder:
     return RunFolder(
         machines=tuple(_machines(_text(folder / _DEPLOYED), addresses)),
         readings=_by_probe(_recorded(folder, READINGS)),
-        events=tuple(_recorded(folder, EVENTS)),
+        events=events(folder),
         log=tuple(_log_tail(_text(folder / _LOG))),
         files=tuple(_files(folder)),
         missing={str(path): str(why) for path, why in missing.items()}
         if isinstance(missing, dict)
         else {},
     )
+
+
+def events(folder: Path) -> tuple[Mapping[str, Any], ...]:
+    """Return the lines of the timeline in `folder`; none where there is none."""
+    return tuple(_recorded(folder, EVENTS))
 
 
 def _by_probe(readings: Iterable[Reading]) -> dict[tuple[str, str], list[Reading]]:

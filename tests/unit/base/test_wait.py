@@ -53,6 +53,18 @@ def test_the_last_sleep_ends_at_the_bound_and_a_look_follows_it():
     assert clock.naps == [2.0, 2.0, 1.0]
 
 
+@pytest.mark.parametrize(("told_after", "nap"), [(0.0, 2.0), (0.5, 1.5), (5.0, -3.0)])
+def test_what_is_told_between_two_looks_counts_for_the_time_between_them(told_after, nap):
+    clock = FakeClock()
+
+    def until_told(_):
+        clock.at += told_after
+
+    history = wait(clock, looks(["no", "ready"], clock), until_told=until_told)
+    assert clock.naps == [nap]
+    assert history[-1].at == max(told_after, 2.0)
+
+
 def test_a_look_that_ends_after_the_bound_still_counts_as_a_success():
     clock = FakeClock()
     history = wait(clock, looks(["no", "ready"], clock, taking=7.0))

@@ -20,7 +20,7 @@ from harness.engine.outcome import outcome_of
 from harness.engine.results import ScenarioResult
 from harness.engine.session import RunSession
 from harness.scenario.load import files_in, load, load_all
-from tests.unit.paths import PROJECT, SCENARIOS
+from tests.unit.paths import PROJECT, RECORDINGS, SCENARIOS
 
 HEAD = "format: k0s-harness/1\nname: x\ntitle: X\n"
 PHASE = "phases:\n  - name: a\n    expect: [{pods: {selector: a=b, ready: 1}}]\n"
@@ -285,6 +285,7 @@ class FakeRun:
     """A run that ends as it is told, in whichever phase is entered."""
 
     shared_lab = None
+    saved = ""
 
     def __init__(self, session, which, error):
         self._session = session
@@ -377,7 +378,9 @@ def test_settings_keep_their_origin_through_pytest(run, engine, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "names", "jobs"),
     [
-        ({}, ["konnectivity-on", "konnectivity-off"], 1),
+        ({}, ["konnectivity-on", "konnectivity-off"], 7),
+        ({}, ["konnectivity-on", "apiservice-leads-nowhere"], 1),
+        ({"JOBS": "1"}, ["konnectivity-on", "konnectivity-off"], 1),
         ({"JOBS": "4"}, ["konnectivity-on", "konnectivity-off"], 2),
         ({"JOBS": "4"}, ["konnectivity-on", "apiservice-leads-nowhere"], 1),
         ({"JOBS": "4", "FRESH": "1"}, ["konnectivity-on", "apiservice-leads-nowhere"], 2),
@@ -392,6 +395,28 @@ def test_scenarios_are_shared_out_to_no_more_processes_than_they_need_labs(
     given = Settings.from_environment({"HOME": "/home/somebody", **settings})
     assert run_verb._jobs(scenarios, given) == jobs
     assert ("7 labs at once: 7 processors" in capsys.readouterr().err) is (jobs == 7)
+
+
+def test_what_did_not_meet_everything_last_time_is_run_again(tmp_path):
+    report = json.loads((RECORDINGS / "run-konnectivity-off/report.json").read_text())
+    for run_id, name, outcome in (
+        ("20261101-000000-aaaa", "konnectivity-on", "not-met"),
+        ("20261102-000000-bbbb", "konnectivity-on", "met"),
+        ("20261102-000000-bbbb", "konnectivity-off", "not-met"),
+    ):
+        folder = tmp_path / run_id / name
+        folder.mkdir(parents=True)
+        (folder / "report.json").write_text(json.dumps({**report, "outcome": outcome}))
+    (tmp_path / "20261103-000000-cccc/apiservice-leads-nowhere").mkdir(parents=True)
+    names = (
+        "konnectivity-on",
+        "konnectivity-off",
+        "apiservice-leads-nowhere",
+        "agents-cannot-dial",
+    )
+    paths = [SCENARIOS / f"{name}.yaml" for name in names]
+    failed = run_verb._failed_last(paths, tmp_path)
+    assert [path.stem for path in failed] == ["konnectivity-off", "apiservice-leads-nowhere"]
 
 
 @pytest.mark.parametrize("jobs", ["0", "-1", "two", "1000"])

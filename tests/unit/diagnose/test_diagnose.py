@@ -334,6 +334,20 @@ def test_requests_that_a_busy_machine_had_no_time_for_are_no_lost_packets(record
     assert diagnose(in_time).cause is Cause.LARGE_PACKETS_LOST
 
 
+def test_a_controller_on_which_nothing_ends_says_nothing_of_its_api_server(recording):
+    readings = recording("mended/controller-without-time")
+    assert (diagnose(readings).cause, diagnose(readings).confidence) == (
+        Cause.UNKNOWN,
+        Confidence.LOW,
+    )
+    # Where what asks only the machine ends, it is the API server that does not answer.
+    answering = [
+        replace(each, error=None, returncode=0) if each.where == "controller0" else each
+        for each in readings
+    ]
+    assert diagnose(answering).cause is Cause.APISERVER_UNREACHABLE
+
+
 def test_a_dial_that_sshd_has_no_words_for_is_told_by_curl(recording):
     readings = recording("diagnosis/no-route-to-service-network/3")
     found = diagnose(readings)

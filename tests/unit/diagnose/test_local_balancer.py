@@ -1,81 +1,59 @@
-"""Agents that go to a balancer on their own machine (node-local load balancing).
-
-No lab has Envoy's image. The walks are of agents whose server's port was closed, with the address
-that they were given renamed to the balancer's.
-"""
+"""Agents that go to a balancer on their own machine (node-local load balancing)."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import pytest
 
 from harness.diagnose import findings, mesh
 from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose
-from harness.probe import https
 from harness.vocabulary.words import Cause
 
-SERVER, BALANCER = "192.168.59.10:8132", "localhost:7132"
 
-
-def renamed(each):
-    host, _, port = SERVER.partition(":")
-    if each.probe == "agents":
-        text = each.stdout.replace(f"--proxy-server-host={host}", "--proxy-server-host=localhost")
-        return replace(
-            each, stdout=text.replace("--proxy-server-port=8132", "--proxy-server-port=7132")
-        )
-    argv = tuple(
-        "localhost" if word == host else "7132" if word == port else word.replace(SERVER, BALANCER)
-        for word in each.argv
-    )
-    return replace(each, probe=each.probe.replace(SERVER, BALANCER), argv=argv)
-
-
-@pytest.fixture
-def closed(recording):
-    """Refused at once, as where nothing listens."""
-    return [renamed(each) for each in recording("diagnosis/agents-cannot-connect/2")]
-
-
-def test_a_worker_on_which_nothing_listens_wants_its_k0s_restarted(closed):
+def test_a_worker_on_which_nothing_listens_wants_its_k0s_restarted(recording):
+    closed = recording("diagnosis/agents-cannot-connect/4")
     assert findings.server_target(facts_from(closed)) == ("localhost", 7132)
-    found = diagnose(closed)
-    assert found.cause == Cause.AGENTS_CANNOT_CONNECT
-    remedy = found.remedy or ""
-    assert "nothing takes connections at localhost:7132" in remedy
+    remedy = diagnose(closed).remedy or ""
+    assert "nothing takes connections at localhost:7132 of worker0, worker1" in remedy
     assert "systemctl restart k0sworker" in remedy
     assert "api.address" not in remedy
 
 
-def test_a_balancer_that_reaches_no_controller_wants_the_controllers_port_opened(closed, recording):
-    stuck = next(
-        each
-        for each in recording("diagnosis/large-packets-lost/1")
-        if each.probe.startswith(https.PAYLOAD.name) and not https.parse_payload(each).tls
-    )
-    opened = {
-        each.where: each.stdout
-        for each in recording("diagnosis/healthy/1")
-        if each.probe.startswith("dial:") and each.probe.endswith(":8132")
-    }
-    walk = []
-    for each in closed:
-        if each.probe == f"dial:{BALANCER}":
-            walk.append(replace(each, stdout=opened[each.where]))
-        elif each.probe == f"agent_server:{BALANCER}":
-            # It takes the connection, and answers nothing.
-            kept = {"stdout": stuck.stdout, "stderr": stuck.stderr, "duration": stuck.duration}
-            walk.append(replace(each, returncode=stuck.returncode, **kept))
-        else:
-            walk.append(each)
-    facts = facts_from(walk)
+@pytest.mark.parametrize("walk", ["5", "6"], ids=["drop", "reject"])
+def test_a_balancer_that_reaches_no_controller_wants_the_controllers_port_opened(walk, recording):
+    readings = recording(f"diagnosis/agents-cannot-connect/{walk}")
+    facts = facts_from(readings)
     assert mesh.behind_balancer(facts)
+    # The balancer takes connections all the same.
     assert all(each.all_connected for each in findings.server_dials(facts).values())
-    found = diagnose(walk)
-    assert found.cause == Cause.AGENTS_CANNOT_CONNECT
-    remedy = found.remedy or ""
+    remedy = diagnose(readings).remedy or ""
     assert "the balancer at localhost:7132" in remedy
-    assert "open TCP 8132" in remedy
+    assert "on controller0 open TCP 8132 for the workers (192.168.57.10:8132)" in remedy
     assert "restart k0sworker" not in remedy
+
+
+def test_an_agent_that_could_not_connect_again_is_no_half_open_one(recording):
+    """The port was closed ten seconds before, and the server still counts one agent."""
+    readings = recording("diagnosis/agents-cannot-connect/8")
+    assert mesh.half_open(facts_from(readings))
+    remedy = diagnose(readings).remedy or ""
+    assert "open TCP 8132" in remedy
+    assert "delete pod" not in remedy
+
+
+def test_agents_that_are_replaced_do_not_settle_where_nothing_takes_the_new_ones(recording):
+    found = diagnose(recording("diagnosis/agents-cannot-connect/7"))
+    assert found.cause == Cause.AGENTS_CANNOT_CONNECT
+    assert "systemctl restart k0sworker" in (found.remedy or "")
+
+
+def test_a_balancer_that_hands_nothing_on_where_a_controller_is_reached_is_restarted(recording):
+    door = "dial:192.168.57.10:8132"
+    opened = {each.where: each for each in recording("diagnosis/healthy/9") if each.probe == door}
+    found = diagnose(
+        opened[each.where] if each.probe == door else each
+        for each in recording("diagnosis/agents-cannot-connect/6")
+    )
+    assert found.cause == Cause.AGENTS_CANNOT_CONNECT
+    assert "hands nothing on, though a controller is reached" in (found.remedy or "")
+    assert "open TCP" not in (found.remedy or "")

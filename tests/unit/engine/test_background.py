@@ -34,7 +34,7 @@ class Recorded:
 def test_slow_machines_are_diagnosed_as_much_less_often(recording, pace):
     clock = [100.0]
     recorded = []
-    stage = Stage("controller0", ("worker0", "worker1"), False, 0.0, 0.0)
+    stage = Stage(("controller0",), ("worker0", "worker1"), False, 0.0, 0.0)
     prober = Recorded(recording("konnectivity-off/broken"))
     time = SimpleNamespace(monotonic=lambda: clock[0])
     context = RunContext(prober, time, 0.0, None, recorded.append, None, pace)

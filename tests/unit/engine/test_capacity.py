@@ -12,10 +12,12 @@ from harness.base.context import Context
 from harness.base.errors import HostLacksError
 from harness.base.settings import Settings
 from harness.engine import capacity as room
+from harness.engine.session import plan_of
 from harness.host.facts import facts_from
 from harness.host.needs import Problem
 from harness.host.raw import RawHost
 from harness.plan.build import build
+from harness.providers.base import ProviderChoice
 from harness.providers.registry import provider
 from harness.scenario.load import load
 from harness.state.entries import LabState
@@ -134,7 +136,8 @@ def test_labs_at_once_are_as_many_as_the_scarcest_thing_carries(
     monkeypatch, facts, groups, jobs, why
 ):
     rich = {"cpus": 8, "available_mib": 100_000, "free_inotify": 1000}
-    monkeypatch.setattr(room, "survey", lambda *_: replace(DEBIAN_12, **{**rich, **facts}))
+    host = replace(DEBIAN_12, **{**rich, **facts})
+    monkeypatch.setattr(room, "survey", lambda *_, **__: host)
     settings = Settings(Path("/state"), Path("/cache"), Path("/runs"), provider="docker")
     plan = build(
         load(SCENARIO),
@@ -145,3 +148,16 @@ def test_labs_at_once_are_as_many_as_the_scarcest_thing_carries(
     )
     found = room.labs_at_once([plan], groups, Context(None, FakeClock(), settings))
     assert found == (jobs, why)
+
+
+@pytest.mark.parametrize(("cpus", "jobs"), [(2, 1), (6, 2), (32, 9)])
+def test_emulated_machines_want_a_processor_each(monkeypatch, cpus, jobs):
+    host = replace(DEBIAN_12, cpus=cpus, available_mib=100_000)
+    monkeypatch.setattr(room, "survey", lambda *_, **__: host)
+    emulated = ProviderChoice("libvirt", "a test", emulated=True)
+    monkeypatch.setattr(room, "choose_provider", lambda *_: emulated)
+    settings = Settings(Path("/state"), Path("/cache"), Path("/runs"), provider="libvirt")
+    plan = plan_of(load(SCENARIO), settings)
+    found, why = room.labs_at_once([plan], 9, Context(None, FakeClock(), settings))
+    assert found == jobs
+    assert why == ("9 start states" if jobs == 9 else f"{cpus} processors for 3 emulated machines")

@@ -191,7 +191,7 @@ def watched(recording, plan):
         found = PhaseWatch(
             context_of(prober, clock, record=recorded.extend, emit=events.append, pace=pace),
             Stage(
-                controller="controller0",
+                controllers=("controller0",),
                 workers=WORKERS,
                 konnectivity=planned.konnectivity,
                 opened=opened,
@@ -311,7 +311,7 @@ def judged(recording):
         watch = PhaseWatch(
             context_of(RecordedProber(clock, recording(rounds)), clock, record=recorded.extend),
             Stage(
-                "controller0",
+                ("controller0",),
                 WORKERS,
                 konnectivity=True,
                 opened=opened,
@@ -583,9 +583,10 @@ class FakeCluster:
     def deployed(self):
         return self.applied[-1] if self.applied else None
 
-    def apply(self, deployment, *, may_fail, on_phase):
+    def apply(self, deployment, *, may_fail, joining, on_phase):
         on_phase("Connect to hosts")
         self.may_fail = may_fail
+        self.joining = joining
         self._clock.at = next(self._ends)
         if self._error is not None:
             raise self._error
@@ -627,6 +628,19 @@ def test_the_whole_run_comes_to_its_verdicts_again(phases, plan):
         "broken",
         "repaired",
     ]
+
+
+def test_a_phase_that_failed_is_told_before_the_next_one_and_no_other(phases, plan, losing):
+    made, _ = phases()
+    told = []
+    made.on_failure = told.append
+    for phase in plan.phases:
+        made.enter(phase)
+    assert told == []
+    made, _ = phases(losing("apiservice"))
+    made.on_failure = told.append
+    made.enter(plan.phases[0])
+    assert told == ["broken"]
 
 
 def test_what_preconditions_wait_for_is_told_on_change(phases, plan):
@@ -769,7 +783,18 @@ def test_a_failure_that_is_expected_is_met_after_k0sctls_own_patience(phases, un
     assert verdict.observed_text.startswith("failed: failed on 2 hosts: ")
     assert "connectivity check failed: context deadline exceeded" in verdict.observed_text
     assert made.means.cluster.may_fail is True
+    assert made.means.cluster.joining is False
     assert result.sums == Sums(cold_start=pytest.approx(APPLIED[0] - 130.0))
+
+
+def test_new_nodes_are_waited_for_here_where_the_end_of_k0sctl_is_not_judged(phases, plan):
+    made, events = phases()
+    made.enter(plan.phases[0])
+    assert made.means.cluster.joining is True
+    assert "Wait for the nodes" in [each.text for each in events if isinstance(each, StepProgress)]
+    # Only new ones: k0sctl changes what is there as it does for everybody.
+    made.enter(plan.phases[1])
+    assert made.means.cluster.joining is False
 
 
 @pytest.mark.parametrize(

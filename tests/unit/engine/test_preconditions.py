@@ -14,7 +14,9 @@ from harness.engine.preconditions import (
     presumed_by,
     probes,
     settled,
+    until_told,
 )
+from harness.engine.results import Precondition, PreconditionId
 from harness.plan.build import build
 from harness.probe.controlplane import CONFIG
 from harness.providers.registry import provider
@@ -345,3 +347,21 @@ def test_a_settled_cluster_has_no_component_that_is_off(component, konnectivity,
     plan, _ = phases_of(cluster=f"{{disable_components: [{component}]}}")
     presumed = settled(plan, plan.start)
     assert (presumed.konnectivity, presumed.metrics_server) == (konnectivity, metrics_server)
+
+
+@pytest.mark.parametrize(
+    ("unmet", "condition"),
+    [
+        ({"nodes-ready", "metrics-server-ready"}, "deployment/metrics-server"),
+        ({"nodes-ready"}, "nodes"),
+        ({"metrics-server-ready", "konnectivity-on"}, None),
+        (set(), None),
+    ],
+)
+def test_the_api_tells_of_nodes_and_pods_that_are_ready_and_of_nothing_else(unmet, condition):
+    known = ("nodes-ready", "node-addresses", "konnectivity-on", "metrics-server-ready")
+    seen = [
+        Precondition(PreconditionId(each), each, holds=each not in unmet, text="") for each in known
+    ]
+    probe = until_told(seen)
+    assert (None if probe is None else probe.argv[2]) == condition

@@ -81,8 +81,9 @@ class FakeLab:
 def make(tmp_path, monkeypatch):
     """A run whose phases end as given, on a lab that is only written down."""
 
-    def made(endings=None, *, lab=None, keep="never", shared_lab=None, ready=True):
-        settings = Settings.from_environment({"HOME": str(tmp_path)}, {"keep": keep})
+    def made(endings=None, *, lab=None, keep="never", shared_lab=None, ready=True, pause=None):
+        given = {"keep": keep, "pause_on_failure": None if pause is None else "1"}
+        settings = Settings.from_environment({"HOME": str(tmp_path)}, given)
         plan = build(
             load(SCENARIO),
             subnet=IPv4Network("192.168.56.0/24"),
@@ -96,6 +97,7 @@ def make(tmp_path, monkeypatch):
             runner=LocalRunner(),
             clock=SystemClock(),
             emit=[].append,
+            pause=pause or (lambda _: None),
             shared_lab=shared_lab,
         )
         if not ready:
@@ -122,6 +124,26 @@ def test_phases_are_entered_once_each_in_file_order_whoever_asks_first(make):
     assert run.enter("repaired") is repaired
     assert run.enter("broken").name == "broken"
     assert phases.entered == ["broken", "repaired"]
+
+
+def test_a_person_is_told_how_to_get_in_and_the_report_that_somebody_was_there(make):
+    told = []
+    run, _, lab = make(pause=told.append)
+    lab.folder = Path("/labs/r1")
+    run.enter("broken")
+    run._pause_after("broken")
+    assert "ssh -F ssh_config controller0" in told[0]
+    assert "kubectl --kubeconfig /labs/r1/kubeconfig" in told[0]
+    (left,) = run.finish().leftovers
+    assert left == "paused for 0s after phase broken: what was done meanwhile is not known"
+    assert lab.fate == ["collected", "destroyed"]
+
+
+def test_nobody_is_waited_for_unasked(make):
+    run, _, _ = make()
+    run.enter("broken")
+    run._pause_after("broken")
+    assert run.finish().leftovers == ()
 
 
 def test_a_later_phase_waits_until_it_is_asked_for(make):
@@ -343,4 +365,50 @@ def test_machines_that_were_taken_over_are_removed_even_if_the_run_never_got_to_
     result = run.finish()
     assert lab.fate == ["destroyed"]
     assert result.outcome is Outcome.INFRASTRUCTURE
-    assert result.shared_lab == "before"
+    assert result.shared_lab == "before, found to be as before it"
+
+
+def test_machines_that_were_saved_are_handed_on_without_taking_anything_back(make):
+    run, phases, lab = make()
+    phases.not_as_before = ("worker0: route 10.96.0.0/12 is gone",)
+    run.saved = "2026-11-28T20:00:00+00:00"
+    run.enter("repaired")
+    run.finish(hand_on=True)
+    assert "given back" not in phases.entered
+    assert lab.fate == ["collected"]
+    assert (run.shared_lab.saved, run.shared_lab.endpoint_ready) == (run.saved, None)
+
+
+def restored_by(make, monkeypatch, told):
+    """A run on machines that are to be restored; `told` is what went wrong with that."""
+    start, choice = types.SimpleNamespace(deployment=None), ProviderChoice("libvirt", "a test")
+    shared = SharedLab("before", start, choice, FakeLab(), {}, None, saved="then")
+    run, _, _ = make(shared_lab=shared, ready=False)
+    monkeypatch.setattr(engine_run.warm, "restore", lambda *_: told)
+    made = []
+
+    def make_lab():
+        made.append(FakeLab())
+        raise InfrastructureError("Making machines", "far enough for this test")
+
+    monkeypatch.setattr(run, "_made", make_lab)
+    # Nothing is there to deploy to.
+    monkeypatch.setattr(engine_run, "Cluster", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(engine_run, "readdressed", lambda plan, _subnet: plan)
+    FakeLab.subnet = None
+    with pytest.raises((InfrastructureError, ZeroDivisionError)):
+        run.enter("broken")
+    return run, made
+
+
+def test_machines_that_were_saved_are_restored_before_they_are_used(make, monkeypatch):
+    run, made = restored_by(make, monkeypatch, ())
+    assert made == []
+    assert run.finish().shared_lab == "before, restored from their snapshot of then"
+
+
+def test_machines_are_made_where_those_that_were_saved_cannot_be_restored(make, monkeypatch):
+    run, made = restored_by(make, monkeypatch, ("not restored: no snapshot",))
+    assert len(made) == 1
+    assert (run.saved, run.finish().shared_lab) == ("", None)
+    assert run.finish().leftovers == ("not restored: no snapshot",)

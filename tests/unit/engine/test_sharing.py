@@ -47,6 +47,7 @@ class Run:
         self.given = shared_lab
         self.lab = shared_lab.lab if shared_lab is not None else host.new_lab()
         self.shared_lab = None
+        self.saved = host.saved
 
     def enter(self, phase):
         self._host.log.append((self.request.plan.scenario.name, self.lab.number))
@@ -60,7 +61,14 @@ class Run:
         if hand_on and ends is Outcome.MET and name not in self._host.stuck:
             start = start_state(self.request.plan)
             self.shared_lab = SharedLab(
-                name, start, self.request.choice, self.lab, {}, None, self._host.footprint
+                name,
+                start,
+                self.request.choice,
+                self.lab,
+                {},
+                None,
+                self._host.footprint,
+                self.saved,
             )
         else:
             self.lab.destroy()
@@ -86,6 +94,7 @@ class FakeHost:
         self.stuck = set()
         self.error = None
         self.footprint = None
+        self.saved = ""
 
     def new_lab(self):
         self.labs.append(Lab(len(self.labs), self.error))
@@ -327,6 +336,15 @@ def test_a_lab_that_did_not_end_as_it_began_is_not_left(host, session, scenario,
     run_one(session(reuse="1"), scenario("a", LEAVES if why == "leaves something" else EXACT))
     assert left == []
     assert host.labs[0].removed
+
+
+def test_machines_that_were_saved_are_shared_and_left_whatever_a_scenario_leaves(
+    host, session, scenario, left
+):
+    host.saved, host.footprint = "2026-11-28T20:00:00+00:00", None
+    play(session(reuse="1").runs, [scenario("a", LEAVES), scenario("b", LEAVES)])
+    assert host.log == [("a", 0), ("b", 0)]
+    assert [each.saved for each in left] == [host.saved]
 
 
 def test_an_interrupted_command_leaves_no_lab(host, session, scenario, left):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 
 from harness.cli import main
+from harness.cli.recorded import read_run
 from harness.engine.timings import timings_of
 from harness.evidence.bundle import read_bundle
+from harness.report import summary
 from harness.report import timings as report
+from harness.report.html import page
 from tests.unit.paths import DEMO, RECORDINGS
 
 RECORDED = RECORDINGS / "run-konnectivity-off"
@@ -92,16 +97,32 @@ def test_the_way_to_the_first_verdict_has_no_gap_and_goes_by_the_last_machine(re
 
 def test_a_run_that_was_cut_off_is_told_as_far_as_it_went(recorded):
     lines = (RECORDED / "timeline.jsonl").read_text().splitlines()[:45]
-    cut = timings_of(json.loads(line) for line in lines)
+    events = [json.loads(line) for line in lines]
+    cut = timings_of(events)
     assert cut.steps[0] == recorded.steps[0]
     assert cut.steps[-1].ended == cut.seconds
     assert cut.first_verdict is None
     assert cut.critical_path() == ()
-    assert "first verdict none" in report.render("cut", cut)
+    assert "first verdict none" in report.profile("cut", events)
 
 
 def test_a_timeline_without_times_says_nothing():
-    assert timings_of([{"event": "step-started", "title": "A"}]).steps == ()
+    assert report.profile("old", [{"event": "step-started", "title": "A"}]) == ""
+
+
+def test_the_page_and_the_summary_of_a_run_show_what_the_command_does(capsys):
+    result = read_run(RECORDED)
+    assert main(["timings", str(RECORDED)]) == 0
+    told = [line.strip() for line in capsys.readouterr().out.splitlines()[1:] if line]
+    for shown in (page.render(result), summary.render(result)):
+        text = html.unescape(shown)
+        assert all(line in text for line in told)
+
+
+def test_a_run_without_its_timeline_shows_the_sums_of_its_steps(tmp_path):
+    result = replace(read_run(RECORDED), folder=tmp_path)
+    assert "way to the first verdict" not in page.render(result) + summary.render(result)
+    assert "k0sctl apply" in page.render(result)
 
 
 def test_folders_ids_and_bundles_are_told_by_the_command(capsys, monkeypatch, tmp_path):

@@ -18,6 +18,7 @@ from harness.changes import footprint
 from harness.engine import warm
 from harness.engine.session import plan_of
 from harness.engine.shared_lab import SharedLab, start_state
+from harness.engine.steps import Steps
 from harness.evidence.reading import Reading
 from harness.providers.base import ProviderChoice
 from harness.scenario.load import load
@@ -28,6 +29,8 @@ from tests.unit.paths import RECORDINGS, SCENARIOS
 
 MACHINES = ("controller0", "worker0", "worker1")
 DOCKER = ProviderChoice("docker", "a test")
+LIBVIRT = ProviderChoice("libvirt", "a test")
+SAVED_AT = "2026-11-28T20:00:00+00:00"
 
 
 def recorded(name):
@@ -70,37 +73,44 @@ def here(tmp_path, monkeypatch):
     plan = plan_of(load(SCENARIOS / "konnectivity-on.yaml"), settings)
     lab = Lab(tmp_path / Lab.run_id)
     lab.folder.mkdir()
+    made_of = artifacts_of(plan)
     made = types.SimpleNamespace(
         plan=plan,
         lab=lab,
         context=Context(FakeRunner({"": ""}), FakeClock(), settings),
-        artifacts=artifacts_of(plan),
+        artifacts=made_of,
         now=recorded("footprint-before"),
         state=LabState.KEPT,
         answers=True,
         told=[],
+        stopped=[],
+        lacks=(),
+        asked=[],
+        choice=DOCKER,
+        shared=SharedLab(
+            "konnectivity-on",
+            start_state(plan),
+            DOCKER,
+            lab,
+            made_of,
+            None,
+            recorded("footprint-before"),
+        ),
     )
-    shared = SharedLab(
-        "konnectivity-on",
-        start_state(plan),
-        DOCKER,
-        lab,
-        made.artifacts,
-        None,
-        recorded("footprint-before"),
-    )
-    made.leave = lambda: warm.leave(shared, plan, made.context)
+    made.leave = lambda: warm.leave(made.shared, plan, made.context)
     made.find = lambda which=plan: warm.find(which, made.context, made.told.append)
 
     def entries(*_, **__):
         return (LabEntry(lab.run_id, made.state, "", folder=lab.folder),)
 
-    def taken(*_, **__):
-        return lab if made.answers else None
+    def taken(*_, off, **__):
+        return lab if made.answers or off else None
 
-    monkeypatch.setattr(warm, "list_labs", entries)
-    monkeypatch.setattr(warm, "survey", lambda *_: None)
-    monkeypatch.setattr(warm, "choose_provider", lambda *_: DOCKER)
+    monkeypatch.setattr(warm, "in_folder", entries)
+    monkeypatch.setattr(warm, "survey", lambda *_, versions: made.asked.append(versions))
+    monkeypatch.setattr(warm, "choose_provider", lambda *_: made.choice)
+    monkeypatch.setattr(warm, "problems", lambda *_: made.lacks)
+    monkeypatch.setattr(warm.saved, "stop", lambda *_: made.stopped.append(lab))
     monkeypatch.setattr(warm.Store, "provide", lambda *_: made.artifacts)
     monkeypatch.setattr(warm.kept, "take_over", taken)
     monkeypatch.setattr(warm.footprint, "from_readings", lambda *_: read(made.now))
@@ -135,7 +145,8 @@ def test_a_lab_that_is_not_what_it_was_is_removed_and_not_used(here, now):
 
 def test_what_is_made_of_something_else_is_not_the_same_lab(here):
     def signature(plan=here.plan, choice=DOCKER, artifacts=here.artifacts, **settings):
-        changed = dataclasses.replace(here.context.settings, **settings)
+        # Whether this host could make a seed is no matter of the test.
+        changed = dataclasses.replace(here.context.settings, **{"seed": False, **settings})
         context = dataclasses.replace(here.context, settings=changed)
         return warm.signature(plan, choice, context, artifacts)
 
@@ -176,6 +187,83 @@ def test_a_lab_that_cannot_be_had_is_left_alone(here, what):
     assert not here.lab.destroyed
 
 
+@pytest.fixture
+def saved(here):
+    """The same lab on libvirt, saved with its memory: nobody knows what was done to it since."""
+    here.choice = LIBVIRT
+    here.shared = dataclasses.replace(here.shared, choice=LIBVIRT, footprint=None, saved=SAVED_AT)
+    here.now = InconclusiveError("Reading the rules", "it is off")
+    here.answers = False
+    return here
+
+
+def test_a_lab_that_was_saved_is_left_turned_off_and_found_to_be_restored(saved):
+    assert "REUSE=1" in saved.leave()
+    assert saved.stopped == [saved.lab]
+    found = saved.find()
+    assert found.lab is saved.lab
+    assert (found.saved, found.endpoint_ready) == (SAVED_AT, None)
+    assert found.stood_on.endswith(f"restored from their snapshot of {SAVED_AT}")
+    # Whether machines can be started goes by Vagrant's version, too.
+    assert saved.asked == [True]
+    assert not saved.lab.destroyed
+
+
+def test_a_lab_that_was_saved_waits_while_this_host_has_no_memory_for_it(saved):
+    saved.leave()
+    saved.lacks = (types.SimpleNamespace(happened="3 GiB of memory, 8 are needed"),)
+    assert saved.find() is None
+    assert any("3 GiB of memory" in line for line in saved.told)
+    assert not saved.lab.destroyed
+    saved.lacks = ()
+    assert saved.find().saved == SAVED_AT
+
+
+def test_a_lab_that_was_taken_is_left_to_nobody_until_it_is_left_again(saved):
+    saved.leave()
+    assert saved.find().lab is saved.lab
+    # As a run ends that keeps its machines for a person.
+    assert saved.find() is None
+
+
+def test_machines_that_cannot_be_restored_go_and_it_says_why(saved, monkeypatch):
+    def fail(*_):
+        raise InconclusiveError("Restoring k5-000001-worker0", "no snapshot of that name")
+
+    monkeypatch.setattr(warm.saved, "restore", fail)
+    (told,) = warm.restore(saved.lab, saved.context, Steps(FakeClock(), saved.told.append))
+    assert "no snapshot of that name" in told
+    assert saved.lab.destroyed
+
+
+def test_machines_that_cannot_be_saved_stay_and_it_says_why(saved, monkeypatch):
+    def fail(*_):
+        raise InconclusiveError("Saving k5-000001-worker0", "no space left on device")
+
+    monkeypatch.setattr(warm.saved, "save", fail)
+    at, (told,) = warm.save(saved.lab, saved.context, Steps(FakeClock(), saved.told.append))
+    assert (at, saved.lab.destroyed) == ("", False)
+    assert "no space left on device" in told
+
+
+@pytest.mark.parametrize(
+    ("provider", "elsewhere", "settings", "saves"),
+    [
+        ("libvirt", "", {"reuse": True}, True),
+        ("docker", "", {"reuse": True}, False),
+        ("libvirt", "host.example", {"reuse": True}, False),
+        ("libvirt", "", {}, False),
+        ("libvirt", "", {"reuse": True, "fresh": True}, False),
+    ],
+)
+def test_machines_are_saved_where_they_can_be_for_a_next_one_that_may_come(
+    here, provider, elsewhere, settings, saves
+):
+    here.lab.record = types.SimpleNamespace(provider=provider, elsewhere=elsewhere)
+    wanted = Settings.from_environment({"HOME": "/x"})
+    assert warm.saves(here.lab, dataclasses.replace(wanted, **settings)) is saves
+
+
 def test_labs_that_were_left_make_room_for_others(here, monkeypatch):
     removed = []
     monkeypatch.setattr(warm.leftovers, "clean", lambda *_, named: removed.extend(named))
@@ -183,3 +271,9 @@ def test_labs_that_were_left_make_room_for_others(here, monkeypatch):
     here.leave()
     assert warm.make_room(here.context, here.told.append)
     assert len(removed) == 1
+
+
+def test_a_lab_that_is_turned_off_takes_no_memory_and_makes_no_room(saved, monkeypatch):
+    monkeypatch.setattr(warm.leftovers, "clean", lambda *_, **__: pytest.fail("it was removed"))
+    saved.leave()
+    assert not warm.make_room(saved.context, saved.told.append)

@@ -54,6 +54,21 @@ def test_machines_are_one_controller_and_the_workers_each_with_an_address_of_its
     assert planned.memory_mib == 3 * 2048
 
 
+def test_several_controllers_come_before_the_workers_and_the_first_is_asked():
+    planned = plan(
+        f"{HEAD}cluster: {{controllers: 3, workers: 1}}\nphases: [{{name: p, expect: [{PODS}]}}]\n"
+    )
+    assert [(each.name, each.role, each.cpus) for each in planned.machines] == [
+        ("controller0", Role.CONTROLLER, 2),
+        ("controller1", Role.CONTROLLER, 2),
+        ("controller2", Role.CONTROLLER, 2),
+        ("worker0", Role.WORKER, 1),
+    ]
+    assert planned.controllers == planned.machines[:3]
+    assert planned.controller.name == "controller0"
+    assert [each.name for each in planned.workers] == ["worker0"]
+
+
 def test_artifacts_are_those_of_the_release_and_the_processor():
     planned = konnectivity_off()
     assert planned.k0s_version == K0sVersion(1, 32, 3)

@@ -167,6 +167,6 @@ def test_what_is_broken_on_purpose_is_said():
     assert found == [
         (
             "s.yaml:6:31: warning: `spec.api.address` is 10.0.2.15 on purpose; the harness would "
-            "set it to the controller's address on the private network"
+            "set it to the controllers' addresses on the private network"
         )
     ]

@@ -152,6 +152,17 @@ def test_the_api_has_the_private_address_and_telemetry_is_off():
     assert spec()["k0s"]["dynamicConfig"] is False
 
 
+def test_each_of_several_controllers_has_the_api_at_its_own_private_address():
+    api = config("{controllers: 2, workers: 1}")["spec"]["api"]
+    assert api == {"onlyBindToAddress": True, "sans": ["172.31.77.10", "172.31.77.11"]}
+
+
+def test_every_controller_gets_the_flags_of_a_controller():
+    hosts = spec("{controllers: 2, workers: 1}", disabled=[Component.HELM])["hosts"]
+    flags = ["--disable-components=helm"]
+    assert [host.get("installFlags") for host in hosts] == [flags, flags, None]
+
+
 def test_a_fragment_is_merged_key_by_key_and_lists_replace():
     result = config(
         "{k0s: {spec: {api: {extraArgs: {enable-aggregator-routing: 'true'}},"

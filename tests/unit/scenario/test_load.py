@@ -351,7 +351,7 @@ CLUSTERS = [
         "  controller_role: worker\n",
         [("s.yaml:6:20: unknown role of a controller `worker`; did you mean `controller+worker`?")],
     ),
-    ("  workers: 6\n", ["s.yaml:6:12: `workers`: 6 is more than 5"]),
+    ("  workers: 7\n", ["s.yaml:6:12: `workers`: 7 is more than 6"]),
     ("  workers: 0\n", ["s.yaml:6:12: `workers`: 0 is less than 1"]),
     ("  workers: two\n", ['s.yaml:6:12: `workers`: write a whole number, not `"two"`']),
     (
@@ -388,7 +388,7 @@ CLUSTERS = [
         "  k0s:\n    spec:\n      api: {address: 10.0.2.15}\n",
         [
             (
-                "s.yaml:8:22: the harness sets `spec.api.address` to the controller's address on "
+                "s.yaml:8:22: the harness sets `spec.api.address` to the controllers' addresses on "
                 "the private network; to set it wrong on purpose, list it under `cluster.break`"
             )
         ],

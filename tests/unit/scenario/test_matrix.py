@@ -75,9 +75,9 @@ def test_a_value_keeps_its_type_where_it_stands_alone_and_is_text_within_text():
 
 
 def test_a_mistake_that_only_one_variant_has_is_found_and_one_of_all_is_said_once():
-    text = TWO.replace("n: [1, 2]", "n: [1, 6]").replace("ready: 1", "ready: one")
+    text = TWO.replace("n: [1, 2]", "n: [1, 7]").replace("ready: 1", "ready: one")
     assert mistakes_in(text) == [
-        "s.yaml:5:20: `workers`: 6 is more than 5",
+        "s.yaml:5:20: `workers`: 7 is more than 6",
         's.yaml:6:59: `ready`: write a whole number, not `"one"`',
     ]
 
