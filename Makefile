@@ -74,7 +74,7 @@ audit: ## whether a locked package has a known hole, where an index of advisorie
 
 .PHONY: bench
 bench: ## how long things take, as ratios within one run: half an hour of it, or BENCH="cold jobs"
-	@$(lab) $(harness) bench $(BENCH) --json docs/bench && sh ./bootstrap.sh $(harness) bench --draw
+	@$(lab) $(harness) bench $(BENCH) --json docs/bench
 
 .PHONY: box
 box: ## the box that VMs are made of, into the cache; PROVIDER=libvirt (default) or virtualbox

@@ -181,7 +181,7 @@ VARIABLES: Mapping[str, Variable] = {
         "K0S_HARNESS_STATE", "a folder; `~/.local/state/k0s-harness`", "records and keys of labs"
     ),
     "seed": Variable(
-        "SEED", f"{_SWITCH}; `1` for VMs, `0` for containers", "k0s is in the machines already"
+        "SEED", f"{_SWITCH}; `1` where this host can", "k0s is in the machines already"
     ),
     "same_nat_address": Variable(
         "SAME_NAT_ADDRESS", _SWITCH, "every machine is 10.0.2.15 on its NAT interface"

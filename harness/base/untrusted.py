@@ -95,7 +95,7 @@ def plain_json(text: str) -> Any:  # noqa: ANN401  # any JSON value
     Raises `RefusedError`.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value = _JSON.decode(text)
         if _SURROGATE.search(text) is not None:
             json.dumps(value, ensure_ascii=False).encode()
     except RefusedError:
@@ -182,6 +182,9 @@ def _finite(word: str) -> float:
         raise RefusedError(f"it is not JSON: {word:.20} is too large a number")
     return number
 
+
+# Once: `json.loads` makes one for each of a recording's thousands of lines.
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 # libyaml's parser where PyYAML was built with it: eight times as fast as PyYAML's own.
 _Events: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from harness.engine.outcome import Outcome
 from harness.engine.recorded_run import result_in
 from harness.engine.results import ScenarioResult
 from harness.evidence.bundle import DOCUMENT, REPORT
-from harness.lab.listing import own_labs
+from harness.lab.listing import in_folder, own_labs
 
 PROGRAM = str(Path(sys.executable).with_name("k0s-harness"))
 DOING = "Measuring"
@@ -100,10 +100,13 @@ class Bench:
         """
         settings = self.context.settings
         folder = settings.runs_dir / "bench"
-        before, labs = set(folder.glob("*")), set(own_labs(settings.labs_dir))
+        before, labs = set(folder.glob("*")), own_labs(settings.labs_dir)
         watch = Watch(self.context.clock, self.context.say)
-        completed = self.command(*argv, seconds=_RUN_SECONDS, watch=watch, runs=folder)
-        self.kept += set(own_labs(settings.labs_dir)) - labs - set(self.kept)
+        try:
+            completed = self.command(*argv, seconds=_RUN_SECONDS, watch=watch, runs=folder)
+        finally:
+            # A run that was interrupted has less time to remove its lab than it may need.
+            self._keep_labs_of(watch.child, labs)
         reports = [
             path
             for each in sorted(set(folder.glob("*")) - before)
@@ -123,6 +126,17 @@ class Bench:
         teardown = results[0].timings.get(title_of(StepId.TEARDOWN))
         figures = {**watch.figures, "seconds": completed.duration}
         return Run(figures | ({} if teardown is None else {"teardown": teardown}), results)
+
+    def _keep_labs_of(self, process: int | None, before: Collection[RunId]) -> None:
+        """Remember the labs that a process has made, and none that others have made meanwhile."""
+        self.kept += (
+            each.run_id
+            for each in in_folder(self.context.settings.labs_dir, self.context.clock.now())
+            if each.run_id is not None
+            and each.run_id not in before
+            and each.record is not None
+            and each.record.pid == process
+        )
 
     def command(
         self,
@@ -155,11 +169,12 @@ class Bench:
 class Watch:
     """Listens to what a run tells: when something was first seen, and what looking costs it.
 
-    The run is a child of this process, started when this is made.
+    The run is the child of this thread, started when this is made.
     """
 
     clock: Clock
     say: Say
+    child: int | None = None
     figures: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -170,6 +185,7 @@ class Watch:
     def hear(self, line: str) -> None:
         """Take a line of the narration, and pass it on."""
         self.say(f"    {line}")
+        self.child = self.child or _child()
         now = self.clock.monotonic()
         seen = _TRANSITION.fullmatch(line)
         if seen is not None:
@@ -177,13 +193,13 @@ class Watch:
             if seen["where"] == "apiservice" and seen["text"].startswith("True"):
                 self.figures.setdefault("available", now - self._began)
         elif line.startswith(_OBSERVES):
-            usage = _usage_of_child()
+            usage = _usage(self.child)
             self._before = usage and (now, usage)
         elif line.startswith(_OBSERVED) and self._before is not None:
             self._use(now, *self._before)
 
     def _use(self, now: float, began: float, before: Usage) -> None:
-        after = _usage_of_child()
+        after = _usage(self.child)
         if after is not None:
             self.figures["cpu"] = (after.own - before.own) / (now - began)
             programs = after.with_programs - before.with_programs
@@ -191,12 +207,19 @@ class Watch:
             self.figures["memory"] = after.memory
 
 
-def _usage_of_child() -> Usage | None:
-    """Return what the only child of this thread has used; None where that is not told."""
+def _child() -> int | None:
+    """Return the only child of this thread; None where that is not told."""
     try:
-        child = Path("/proc/thread-self/children").read_text().split()[0]
-        stat, status = (Path("/proc", child, name).read_text() for name in ("stat", "status"))
+        return int(Path("/proc/thread-self/children").read_text().split()[0])
     except (OSError, IndexError):
+        return None
+
+
+def _usage(process: int | None) -> Usage | None:
+    """Return what a process has used; None where that is not told."""
+    try:
+        stat, status = (Path(f"/proc/{process}/{name}").read_text() for name in ("stat", "status"))
+    except OSError:
         return None
     return usage_from(stat, status, os.sysconf("SC_CLK_TCK"))
 

@@ -33,7 +33,8 @@ def measure(
     `scenarios` are run by measurements that name none. `warm_up` is for the first with machines of
     a provider. Raises what a command of it raises.
     """
-    bench = Bench(context, measurement.provider, scenarios)
+    settings = replace(context.settings, provider=measurement.provider or None)
+    bench = Bench(replace(context, settings=settings), measurement.provider, scenarios)
     names = measurement.scenarios or tuple(path.stem for path in scenarios)
     result = replace(
         begun(context),

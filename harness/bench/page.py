@@ -19,8 +19,7 @@ called not measured. Ratios are of pairs within one run, done alternately; a fig
 The promises are for docker on two cores and a quiet host, where they do not say VMs.
 """
 _APART = """
-Not measured by the bench: several controllers, which no scenario can declare, and `.ci/run` from a
-fresh clone.
+Not measured by the bench: `.ci/run` from a fresh clone.
 """
 
 

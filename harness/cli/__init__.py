@@ -75,8 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(code)
 
 
-def parser(arguments: Sequence[str]) -> ArgumentParser:
-    """Return the parser of a command line: of its verbs only those that it names are loaded."""
+def parser(arguments: Sequence[str], *, whole: bool = False) -> ArgumentParser:
+    """Return the parser of a command line: of its verbs only those that it names are loaded.
+
+    One that begins with a verb is parsed by that one's alone, unless `whole` is wanted.
+    """
+    alone = arguments[:1] if not whole and arguments and arguments[0] in VERBS else VERBS
     found = ArgumentParser(
         prog="k0s-harness",
         formatter_class=_formatter,
@@ -87,7 +91,8 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
         "3 this host lacks something, 4 infrastructure failed or inconclusive, 130 interrupted.",
     )
     verbs = found.add_subparsers(required=True, metavar="COMMAND")
-    for name, text in VERBS.items():
+    for name in alone:
+        text = VERBS[name]
         verb = verbs.add_parser(name, help=text, description=text)
         if name in arguments:
             module = import_module(f"{__name__}.{name}")

@@ -36,9 +36,14 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         help=f"{', '.join(_NAMES)}; files for jobs; default: what fits into half an hour",
     )
     verb.add_argument("--rounds", type=int, metavar="N", help="how often each way is taken")
-    verb.add_argument("--json", type=Path, metavar="DIR", help="write the results there as JSON")
     verb.add_argument(
-        "--draw", action="store_true", help=f"measure nothing; make {PAGE} of {FOLDER}"
+        "--json",
+        type=Path,
+        metavar="DIR",
+        help=f"write the results there as JSON; {FOLDER} is drawn, too",
+    )
+    verb.add_argument(
+        "--draw", action="store_true", help=f"measure nothing; make {PAGE} of what is in {FOLDER}"
     )
 
 
@@ -46,7 +51,7 @@ def command(options: argparse.Namespace) -> ExitCode:
     """Measure and print, or draw the page."""
     require_checkout("Measuring")
     if options.draw:
-        PAGE.write_text(page(read_results(FOLDER)))
+        _draw()
         return ExitCode.OK
     if options.rounds is not None and options.rounds < 1:
         raise UsageError("Measuring", f"{options.rounds} rounds are none", remedy="--rounds 3")
@@ -68,6 +73,8 @@ def command(options: argparse.Namespace) -> ExitCode:
         else:
             show(section(each, result))
             warm.add(each.provider)
+        if options.json is not None and options.json.absolute() == FOLDER.absolute():
+            _draw()
     return max(codes)
 
 
@@ -93,6 +100,10 @@ def _chosen(
             f"left out, takes about {duration(each.seconds(rounds))}: k0s-harness bench {each.name}"
         )
     return chosen, paths
+
+
+def _draw() -> None:
+    PAGE.write_text(page(read_results(FOLDER)))
 
 
 def _writer(folder: Path | None, name: str) -> Callable[[Result], None]:

@@ -41,7 +41,7 @@ def script(shell: str, settings: Settings) -> str:
 
     Nothing of the harness runs when a word is completed: scenarios and labs are listed by `ls`.
     """
-    whole = parser(tuple(VERBS))
+    whole = parser(tuple(VERBS), whole=True)
     for action in _actions(whole):
         if action.dest == "scenarios":
             action.complete = _listed(_SCENARIOS)  # type: ignore[attr-defined]  # shtab's own

@@ -58,9 +58,12 @@ class Cluster:
         deployment: Deployment,
         *,
         may_fail: bool = False,
+        joining: bool = False,
         on_phase: Say | None = None,
     ) -> None:
         """Deploy the cluster, or change what stands there to `deployment`.
+
+        The nodes of a new one may still be `joining` at the end.
 
         k0sctl writes a changed ClusterConfig and leaves the controller running with the old one
         (v0.31.0, seen with `spec.api.extraArgs`); so it is restarted, as a user would have to.
@@ -84,6 +87,7 @@ class Cluster:
             pace=self._lab.pace,
             may_fail=may_fail,
             first=self.deployed is None,
+            joining=joining,
             on_phase=on_phase,
         )
         if self.deployed is not None and self.deployed.fragment != deployment.fragment:

@@ -23,9 +23,9 @@ WAIT_SECONDS = 600.0
 K0SCTL_WAIT_SECONDS = 120.0
 # Between two looks of k0sctl's own waits (v0.31.0 pkg/retry/retry.go).
 RETRY_SECONDS = 5.0
-# Where nodes are not waited for a look is `k0s status`, and every change of a cluster that is there
-# has one too early.
-CHANGE_RETRY_SECONDS = 1.0
+# Where no nodes are waited for a look is `k0s status` or `/readyz`, and every apply has one too
+# early.
+LOOK_SECONDS = 1.0
 # One wait may be used up and the rest of the apply still succeed: a cold one takes 37-42 s on two
 # cores, 300-309 s under software emulation.
 APPLY_WAITS = 1.5
@@ -119,14 +119,15 @@ class K0sctl:
         pace: float = 1.0,
         may_fail: bool = False,
         first: bool = True,
+        joining: bool = False,
         on_phase: Say | None = None,
     ) -> None:
         """Deploy or change the cluster as the configuration file says.
 
         Writes the admin kubeconfig to `kubeconfig`; `api` is the API server's address:port in it.
         `pace` is how many times slower than this host the machines are. Where it `may_fail` k0sctl
-        waits no longer than by itself. `first` is whether nothing stands there yet. `on_phase`
-        hears the title of each phase of k0sctl.
+        waits no longer than by itself. `first` is whether nothing stands there yet, `joining` that
+        others wait for the nodes. `on_phase` hears the title of each phase of k0sctl.
         Raises `ApplyFailedError` with the reason k0sctl gave, or `CommandFailedError` past the
         deadline.
         """
@@ -148,7 +149,7 @@ class K0sctl:
                     # Hidden and deprecated, and there in v0.31.0.
                     "--default-timeout",
                     f"{wait_seconds(pace, may_fail=may_fail):.0f}s",
-                    *_patience(pace, first=first),
+                    *_patience(pace, first=first, joining=joining),
                     "--config",
                     str(self._config),
                     "--kubeconfig-out",
@@ -171,17 +172,20 @@ class K0sctl:
         fresh.replace(kubeconfig)
 
 
-def _patience(pace: float, *, first: bool) -> Sequence[str]:
-    """Return how often k0sctl looks, and whether it waits for nodes: not on slow machines.
+def _patience(pace: float, *, first: bool, joining: bool) -> Sequence[str]:
+    """Return how often k0sctl looks, and whether it waits for nodes that join.
 
-    Every 5 s k0sctl runs `k0s kubectl get node` on each worker until its Node is Ready, and takes
-    its failing for a lost connection (v0.31.0 pkg/node/connection.go), so connects anew. On
-    emulated machines that alone kept the workers from becoming Ready: 189 times in 13 minutes on
-    2026-11-23. The preconditions of a phase wait for the nodes, and ask the API server alone.
+    It runs `k0s kubectl get node` on each worker until its Node is Ready, a program of 260 MB on
+    the very processors that the nodes wait for, and takes its failing for a lost connection
+    (v0.31.0 pkg/node/connection.go), so connects anew. On emulated machines that alone kept the
+    workers from becoming Ready: 189 times in 13 minutes on 2026-11-23. One question to the API
+    server tells the same of all. By itself it looks every 5 s, also at an API server that is up
+    after six.
     """
-    if is_slow(pace):
-        return ("--no-wait", "--retry-interval", f"{between_looks(RETRY_SECONDS, pace):.0f}s")
-    return () if first else ("--retry-interval", f"{CHANGE_RETRY_SECONDS:.0f}s")
+    looks = between_looks(RETRY_SECONDS, pace) if is_slow(pace) else LOOK_SECONDS
+    if is_slow(pace) or joining:
+        return ("--no-wait", "--retry-interval", f"{looks:.0f}s")
+    return () if first else ("--retry-interval", f"{looks:.0f}s")
 
 
 def wait_seconds(pace: float, *, may_fail: bool = False) -> float:

@@ -5,12 +5,9 @@ Three values each: None means that what it takes was not seen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from harness.diagnose import findings, scrapes
 from harness.diagnose.facts import Facts, moment
 from harness.probe import apiservice, egress, https, nodelogs, objects, workloads
-from harness.probe.dials import Dials
 from harness.probe.workloads import Pod
 
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
@@ -111,10 +108,13 @@ def reconnecting(facts: Facts) -> bool | None:
     if not on:
         return on
     dials = findings.server_dials(facts)
-    replaced = rolling(facts)
-    if replaced and not _nowhere_to_go(dials):
-        return True
     asked = findings.agents_to_server(facts)
+    replaced = rolling(facts)
+    opened = [each.connected > 0 for each in dials.values()]
+    opened += [each.connected for each in asked.values()]
+    # Where no connection opens, those that are replaced open none either.
+    if replaced and (any(opened) or not opened):
+        return True
     said = findings.unconnected(facts)
     if (
         not all(each.all_connected for each in dials.values())
@@ -132,11 +132,6 @@ def reconnecting(facts: Facts) -> bool | None:
         return True if workers <= set(dials) and workers <= set(asked) else None
     unseen = restarted(facts) is None or facts.one(workloads.NODES) is None or replaced is None
     return None if unseen or not workers <= set(logs) else False
-
-
-def _nowhere_to_go(dials: Mapping[str, Dials]) -> bool:
-    """Whether no connection to where agents look for their server opened: new ones open none."""
-    return bool(dials) and not any(each.connected for each in dials.values())
 
 
 def scraping_again(facts: Facts) -> bool | None:

@@ -23,6 +23,8 @@ _LATELY_SECONDS = 150.0
 _NO_SERVER_ID = "expected one server ID in the context"
 # What a gRPC server answers to a request that is none.
 _GRPC = frozenset({"HTTP 415", "HTTP 405"})
+# Go's crypto/tls of what answers in plain text.
+_PLAIN = "does not look like a TLS handshake"
 _HTTP = re.compile(r"HTTP \d{3}")
 _LOOKUP = "lookup failed"
 _UNAUTHORIZED = 401
@@ -65,7 +67,10 @@ def _on_a_connection(why: str) -> bool:
 
 def strangers(facts: Facts) -> Mapping[str, str]:
     """Return, by worker, what answered its agent that no konnectivity server says."""
-    return {
+    plain = {
+        name: "something without TLS" for name, each in agents(facts).items() if _PLAIN in each.why
+    }
+    return plain | {
         name: each.text
         for name, each in findings.agents_to_server(facts).items()
         if each.answered and _HTTP.fullmatch(each.text) and each.text not in _GRPC
@@ -96,10 +101,10 @@ def why(facts: Facts) -> Why | None:
     where = refusing(facts)
     if not away and not where:
         return None
-    if any(failed_of(each.why) is FailedOf.TLS for each in away.values()):
-        return Why.TLS
     if away and strangers(facts):
         return Why.STRANGER
+    if any(failed_of(each.why) is FailedOf.TLS for each in away.values()):
+        return Why.TLS
     if not where:
         return Why.TOKENS if _refused_too(facts) else Why.UNTOLD
     return Why.TOKENS if _LOOKUP in _refused(facts, where)[-1].why else Why.API_SERVER
@@ -141,8 +146,13 @@ def balancer_cut(facts: Facts) -> tuple[str, ...]:
         return ()
     # Where an agent was answered something, the balancer has handed it on.
     answered = agents(facts)
-    return tuple(
+    silent = {
         name
         for name, each in findings.agents_to_server(facts).items()
         if each.connected and not each.tls and name not in answered
-    )
+    }
+    doors = mesh.doors(facts).values()
+    ways = {
+        name: {findings.reaches(facts, name, *each) for each in doors} for name in facts.workers
+    }
+    return tuple(name for name, each in ways.items() if name in silent or each == {False})

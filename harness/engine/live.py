@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.base.context import Say
 from harness.base.errors import HarnessError, InconclusiveError
-from harness.base.wait import wait_until
+from harness.base.wait import WaitTimeoutError, wait_until
 from harness.changes.deployment import Deployment
 from harness.changes.footprint import Footprint
 from harness.changes.kind import Change, DeploymentChange, DirectChange
 from harness.changes.undo import UndoPhase
 from harness.cluster.cluster import Cluster
-from harness.cluster.k0sctl import ApplyFailedError, apply_seconds
+from harness.cluster.k0sctl import ApplyFailedError, apply_seconds, wait_seconds
+from harness.diagnose.facts import facts_from
 from harness.engine import preconditions
 from harness.engine.changes import Changes
 from harness.engine.context import RunContext
 from harness.engine.events import StepId
 from harness.engine.phases import judged_ends
-from harness.engine.results import AppliedChange
+from harness.engine.results import AppliedChange, Precondition
 from harness.engine.settling import (
     PRECONDITIONS_EVERY_SECONDS,
     PreconditionsUnmetError,
     Settling,
+    until_they_hold,
 )
 from harness.engine.timing import Timing
 from harness.plan.model import PhasePlan, Plan
+from harness.probe import workloads
 from harness.ssh.pace import between_looks
 from harness.vocabulary.words import ApplyOutcome
 
@@ -149,12 +153,17 @@ class LiveCluster:
         if self.cluster.deployed == deployment:
             return None
         may_fail = ApplyOutcome.FAILED in judged
+        # Where the end of k0sctl is judged, it is k0sctl's own, with all that it waits for.
+        joining = self.cluster.deployed is None and not judged
         try:
             with self.context.steps.step(
                 StepId.APPLY, apply_seconds(self.context.pace, may_fail=may_fail)
             ) as tell:
-                self.cluster.apply(deployment, may_fail=may_fail, on_phase=tell)
+                self.cluster.apply(deployment, may_fail=may_fail, joining=joining, on_phase=tell)
                 self._wait_for_api()
+                if joining:
+                    tell("Wait for the nodes")
+                    self._wait_for_nodes()
         except ApplyFailedError as error:
             if error.outcome not in judged:
                 raise
@@ -179,6 +188,18 @@ class LiveCluster:
             every=between_looks(PRECONDITIONS_EVERY_SECONDS, self.context.pace),
             clock=self.context.clock,
         )
+
+    def _wait_for_nodes(self) -> None:
+        """Return once every node is Ready, or might have been: preconditions judge that."""
+        presumed = preconditions.settled(self.plan, self.plan.start)
+
+        def look() -> tuple[Precondition, ...]:
+            readings = self.context.take([workloads.NODES.look()])
+            return (preconditions.nodes(presumed, facts_from(readings)),)
+
+        bound = wait_seconds(self.context.pace)
+        with contextlib.suppress(WaitTimeoutError):
+            until_they_hold(self.context, "every node to be Ready", look, bound=bound)
 
 
 def _by_means(

@@ -12,7 +12,7 @@ from harness.base.settings import Settings
 from harness.engine.events import StepId
 from harness.engine.steps import Steps
 from harness.host.needs import LabNeeds
-from harness.images.seed import seed_for
+from harness.images.seed import cannot_unpack, seed_for
 from harness.lab.creation import bounds
 from harness.lab.lab import Lab, bring_up
 from harness.lab.reservation import reserve
@@ -90,6 +90,10 @@ def make_lab(
     request = lab_request(plan, choice, context.settings, artifacts, log_dir)
     of = [str(len(plan.machines)), choice.provider]
     with steps.step(StepId.MACHINES, sum(bounds(request).values()), of=of) as tell:
+        if request.seed is None and context.settings.seed is None:
+            reason = cannot_unpack()
+            if reason is not None:
+                tell(f"without k0s in them, which takes longer: {reason}")
         reservation = reserve(
             context,
             scenario=plan.scenario.name,

@@ -135,7 +135,7 @@ def judge(presumed: Presumed, readings: Iterable[Reading]) -> tuple[Precondition
     if presumed.network is not None:
         found.insert(0, _addresses(presumed.nodes, presumed.network, facts))
     if presumed.nodes_ready:
-        found.insert(0, _nodes(presumed, facts))
+        found.insert(0, nodes(presumed, facts))
     if presumed.metrics_server:
         found.append(_metrics_server(facts))
     if presumed.config:
@@ -145,12 +145,13 @@ def judge(presumed: Presumed, readings: Iterable[Reading]) -> tuple[Precondition
     return tuple(found)
 
 
-def _nodes(presumed: Presumed, facts: Facts) -> Precondition:
-    nodes = facts.one(workloads.NODES)
+def nodes(presumed: Presumed, facts: Facts) -> Precondition:
+    """Return whether all nodes that are presumed are Ready."""
+    registered = facts.one(workloads.NODES)
     which = PreconditionId.NODES_READY
-    if nodes is None:
+    if registered is None:
         return _not_seen(which, facts, workloads.NODES)
-    ready = sorted(node.name for node in nodes if node.ready)
+    ready = sorted(node.name for node in registered if node.ready)
     text = f"{len(ready)} of {len(presumed.nodes)}: {', '.join(ready) or 'none'}"
     return _precondition(which, ready == sorted(presumed.nodes), text)
 

@@ -5,7 +5,8 @@ A stranger may have written all of it, so nothing is believed that a run does no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from ipaddress import IPv4Network
@@ -54,18 +55,23 @@ def result_of(bundle: Bundle) -> ScenarioResult:
     return result_in(bundle.report or {**bundle.meta, **unended}, doing=doing)
 
 
+@functools.cache
+def _validator() -> Callable[[object], ScenarioResult]:
+    # pydantic costs 84 ms to import and 40 ms for this, and only what reads recorded runs needs it.
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
+    return TypeAdapter(ScenarioResult).validate_python
+
+
 def result_in(report: Mapping[str, Any], *, doing: str) -> ScenarioResult:
     """Return the run that a `report.json` is of, one that has its ids; raises `UsageError`.
 
     A stranger may have written it, so every field is checked, and secrets are redacted.
     """
-    # pydantic costs 84 ms to import, and only what reads recorded runs needs it here.
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+    from pydantic import ValidationError  # noqa: PLC0415
 
     try:
-        result: ScenarioResult = TypeAdapter(ScenarioResult).validate_python(
-            redacted_value(dict(report))
-        )
+        result = _validator()(redacted_value(dict(report)))
     except (ValidationError, RecursionError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": ""}
         where = ".".join(map(str, first["loc"]))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from harness.base.errors import InconclusiveError
-from harness.base.wait import WaitTimeoutError, wait_until
+from harness.base.wait import Attempt, WaitTimeoutError, wait_until
 from harness.engine import preconditions
 from harness.engine.context import RunContext
 from harness.engine.events import StepId
@@ -27,6 +29,33 @@ class PreconditionsUnmetError(InconclusiveError):
             "inconclusive, its preconditions do not hold: "
             + "; ".join(f"{each.name}: {each.text}" for each in unmet),
         )
+
+
+def until_they_hold(
+    context: RunContext,
+    what: str,
+    look: Callable[[], tuple[Precondition, ...]],
+    *,
+    bound: float,
+    on_change: Callable[[tuple[Precondition, ...]], None] | None = None,
+) -> tuple[Attempt[tuple[Precondition, ...]], ...]:
+    """Look until all preconditions hold, when the API tells that they may; as `wait_until`."""
+
+    def until_told(seen: tuple[Precondition, ...]) -> None:
+        probe = preconditions.until_told(seen)
+        if probe is not None:
+            context.prober.wait_for(probe)
+
+    return wait_until(
+        what,
+        look,
+        lambda seen: all(each.holds for each in seen),
+        bound=bound,
+        every=between_looks(PRECONDITIONS_EVERY_SECONDS, context.pace),
+        clock=context.clock,
+        on_change=on_change,
+        until_told=until_told,
+    )
 
 
 class Settling:
@@ -64,21 +93,9 @@ class Settling:
                 if unmet:
                     tell("; ".join(unmet))
 
-            def until_told(seen: tuple[Precondition, ...]) -> None:
-                probe = preconditions.until_told(seen)
-                if probe is not None:
-                    context.prober.wait_for(probe)
-
             try:
-                history = wait_until(
-                    f"the preconditions of {what}",
-                    look,
-                    lambda seen: all(each.holds for each in seen),
-                    bound=bound,
-                    every=between_looks(PRECONDITIONS_EVERY_SECONDS, context.pace),
-                    clock=context.clock,
-                    on_change=say_unmet,
-                    until_told=until_told,
+                history = until_they_hold(
+                    context, f"the preconditions of {what}", look, bound=bound, on_change=say_unmet
                 )
             except WaitTimeoutError as error:
                 raise PreconditionsUnmetError(what, error.history[-1].value) from None

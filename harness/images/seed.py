@@ -1,7 +1,7 @@
 """Seeds: the k0s binary, the programs in it and the pod images that machines are made with.
 
 Machines under software emulation need them: an uploaded image bundle does not unpack in time there.
-All others start faster with them, and emulated ones by minutes.
+All others start faster with them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ K0S_PATH = "/usr/local/bin/k0s"
 STORE_PATH = "/var/lib/k0s/containerd"
 # Where k0s unpacks the programs that it carries.
 BIN_PATH = "/var/lib/k0s/bin"
-# All of a seed, in a machine without one none of these is there.
-PLACES = ("./etc/k0s-harness", f".{K0S_PATH}", "./var/lib/k0s")
 
 # 7 images of 140 MB: 9 s measured.
 UNPACK_SECONDS = 600.0
 _SCRIPT = BOXES / "unpack-images.sh"
+# The modules that say how a seed is laid out.
+_HOW = ("embedded.py", "shared.py")
 _DOING = "Unpacking the pod images"
 
 
@@ -48,7 +48,7 @@ class Seed:
     def key(self) -> str:
         """12 hex digits that no other pair has, and no other way of unpacking it."""
         digest = hashlib.sha256(f"{self.k0s.sha256} {self.bundle.sha256} ".encode())
-        for how in (_SCRIPT, Path(embedded.__file__)):
+        for how in (_SCRIPT, *(Path(__file__).with_name(name) for name in _HOW)):
             digest.update(how.read_bytes())
         return digest.hexdigest()[:12]
 
@@ -70,12 +70,11 @@ def seed_for(
 ) -> Seed | None:
     """Return what the machines of a run are to be made with, None for machines without.
 
-    `boxed` says that they are made of a box. By default those are seeded where the release files
-    are at hand, and containers are not, whose upload takes seconds; SEED= decides otherwise. A box
-    that somebody brings (BOX_URL=) is taken as it is.
+    By default machines are seeded where the release files are at hand and this host can unpack
+    them; SEED= decides otherwise. `boxed` says that they are made of a box: one that somebody
+    brings (BOX_URL=) is taken as it is.
     """
-    wanted = settings.seed if settings.seed is not None else boxed
-    if not wanted or (boxed and settings.box_url is not None):
+    if settings.seed is False or (boxed and settings.box_url is not None):
         return None
     k0s = artifacts.get(ArtifactKind.K0S)
     bundle = artifacts.get(ArtifactKind.BUNDLE)

@@ -28,7 +28,6 @@ from harness.providers.vagrant import (
 )
 from harness.ssh import files as ssh_files
 from harness.ssh import pace
-from harness.ssh.client import ParamikoRemote
 from harness.ssh.files import SshEndpoint
 from harness.ssh.remote import Remote
 from harness.state.records import LabRecord
@@ -104,10 +103,7 @@ class Creation:
             endpoints = self._endpoints()
             keys = self._substrate.host_keys(self._request.machines, said)
             self._write_ssh_files(endpoints, keys)
-            remotes = {
-                name: ParamikoRemote(name, endpoint, self._record.known_hosts)
-                for name, endpoint in endpoints.items()
-            }
+            remotes = ssh_files.lab_remotes(endpoints, self._record.known_hosts)
             machines = self._prepare(remotes, endpoints)
             pace = self._pace(remotes)
         return Created(

@@ -23,7 +23,7 @@ from harness.lab.reservation import Reservation
 from harness.providers.backend import backend
 from harness.providers.registry import connections, provider
 from harness.providers.vagrant import Vagrant
-from harness.ssh.client import ParamikoRemote
+from harness.ssh import files as ssh_files
 from harness.state import records
 from harness.state.entries import LabState
 from harness.state.record_fields import moment
@@ -112,10 +112,9 @@ def _lab(
         seed=None,
         reservation=None,
         timings={},
-        _remotes={
-            name: ParamikoRemote(name, found.endpoint, record.known_hosts)
-            for name, found in machines.items()
-        },
+        _remotes=ssh_files.lab_remotes(
+            {name: found.endpoint for name, found in machines.items()}, record.known_hosts
+        ),
     )
 
 

@@ -22,7 +22,7 @@ from harness.providers.backend import backend
 from harness.providers.registry import provider
 from harness.providers.substrate import LabRequest
 from harness.providers.vagrant import environment
-from harness.ssh.client import ParamikoRemote
+from harness.ssh import files as ssh_files
 from harness.ssh.remote import Remote
 from harness.state import records
 from harness.state.records import LabRecord
@@ -94,13 +94,12 @@ class Lab:
         """
         if provider(self.record.provider).same_nat_address or self.record.elsewhere:
             return {}
-        return {
-            name: ParamikoRemote(
-                name, replace(found.endpoint, address=found.nat_address), self.known_hosts
-            )
+        endpoints = {
+            name: replace(found.endpoint, address=found.nat_address)
             for name, found in self.machines.items()
             if found.nat_address not in {"", nat_picture.ADDRESS}
         }
+        return ssh_files.lab_remotes(endpoints, self.known_hosts)
 
     def destroy(self) -> None:
         """Remove the lab; raises `InfrastructureError` naming what could not be removed."""

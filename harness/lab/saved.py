@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.base.context import Context
+from harness.base.errors import HarnessError
+from harness.base.wait import wait_until
 from harness.lab import leftovers
 from harness.lab.lab import Lab
 from harness.lab.reservation import files_written
@@ -19,7 +21,10 @@ from harness.ssh import files as ssh_files
 from harness.ssh.remote import Remote
 from harness.state.records import KUBECONFIG, SAVED_KUBECONFIG
 
-# A machine that was just put back has other things to do, and is to be patient with.
+# A machine that was just put back has other things to do: on a busy host an emulated one did not
+# finish a connection within 15 s.
+ANSWER_SECONDS = 60.0
+ANSWER_EVERY_SECONDS = 1.0
 CLOCK_SECONDS = 60.0
 
 
@@ -59,16 +64,34 @@ def _cut_off(lab: Lab, context: Context) -> Iterator[None]:
     leftovers.close_sockets(lab.record.owner, context.runner)
     ssh_files.make_socket_dir(lab.run_id, lab.folder)
     yield
-
-    def set_clock(remote: Remote) -> None:
-        # The first command opens the connection, so that the second one arrives at once.
-        remote.run(["true"], doing="Reaching the machine", deadline=CLOCK_SECONDS * lab.pace)
-        remote.run(
-            ["date", f"--set=@{context.clock.now().timestamp():.3f}"],
-            doing="Setting the clock",
-            deadline=CLOCK_SECONDS,
-            sudo=True,
-        )
-
     with ThreadPoolExecutor(max_workers=len(lab.machines)) as pool:
-        list(pool.map(set_clock, map(lab.remote, lab.machines)))
+        list(pool.map(lambda name: _set_clock(lab.remote(name), lab.pace, context), lab.machines))
+
+
+def _set_clock(remote: Remote, pace: float, context: Context) -> None:
+    """Set a machine's clock by what it is behind: the time itself would be late when it arrived."""
+
+    def refusal() -> str:
+        try:
+            remote.run(["true"], doing="Reaching the machine", deadline=ANSWER_SECONDS)
+        except HarnessError as error:
+            return str(error)
+        return ""
+
+    wait_until(
+        f"{remote.name} to answer",
+        refusal,
+        lambda said: not said,
+        bound=ANSWER_SECONDS * pace,
+        every=ANSWER_EVERY_SECONDS,
+        clock=context.clock,
+    )
+    asked = context.clock.now().timestamp()
+    said = remote.run(["date", "+%s.%N"], doing="Reading the clock", deadline=CLOCK_SECONDS)
+    here = (asked + context.clock.now().timestamp()) / 2
+    remote.run(
+        ["date", f"--set={here - float(said.stdout):.3f} seconds"],
+        doing="Setting the clock",
+        deadline=CLOCK_SECONDS,
+        sudo=True,
+    )

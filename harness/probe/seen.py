@@ -34,8 +34,12 @@ class Seen:
 
     def one(self, probe: ApiProbe[T]) -> T | None:
         """Return the cluster's value, None where it was not seen."""
-        found = self.values.get(probe.name)
-        return next(reversed(found.values())) if found else None
+        return self._last.get(probe.name)
+
+    # A diagnosis asks for some of these hundreds of times.
+    @functools.cached_property
+    def _last(self) -> Mapping[str, Any]:
+        return {name: [*found.values()][-1] for name, found in self.values.items() if found}
 
     def on(self, probe: MachineProbe[T]) -> Mapping[str, T]:
         """Return the value of each machine that was seen."""
@@ -43,7 +47,6 @@ class Seen:
 
     @functools.cached_property
     def _by_machine(self) -> Mapping[str, Mapping[str, Any]]:
-        # A diagnosis asks for some of these hundreds of times.
         return {
             name: {machine: value for (machine, _), value in found.items()}
             for name, found in self.values.items()

@@ -16,6 +16,7 @@ from harness.base.own_files import folder_problem
 from harness.base.process import Runner
 from harness.base.run_id import RunId
 from harness.base.untrusted import Limits, RefusedError
+from harness.ssh.remote import Remote
 
 USER = "vagrant"
 # Where folders of sockets are, each closed to others: a name in it is by chance, so that nobody can
@@ -162,3 +163,11 @@ def _block(name: str, endpoint: SshEndpoint) -> str:
         f"  HostKeyAlias {name}",
     )
     return "\n".join(lines)
+
+
+def lab_remotes(endpoints: Mapping[str, SshEndpoint], known_hosts: Path) -> dict[str, Remote]:
+    """Return the machines of a lab by their names, with the host keys that were pinned."""
+    # paramiko is a tenth of what a command costs to start, and most of them make no lab.
+    from harness.ssh.client import ParamikoRemote  # noqa: PLC0415
+
+    return {name: ParamikoRemote(name, each, known_hosts) for name, each in endpoints.items()}

@@ -1,7 +1,7 @@
 """A run in a process of its own, for tests that kill it: makes a lab, says how far it is, waits.
 
-Arguments: state folder, run folder, number of machines, provider (docker without one). Prints one
-JSON object a line.
+Arguments: state folder, run folder, number of machines, provider (docker without one), and any word
+where the machines are to be made with a seed that no image has yet. Prints one JSON object a line.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+
+from made_seed import made_seed
 
 from harness.base.context import Context
 from harness.base.process import LocalRunner
@@ -53,8 +55,12 @@ def main() -> int:
                 MachineSpec(f"worker{index}", Role.WORKER, str(place.subnet[10 + index]))
                 for index in range(count)
             )
+            seed = None
+            if len(sys.argv) > 5:
+                folder.mkdir(parents=True, exist_ok=True)
+                seed = made_seed(folder, place.run_id)
             # Software emulation is to be had everywhere.
-            lab = bring_up(place, LabRequest(machines, folder, emulated=True))
+            lab = bring_up(place, LabRequest(machines, folder, seed=seed, emulated=True))
             lab.remote("worker0").run(["true"], doing="Looking", deadline=10)
             say(up=lab.run_id)
             sys.stdin.read()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import functools
 import gc
 import gzip
@@ -7,13 +8,15 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from harness.evidence.reading import Reading
+from harness.scenario import document, load
 from tests.unit.fuzz import examples
 from tests.unit.paths import DEMO, RECORDINGS, UNIT
 from tests.unit.recorded import readings
@@ -21,6 +24,22 @@ from tests.unit.recorded import readings
 # Where a property does not say how often it is tried.
 settings.register_profile("unit", max_examples=examples(20))
 settings.load_profile("unit")
+
+
+_read = functools.lru_cache(maxsize=256)(document.read)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def scenarios_read_once() -> Iterator[None]:
+    """Read the same text as YAML once: half of what a scenario's loading costs."""
+
+    def read(text: str) -> document.Document:
+        known = _read(text)
+        return replace(known, data=copy.deepcopy(known.data))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "read", read)
+        yield
 
 
 Recording = Callable[[str], tuple[Reading, ...]]

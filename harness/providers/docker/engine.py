@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Any
@@ -156,6 +157,41 @@ class Docker:
             check=False,
         )
         return done.stdout.strip() if done.ok else None
+
+    def tag_again(self, tag: str) -> None:
+        """Say that the image `tag` is taken now: the engine remembers when it was tagged last."""
+        self.run("image", "tag", tag, tag, doing=f"Taking the image {tag}")
+
+    def tagged(self, repository: str) -> Mapping[str, datetime]:
+        """Return the images in `repository` that the harness made, and when each was last tagged.
+
+        Each by its tag.
+        """
+        done = self.run(
+            *("image", "ls", "--format={{.Repository}}:{{.Tag}}", f"--filter=label={LABEL_RECIPE}"),
+            repository,
+            doing="Listing the images of machines",
+        )
+        asked = "--format={{json .Metadata.LastTagTime}}"
+        found = {}
+        for tag in done.stdout.split():
+            # One by one: an image that goes away meanwhile costs only itself.
+            at = self.run(
+                "image", "inspect", asked, tag, doing=f"Looking at the image {tag}", check=False
+            )
+            if at.ok:
+                found[tag] = datetime.fromisoformat(json.loads(at.stdout))
+        return found
+
+    def remove_images(self, tags: Sequence[str]) -> None:
+        """Remove images; those that a container is made of stay."""
+        for tag in tags:
+            self.run(
+                *("image", "rm", tag),
+                doing=f"Removing the image {tag}",
+                deadline=REMOVE_SECONDS,
+                check=False,
+            )
 
     def logs(self, container: str, lines: int) -> str:
         """Return the tail of what a container printed, both streams."""

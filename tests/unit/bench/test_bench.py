@@ -4,6 +4,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -12,6 +13,7 @@ from harness import cli
 from harness.base.context import Context
 from harness.base.errors import InfrastructureError, UsageError
 from harness.base.process import LocalRunner
+from harness.base.run_id import RunId
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
 from harness.bench import bench, measure, model
@@ -21,7 +23,7 @@ from harness.bench.measurements import (
     MEASUREMENTS,
     Measurement,
     Way,
-    with_workers,
+    with_cluster,
     within_half_an_hour,
 )
 from harness.bench.model import BenchHost, FileUsed, Result, Sample
@@ -34,6 +36,7 @@ from harness.evidence.old_format import report_with_ids
 from harness.report import json_report
 from harness.report.terminal import Narrator
 from harness.scenario.load import load_all_text
+from harness.state.entries import LabEntry, LabState
 from harness.testing import FakeClock
 from tests.unit.paths import PROJECT
 
@@ -136,6 +139,20 @@ def test_a_round_that_is_whole_is_kept_though_a_later_one_fails(context):
     ]
 
 
+def test_every_way_has_the_provider_of_its_measurement_whatever_is_set(context):
+    settings = replace(context.settings, provider="libvirt")
+    seen = []
+
+    def take(work):
+        seen.append(work.context.settings.provider)
+        return Taken({}, {})
+
+    on_docker = replace(measurement_of(take, take), provider="docker")
+    told = replace(context, settings=settings)
+    measure.measure(on_docker, 1, told, (), lambda _: None, warm_up=False)
+    assert seen == ["docker", "docker"]
+
+
 # --- what is heard of a run -------------------------------------------------------------------
 
 
@@ -169,7 +186,7 @@ def first(**wanted):
 
 def test_the_first_observation_and_the_first_available_are_heard(monkeypatch):
     used = iter([bench.Usage(1.0, 2.0, 60.0), bench.Usage(3.0, 8.0, 61.0)] * 2)
-    monkeypatch.setattr(bench, "_usage_of_child", lambda: next(used))
+    monkeypatch.setattr(bench, "_usage", lambda _: next(used))
     clock, said = FakeClock(), []
     watch = Watch(clock, said.append)
     began = clock.monotonic()
@@ -242,6 +259,21 @@ def test_a_command_without_a_report_is_told_with_its_words(tmp_path, command):
         bench_in(tmp_path, []).run("x.yaml")
 
 
+def test_only_the_labs_that_a_command_made_are_removed_after_it(tmp_path, command, monkeypatch):
+    labs = [RunId("k5-aaaaaa"), RunId("k5-bbbbbb"), RunId("k5-cccccc")]
+    work = bench_in(tmp_path, [])
+    # One that was there before, its own, and one that somebody else makes meanwhile.
+    entries = [
+        LabEntry(each, LabState.KEPT, "", SimpleNamespace(pid=pid))
+        for each, pid in zip(labs, (4711, 4711, 1), strict=True)
+    ]
+    monkeypatch.setattr(bench, "own_labs", lambda _: labs[:1])
+    monkeypatch.setattr(bench, "in_folder", lambda *_: entries)
+    monkeypatch.setattr(bench, "_child", lambda: 4711)
+    work.run("x.yaml")
+    assert work.kept == labs[1:2]
+
+
 def test_what_a_process_used_is_read_behind_its_name():
     assert usage_from(STAT, STATUS, 100) == (0.07, 1.45, 3.588)
     # A process that has ended has no memory any more.
@@ -253,7 +285,7 @@ def test_what_the_program_that_is_listened_to_uses_is_read(tmp_path):
     used = []
 
     def hear(_):
-        used.append(bench._usage_of_child())
+        used.append(bench._usage(bench._child()))
         heard.touch()
 
     wait = 'echo line; until [ -e "$0" ]; do sleep 0.05; done'
@@ -270,12 +302,14 @@ def test_a_figure_that_was_not_seen_is_an_error():
         bench.Run({"seconds": 1.0}, (REPORT,)).taken("seconds", "available")
 
 
-@pytest.mark.parametrize("count", [2, 4, 6])
-def test_the_scenario_with_more_workers_is_a_scenario(count):
-    text = (PROJECT / "scenarios/konnectivity-on.yaml").read_text()
-    (loaded,) = load_all_text(with_workers(text, count), "konnectivity-on.yaml")
-    assert loaded.scenario.cluster.workers == count
-    assert f"worker{count - 1}" in with_workers(text, count)
+@pytest.mark.parametrize("cluster", [{"workers": 4}, {"workers": 6}, {"controllers": 3}], ids=str)
+def test_the_scenario_with_more_machines_is_a_scenario(cluster):
+    text = with_cluster((PROJECT / "scenarios/konnectivity-on.yaml").read_text(), **cluster)
+    (loaded,) = load_all_text(text, "konnectivity-on.yaml")
+    (name, count), workers = *cluster.items(), loaded.scenario.cluster.workers
+    assert getattr(loaded.scenario.cluster, name) == count
+    assert f"- worker{workers - 1}\n" in text
+    assert f"worker{workers}" not in text
 
 
 # --- promises ---------------------------------------------------------------------------------

@@ -1,9 +1,13 @@
 """`k0s-harness` as on a Mac, as far as that can be told without one: a program for test_macos.py.
 
 The files of Linux alone are not there, and neither are the names that its Python has and a Mac's
-does not. That its modules name no others is mypy's part (`.ci/lint`).
+does not. Each argument is a command line; a line of JSON says its exit code and what it wrote.
+That its modules name no others is mypy's part (`.ci/lint`).
 """
 
+import contextlib
+import io
+import json
 import os
 import select
 import signal
@@ -51,4 +55,11 @@ sys.platform = "darwin"
 
 from harness.cli import main  # noqa: E402  # imported as it would be there
 
-sys.exit(main(sys.argv[1:]))
+for line in sys.argv[1:]:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(line.split())
+        except SystemExit as ended:
+            code = ended.code
+    sys.stdout.write(json.dumps([code, out.getvalue(), err.getvalue()]) + "\n")

@@ -87,6 +87,15 @@ def test_k0sctl_waits_as_it_does_for_everybody_unless_machines_are_slow(tmp_path
         assert ("--retry-interval" in writer.argv) is not waits
 
 
+def test_nodes_that_others_wait_for_are_not_waited_for_by_k0sctl(tmp_path):
+    writer = Writer("")
+    k0sctl_of(writer, tmp_path).apply(
+        kubeconfig=tmp_path / "kubeconfig", api="192.168.56.10:6443", joining=True
+    )
+    assert "--no-wait" in writer.argv
+    assert writer.argv[writer.argv.index("--retry-interval") + 1] == "1s"
+
+
 def test_k0sctl_looks_every_second_at_a_cluster_that_it_changes(tmp_path):
     writer = Writer("")
     k0sctl_of(writer, tmp_path).apply(

@@ -113,6 +113,15 @@ def test_tokens_that_the_api_server_does_not_accept_are_one_cause(recording):
     assert any("metrics-server's token is not accepted either" in each for each in found.facts)
 
 
+@pytest.mark.parametrize(
+    ("walk", "said"), [("3", "something without TLS"), ("4", "HTTP 502")], ids=["plain", "TLS"]
+)
+def test_what_answers_agents_in_the_servers_place_has_to_hand_them_on(walk, said, recording):
+    remedy = diagnose(recording(f"diagnosis/agents-turned-away/{walk}")).remedy or ""
+    assert f"({said}) is no konnectivity server: let the balancer or proxy there hand" in remedy
+    assert "clocks" not in remedy
+
+
 def test_why_a_kubelet_starts_no_container_is_said_in_its_own_words(recording):
     readings = recording("diagnosis/pod-not-started/1")
     said = "the kubelet of worker1 says FailedCreatePodSandBox: (combined from similar events): "

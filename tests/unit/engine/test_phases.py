@@ -583,9 +583,10 @@ class FakeCluster:
     def deployed(self):
         return self.applied[-1] if self.applied else None
 
-    def apply(self, deployment, *, may_fail, on_phase):
+    def apply(self, deployment, *, may_fail, joining, on_phase):
         on_phase("Connect to hosts")
         self.may_fail = may_fail
+        self.joining = joining
         self._clock.at = next(self._ends)
         if self._error is not None:
             raise self._error
@@ -782,7 +783,18 @@ def test_a_failure_that_is_expected_is_met_after_k0sctls_own_patience(phases, un
     assert verdict.observed_text.startswith("failed: failed on 2 hosts: ")
     assert "connectivity check failed: context deadline exceeded" in verdict.observed_text
     assert made.means.cluster.may_fail is True
+    assert made.means.cluster.joining is False
     assert result.sums == Sums(cold_start=pytest.approx(APPLIED[0] - 130.0))
+
+
+def test_new_nodes_are_waited_for_here_where_the_end_of_k0sctl_is_not_judged(phases, plan):
+    made, events = phases()
+    made.enter(plan.phases[0])
+    assert made.means.cluster.joining is True
+    assert "Wait for the nodes" in [each.text for each in events if isinstance(each, StepProgress)]
+    # Only new ones: k0sctl changes what is there as it does for everybody.
+    made.enter(plan.phases[1])
+    assert made.means.cluster.joining is False
 
 
 @pytest.mark.parametrize(

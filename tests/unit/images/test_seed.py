@@ -42,8 +42,8 @@ def settings(**variables):
     return Settings.from_environment({**HOME, **variables})
 
 
-@pytest.mark.parametrize("provider", ["libvirt", "virtualbox"])
-def test_vms_are_seeded_where_the_release_files_are_at_hand(provider, artifacts):
+@pytest.mark.parametrize("provider", ["docker", "libvirt", "virtualbox"])
+def test_machines_are_seeded_where_the_release_files_are_at_hand(provider, artifacts):
     assert seed_for(settings(), artifacts, boxed=provider_of(provider).boxed) == Seed(
         *artifacts.values()
     )
@@ -51,13 +51,9 @@ def test_vms_are_seeded_where_the_release_files_are_at_hand(provider, artifacts)
     assert seed_for(settings(), artifacts, boxed=provider_of(provider).boxed) is None
 
 
-def test_containers_are_seeded_only_when_asked_for(artifacts):
-    assert seed_for(settings(), artifacts, boxed=False) is None
-    assert seed_for(settings(SEED="1"), artifacts, boxed=False) is not None
-
-
-def test_seeding_can_be_refused(artifacts):
-    assert seed_for(settings(SEED="0"), artifacts, boxed=True) is None
+@pytest.mark.parametrize("boxed", [True, False])
+def test_seeding_can_be_refused(artifacts, boxed):
+    assert seed_for(settings(SEED="0"), artifacts, boxed=boxed) is None
 
 
 def test_another_word_for_yes_is_an_error_and_not_taken_for_no():

@@ -16,7 +16,8 @@ from harness.state.records import KUBECONFIG
 from harness.testing import FakeClock, FakeRemote, FakeRunner
 
 RUN = RunId("k5-000001")
-NOW = f"date --set=@{FakeClock().now().timestamp():.3f}"
+# A machine's clock, a quarter of an hour behind this host's.
+BEHIND = f"{FakeClock().now().timestamp() - 900:.9f}\n"
 
 
 class Backend:
@@ -47,7 +48,10 @@ def lab(tmp_path, monkeypatch):
     folder = tmp_path / "labs" / RUN
     folder.mkdir(parents=True, mode=0o700)
     (folder / KUBECONFIG).write_text("as it was")
-    remotes = {name: FakeRemote(name, {"": ""}) for name in ("controller0", "worker0")}
+    remotes = {
+        name: FakeRemote(name, {"": "", "date +%s.%N": BEHIND})
+        for name in ("controller0", "worker0")
+    }
     made = types.SimpleNamespace(
         record=types.SimpleNamespace(
             provider="libvirt",
@@ -87,7 +91,21 @@ def test_clocks_stood_still_or_show_when_they_were_saved_and_are_set_afterwards(
         remote.commands.clear()
     do(lab, context)
     for remote in lab.machines.values():
-        assert [" ".join(each) for each in remote.commands] == ["true", NOW]
+        assert remote.commands[-1] == ("date", "--set=900.000 seconds")
+
+
+def test_a_machine_that_is_too_busy_to_answer_at_once_is_waited_for(lab, context):
+    busy = lab.remote("controller0")
+    answers = iter([InfrastructureError("Reaching", "no SSH: no existing session"), ""])
+    busy.answers["true"] = lambda _: raised(next(answers))
+    saved.save(lab, context)
+    assert [each[0] for each in busy.commands] == ["true", "true", "date", "date"]
+
+
+def raised(answer):
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def test_nothing_is_set_where_the_machines_could_not_be_restored(lab, context):

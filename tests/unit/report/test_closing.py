@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import HostLacksError, InfrastructureError
-from harness.diagnose.judge import diagnose
 from harness.engine.outcome import Outcome
 from harness.engine.replay import replay
 from harness.evidence.bundle import read_bundle
 from harness.report import closing
 from harness.report.closing import plain
 from tests.unit.paths import DEMO, RECORDINGS
-from tests.unit.recorded import id_of, readings
+from tests.unit.recorded import diagnosed, id_of
 from tests.unit.report.test_formats import RESULT
 
 WIDTHS = (80, 100, 200)
@@ -42,7 +41,7 @@ def demo():
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("recording", DIAGNOSED, ids=id_of)
 def test_every_recorded_diagnosis_fits_and_its_first_remedy_is_whole(recording, width):
-    found = diagnose(readings(recording))
+    found = diagnosed(recording)
     lines = plain(closing.of_diagnosis(found, width))
     # Two more say what to do next.
     assert rows_on_screen(lines, width) <= closing.MOST_LINES - 2

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, datetime
+import gzip
+import io
+import tarfile
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -15,7 +18,9 @@ from harness.base.wait import SystemClock
 from harness.images.making import Making
 from harness.images.seed import Seed
 from harness.providers.docker import machines, node_image
+from harness.providers.docker.engine import Docker
 from harness.providers.docker.machines import Containers
+from harness.providers.docker.node_image import old_seeds
 from harness.providers.substrate import LabRequest
 from harness.state import records
 from harness.testing import FakeRunner
@@ -25,7 +30,7 @@ IMAGE_ID = "sha256:44c95f4628c79130eec649ac137eb122a665526a03ade4805faec80914cc0
 
 def has_every_image():
     """An engine that has every image it is asked for; nothing may be made with it."""
-    return FakeRunner({"docker image inspect": f"{IMAGE_ID}\n"})
+    return FakeRunner({"docker image inspect": f"{IMAGE_ID}\n", "docker image tag": ""})
 
 
 def seed():
@@ -52,6 +57,76 @@ def test_a_seeded_image_has_a_tag_of_its_own(tmp_path):
     plain = node_image.ensure(making(has_every_image(), tmp_path))
     seeded = node_image.ensure(making(has_every_image(), tmp_path), seed())
     assert seeded.tag == f"{plain.tag}-{seed().key}"
+
+
+def test_a_seeded_image_that_is_taken_counts_as_used_now(tmp_path):
+    engine = has_every_image()
+    image = node_image.ensure(making(engine, tmp_path), seed())
+    assert engine.commands[-1] == ("docker", "image", "tag", image.tag, image.tag)
+
+
+NOW = datetime(2026, 11, 28, 20, tzinfo=UTC)
+
+
+def used(*hours_ago):
+    return {
+        f"k0s-harness/node:72dfd38c5bb6-{number}": NOW - timedelta(hours=hours)
+        for number, hours in enumerate(hours_ago)
+    }
+
+
+def test_the_seeds_that_were_taken_last_stay():
+    assert old_seeds(used(9, 2, 30, 5, 3), NOW) == (
+        "k0s-harness/node:72dfd38c5bb6-2",
+        "k0s-harness/node:72dfd38c5bb6-0",
+    )
+    assert old_seeds(used(900, 800, 700), NOW) == ()
+
+
+def test_what_a_lab_may_be_made_of_just_now_stays():
+    assert old_seeds(used(0.9, 0.5, 0.2, 0.1), NOW) == ()
+
+
+def test_the_image_without_a_seed_stays():
+    plain = {"k0s-harness/node:72dfd38c5bb6": NOW - timedelta(days=90)}
+    assert old_seeds({**used(5, 4, 3), **plain}, NOW) == ()
+
+
+def test_when_an_image_was_taken_is_what_the_engine_says():
+    """As engine 20.10 says it; of an image that went away meanwhile it says nothing."""
+    tags = "k0s-harness/node:54330838ab82-ee6a726a8eed\nk0s-harness/node:gone\n"
+    asked = "docker image inspect --format={{json .Metadata.LastTagTime}} k0s-harness/node"
+    engine = FakeRunner(
+        {
+            "docker image ls": tags,
+            f"{asked}:54330838ab82-ee6a726a8eed": '"2026-11-28T20:03:41.155609123Z"\n',
+            f"{asked}:gone": 1,
+        }
+    )
+    assert Docker(engine).tagged("k0s-harness/node") == {
+        tags.split(maxsplit=1)[0]: datetime(2026, 11, 28, 20, 3, 41, 155609, tzinfo=UTC)
+    }
+
+
+def test_a_layer_is_taken_as_it_is_and_packed(tmp_path):
+    """As `docker save` writes it, and as engines do that keep layers packed."""
+    for packed in (False, True):
+        layer = io.BytesIO(gzip.compress(b"a root") if packed else b"a root")
+
+        def save(command, layer=layer):
+            (target,) = (each[9:] for each in command if each.startswith("--output="))
+            with tarfile.open(target, "w") as archive:
+                for name, data in (
+                    ("b6a7/layer.tar", layer.getvalue()),
+                    ("manifest.json", b'[{"Layers": ["b6a7/layer.tar"]}]'),
+                ):
+                    member = tarfile.TarInfo(name)
+                    member.size = len(data)
+                    archive.addfile(member, io.BytesIO(data))
+            return ""
+
+        node_image.save_root(Docker(FakeRunner({"docker save": save})), "t", tmp_path / "root.tar")
+        assert (tmp_path / "root.tar").read_bytes() == b"a root"
 
 
 def test_a_seeded_lab_of_containers_is_made_of_the_seeded_image(tmp_path, monkeypatch):

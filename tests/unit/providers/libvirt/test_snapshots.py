@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.base.completed import Completed
-from harness.providers.libvirt import snapshots
+from harness.host.needs import LabNeeds
+from harness.providers.libvirt import LibvirtProvider, snapshots
 from harness.providers.libvirt.virsh import Libvirt, LibvirtError
 from harness.testing import FakeRunner
 
@@ -56,3 +57,11 @@ def test_none_of_them_runs_where_one_has_no_snapshot(runner):
     with pytest.raises(LibvirtError, match="no domain snapshot"):
         snapshots.restore(Libvirt(runner, "qemu:///system"), DOMAINS)
     assert "resume" not in commands(runner)
+
+
+def test_the_pool_has_room_for_the_memory_too_before_machines_are_made_that_are_saved():
+    pool, saving = (
+        LibvirtProvider().places(LabNeeds(memory_mib=6144, saved=saved))["pool"]
+        for saved in (False, True)
+    )
+    assert saving - pool == 6144
