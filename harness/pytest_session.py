@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -51,19 +50,20 @@ STATE: pytest.StashKey[tuple[Which, str] | None] = pytest.StashKey()
 def session_of(config: pytest.Config) -> RunSession:
     """Return the runs of this pytest session, which begin with the first one who asks."""
     if SESSION not in config.stash:
+        from harness.base.printing import require_terminal
         from harness.engine.session import RunSession
         from harness.providers.registry import names
         from harness.report.files import write_reports
         from harness.report.terminal import Narrator
 
         overrides = {name: config.getoption(option) for name, option in OPTIONS.items()}
+        worker = getattr(config, "workerinput", None)
         try:
             settings = Settings.from_environment(os.environ, overrides, providers=names())
+            if settings.pause_on_failure:
+                require_terminal(settings.origin["pause_on_failure"], alone=worker is None)
         except UsageError as error:
             raise usage(error) from None
-        worker = getattr(config, "workerinput", None)
-        if settings.pause_on_failure:
-            _require_terminal(settings.origin["pause_on_failure"], alone=worker is None)
         verbose = config.getoption("--k0s-verbose") or config.getoption("verbose", 0) > 0
         narrator = config.stash[NARRATOR] = Narrator(verbose=verbose)
         tell = partial(_tell, config)
@@ -76,19 +76,6 @@ def session_of(config: pytest.Config) -> RunSession:
             run_id="" if worker is None else worker[RUN_ID],
         )
     return config.stash[SESSION]
-
-
-def _require_terminal(asked_by: str, *, alone: bool) -> None:
-    """Raise where nobody could press Enter, or could not tell what for."""
-    try:
-        if alone:
-            Path("/dev/tty").open("rb").close()
-            return
-        why = "several labs are there at once"
-    except OSError:
-        why = "there is no terminal"
-    doing = f"Reading {asked_by}"
-    raise usage(UsageError(doing, f"{why} to wait on", remedy="KEEP=failure keeps the machines"))
 
 
 def _pause(text: str) -> None:

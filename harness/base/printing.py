@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from harness.base.errors import InfrastructureError
+from harness.base.errors import InfrastructureError, UsageError
 from harness.base.printable import printable
 
 
@@ -38,6 +38,10 @@ class Code(StrEnum):
     GREEN = "\x1b[32m"
     YELLOW = "\x1b[33m"
     PLAIN = "\x1b[0m"
+
+
+# This process's own, whatever its standard streams are.
+_TERMINAL = Path("/dev/tty")
 
 
 def say(text: str) -> None:
@@ -68,12 +72,23 @@ def ask(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
+def require_terminal(asked_by: str, *, alone: bool = True) -> None:
+    """Raise `UsageError` where nobody can press Enter, or, not `alone`, could tell what for."""
+    try:
+        with _TERMINAL.open("rb"):
+            why = None if alone else "several labs are there at once"
+    except OSError:
+        why = "there is no terminal to wait on"
+    if why is not None:
+        raise UsageError(f"Reading {asked_by}", why, remedy="KEEP=failure keeps the machines")
+
+
 def wait_for_enter(text: str) -> None:
     """Show `text` on the terminal itself, and return once somebody has pressed Enter there.
 
     pytest may have taken the standard streams. Raises `OSError` where there is no terminal.
     """
-    with Path("/dev/tty").open("r+b", buffering=0) as terminal:
+    with _TERMINAL.open("r+b", buffering=0) as terminal:
         terminal.write(f"{printable(text)}\n".encode())
         while terminal.read(1) not in {b"\n", b""}:
             pass

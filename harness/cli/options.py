@@ -15,7 +15,10 @@ from harness.scenario.mistakes import Mistake, ScenarioError
 
 SCENARIOS = Path("scenarios")
 """Where a reader has scenarios of their own."""
-_SETTINGS = ("provider", "keep", "runs_dir", "fresh", "reuse", "jobs", "shard", "allow_unpinned")
+_SETTINGS = (
+    *("provider", "keep", "runs_dir", "fresh", "reuse", "pause_on_failure", "jobs", "shard"),
+    "allow_unpinned",
+)
 
 
 def settings_of(options: argparse.Namespace) -> Settings:

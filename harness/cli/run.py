@@ -20,7 +20,7 @@ from harness.base.errors import (
     UsageError,
 )
 from harness.base.printable import printable_line
-from harness.base.printing import say
+from harness.base.printing import require_terminal, say
 from harness.base.process import LocalRunner
 from harness.base.settings import Settings
 from harness.base.wait import SystemClock
@@ -116,6 +116,8 @@ def run_scenarios(
     Each result is printed before its machines are given back or removed; what became of them is
     said afterwards.
     """
+    if settings.pause_on_failure:
+        require_terminal(settings.origin["pause_on_failure"])
     part = part_here(paths, settings)
     if not part.taken:
         return ExitCode.OK

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from harness.base import printing
 from harness.base.errors import HostLacksError, InfrastructureError
 from harness.base.settings import Settings
 from harness.cli import run as run_verb
@@ -397,6 +398,13 @@ def test_scenarios_are_shared_out_to_no_more_processes_than_they_need_labs(
     given = Settings.from_environment({"HOME": "/home/somebody", **settings})
     assert run_verb._jobs(scenarios, given) == jobs
     assert ("7 labs at once: 7 processors" in capsys.readouterr().err) is (jobs == 7)
+
+
+def test_where_nobody_can_press_enter_nothing_is_started(run, engine, monkeypatch, tmp_path):
+    monkeypatch.setattr(printing, "_TERMINAL", tmp_path / "none")
+    code, _, err = run("run", "--pause-on-failure", "konnectivity-on")
+    assert (code, engine["sessions"]) == (2, [])
+    assert "--pause-on-failure: there is no terminal to wait on" in err
 
 
 def test_what_did_not_meet_everything_last_time_is_run_again(tmp_path):

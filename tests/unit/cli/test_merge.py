@@ -55,7 +55,7 @@ def plan(folder, *names, **not_started):
     )
 
 
-LACKS = {"exit_code": 3, "doing": "Choosing", "happened": "no docker", "remedy": "get it"}
+LACKS = {"kind": "HostLacksError", "doing": "Choosing", "happened": "no docker", "remedy": "get it"}
 
 
 @pytest.mark.parametrize(
