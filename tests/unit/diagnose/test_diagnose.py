@@ -209,8 +209,16 @@ def test_two_rounds_of_looks_are_all_that_a_walk_takes(recording):
     assert len(names) == len(set(names))
     assert ("health:10.244.0.4", "worker1") in names
     assert ("dial:10.109.145.162:443", "worker0") in names
-    # Konnectivity is off: nothing is asked of agents.
+    # Konnectivity is off: nothing is asked of agents, and the controller's own way counts.
     assert not any(name.startswith("agent_payload") for name, _ in names)
+    assert ("dial:10.109.145.162:443", "controller0") in names
+
+
+def test_a_controller_is_not_made_to_wait_for_pods_that_it_reaches_through_konnectivity(recording):
+    facts = facts_from(recording("diagnosis/healthy/1"))
+    looks = ladder.second_probes(("controller0",), ("worker0",), facts)
+    dialled = {each.where for each in looks if each.name.startswith("dial:")}
+    assert dialled == {"worker0"}
 
 
 def test_a_cluster_that_is_not_k0s_is_said_and_not_diagnosed(recording):
