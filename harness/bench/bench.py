@@ -208,9 +208,9 @@ class Watch:
 
 
 def _child() -> int | None:
-    """Return the only child of this thread; None where that is not told."""
+    """Return the process that this thread started last; None where that is not told."""
     try:
-        return int(Path("/proc/thread-self/children").read_text().split()[0])
+        return int(Path("/proc/thread-self/children").read_text().split()[-1])
     except (OSError, IndexError):
         return None
 

@@ -71,15 +71,20 @@ class Scenario(Part):
     """The phases, entered in this order."""
 
 
-_built = (CHANGES.edition, EXPECTATIONS.edition)
+def edition() -> tuple[int, int]:
+    """Return what is another one whenever the kinds that are known are."""
+    return CHANGES.edition, EXPECTATIONS.edition
+
+
+_built = edition()
 
 
 def scenario_model() -> type[Scenario]:
     """Return the model of a scenario, with every kind that is known by now."""
     global _built  # noqa: PLW0603  # pydantic keeps what it built in the classes, too
-    editions = (CHANGES.edition, EXPECTATIONS.edition)
-    if editions != _built:
+    known = edition()
+    if known != _built:
         Phase.model_rebuild(force=True)
         Scenario.model_rebuild(force=True)
-        _built = editions
+        _built = known
     return Scenario
