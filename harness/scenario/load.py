@@ -18,7 +18,7 @@ from harness.scenario.document import TOP, NotYamlError, Position, SourceMap, po
 from harness.scenario.draft import draft
 from harness.scenario.matrix import expand
 from harness.scenario.mistakes import Mistake, ScenarioError
-from harness.scenario.model import Scenario, edition, scenario_model
+from harness.scenario.model import Scenario, scenario_model
 from harness.scenario.rules import broken_rules
 from harness.scenario.text_rules import broken_text_rules
 from harness.scenario.translate import translated
@@ -98,7 +98,7 @@ def load_all_text(text: str | bytes, name: str) -> tuple[LoadedScenario, ...]:
                 path, f"byte 0x{error.object[error.start]:02x} is not UTF-8 text", where
             ) from None
     try:
-        variants, marks, found = _read_all(text, edition())
+        variants, marks, found = _read_all(text, scenario_model())
     except NotYamlError as error:
         raise _refused(path, error.message, error.position) from None
     if found or not variants:
@@ -111,13 +111,9 @@ def load_all_text(text: str | bytes, name: str) -> tuple[LoadedScenario, ...]:
 # A command reads a file as often as somebody needs it: which part is run here, the items, the plan.
 @lru_cache(maxsize=128)
 def _read_all(
-    text: str, _known: tuple[int, int]
+    text: str, model: type[Scenario]
 ) -> tuple[dict[str, Scenario], SourceMap, list[tuple[Position, str]]]:
-    """Return every variant that is a scenario, where all of it stands, and the mistakes.
-
-    `_known` is the `edition` of the kinds, by which the same text is read.
-    """
-    model = scenario_model()
+    """Return every variant that is a `model`, where all of it stands, and the mistakes."""
     document = read(text)
     if not isinstance(document.data, dict):
         wrong = f"a scenario is a mapping (`key: value`), not {quoted(document.data)}"

@@ -71,20 +71,15 @@ class Scenario(Part):
     """The phases, entered in this order."""
 
 
-def edition() -> tuple[int, int]:
-    """Return what is another one whenever the kinds that are known are."""
-    return CHANGES.edition, EXPECTATIONS.edition
-
-
-_built = edition()
+_built = (CHANGES.edition, EXPECTATIONS.edition)
 
 
 def scenario_model() -> type[Scenario]:
     """Return the model of a scenario, with every kind that is known by now."""
     global _built  # noqa: PLW0603  # pydantic keeps what it built in the classes, too
-    known = edition()
-    if known != _built:
+    editions = (CHANGES.edition, EXPECTATIONS.edition)
+    if editions != _built:
         Phase.model_rebuild(force=True)
         Scenario.model_rebuild(force=True)
-        _built = known
+        _built = editions
     return Scenario
