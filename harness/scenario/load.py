@@ -6,7 +6,6 @@ import difflib
 import re
 import stat
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +107,6 @@ def load_all_text(text: str | bytes, name: str) -> tuple[LoadedScenario, ...]:
     return tuple(LoadedScenario(scenario, path, marks, of) for of, scenario in variants.items())
 
 
-# A command reads a file as often as somebody needs it: which part is run here, the items, the plan.
-@lru_cache(maxsize=128)
 def _read_all(
     text: str, model: type[Scenario]
 ) -> tuple[dict[str, Scenario], SourceMap, list[tuple[Position, str]]]:
