@@ -7,9 +7,10 @@ work, and nowhere else.
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,12 @@ _RESULTS = "k0s_harness_results"
 _NOT_STARTED = "k0s_harness_not_started"
 _SUFFIXES = (".yaml", ".yml")
 _GROUPED = "loadgroup"
+
+
+# Once for each kind of what is told: a lab tells hundreds of events.
+@functools.cache
+def _reader(kind: type[Any]) -> Callable[[object], Any]:
+    return TypeAdapter(kind).validate_python
 
 
 def configure(config: pytest.Config) -> None:
@@ -109,10 +116,10 @@ class _Controller:
         whose, name, value = json.loads(told)
         with self._hearing:
             if name == ScenarioResult.__name__:
-                result = TypeAdapter(ScenarioResult).validate_python(value)
+                result = _reader(ScenarioResult)(value)
                 session_of(self._config).on_verdict(result)
             else:
-                event = TypeAdapter(getattr(events, name)).validate_python(value)
+                event = _reader(getattr(events, name))(value)
                 self._config.stash[NARRATOR](event, whose)
 
     def pytest_testnodedown(self, node: WorkerController, error: object) -> None:
@@ -128,7 +135,6 @@ class _Controller:
                 where=session.folder,
             )
             return
-        results = TypeAdapter(list[ScenarioResult]).validate_python(json.loads(output[_RESULTS]))
-        session.results += results
+        session.results += map(_reader(ScenarioResult), json.loads(output[_RESULTS]))
         for path, variant, told in json.loads(output[_NOT_STARTED]):
             session.not_started[Which(Path(path), variant)] = NotStarted(**told).error

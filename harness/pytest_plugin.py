@@ -192,7 +192,9 @@ def kubectl(cluster: Cluster) -> Kubectl:
 @pytest.fixture
 def controller(lab: Lab) -> Host:
     """The controller as a testinfra host."""
-    return _testinfra(lab)("controller0")
+    from harness.vocabulary.machines import CONTROLLER
+
+    return _testinfra(lab)(CONTROLLER)
 
 
 @pytest.fixture

@@ -183,9 +183,10 @@ def _patience(pace: float, *, first: bool, joining: bool) -> Sequence[str]:
     after six.
     """
     looks = between_looks(RETRY_SECONDS, pace) if is_slow(pace) else LOOK_SECONDS
+    often = ("--retry-interval", f"{looks:.0f}s")
     if is_slow(pace) or joining:
-        return ("--no-wait", "--retry-interval", f"{looks:.0f}s")
-    return () if first else ("--retry-interval", f"{looks:.0f}s")
+        return ("--no-wait", *often)
+    return () if first else often
 
 
 def wait_seconds(pace: float, *, may_fail: bool = False) -> float:

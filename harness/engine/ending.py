@@ -21,6 +21,8 @@ from harness.engine.shared_lab import SharedLab
 from harness.engine.steps import Steps
 from harness.evidence.recorder import Recorder
 from harness.lab.lab import Lab
+from harness.state.records import KUBECONFIG
+from harness.vocabulary.machines import CONTROLLER
 
 # Pieces have 5 s each and are taken four at a time; a dead machine costs its own pieces only.
 EVIDENCE_SECONDS = 30.0
@@ -70,7 +72,7 @@ def proven(live: LiveCluster, taken: SharedLab | None) -> tuple[Footprint | None
 
 def pause(lab: Lab, phase: str, wait: Callable[[str], None], clock: Clock) -> str:
     """Say how to enter the machines, `wait` for a person; return what is to be told of that."""
-    kubectl = pasted("kubectl", "--kubeconfig", str(lab.folder / "kubeconfig"), "get", "pods", "-A")
+    kubectl = pasted("kubectl", "--kubeconfig", str(lab.folder / KUBECONFIG), "get", "pods", "-A")
     began = clock.monotonic()
     wait(
         f"Phase {phase} failed; its machines are up:\n  {_way_in(lab)}\n  {kubectl}\n"
@@ -81,7 +83,7 @@ def pause(lab: Lab, phase: str, wait: Callable[[str], None], clock: Clock) -> st
 
 
 def _way_in(lab: Lab) -> str:
-    return pasted("ssh", "-F", str(lab.ssh_config), "controller0")
+    return pasted("ssh", "-F", str(lab.ssh_config), CONTROLLER)
 
 
 def keep(lab: Lab, clock: Clock) -> str:
