@@ -21,6 +21,7 @@ from harness.diagnose.model import Hop
 from harness.evidence.reading import Reading
 from harness.k0s import KUBELET_PORT
 from harness.probe import (
+    apiservice,
     controlplane,
     dials,
     https,
@@ -50,14 +51,24 @@ def take(
 
     A machine that does both is in both. `in_lab` adds the harness's own packet counters.
     """
-    taken = source.take(first_probes(controllers, workers, in_lab=in_lab))
-    # The Service that the APIService leads to, then the pods that it picks.
+    taken = _with_what_counts(source, first_probes(controllers, workers, in_lab=in_lab))
+    return (*taken, *source.take(second_probes(controllers, workers, facts_from(taken))))
+
+
+def take_way(source: ReadingSource, controller: str) -> tuple[Reading, ...]:
+    """Take the few readings from which the path in use is known, with the tunnel's figures."""
+    return _with_what_counts(source, way_probes(controller))
+
+
+def _with_what_counts(source: ReadingSource, first: Sequence[Probe[Any]]) -> tuple[Reading, ...]:
+    """Take the first looks, then the Service that the APIService leads to and what it picks."""
+    taken = source.take(first)
     for _ in range(_NAMING_ROUNDS):
         more = backing.probes(facts_from(taken).as_read)
         if not more:
             break
         taken = (*taken, *source.take(more))
-    return (*taken, *source.take(second_probes(controllers, workers, facts_from(taken))))
+    return taken
 
 
 def first_probes(
@@ -76,8 +87,9 @@ def first_probes(
 
 
 def way_probes(controller: str) -> tuple[Probe[Any], ...]:
-    """Return the few looks from which the path in use is known, with the tunnel's figures."""
+    """Return the looks of `take_way` that depend on nothing."""
     return (
+        apiservice.PROBE.look(),
         workloads.SERVICE.look(),
         workloads.ENDPOINTS.look(),
         controlplane.FLAGS.on(controller),

@@ -119,7 +119,7 @@ class Connections:
         return reachability.judge(ended.made, ended.before, after, unread=unread)
 
     def _make(self) -> _Round:
-        facts = facts_from(self._context.take(ladder.way_probes(self._stage.controller)))
+        facts = facts_from(ladder.take_way(self._context, self._stage.controller))
         endpoints = facts.one(workloads.ENDPOINTS)
         rounds = self._context.take(_paths(self._stage, facts))
         found = [observe(dials.parse, reading) for reading in rounds]
