@@ -14,8 +14,8 @@ from harness.evidence.reading import Reading
 from harness.expectations.diagnosis import Diagnosis
 from harness.k0s import AGENT_PORT
 from harness.plan.model import PhasePlan, Plan
-from harness.probe import controlplane, workloads
-from harness.probe.core import API, AnyProbe, Probe
+from harness.probe import controlplane, told, workloads
+from harness.probe.core import AnyProbe, Probe
 from harness.probe.seen import Seen, seen_in
 from harness.vocabulary.cluster_config import ConfigLeaf
 from harness.vocabulary.words import Cause, Component
@@ -117,8 +117,7 @@ def until_told(seen: Iterable[Precondition]) -> Probe[None] | None:
     last = [condition for which, condition in _TOLD_BY_API.items() if which in unmet]
     if not unmet or unmet - _TOLD_BY_API.keys():
         return None
-    argv = ("kubectl", "wait", *last[-1], f"--timeout={_TOLD_SECONDS}s")
-    return Probe("until-told", API, argv, lambda _: None, deadline=2.0 * _TOLD_SECONDS)
+    return told.until(workloads.NODES.name, *last[-1], seconds=_TOLD_SECONDS)
 
 
 def endpoint_is_ready(readings: Iterable[Reading]) -> bool | None:

@@ -22,6 +22,7 @@ from harness.base.untrusted import MIB
 from harness.check.hold import LONGEST_GAP_SECONDS, LOOK_EVERY_SECONDS
 from harness.cluster.prober import Prober
 from harness.evidence.reading import Reading
+from harness.probe import told
 from harness.probe.core import DIAL, Probe
 
 P = ParamSpec("P")
@@ -151,7 +152,12 @@ class RecordedProber(Prober):
         return self.take([probe])[0]
 
     def wait_for(self, probe: Probe[Any]) -> None:
-        """Return at once: when there was something new no recording says."""
+        """Go on to the look that was made when this had ended."""
+        now = self._now.monotonic()
+        looks = self._counted(self._asked.get((probe.where, told.look_after(probe), ()), ()))
+        following = looks.following(now)
+        if looks.nearest(now) is None and following and following.elapsed <= now + probe.deadline:
+            self._now.advance(following.elapsed)
 
     def _together(self, probes: Sequence[Probe[Any]], began: float) -> tuple[Reading, ...]:
         """Return the readings of the look that `began`.
@@ -172,7 +178,10 @@ class RecordedProber(Prober):
         )
 
     def _answers(self, probe: Probe[Any]) -> _Answers:
-        asked = self._asked.get(_key(probe.name, probe), ())
+        return self._counted(self._asked.get(_key(probe.name, probe), ()))
+
+    def _counted(self, asked: Sequence[Reading]) -> _Answers:
+        """Return those of the readings that were taken in the phase that is shown."""
         return _Answers(
             asked,
             bisect_left(asked, self._since, key=_elapsed),
@@ -218,14 +227,18 @@ class _Answers:
 
     def after(self, at: Reading) -> float:
         """Return when the look after `at` was taken; never, where it was the last."""
-        place = self._place(bisect_right, at.elapsed)
-        return self.readings[place].elapsed if place < self.end else math.inf
+        found = self.following(at.elapsed)
+        return found.elapsed if found is not None else math.inf
 
     def between(self, now: float, until: float) -> Reading | None:
         """Return the first reading after `now` and before `until`."""
-        place = self._place(bisect_right, now)
-        found = self.readings[place] if place < self.end else None
+        found = self.following(now)
         return found if found is not None and found.elapsed < until else None
+
+    def following(self, now: float) -> Reading | None:
+        """Return the first reading after `now`."""
+        place = self._place(bisect_right, now)
+        return self.readings[place] if place < self.end else None
 
     def lately(self, now: float) -> Reading | None:
         """Return the last reading before `now`, if it is not too old to tell of it."""

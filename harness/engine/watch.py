@@ -48,6 +48,7 @@ class PhaseWatch:
     def run(self) -> Watch:
         """Return one result an expectation, in their order, the phase's diagnosis and flows."""
         clock, pool = self._context.clock, self._context.pool()
+        self._until_told()
         try:
             while not self._done():
                 began = clock.monotonic()
@@ -66,6 +67,14 @@ class PhaseWatch:
             self._beside.diagnoses.latest,
             measured.cells if measured is not None else (),
         )
+
+    def _until_told(self) -> None:
+        """Wait a little for what the API tells of by itself, so that the first look sees it."""
+        expectations = (each.expectation for each in self._watched)
+        told = (each.until_told() for each in expectations if isinstance(each, Streamed))
+        probe = next((each for each in told if each is not None), None)
+        if probe is not None:
+            self._context.prober.wait_for(probe)
 
     def _look_every(self) -> float:
         """Return the seconds between two looks.

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from harness.diagnose.messages import classify
 from harness.expectations.kind import Seen, Streamed
-from harness.probe import apiservice
+from harness.probe import apiservice, told
 from harness.probe.core import Probe
 from harness.vocabulary.fields import Hold, ObjectName, Word
 from harness.vocabulary.kinds import Surroundings
@@ -17,6 +17,8 @@ from harness.vocabulary.words import ApiserviceReason, MessageClass
 
 # One resync of the aggregator (30 s) and its probe's cap (6 s), rounded up: a flap would show.
 HOLD_SECONDS = 45.0
+# Once metrics-server's endpoint is ready the aggregator dials it within a second or two.
+_TOLD_SECONDS = 3
 _WITHOUT_BACKEND = {
     ApiserviceReason.SERVICE_NOT_FOUND,
     ApiserviceReason.SERVICE_PORT_ERROR,
@@ -87,6 +89,13 @@ class Apiservice(Streamed):
 
     def probe(self) -> Probe[apiservice.APIServiceState]:
         return apiservice.look(self.name)
+
+    def until_told(self) -> Probe[None] | None:
+        if not self.available:
+            # A cluster that is about to be healthy shows the failure as well.
+            return None
+        condition = (f"apiservice/{self.name}", "--for=condition=Available")
+        return told.until(self.probe().name, *condition, seconds=_TOLD_SECONDS)
 
     def judge(self, value: apiservice.APIServiceState, nodes: tuple[str, ...]) -> Seen:
         matches = (

@@ -103,6 +103,10 @@ class Streamed(Held):
     def probe(self) -> Probe[Any]:
         """Return the probe whose readings it is judged by."""
 
+    def until_told(self) -> Probe[None] | None:
+        """Return what ends once the API tells that it may be met; None where it does not tell."""
+        return None
+
     @abstractmethod
     def judge(self, value: Any, nodes: tuple[str, ...]) -> Seen:  # noqa: ANN401  # the probe's
         """Return what a value of the probe is to it; `nodes` are the cluster's, by name."""

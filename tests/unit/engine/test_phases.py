@@ -38,6 +38,7 @@ from harness.engine.steps import Steps
 from harness.engine.watch import PhaseWatch
 from harness.k0s import AGENT_PORT
 from harness.plan.build import build
+from harness.probe import told
 from harness.providers.registry import provider
 from harness.scenario.load import load, load_text
 from harness.vocabulary.words import Cause
@@ -106,6 +107,11 @@ class ReplayProber(RecordedProber):
         super().__init__(clock, readings)
         self._change = change
         self.rounds = []
+        self.waited = []
+
+    def wait_for(self, probe):
+        self.waited.append(probe)
+        super().wait_for(probe)
 
     def take(self, probes):
         found = super().take(probes)
@@ -339,13 +345,41 @@ def test_a_busy_hosts_late_looks_belong_to_the_look_they_were_taken_with(recordi
     readings = recording("busy-host/late-looks")
     clock = RecordedClock(265.11)
     found = RecordedProber(clock, readings).take(ladder.way_probes("controller0"))
-    assert [(each.probe, each.elapsed) for each in found] == [
+    assert [(each.probe, each.elapsed) for each in found if not each.failed] == [
         ("service", 266.031),
         ("endpoints", 266.628),
         ("apiserver_flags", 266.469),
         ("tunnel", 266.627),
     ]
     assert clock.at == pytest.approx(266.81, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("began", "looked"),
+    [
+        pytest.param(263.5, 266.031, id="told after 2.5 s"),
+        pytest.param(264.9, 264.9, id="looked at once"),
+        pytest.param(250.0, 250.0, id="looked much later"),
+    ],
+)
+def test_a_replay_looks_when_the_run_had_been_told_that_there_is_something_new(
+    recording, began, looked
+):
+    clock = RecordedClock(began)
+    prober = RecordedProber(clock, recording("busy-host/late-looks"))
+    prober.wait_for(told.until("service", "apiservice/x", seconds=3))
+    assert clock.at == looked
+
+
+def test_an_api_that_becomes_available_is_seen_when_it_is_told_and_a_failure_is_looked_for_at_once(
+    watched,
+):
+    waited = {}
+    for phase in ("broken", "repaired"):
+        found = watched(phase)
+        waited[phase] = [each.argv[:3] for each in found.prober.waited]
+    wait = ("kubectl", "wait", f"apiservice/{METRICS}")
+    assert waited == {"broken": [], "repaired": [wait]}
 
 
 def test_a_look_that_was_not_taken_gets_nothing_from_the_next_one(recording):
