@@ -7,6 +7,7 @@ imported when the verb is called, so that `k0s-harness --help` answers at once.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; the last line on stderr says it as well."""
     show_tracebacks()
     given = sys.argv[1:] if arguments is None else arguments
+    # What is loaded stays: looking for garbage in it takes a quarter of the time to load.
+    gc.disable()
     try:
         options = parser(given).parse_args(given)
     except SystemExit as ended:
@@ -61,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if ended.code:
             say(f"k0s-harness: exit {ended.code}: {ENDINGS[ExitCode.USAGE]}")
         raise
+    finally:
+        gc.enable()
     interrupt_on_sigterm()
     command: Callable[[argparse.Namespace], ExitCode] = options.command
     try:
