@@ -40,6 +40,7 @@ _JOURNAL = (
     "look on the controller: `journalctl -u k0scontroller -n 100` has its last error, and"
     " `k0s kubectl get --raw='/readyz?verbose'` says which part is not ready"
 )
+_KUBECONFIG = "take the kubeconfig anew (`k0s kubeconfig admin` on a controller)"
 
 ROWS: tuple[Row, ...] = (
     Row(
@@ -106,9 +107,68 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         Of.K0SCTL,
-        r"(?P<what>[^\n:]{1,200}): No space left on device",
+        r"(?P<what>[^\n:]{1,200}): [Nn]o space left on device",
         "a disk there is full: {what}",
         "`df -h` there shows which",
+    ),
+    Row(
+        Of.K0SCTL,
+        r"can't perform a downgrade: (?P<running>\S+) > (?P<wanted>[^\s\"]+)",
+        "k0s {running} runs there, which is newer than {wanted} in spec.k0s.version",
+        "write {running} or a newer one: k0s has no way back",
+    ),
+    Row(
+        Of.K0SCTL,
+        r"(?P<what>(?:hostname|machine id|privateAddress)(?: \S+)?) is not unique:"
+        r" (?P<host>[^\s\"]+)",
+        "two machines have one {what}: {host} is the second",
+        "give each its own: `hostnamectl set-hostname NAME`, the key privateAddress, or, for a"
+        " machine that was cloned, `rm /etc/machine-id && systemd-machine-id-setup` and a restart",
+    ),
+    Row(
+        Of.K0SCTL,
+        r"another instance of k0sctl is currently operating on the host, delete (?P<path>\S+)",
+        "another k0sctl works on a machine, or was killed there less than 30 s ago",
+        "wait for its end, or half a minute",
+    ),
+    Row(
+        Of.K0SCTL,
+        r"is configured as k0s (?P<wanted>\S+) but is already running as (?P<running>\S+) - role",
+        "a machine runs k0s as {running} already, and k0sctl makes no {wanted} of it",
+        "write the role that it has, or apply once with `reset: true` on it",
+    ),
+    Row(
+        Of.KUBECTL,
+        r"proxyconnect tcp: (?P<why>[^\n\"]+)",
+        "the proxy of this shell does not let kubectl through: {why}",
+        "unset HTTPS_PROXY for this command, or name the API server's host in NO_PROXY",
+    ),
+    Row(
+        Of.KUBECTL,
+        r"getting credentials: exec: (?P<why>[^\n\"]+)",
+        "the program that the kubeconfig takes its user from did not give one: {why}",
+        "try that program by itself, or take a kubeconfig that needs none (`k0s kubeconfig admin`"
+        " on a controller)",
+    ),
+    Row(
+        Of.KUBECTL,
+        r"error loading config file \"(?P<file>[^\"\n]+)\": (?P<why>[^\n]+)",
+        "{file} is no kubeconfig: {why}",
+        _KUBECONFIG,
+    ),
+    Row(
+        Of.KUBECTL,
+        r"^\* (?P<why>unable to read [^\n]+)|context was not found for specified context:"
+        r" (?P<context>[^\n]+)",
+        "the kubeconfig names what is not there: {why}{context}",
+        _KUBECONFIG,
+    ),
+    Row(
+        Of.KUBECTL,
+        # kubectl's own default, where no file says another one.
+        r"The connection to the server localhost:8080 was refused",
+        "the kubeconfig names no API server",
+        _KUBECONFIG,
     ),
     Row(
         Of.KUBECTL,
@@ -118,9 +178,30 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         Of.KUBECTL,
-        r"x509: (?P<why>[^\n]+)",
+        r"x509: certificate has expired or is not yet valid: (?P<why>[^\n\"]+)",
+        "a certificate on the way to the API server is not valid now: {why}",
+        "compare `date` here and on the controller; if both are right, its certificate has expired",
+    ),
+    Row(
+        Of.KUBECTL,
+        r"x509: (?P<why>[^\n\"]+)",
         "the API server's certificate is not the one that the kubeconfig expects: {why}",
-        "take the kubeconfig anew (`k0s kubeconfig admin` on a controller)",
+        _KUBECONFIG,
+    ),
+    Row(
+        Of.KUBECTL,
+        r"Unable to connect to the server: dial tcp: lookup (?P<name>\S+?)(?: on \S+)?:"
+        r" (?P<why>[^\n]+)",
+        "the name {name} of the API server is not known here: {why}",
+        "correct the kubeconfig's server, or write the controller's address there",
+    ),
+    Row(
+        Of.KUBECTL,
+        r"Unable to connect to the server: (?P<why>http: server gave HTTP response[^\n]*|Forbidden"
+        r"|Proxy Authentication Required|Bad Gateway|Bad Request)$",
+        "what answers there is no API server: {why}",
+        "look whether the kubeconfig's server is the right one; a proxy (HTTPS_PROXY) or a balancer"
+        " on the way answers like that",
     ),
     Row(
         Of.KUBECTL,
@@ -132,7 +213,7 @@ ROWS: tuple[Row, ...] = (
         Of.KUBECTL,
         r"You must be logged in to the server|Error from server \(Unauthorized\)",
         "the API server does not know the user of the kubeconfig",
-        "take the kubeconfig anew (`k0s kubeconfig admin` on a controller)",
+        _KUBECONFIG,
     ),
     Row(
         Of.KUBECTL,

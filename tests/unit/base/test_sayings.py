@@ -377,6 +377,27 @@ VAGRANT = [
         "/etc/vbox/networks.conf",
     ),
 ]
+
+
+def refused(place):
+    return (
+        f"The connection to the server {place} was refused - did you specify the right host or"
+        " port?\n"
+    )
+
+
+def unhandled(why):
+    """What kubectl 1.32 writes for each of five tries, before what it ends with."""
+    return (
+        'E1128 23:02:30.757741   19384 memcache.go:265] "Unhandled Error" err="couldn\'t get'
+        f' current server API group list: Get \\"https://x/api?timeout=32s\\": {why}"\n'
+    )
+
+
+def unconnected(why):
+    return f"{unhandled(why)}Unable to connect to the server: {why}\n"
+
+
 KUBECTL = [
     (
         (
@@ -384,8 +405,61 @@ KUBECTL = [
             " host"
             " or port?\n"
         ),
-        "nothing listens at localhost:8080",
-        "kubeconfig",
+        "the kubeconfig names no API server",
+        "k0s kubeconfig admin",
+    ),
+    (refused("10.0.0.1:6443"), "nothing listens at 10.0.0.1:6443", "k0scontroller"),
+    (
+        unhandled("proxyconnect tcp: dial tcp 127.0.0.1:9: connect: connection refused")
+        + refused("192.0.2.77:6443"),
+        "the proxy of this shell does not let kubectl through: dial tcp 127.0.0.1:9",
+        "NO_PROXY",
+    ),
+    (
+        unconnected("getting credentials: exec: executable aws failed with exit code 2"),
+        "takes its user from did not give one: executable aws failed",
+        "try that program",
+    ),
+    (
+        unconnected("dial tcp: lookup k8s.invalid on 10.255.255.53:53: no such host"),
+        "the name k8s.invalid of the API server is not known here: no such host",
+        "the controller's address",
+    ),
+    (
+        unconnected("http: server gave HTTP response to HTTPS client"),
+        "what answers there is no API server: http: server gave",
+        "HTTPS_PROXY",
+    ),
+    (unconnected("Forbidden"), "what answers there is no API server: Forbidden", "HTTPS_PROXY"),
+    (
+        (
+            'error: error loading config file "bad.yaml": yaml: mapping values are not allowed'
+            " in this context\n"
+        ),
+        "bad.yaml is no kubeconfig: yaml: mapping values",
+        "k0s kubeconfig admin",
+    ),
+    (
+        (
+            "Error in configuration: \n* unable to read client-cert /nonexistent.crt for u due to"
+            " open /nonexistent.crt: no such file or directory\n"
+        ),
+        "names what is not there: unable to read client-cert /nonexistent.crt",
+        "k0s kubeconfig admin",
+    ),
+    (
+        "Error in configuration: context was not found for specified context: gone\n",
+        "names what is not there: gone",
+        "k0s kubeconfig admin",
+    ),
+    (
+        (
+            "Unable to connect to the server: tls: failed to verify certificate: x509: certificate"
+            " has expired or is not yet valid: current time 2026-11-28T23:03:56Z is after"
+            " 2026-11-02T00:00:00Z\n"
+        ),
+        "is not valid now: current time",
+        "`date`",
     ),
     (
         (
@@ -396,7 +470,47 @@ KUBECTL = [
         "RBAC",
     ),
 ]
+# Of k0sctl v0.31.1: phase/validate_facts.go, validate_hosts.go, lock.go, gather_k0s_facts.go.
+K0SCTL = [
+    (
+        "can't perform a downgrade: v1.33.1+k0s.0 > v1.32.3+k0s.0",
+        "k0s v1.33.1+k0s.0 runs there, which is newer than v1.32.3+k0s.0",
+        "v1.33.1+k0s.0 or a newer one",
+    ),
+    ("hostname is not unique: w0", "two machines have one hostname: w0", "hostnamectl"),
+    (
+        'privateAddress "10.0.0.5" is not unique: w1',
+        'two machines have one privateAddress "10.0.0.5": w1',
+        "privateAddress",
+    ),
+    ("machine id 3f2a is not unique: w1", "one machine id 3f2a: w1", "systemd-machine-id-setup"),
+    (
+        (
+            "another instance of k0sctl is currently operating on the host, delete"
+            " /run/lock/k0sctl or wait 30 seconds for it to expire"
+        ),
+        "another k0sctl works on a machine",
+        "half a minute",
+    ),
+    (
+        (
+            "[ssh] 10.0.0.2:22: is configured as k0s worker but is already running as controller -"
+            " role change is not supported"
+        ),
+        "runs k0s as controller already, and k0sctl makes no worker of it",
+        "reset: true",
+    ),
+    (
+        "failed to upload k0s binary: write /usr/local/bin/k0s.tmp: no space left on device",
+        "a disk there is full: ",
+        "df -h",
+    ),
+]
 CASES = [
+    *(
+        (("k0sctl", "apply"), 1, f'level=fatal msg="apply failed: {text}"\n', *expected)
+        for text, *expected in K0SCTL
+    ),
     *((("ssh", "op@127.0.0.1"), 255, *case) for case in SSH),
     *((("ssh", "op@127.0.0.1", "sudo -n true"), 1, *case) for case in SUDO),
     *((("vagrant", "up"), 1, *case) for case in VAGRANT),
