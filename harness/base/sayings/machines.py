@@ -185,6 +185,13 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         Of.VIRTUALBOX,
+        r"A VirtualBox machine with the name '(?P<name>[^'\n]+)' already exists"
+        r"|another VM with that name already exists",
+        "there is a machine {name} in VirtualBox already",
+        _KILLED,
+    ),
+    Row(
+        Of.VIRTUALBOX,
         r"VERR_VM_DRIVER_NOT_(?:INSTALLED|ACCESSIBLE)|kernel (?:module|driver)[^\n]{0,40} not"
         r"\s+loaded",
         "VirtualBox's kernel module is not loaded",

@@ -365,6 +365,24 @@ VAGRANT = [
         "kernel module is not loaded",
         "modprobe vboxdrv",
     ),
+    # Vagrant 2.3.4, templates/locales/en.yml.
+    (
+        (
+            "A VirtualBox machine with the name 'k5-w0' already exists.\nPlease use another name or"
+            " delete the machine with the existing\nname, and try again.\n"
+        ),
+        "machine k5-w0 in VirtualBox already",
+        "k0s-harness labs --clean",
+    ),
+    (
+        (
+            "The name of your virtual machine couldn't be set because VirtualBox\nis reporting"
+            " another VM with that name already exists. Most of the\ntime, this is because of an"
+            " error\n"
+        ),
+        "in VirtualBox already",
+        "k0s-harness labs --clean",
+    ),
     (RANGES, "may not use 10.8.8.50", "/etc/vbox/networks.conf"),
     (
         (
