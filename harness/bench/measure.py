@@ -77,11 +77,15 @@ def begun(context: Context) -> Result:
 
 
 def _with_runs(result: Result, bench: Bench) -> Result:
-    """Return a result with what its machines were, by the report of a run, once there is one."""
+    """Return a result with what its machines were, by the reports of its runs, once there is one.
+
+    Clusters of several sizes are named one by one.
+    """
     if not bench.results:
         return result
     report = bench.results[0]
     files = {
         used.kind: FileUsed(used.version, used.sha256, used.origin) for used in report.artifacts
     }
-    return replace(result, substrate=report.substrate, files=files)
+    substrates = dict.fromkeys(each.substrate for each in bench.results)
+    return replace(result, substrate="; ".join(substrates), files=files)

@@ -139,6 +139,19 @@ def test_a_round_that_is_whole_is_kept_though_a_later_one_fails(context):
     ]
 
 
+def test_clusters_of_several_sizes_are_each_named_once(context):
+    sizes = iter(["three", "five", "three", "five"])
+
+    def take(work):
+        work.results.append(replace(REPORT, substrate=f"{next(sizes)} containers"))
+        return Taken({}, {})
+
+    found = measure.measure(
+        measurement_of(take, take), 2, context, (), lambda _: None, warm_up=False
+    )
+    assert found.substrate == "three containers; five containers"
+
+
 def test_every_way_has_the_provider_of_its_measurement_whatever_is_set(context):
     settings = replace(context.settings, provider="libvirt")
     seen = []
