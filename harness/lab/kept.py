@@ -94,7 +94,7 @@ def take_over(
         record = replace(record, kept_until=None, pid=os.getpid())
         records.write(record)
         unless_taken.pop_all()
-    reservation = Reservation(context, record, lock, narrate)
+    reservation = Reservation(context, record, (lock,), narrate)
     return replace(_lab(record, machines, isolated, pace), seed=seed, reservation=reservation)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -21,7 +21,7 @@ from harness.base.errors import HarnessError, InfrastructureError
 from harness.base.locks import LOCK_SECONDS, NAMES_LOCK, FileLock, host_lock
 from harness.base.run_id import RunId
 from harness.host import subnets
-from harness.lab import leftovers, listing
+from harness.lab import claims, leftovers, listing
 from harness.lab.creation import STEP_NETWORKS
 from harness.providers import registry
 from harness.providers.backend import backend
@@ -33,12 +33,12 @@ class Reservation:
     """A run's claim on a name and two subnets; leaving the context removes what is left of it."""
 
     def __init__(
-        self, context: Context, record: LabRecord, lock: FileLock, narrate: Narrate
+        self, context: Context, record: LabRecord, locks: Sequence[FileLock], narrate: Narrate
     ) -> None:
         self.context = context
         self.record = record
         self.narrate = narrate
-        self._lock = lock
+        self._locks = locks
         self.log: Path | None = None
         self.done = False
 
@@ -78,8 +78,7 @@ class Reservation:
             return
         with leftovers.uninterrupted():
             removal = leftovers.remove(self.record, self.context, self.narrate)
-            self.done = True
-            self._lock.release()
+            self._end()
         if removal.problems:
             raise InfrastructureError(
                 f"Removing the lab {self.run_id}",
@@ -91,8 +90,12 @@ class Reservation:
     def keep(self, until: datetime) -> None:
         """Leave everything standing until then."""
         self.record = records.keep(self.record, until)
+        self._end()
+
+    def _end(self) -> None:
         self.done = True
-        self._lock.release()
+        for lock in self._locks:
+            lock.release()
 
 
 def reserve(
@@ -110,7 +113,7 @@ def reserve(
         narrate=lambda text: narrate(STEP_NETWORKS, text),
     )
     with names_lock():
-        used = [*subnets.host_networks(context.runner)]
+        used = [*subnets.host_networks(context.runner), *claims.claimed()]
         used += making.networks(context.runner)
         for entry in listing.list_labs(settings.labs_dir, context.runner, now=context.clock.now()):
             if entry.record is not None:
@@ -127,7 +130,10 @@ def reserve(
             created=context.clock.now(),
             libvirt_uri=chosen.connection(),
         )
-        reservation = Reservation(context, record, records.claim(record), narrate)
+        networks = record.networks
+        subnets_claimed = [claims.claim(each.ipv4) for each in (networks.private, networks.nat)]
+        locks = (records.claim(record), *subnets_claimed)
+        reservation = Reservation(context, record, locks, narrate)
     # No other lab's end can put values back in between: this one has its folder by now.
     with files_written(), removing(reservation), names_lock():
         making.record_host(settings.state_dir)

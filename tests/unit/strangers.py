@@ -24,7 +24,7 @@ from harness.base.completed import CommandFailedError, Completed
 from harness.base.run_id import RunId
 from harness.base.settings import Settings
 from harness.host.inotify import LIMIT_SYSCTL
-from harness.lab import isolation, leftovers, orphans
+from harness.lab import claims, isolation, leftovers, orphans
 from harness.providers import registry
 from harness.providers.docker import sysctls
 from harness.providers.libvirt import sweep
@@ -347,7 +347,7 @@ class World:
         """Make the world what the harness sees."""
         with pytest.MonkeyPatch.context() as patch:
             locks_in = self.root / "locks"
-            for module in (locks, leftovers):
+            for module in (locks, leftovers, claims):
                 patch.setattr(module, "lock_path", lambda name: locks_in / f"{name}.lock")
             patch.setattr(ssh_files, "SOCKETS", self.sockets)
             patch.setattr(sysctls, "PROC", self.root / "proc")
