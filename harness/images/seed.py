@@ -17,9 +17,10 @@ from pathlib import Path
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.base.errors import HostLacksError
 from harness.base.settings import Settings
+from harness.base.untrusted import MIB
 from harness.images import embedded
 from harness.images.making import Making
-from harness.images.rootfs import BOXES, tool_path
+from harness.images.rootfs import BOXES, build_folder, tool_path
 
 # Where a seeded machine says what it was made with.
 SEED_FILE = "/etc/k0s-harness/seed.json"
@@ -29,6 +30,8 @@ STORE_PATH = "/var/lib/k0s/containerd"
 # Where k0s unpacks the programs that it carries.
 BIN_PATH = "/var/lib/k0s/bin"
 
+# The seed's files, 1.4 GB, and the root file system with them, as a tar.
+WORK_MIB = 3072
 # 7 images of 140 MB: 9 s measured.
 UNPACK_SECONDS = 600.0
 _SCRIPT = BOXES / "unpack-images.sh"
@@ -93,6 +96,11 @@ def cannot_unpack() -> str | None:
     missing = [name for name in ("containerd", "ctr") if shutil.which(name, path=path) is None]
     if missing:
         return f"there is no program {' or '.join(missing)}"
+    place = build_folder().parent
+    free = shutil.disk_usage(place).free // MIB
+    if free < WORK_MIB:
+        need = f"it takes {WORK_MIB} MiB in {place}, and {free} are free"
+        return f"{need} (TMPDIR= names another folder)"
     return None
 
 

@@ -80,6 +80,16 @@ def test_an_ordinary_user_and_a_host_without_containerd_cannot_unpack(monkeypatc
     assert "containerd" in (seeds.cannot_unpack() or "")
 
 
+def test_a_full_disk_cannot_unpack_and_where_it_would_is_said(monkeypatch, tmp_path):
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda name, **_: name)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert seeds.cannot_unpack() is None
+    monkeypatch.setattr(seeds, "WORK_MIB", 10**9)
+    assert f"1000000000 MiB in {tmp_path}" in (seeds.cannot_unpack() or "")
+
+
 def test_what_cannot_be_unpacked_says_both_ways_out(artifacts, monkeypatch, tmp_path):
     monkeypatch.setattr(seeds, "cannot_unpack", lambda: "there is no program containerd")
     with pytest.raises(HostLacksError) as lacking:
