@@ -204,7 +204,7 @@ class RunSession:
     def _leave_shared_lab(self) -> None:
         """Leave the lab that nobody has taken over to the next command, where that may be."""
         shared_lab = self._shared_lab
-        if shared_lab is None or (shared_lab.footprint is None and not shared_lab.saved):
+        if shared_lab is None or not warm.may_be_left(shared_lab):
             return
         plan = next(plan for plan in self._plans.values() if start_state(plan) == shared_lab.start)
         with uninterrupted(), Steps(self.clock, self.emit).step(StepId.LEAVE) as tell:

@@ -91,6 +91,12 @@ def signature(
     return hashlib.sha256(canonical(made_of).encode()).hexdigest()
 
 
+def may_be_left(shared: SharedLab) -> bool:
+    """Whether the next command can take the lab: what it was is known, and it is on this host."""
+    known = shared.footprint is not None or bool(shared.saved)
+    return known and not shared.lab.record.elsewhere
+
+
 def leave(shared: SharedLab, plan: Plan, context: Context) -> str:
     """Leave the lab standing for the next command; return until when, in words."""
     facts = {} if shared.footprint is None else shared.footprint.facts

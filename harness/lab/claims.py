@@ -22,9 +22,7 @@ def claimed() -> tuple[IPv4Network, ...]:
     every = lock_path(_NAME.format("*"))
     named = ((_24.search(path.name), path) for path in every.parent.glob(every.name))
     return tuple(
-        IPv4Network(f"{name[1]}/24")
-        for name, path in named
-        if name is not None and is_held(path)
+        IPv4Network(f"{name[1]}/24") for name, path in named if name is not None and is_held(path)
     )
 
 

@@ -27,9 +27,10 @@ PODS = "{pods: {selector: a=b, ready: 1}}"
 class Lab:
     """Machines that write down that they were removed, or could not be."""
 
-    def __init__(self, number, error=None):
+    def __init__(self, number, error=None, *, elsewhere=False):
         self.number = number
         self.removed = False
+        self.record = types.SimpleNamespace(elsewhere=elsewhere)
         self._error = error
 
     def destroy(self):
@@ -95,9 +96,10 @@ class FakeHost:
         self.error = None
         self.footprint = None
         self.saved = ""
+        self.elsewhere = False
 
     def new_lab(self):
-        self.labs.append(Lab(len(self.labs), self.error))
+        self.labs.append(Lab(len(self.labs), self.error, elsewhere=self.elsewhere))
         return self.labs[-1]
 
 
@@ -327,12 +329,15 @@ def test_no_lab_is_left_or_taken_unless_asked_for(host, session, scenario, left,
     assert host.labs[1].removed
 
 
-@pytest.mark.parametrize("why", ["leaves something", "not as before", "no footprint"])
-def test_a_lab_that_did_not_end_as_it_began_is_not_left(host, session, scenario, left, why):
+@pytest.mark.parametrize(
+    "why", ["leaves something", "not as before", "no footprint", "on another host"]
+)
+def test_a_lab_that_nobody_could_take_as_it_began_is_not_left(host, session, scenario, left, why):
     if why == "not as before":
         host.stuck.add("a")
     if why == "no footprint":
         host.footprint = None
+    host.elsewhere = why == "on another host"
     run_one(session(reuse="1"), scenario("a", LEAVES if why == "leaves something" else EXACT))
     assert left == []
     assert host.labs[0].removed
