@@ -95,7 +95,9 @@ def ghosts(facts: Facts) -> Mapping[str, float]:
 
 def unseen_controllers(facts: Facts) -> tuple[str, ...]:
     """Return the controllers whose konnectivity server was not seen: by file, or by their lease."""
-    seen = facts.on(controlplane.TUNNEL)
+    # One that does not listen tells nothing where it was not seen whether it is to be there.
+    told = facts.on(controlplane.FLAGS)
+    seen = {n for n, each in facts.on(controlplane.TUNNEL).items() if each.listening or n in told}
     own = [name for name in facts.controllers if name not in seen]
     renewed = [name for name in strange_leases(facts) if name not in ghosts(facts)]
     return tuple(dict.fromkeys((*own, *renewed)))
