@@ -134,6 +134,19 @@ def told_too_few(facts: Facts) -> Mapping[str, int]:
     }
 
 
+def misled(facts: Facts) -> Mapping[str, int]:
+    """Return, by worker, of how many servers its agent was told, where it looks for no other.
+
+    The last server that it connected to told it so while another one was away.
+    """
+    there = len(servers(facts))
+    return {
+        name: each.known
+        for name, each in facts.on(konnectivity.AGENT).items()
+        if each.known is not None and 0 < each.known <= each.servers < there
+    }
+
+
 def young_server(facts: Facts) -> bool:
     """Whether k0s started the judged controller's server so lately that agents still come back."""
     own = own_server(facts, facts.controller)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.base.places import with_port
-from harness.diagnose import findings, mesh, settling
+from harness.diagnose import agent_findings, findings, mesh, settling
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
@@ -110,6 +110,12 @@ def _remedy(facts: Facts) -> str:
             f"agents are told of fewer servers than there are ({counts}): restart k0scontroller "
             "there, and see with kubectl -n kube-node-lease get leases"
         )
+    else:
+        steps += [
+            f"the agent on {name} was told of {count} of {len(mesh.servers(facts))} servers when "
+            f"it connected last, and looks for no other: {agent_findings.delete_pod(facts, name)}"
+            for name, count in mesh.misled(facts).items()
+        ]
     if mesh.behind_balancer(facts):
         if not steps:
             steps.append(
@@ -118,10 +124,11 @@ def _remedy(facts: Facts) -> str:
             )
         return "\n".join(steps)
     if target is not None and not mesh.is_one_controller(facts, target[0]):
-        steps.append(
-            f"the balancer at {target[0]} does not send agents to {lacking}: have every controller "
-            f"in its pool for TCP {target[1]} (8132), in turn and without stickiness"
-        )
+        if not mesh.misled(facts):
+            steps.append(
+                f"the balancer at {target[0]} does not send agents to {lacking}: have every "
+                f"controller in its pool for TCP {target[1]} (8132), in turn and without stickiness"
+            )
         return "\n".join(steps)
     return "\n".join((*steps, *_BALANCERS))
 

@@ -272,3 +272,22 @@ def test_a_controller_that_went_has_servers_started_again(seconds, holder, settl
 
     walk = with_lease(recording("diagnosis/settling/10"), gone)
     assert settling.restarted(facts_from(walk)) is settles
+
+
+def test_an_agent_that_was_told_of_one_server_is_made_anew_by_its_pod(recording):
+    """Both controllers are reached, and the other agent has found them through its balancer."""
+    walk = recording("diagnosis/agents-reach-too-few-servers/3")
+    assert mesh.misled(facts_from(walk)) == {"worker1": 1}
+    found = diagnose(walk)
+    remedy = found.remedy or ""
+    assert "the agent on worker1 was told of 1 of 2 servers" in remedy
+    assert "field-selector spec.nodeName=worker1" in remedy
+    assert "k0sworker" not in remedy
+
+
+def test_two_controllers_behind_a_balancer_on_each_worker_are_healthy(recording):
+    walk = recording("diagnosis/healthy/12")
+    facts = facts_from(walk)
+    assert mesh.behind_balancer(facts)
+    assert mesh.servers(facts) == {"controller0": 2, "controller1": 2}
+    assert mesh.misled(facts) == {}
