@@ -16,6 +16,9 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     on = findings.konnectivity(facts)
     if not on or findings.listens(facts) is False:
         return on and False
+    if facts.controller in mesh.lacking(facts):
+        # One that another controller's server has is there.
+        return False
     if _half_open(facts):
         return not (mesh.young_server(facts) or settling.restarted(facts))
     return _some_missing(facts, hops)

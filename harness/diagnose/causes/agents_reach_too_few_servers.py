@@ -35,10 +35,11 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     on = findings.konnectivity(facts)
     if not on or not mesh.many(facts):
         return on and False
-    if mesh.lacking(facts) or _connected_elsewhere(facts):
-        return not passing(facts)
-    held = _held_too_few(facts)
-    return held and not passing(facts)
+    found = bool(mesh.lacking(facts)) or _connected_elsewhere(facts) or _held_too_few(facts)
+    if not found:
+        return found
+    passes = passing(facts)
+    return None if passes is None else not passes
 
 
 def _held_too_few(facts: Facts) -> bool | None:
@@ -54,14 +55,10 @@ def _held_too_few(facts: Facts) -> bool | None:
     return any(each.servers < there for each in figures) if figures else None
 
 
-def passing(facts: Facts) -> bool:
-    """Whether what servers lack may only not have come yet."""
-    return bool(
-        settling.restarted(facts)
-        or settling.joining(facts)
-        or settling.rolling(facts)
-        or _young(facts)
-    )
+def passing(facts: Facts) -> bool | None:
+    """Whether what servers lack may only not have come yet; None where that was not seen."""
+    begun = settling.restarted(facts) or settling.joining(facts) or settling.rolling(facts)
+    return True if begun else _young(facts)
 
 
 def _connected_elsewhere(facts: Facts) -> bool:
@@ -74,10 +71,13 @@ def _connected_elsewhere(facts: Facts) -> bool:
     )
 
 
-def _young(facts: Facts) -> bool:
+def _young(facts: Facts) -> bool | None:
     """Whether a server that lacks agents began so lately that they need not have found it."""
-    own = [mesh.own_server(facts, name) for name in mesh.lacking(facts)]
-    return any(each is not None and each.seconds < findings.RECENT_SECONDS for each in own)
+    lacking = mesh.lacking(facts)
+    own = [mesh.own_server(facts, name) for name in lacking]
+    if any(each is not None and each.seconds < findings.RECENT_SECONDS for each in own):
+        return True
+    return False if set(lacking) <= set(facts.on(konnectivity.PROCESSES)) else None
 
 
 def _blocked(facts: Facts) -> dict[str, list[str]]:
