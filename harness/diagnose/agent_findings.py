@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.diagnose import findings, settling, turned_away
 from harness.diagnose.facts import Facts
+from harness.probe import workloads
 
 
 def lost(facts: Facts) -> set[str]:
@@ -34,6 +35,16 @@ def some_connected(facts: Facts) -> bool:
     """Whether the server counts agents, and fewer than there are nodes."""
     agents = findings.connected_agents(facts)
     return agents is not None and 0 < agents < (findings.expected_agents(facts) or 0)
+
+
+def delete_pod(facts: Facts, machine: str) -> str:
+    """Return the command that has a machine's agent made anew."""
+    nodes = facts.one(workloads.NODES) or ()
+    name = next((each.name for each in nodes if facts.machine_of(each.name) == machine), machine)
+    return (
+        "kubectl -n kube-system delete pod -l k8s-app=konnectivity-agent "
+        f"--field-selector spec.nodeName={name}"
+    )
 
 
 def all_lost(facts: Facts, *, counted: bool) -> bool | None:

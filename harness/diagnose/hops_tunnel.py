@@ -33,6 +33,10 @@ def every_controller(facts: Facts) -> Hop:
     told += [
         f"the agent on {name} holds {each.servers} connections" for name, each in figures.items()
     ]
+    told += [
+        f"the agent on {name} was told of {count} of {len(counts)} servers"
+        for name, count in mesh.misled(facts).items()
+    ]
     ghosts = mesh.ghosts(facts)
     told += [
         f"lease k0s-ctrl-{name} is in force, was renewed {age:.0f} s ago, and is of no controller "

@@ -95,7 +95,9 @@ def ghosts(facts: Facts) -> Mapping[str, float]:
 
 def unseen_controllers(facts: Facts) -> tuple[str, ...]:
     """Return the controllers whose konnectivity server was not seen: by file, or by their lease."""
-    seen = facts.on(controlplane.TUNNEL)
+    # One that does not listen tells nothing where it was not seen whether it is to be there.
+    told = facts.on(controlplane.FLAGS)
+    seen = {n for n, each in facts.on(controlplane.TUNNEL).items() if each.listening or n in told}
     own = [name for name in facts.controllers if name not in seen]
     renewed = [name for name in strange_leases(facts) if name not in ghosts(facts)]
     return tuple(dict.fromkeys((*own, *renewed)))
@@ -129,6 +131,19 @@ def told_too_few(facts: Facts) -> Mapping[str, int]:
         name: each.count
         for name, each in own.items()
         if each is not None and each.count is not None and each.count < there
+    }
+
+
+def misled(facts: Facts) -> Mapping[str, int]:
+    """Return, by worker, of how many servers its agent was told, where it looks for no other.
+
+    The last server that it connected to told it so while another one was away.
+    """
+    there = len(servers(facts))
+    return {
+        name: each.known
+        for name, each in facts.on(konnectivity.AGENT).items()
+        if each.known is not None and 0 < each.known <= each.servers < there
     }
 
 

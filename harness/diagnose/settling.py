@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from harness.diagnose import findings, scrapes
 from harness.diagnose.facts import Facts, moment
-from harness.probe import apiservice, egress, https, nodelogs, objects, workloads
+from harness.probe import apiservice, egress, https, konnectivity, nodelogs, objects, workloads
+from harness.probe.konnectivity import ControllerLease
 from harness.probe.workloads import Pod
 
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
@@ -95,11 +96,35 @@ def known(facts: Facts) -> bool:
 
 
 def restarted(facts: Facts) -> bool | None:
-    """Whether the API server has started so lately that agents need not be connected yet."""
+    """Whether an API server or its tunnel has started so lately that agents may not be back yet."""
+    anew = _counted_anew(facts)
+    if anew or anew is None:
+        return anew
     counted = facts.one(egress.PROBE)
     if counted is None or not counted.started:
         return None
     return _younger(facts, counted.started, _RESTARTED_SECONDS)
+
+
+def _counted_anew(facts: Facts) -> bool | None:
+    """Whether a controller came or went so lately that agents may not be back yet.
+
+    k0s tells agents of another number of servers then: it starts the konnectivity server of every
+    controller again, and replaces agents' pods.
+    """
+    leases = facts.one(konnectivity.LEASES)
+    if leases is None:
+        return None if len(facts.controllers) > 1 else False
+    return any(_younger(facts, _changed(facts, each), _RESTARTED_SECONDS) for each in leases)
+
+
+def _changed(facts: Facts, lease: ControllerLease) -> float:
+    """Return when a lease was taken, given up, or ran out."""
+    if not lease.holder:
+        return lease.renewed
+    age = findings.age(facts, lease.renewed)
+    ran_out = age is not None and age > lease.seconds
+    return lease.renewed + lease.seconds if ran_out else lease.acquired
 
 
 def reconnecting(facts: Facts) -> bool | None:

@@ -9,7 +9,9 @@ leases in force becomes --server-count, which tells agents how many servers to l
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from harness.evidence.reading import Reading
 from harness.k0s import AGENT_PORT
@@ -93,12 +95,17 @@ class AgentFigures:
 
 @dataclass(frozen=True)
 class ControllerLease:
-    """The lease of a controller: whose konnectivity server it stands for, and until when."""
+    """The lease of a controller: whose konnectivity server it stands for, and until when.
+
+    `acquired` is when it was taken last, 0 where that is not known. Who gives it up leaves it
+    without a holder.
+    """
 
     name: str
     holder: str
     renewed: float
     seconds: int
+    acquired: float = 0.0
 
 
 def parse_processes(reading: Reading) -> tuple[ServerProcess, ...]:
@@ -170,12 +177,17 @@ def parse_leases(reading: Reading) -> tuple[ControllerLease, ...]:
         ControllerLease(
             item["metadata"]["name"].removeprefix(_LEASE),
             item["spec"].get("holderIdentity") or "",
-            seconds_of(item["spec"]["renewTime"]) if item["spec"].get("renewTime") else 0.0,
+            _time_of(item["spec"], "renewTime"),
             item["spec"].get("leaseDurationSeconds") or 0,
+            _time_of(item["spec"], "acquireTime"),
         )
         for item in require_json(reading)["items"]
         if item["metadata"]["name"].startswith(_LEASE)
     )
+
+
+def _time_of(spec: Mapping[str, Any], key: str) -> float:
+    return seconds_of(spec[key]) if spec.get(key) else 0.0
 
 
 def parse_connections(reading: Reading) -> frozenset[str]:

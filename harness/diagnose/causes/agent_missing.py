@@ -16,6 +16,9 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     on = findings.konnectivity(facts)
     if not on or findings.listens(facts) is False:
         return on and False
+    if facts.controller in mesh.lacking(facts):
+        # One that another controller's server has is there.
+        return False
     if _half_open(facts):
         return not (mesh.young_server(facts) or settling.restarted(facts))
     return _some_missing(facts, hops)
@@ -58,16 +61,7 @@ def _side_facts(facts: Facts) -> tuple[str, ...]:
 def _remedy(facts: Facts) -> str:
     half_open = _half_open(facts)
     if half_open:
-        nodes = [
-            node.name
-            for node in facts.one(workloads.NODES) or ()
-            if facts.machine_of(node.name) in half_open
-        ]
-        return "\n".join(
-            "kubectl -n kube-system delete pod -l k8s-app=konnectivity-agent "
-            f"--field-selector spec.nodeName={name}"
-            for name in nodes or half_open
-        )
+        return "\n".join(agent_findings.delete_pod(facts, name) for name in half_open)
     agents = facts.one(objects.AGENT_PODS)
     without = [
         n.name

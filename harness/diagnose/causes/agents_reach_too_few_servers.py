@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.base.places import with_port
-from harness.diagnose import findings, mesh, settling
+from harness.diagnose import agent_findings, findings, mesh, settling
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops
@@ -35,10 +35,11 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     on = findings.konnectivity(facts)
     if not on or not mesh.many(facts):
         return on and False
-    if mesh.lacking(facts) or _connected_elsewhere(facts):
-        return not passing(facts)
-    held = _held_too_few(facts)
-    return held and not passing(facts)
+    found = bool(mesh.lacking(facts)) or _connected_elsewhere(facts) or _held_too_few(facts)
+    if not found:
+        return found
+    passes = passing(facts)
+    return None if passes is None else not passes
 
 
 def _held_too_few(facts: Facts) -> bool | None:
@@ -54,14 +55,10 @@ def _held_too_few(facts: Facts) -> bool | None:
     return any(each.servers < there for each in figures) if figures else None
 
 
-def passing(facts: Facts) -> bool:
-    """Whether what servers lack may only not have come yet."""
-    return bool(
-        settling.restarted(facts)
-        or settling.joining(facts)
-        or settling.rolling(facts)
-        or _young(facts)
-    )
+def passing(facts: Facts) -> bool | None:
+    """Whether what servers lack may only not have come yet; None where that was not seen."""
+    begun = settling.restarted(facts) or settling.joining(facts) or settling.rolling(facts)
+    return True if begun else _young(facts)
 
 
 def _connected_elsewhere(facts: Facts) -> bool:
@@ -74,10 +71,13 @@ def _connected_elsewhere(facts: Facts) -> bool:
     )
 
 
-def _young(facts: Facts) -> bool:
+def _young(facts: Facts) -> bool | None:
     """Whether a server that lacks agents began so lately that they need not have found it."""
-    own = [mesh.own_server(facts, name) for name in mesh.lacking(facts)]
-    return any(each is not None and each.seconds < findings.RECENT_SECONDS for each in own)
+    lacking = mesh.lacking(facts)
+    own = [mesh.own_server(facts, name) for name in lacking]
+    if any(each is not None and each.seconds < findings.RECENT_SECONDS for each in own):
+        return True
+    return False if set(lacking) <= set(facts.on(konnectivity.PROCESSES)) else None
 
 
 def _blocked(facts: Facts) -> dict[str, list[str]]:
@@ -110,6 +110,12 @@ def _remedy(facts: Facts) -> str:
             f"agents are told of fewer servers than there are ({counts}): restart k0scontroller "
             "there, and see with kubectl -n kube-node-lease get leases"
         )
+    else:
+        steps += [
+            f"the agent on {name} was told of {count} of {len(mesh.servers(facts))} servers when "
+            f"it connected last, and looks for no other: {agent_findings.delete_pod(facts, name)}"
+            for name, count in mesh.misled(facts).items()
+        ]
     if mesh.behind_balancer(facts):
         if not steps:
             steps.append(
@@ -118,10 +124,11 @@ def _remedy(facts: Facts) -> str:
             )
         return "\n".join(steps)
     if target is not None and not mesh.is_one_controller(facts, target[0]):
-        steps.append(
-            f"the balancer at {target[0]} does not send agents to {lacking}: have every controller "
-            f"in its pool for TCP {target[1]} (8132), in turn and without stickiness"
-        )
+        if not mesh.misled(facts):
+            steps.append(
+                f"the balancer at {target[0]} does not send agents to {lacking}: have every "
+                f"controller in its pool for TCP {target[1]} (8132), in turn and without stickiness"
+            )
         return "\n".join(steps)
     return "\n".join((*steps, *_BALANCERS))
 

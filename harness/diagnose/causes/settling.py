@@ -22,7 +22,7 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     # While the konnectivity server starts, its agents have nowhere to connect to.
     again = settling.reconnecting(facts) or settling.restarted(facts)
     tunnel = broken & {HopId.TUNNEL, HopId.MESH}
-    if tunnel and (again or (tunnel == {HopId.MESH} and passing(facts))):
+    if tunnel and (again or (HopId.MESH in tunnel and passing(facts))):
         broken -= tunnel
         if not broken - _AFTER_THE_WAY:
             return True

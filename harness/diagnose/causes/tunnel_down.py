@@ -17,18 +17,23 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
         return on
     if facts.controller in mesh.orphans(facts):
         # One that k0s itself left behind as it was started again it ends at once.
-        return not settling.restarted(facts)
+        return _lasts(facts)
     if findings.listens(facts) is False:
         # k0s starts it after the API server.
-        begun = settling.restarted(facts)
-        return None if begun is None else not begun
+        return _lasts(facts)
     return _without_agents(facts)
+
+
+def _lasts(facts: Facts) -> bool | None:
+    """Whether nothing has begun lately that has k0s start servers again."""
+    begun = settling.restarted(facts)
+    return None if begun is None else not begun
 
 
 def _without_agents(facts: Facts) -> bool | None:
     """Whether a server is down beside the one that is judged, or this one has no agents."""
     if mesh.silent_servers(facts):
-        return not settling.restarted(facts)
+        return _lasts(facts)
     if mesh.has_agents_elsewhere(facts):
         return False
     told = findings.server_dials(facts) or bool(facts.on(nodelogs.AGENT))

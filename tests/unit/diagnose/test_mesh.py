@@ -7,12 +7,13 @@ renamed: machine, address and server id, and nothing else.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from harness.diagnose import findings, ladder, mesh
+from harness.diagnose import findings, ladder, mesh, settling
 from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose
 from harness.diagnose.model import Confidence, HopId, HopState
@@ -228,3 +229,65 @@ def test_an_agent_that_says_it_cannot_connect_has_noticed_and_is_not_half_open()
     assert all(each.servers for each in facts.on(konnectivity.AGENT).values())
     assert facts.on(controlplane.TUNNEL)["controller0"].agents == 0
     assert mesh.half_open(facts) == ()
+
+
+def with_lease(walk, change):
+    """Return a walk in which controller1's lease has been changed."""
+    (leases,) = [each for each in walk if each.probe == "controller_leases"]
+    listed = json.loads(leases.stdout)
+    (spec,) = [
+        each["spec"]
+        for each in listed["items"]
+        if each["metadata"]["name"] == "k0s-ctrl-controller1"
+    ]
+    change(spec)
+    text = json.dumps(listed)
+    return [replace(each, stdout=text) if each is leases else each for each in walk]
+
+
+def earlier(spec, key, seconds):
+    spec[key] = (datetime.fromisoformat(spec[key]) - timedelta(seconds=seconds)).isoformat()
+
+
+@pytest.mark.parametrize("walk", ["9", "10"], ids=["judged", "other"])
+def test_a_controller_that_came_back_has_servers_started_again_on_every_one(walk, recording):
+    readings = recording(f"diagnosis/settling/{walk}")
+    assert diagnose(readings).cause == Cause.SETTLING
+    # Taken two minutes earlier, and renewed since.
+    walked = with_lease(readings, lambda spec: earlier(spec, "acquireTime", 120))
+    assert settling.restarted(facts_from(walked)) is False
+    assert diagnose(walked).cause == (Cause.TUNNEL_DOWN if walk == "10" else Cause.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "holder", "settles"),
+    [(20, "", True), (200, "", False), (80, "somebody", True), (200, "somebody", False)],
+    ids=["given up", "given up long ago", "ran out", "ran out long ago"],
+)
+def test_a_controller_that_went_has_servers_started_again(seconds, holder, settles, recording):
+    def gone(spec):
+        spec["holderIdentity"] = holder
+        earlier(spec, "renewTime", seconds)
+        earlier(spec, "acquireTime", 1000)
+
+    walk = with_lease(recording("diagnosis/settling/10"), gone)
+    assert settling.restarted(facts_from(walk)) is settles
+
+
+def test_an_agent_that_was_told_of_one_server_is_made_anew_by_its_pod(recording):
+    """Both controllers are reached, and the other agent has found them through its balancer."""
+    walk = recording("diagnosis/agents-reach-too-few-servers/3")
+    assert mesh.misled(facts_from(walk)) == {"worker1": 1}
+    found = diagnose(walk)
+    remedy = found.remedy or ""
+    assert "the agent on worker1 was told of 1 of 2 servers" in remedy
+    assert "field-selector spec.nodeName=worker1" in remedy
+    assert "k0sworker" not in remedy
+
+
+def test_two_controllers_behind_a_balancer_on_each_worker_are_healthy(recording):
+    walk = recording("diagnosis/healthy/12")
+    facts = facts_from(walk)
+    assert mesh.behind_balancer(facts)
+    assert mesh.servers(facts) == {"controller0": 2, "controller1": 2}
+    assert mesh.misled(facts) == {}

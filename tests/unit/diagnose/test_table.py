@@ -35,6 +35,7 @@ FIRST_BROKEN = {
         HopId.SCRAPING,
         HopId.SERVICE,
         HopId.TUNNEL,
+        HopId.MESH,
         HopId.CONDITION,
         HopId.DATA,
     },
