@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.diagnose import findings, hops_egress, node_findings, settling
 from harness.diagnose.causes.agents_reach_too_few_servers import passing
-from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.causes.kind import SCRAPES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState
 from harness.probe import apiservice, controlplane, konnectivity
@@ -70,6 +70,7 @@ KIND = CauseKind(
         Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
         Cause.KUBELET_UNREACHABLE_FROM_PODS,
         Cause.CERTIFICATE_NOT_TRUSTED,
+        *SCRAPES,
     ),
     remedy=_remedy,
 )

@@ -122,6 +122,25 @@ def test_what_answers_agents_in_the_servers_place_has_to_hand_them_on(walk, said
     assert "clocks" not in remedy
 
 
+@pytest.mark.parametrize(
+    ("walk", "says"),
+    [
+        ("2", "answer with HTTP 404, which a kubelet does not say of its metrics: see what else"),
+        ("3", "answer with HTTP 500: look there for why with journalctl -u k0sworker"),
+    ],
+    ids=["404", "500"],
+)
+def test_a_status_that_no_kubelet_gives_is_of_what_stands_before_it(walk, says, recording):
+    found = diagnose(recording(f"diagnosis/kubelets-refuse-metrics-server/{walk}"))
+    assert says in (found.remedy or "")
+
+
+def test_a_refusal_of_which_the_log_says_nothing_more_is_not_named_with_confidence(recording):
+    # Taken 16 s after the kubelets answered again: the log has no line for a scrape that went well.
+    found = diagnose(recording("mended/refusal-just-over"))
+    assert (found.cause, found.confidence) == (Cause.UNKNOWN, Confidence.LOW)
+
+
 def test_why_a_kubelet_starts_no_container_is_said_in_its_own_words(recording):
     readings = recording("diagnosis/pod-not-started/1")
     said = "the kubelet of worker1 says FailedCreatePodSandBox: (combined from similar events): "
