@@ -114,7 +114,7 @@ def test_tokens_that_the_api_server_does_not_accept_are_one_cause(recording):
 
 
 @pytest.mark.parametrize(
-    ("walk", "said"), [("3", "something without TLS"), ("4", "HTTP 502")], ids=["plain", "TLS"]
+    ("walk", "said"), [("3", "something without TLS"), ("4", "HTTP 502"), ("5", "HTTP 426")]
 )
 def test_what_answers_agents_in_the_servers_place_has_to_hand_them_on(walk, said, recording):
     remedy = diagnose(recording(f"diagnosis/agents-turned-away/{walk}")).remedy or ""
