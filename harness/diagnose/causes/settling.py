@@ -86,6 +86,7 @@ KIND = CauseKind(
         Cause.KUBELET_UNREACHABLE_FROM_PODS,
         Cause.CERTIFICATE_NOT_TRUSTED,
         *SCRAPES,
+        Cause.PODS_WITHOUT_FIGURES,
     ),
     remedy=_remedy,
 )

@@ -53,7 +53,7 @@ _LOOKS = {
     HopId.PATH: {"dial", "payload", "agent_payload", "policies", "service_rules"},
     HopId.LARGE: {"payload", "agent_payload"},
     HopId.CONDITION: {"apiservice"},
-    HopId.DATA: {"metrics", "top_nodes"},
+    HopId.DATA: {"metrics", "top_nodes", "pod_metrics", "node_pods", "kubelet_process"},
 }
 RESTS_ON = {kind.cause: frozenset(kind.rests_on) for kind in KINDS}
 # Whose pods are not Ready, while all of their hop's state is that they are there.

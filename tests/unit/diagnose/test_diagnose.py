@@ -148,6 +148,7 @@ READS_ONLY = (
     r"ss -Hltn",
     r"ss -Htn state established \( sport = :8132 \)",
     r"ps -C konnectivity-server,k0s -o pid=,ppid=,etimes=,args= -ww",
+    r"ps -C kubelet -o etimes=",
     (
         r"sh -c if command -v journalctl >/dev/null; then\n"
         r" +journalctl -u k0scontroller -o short-unix --no-pager --since=-4min\nelse\n"
