@@ -117,7 +117,9 @@ def pasted(one: Path, other: Path) -> tuple[Reading, ...] | None:
     broken = second.broken
     if broken is None or broken.id not in hops or hops[broken.id].state is HopState.BROKEN:
         return None
-    if broken.id is HopId.BACKEND and first.cause in _OF_PODS:
+    # A Service of one metrics-server has no pods of another one.
+    strange = len(_namespaces(one) | _namespaces(other)) > 1
+    if strange or (broken.id is HopId.BACKEND and first.cause in _OF_PODS):
         return None
     alone = sum(each.probe == "agent_log" for each in of_one_lab(one)) == 1
     proof = _broken(second) & RESTS_ON.get(second.cause, frozenset())
@@ -154,6 +156,13 @@ def pasted(one: Path, other: Path) -> tuple[Reading, ...] | None:
     wanted -= own
     kept = [each for each in of_one_lab(one) if _look(each) not in wanted]
     return (*kept, *(each for each in of_one_lab(other) if _look(each) in wanted))
+
+
+@functools.cache
+def _namespaces(path: Path) -> frozenset[str]:
+    """The namespaces of metrics-server's pods."""
+    pods = facts_from(of_one_lab(path)).one(workloads.PODS) or ()
+    return frozenset(pod.namespace for pod in pods)
 
 
 def _broken(found: Diagnosis) -> set[HopId]:

@@ -127,10 +127,11 @@ def test_what_answers_agents_in_the_servers_place_has_to_hand_them_on(walk, said
     [
         ("2", "answer with HTTP 404, which a kubelet does not say of its metrics: see what else"),
         ("3", "answer with HTTP 500: look there for why with journalctl -u k0sworker"),
+        ("4", "bound to ServiceAccount monitoring/metrics-server the verb get on nodes/metrics"),
     ],
-    ids=["404", "500"],
+    ids=["404", "500", "403 of another's"],
 )
-def test_a_status_that_no_kubelet_gives_is_of_what_stands_before_it(walk, says, recording):
+def test_what_kubelets_answer_decides_where_to_look(walk, says, recording):
     found = diagnose(recording(f"diagnosis/kubelets-refuse-metrics-server/{walk}"))
     assert says in (found.remedy or "")
 
