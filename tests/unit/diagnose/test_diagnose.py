@@ -400,7 +400,7 @@ def test_agents_that_are_rolled_out_are_settling_and_stuck_ones_are_not(recordin
 
 def test_an_agent_that_has_just_begun_need_not_be_connected_yet(recording):
     # Its container was started in the second in which the server was asked for its agents.
-    found = diagnose(recording("diagnosis/settling/9"))
+    found = diagnose(recording("mended/agent-just-begun"))
     assert (found.cause, found.confidence) == (Cause.SETTLING, Confidence.HIGH)
 
 
