@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from harness.base.places import with_port
-from harness.diagnose import findings, hops_tunnel, scrapes, settling
+from harness.diagnose import findings, hops_tunnel, pod_figures, scrapes, settling
 from harness.diagnose.evidence import broken, edited, holds, not_seen
 from harness.diagnose.facts import Facts
 from harness.diagnose.messages import classify
@@ -227,12 +227,12 @@ def data(facts: Facts) -> Hop:
         if top is not None and top.outcome is not TopOutcome.COMPLETE:
             said = top.text.splitlines()[-1] if top.text else said
         return broken(facts, HopId.DATA, f"{text}: {said}" if said else text, probe)
-    return holds(
-        facts,
-        HopId.DATA,
-        f"fresh figures of all {len(facts.one(workloads.NODES) or ())} nodes",
-        probe,
-    )
+    text = f"fresh figures of all {len(facts.one(workloads.NODES) or ())} nodes"
+    lacking = pod_figures.lacking(facts)
+    if lacking:
+        none = "; ".join(f"none of {', '.join(pods)} on {node}" for node, pods in lacking.items())
+        return broken(facts, HopId.DATA, f"{text}, and {none}", metrics_data.PODS.name)
+    return holds(facts, HopId.DATA, text, probe)
 
 
 def others(facts: Facts) -> Hop:

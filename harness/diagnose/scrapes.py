@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from harness.base.places import address_of
 from harness.diagnose.facts import Facts, once
 from harness.diagnose.failures import FailedOf, failed_of
-from harness.diagnose.findings import RECENT_SECONDS, age, metrics_pod, recent
+from harness.diagnose.findings import RECENT_SECONDS, age, metrics_pod, read_at, recent
 from harness.probe import (
     apiservice,
     https,
@@ -24,6 +25,8 @@ from harness.probe.nodelogs import Failure, MetricsServerLog
 # metrics-server scrapes every 15 s (--metric-resolution) and logs each failure: four in a minute.
 # One alone may have been chance.
 FAILURES = 2
+# Beyond the time from one to the next, until it is known that the next did not fail.
+_LATE_SECONDS = 5.0
 # Figures are of the last scrape, at most 15 s old when served, and of slow machines a few more.
 STALE_SECONDS = 90.0
 
@@ -76,11 +79,34 @@ def failing_of(facts: Facts, kind: FailedOf) -> Mapping[str, Failure] | None:
 
 
 def any_failing_of(facts: Facts, kind: FailedOf) -> bool | None:
-    """Whether a scrape fails of `kind`; None where metrics-server runs, and no scrape was seen."""
+    """Whether a scrape fails of `kind`.
+
+    None where metrics-server runs, and no scrape was seen, or none any more: the log does not say
+    of one that it is well.
+    """
     failing = failing_of(facts, kind)
     if failing is None:
         return None if metrics_server_runs(facts) is not False else False
+    if failing and not _still_logged(facts) & set(failing):
+        return None
     return bool(failing)
+
+
+@once
+def _still_logged(facts: Facts) -> set[str]:
+    """Return the nodes of which the log would not be silent yet, had it nothing more to say."""
+    name = nodelogs.METRICS_SERVER.name
+    found = set()
+    for machine, log in _metrics_server_logs(facts).items():
+        times: dict[str, list[float]] = {}
+        for failure in recent(facts, name, machine, log.scrapes):
+            times.setdefault(failure.target, []).append(failure.at)
+        for node, at in times.items():
+            between = max((after - before for before, after in pairwise(at)), default=0.0)
+            silent = read_at(facts, name, machine) - at[-1]
+            if not between or silent <= between + _LATE_SECONDS:
+                found.add(node)
+    return found
 
 
 def scraped(facts: Facts) -> set[str]:

@@ -159,6 +159,16 @@ def reconnecting(facts: Facts) -> bool | None:
     return None if unseen or not workers <= set(logs) else False
 
 
+def agents_started(facts: Facts) -> bool:
+    """Whether an agent has begun so lately, for the first time, that it need not be connected."""
+    reading = facts.reading(objects.AGENT_PODS.name)
+    if reading is None:
+        return False
+    later = facts.at - moment(reading)
+    started = (facts.one(objects.AGENT_PODS) or {}).values()
+    return any(_younger(facts, each, _RECONNECT_SECONDS + later) for each in started)
+
+
 def scraping_again(facts: Facts) -> bool | None:
     """Whether metrics-server is not Ready only since it could not read kubelets a moment ago."""
     running = [pod for pod in none_ready(facts) or () if pod.phase == "Running" and not pod.waiting]

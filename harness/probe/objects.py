@@ -154,13 +154,25 @@ def parse_agents(reading: Reading) -> AgentSet:
     )
 
 
-def parse_agent_pods(reading: Reading) -> frozenset[str]:
-    """Return the names of the nodes with an agent's pod in phase Running."""
-    return frozenset(
-        item["spec"].get("nodeName", "")
+def parse_agent_pods(reading: Reading) -> Mapping[str, float]:
+    """Return, by node, since when the first container of its agent's pod in phase Running runs.
+
+    In seconds since 1970; 0 where none runs, or one did before.
+    """
+    return {
+        item["spec"].get("nodeName", ""): max(map(_first_start, _containers(item)), default=0.0)
         for item in require_json(reading)["items"]
         if item.get("status", {}).get("phase") == "Running"
-    )
+    }
+
+
+def _containers(item: dict[str, Any]) -> list[dict[str, Any]]:
+    return item["status"].get("containerStatuses") or []
+
+
+def _first_start(container: dict[str, Any]) -> float:
+    started = container.get("state", {}).get("running", {}).get("startedAt")
+    return seconds_of(started) if started and not container.get("restartCount") else 0.0
 
 
 def parse_csrs(reading: Reading) -> tuple[SigningRequest, ...]:

@@ -12,7 +12,7 @@ from harness import cni
 from harness.evidence.reading import Reading
 from harness.probe import stack
 from harness.probe.core import ApiProbe, Probe, not_found, raw_probe, require_json
-from harness.probe.metrics_data import seconds_of
+from harness.probe.metrics_data import OF_NODES, seconds_of
 
 METRICS_SERVER = "k8s-app=metrics-server"
 _KEEPS_AWAY = {"NoSchedule", "NoExecute"}
@@ -315,6 +315,8 @@ def _selected(name: str, selector: str, namespace: str) -> ApiProbe[tuple[Pod, .
 
 
 PODS = _selected("pods", METRICS_SERVER, "kube-system")
+NODE_PODS = raw_probe("node_pods", f"/api/v1/namespaces/kube-system/pods?{OF_NODES}", parse_pods)
+"""Pods of which each node has one."""
 
 
 def pods_look(selector: str, namespace: str) -> Probe[tuple[Pod, ...]]:

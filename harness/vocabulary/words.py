@@ -121,6 +121,7 @@ class Cause(StrEnum):
     NO_ROUTE_TO_POD_NETWORK = "no-route-to-pod-network"
     WAY_TO_SERVICE_BLOCKED = "way-to-service-blocked"
     NODE_NOT_SCRAPED = "node-not-scraped"
+    PODS_WITHOUT_FIGURES = "pods-without-figures"
     HEALTHY = "healthy"
     SETTLING = "settling"
     UNKNOWN = "unknown"

@@ -35,14 +35,15 @@ def _some_missing(facts: Facts, hops: Hops) -> bool | None:
     agents = findings.connected_agents(facts)
     lost = agent_findings.lost(facts)
     again = settling.reconnecting(facts)
-    if agents == 0 or again:
-        return agent_pods == frozenset() and not again
+    begins = settling.agents_started(facts) and not lost
+    if agents == 0 or again or begins:
+        return agent_pods == {} and not again
     if lost:
         return lost != set(findings.server_dials(facts))
     expected = findings.expected_agents(facts) or 0
     without = agent_pods is not None and len(agent_pods) < expected
     if agent_findings.some_connected(facts):
-        return without or (None if again is None else True)
+        return without or (None if again is None or agent_pods is None else True)
     if agents is not None:
         # A tunnel that is broken in another way is none of this.
         known = findings.expected_agents(facts) is not None

@@ -36,7 +36,7 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
 
 def _none_connects(facts: Facts, lost: set[str]) -> bool | None:
     """Whether agents cannot, where the server has none."""
-    if lost or facts.one(objects.AGENT_PODS) == frozenset() or settling.starting(facts):
+    if lost or facts.one(objects.AGENT_PODS) == {} or settling.starting(facts):
         return bool(lost)
     if agent_findings.all_reach(facts):
         # What is seen to connect is not kept from it.

@@ -54,5 +54,9 @@ KIND = CauseKind(
         HopId.CONDITION,
         HopId.DATA,
     ),
-    rivals=(Cause.CLOCK_SKEW, Cause.AGENTS_REACH_TOO_FEW_SERVERS),
+    rivals=(
+        Cause.CLOCK_SKEW,
+        Cause.AGENTS_REACH_TOO_FEW_SERVERS,
+        Cause.PODS_WITHOUT_FIGURES,
+    ),
 )

@@ -13,8 +13,8 @@ from harness.vocabulary.words import Cause
 
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
-# What gateways and proxies say for what is behind them; a kubelet has nothing behind it.
-_GATEWAYS = frozenset({502, 503, 504})
+# What a kubelet says of its metrics where it does not give them (pkg/kubelet/server/server.go).
+_OF_KUBELETS = frozenset({_UNAUTHORIZED, _FORBIDDEN, 500})
 
 
 def _shown(facts: Facts, _: Hops) -> bool | None:
@@ -61,15 +61,18 @@ def _remedy(facts: Facts) -> str:
             "'authenticat' on the node (a kubelet asks the API server about each token)"
         )
     said = ", ".join(f"HTTP {each}" for each in statuses if each is not None) or "an error"
-    between = (
-        f"\na kubelet itself does not say that: see what else answers at TCP {KUBELET_PORT} there "
-        "(ss -ltnp, nft list ruleset)"
-        if statuses & _GATEWAYS
-        else ""
-    )
+    where = f"the kubelets of {', '.join(nodes)} answer with {said}"
+    if statuses.isdisjoint({None, *_OF_KUBELETS}):
+        return (
+            f"{where}, which a kubelet does not say of its metrics: see what else answers at TCP "
+            f"{KUBELET_PORT} there (ss -ltnp, nft list ruleset, iptables-save), and take it out of "
+            "the way"
+        )
     return (
-        f"the kubelets of {', '.join(nodes)} answer with {said}: look there for why with "
-        f"journalctl -u k0sworker -n 100 | grep component=kubelet{between}"
+        f"{where}: look there for why with journalctl -u k0sworker -n 100 "
+        "| grep component=kubelet\n"
+        "where that says `Authorization error`, the kubelet could not ask the API server about "
+        "metrics-server's rights"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.diagnose import findings, last_words, places, settling, turned_away
 from harness.diagnose.causes import pod_not_started
-from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.causes.kind import SCRAPES, CauseKind
 from harness.diagnose.causes.pods_not_admitted import waits_for_tunnel
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, does_hold
@@ -96,6 +96,7 @@ KIND = CauseKind(
         Cause.METRICS_SERVER_FORBIDDEN,
         Cause.APISERVER_UNREACHABLE_FROM_PODS,
         Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
+        *SCRAPES,
         Cause.KUBELET_UNREACHABLE_FROM_PODS,
     ),
     passes=True,

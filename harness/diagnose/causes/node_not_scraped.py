@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.diagnose import findings, scrapes
 from harness.diagnose.causes import kubelet_unreachable_from_pods
-from harness.diagnose.causes.kind import METRICS_SERVER_ISSUES, SANE_NODES, CauseKind
+from harness.diagnose.causes.kind import METRICS_SERVER_ISSUES, SANE_NODES, SCRAPES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.failures import FailedOf
 from harness.diagnose.model import HopId, Hops
@@ -59,6 +59,7 @@ KIND = CauseKind(
     (HopId.SCRAPING, HopId.DATA),
     rivals=(
         *SANE_NODES,
+        *SCRAPES,
         Cause.CROSS_NODE_TRAFFIC_CUT,
         Cause.LARGE_PACKETS_LOST,
         Cause.KUBELET_UNREACHABLE_FROM_PODS,

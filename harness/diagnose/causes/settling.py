@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from harness.diagnose import findings, hops_egress, node_findings, settling
+from harness.diagnose import (
+    agent_findings,
+    findings,
+    hops_egress,
+    node_findings,
+    settling,
+    turned_away,
+)
 from harness.diagnose.causes.agents_reach_too_few_servers import passing
-from harness.diagnose.causes.kind import CauseKind
+from harness.diagnose.causes.kind import SCRAPES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState
-from harness.probe import apiservice, controlplane, konnectivity
+from harness.probe import apiservice, controlplane, konnectivity, objects
 from harness.vocabulary.words import Cause
 
 _AFTER_THE_WAY = frozenset({HopId.CONDITION, HopId.DATA})
@@ -20,7 +27,7 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     if broken and (begun or settling.scraping_again(facts)):
         return True
     # While the konnectivity server starts, its agents have nowhere to connect to.
-    again = settling.reconnecting(facts) or settling.restarted(facts)
+    again = settling.reconnecting(facts) or settling.restarted(facts) or _agents_begin(facts)
     tunnel = broken & {HopId.TUNNEL, HopId.MESH}
     if tunnel and (again or (HopId.MESH in tunnel and passing(facts))):
         broken -= tunnel
@@ -38,6 +45,14 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     seen = seen and _is_k0ss_server(facts)
     unseen = [hop for hop in hops.values() if hop.state is HopState.NOT_SEEN]
     return True if seen and {hop.id for hop in unseen} <= {HopId.OTHERS} else None
+
+
+def _agents_begin(facts: Facts) -> bool:
+    """Whether agents that have just begun are seen to have a server to connect to."""
+    if facts.one(objects.AGENTS) is None or not agent_findings.all_reach(facts):
+        return False
+    refused = turned_away.why(facts) is not None or turned_away.strangers(facts)
+    return settling.agents_started(facts) and not refused
 
 
 def _is_k0ss_server(facts: Facts) -> bool:
@@ -70,6 +85,8 @@ KIND = CauseKind(
         Cause.KUBELET_CERTIFICATES_NOT_APPROVED,
         Cause.KUBELET_UNREACHABLE_FROM_PODS,
         Cause.CERTIFICATE_NOT_TRUSTED,
+        *SCRAPES,
+        Cause.PODS_WITHOUT_FIGURES,
     ),
     remedy=_remedy,
 )

@@ -37,7 +37,7 @@ def _without_agents(facts: Facts) -> bool | None:
     if mesh.has_agents_elsewhere(facts):
         return False
     told = findings.server_dials(facts) or bool(facts.on(nodelogs.AGENT))
-    if told or facts.one(objects.AGENT_PODS) == frozenset():
+    if told or facts.one(objects.AGENT_PODS) == {}:
         return False
     if facts.of_controller(controlplane.TUNNEL) is None:
         return findings.message_class(facts) is MessageClass.NO_AGENT or None

@@ -53,7 +53,7 @@ _LOOKS = {
     HopId.PATH: {"dial", "payload", "agent_payload", "policies", "service_rules"},
     HopId.LARGE: {"payload", "agent_payload"},
     HopId.CONDITION: {"apiservice"},
-    HopId.DATA: {"metrics", "top_nodes"},
+    HopId.DATA: {"metrics", "top_nodes", "pod_metrics", "node_pods", "kubelet_process"},
 }
 RESTS_ON = {kind.cause: frozenset(kind.rests_on) for kind in KINDS}
 # Whose pods are not Ready, while all of their hop's state is that they are there.
@@ -117,7 +117,9 @@ def pasted(one: Path, other: Path) -> tuple[Reading, ...] | None:
     broken = second.broken
     if broken is None or broken.id not in hops or hops[broken.id].state is HopState.BROKEN:
         return None
-    if broken.id is HopId.BACKEND and first.cause in _OF_PODS:
+    # A Service of one metrics-server has no pods of another one.
+    strange = len(_namespaces(one) | _namespaces(other)) > 1
+    if strange or (broken.id is HopId.BACKEND and first.cause in _OF_PODS):
         return None
     alone = sum(each.probe == "agent_log" for each in of_one_lab(one)) == 1
     proof = _broken(second) & RESTS_ON.get(second.cause, frozenset())
@@ -154,6 +156,13 @@ def pasted(one: Path, other: Path) -> tuple[Reading, ...] | None:
     wanted -= own
     kept = [each for each in of_one_lab(one) if _look(each) not in wanted]
     return (*kept, *(each for each in of_one_lab(other) if _look(each) in wanted))
+
+
+@functools.cache
+def _namespaces(path: Path) -> frozenset[str]:
+    """The namespaces of metrics-server's pods."""
+    pods = facts_from(of_one_lab(path)).one(workloads.PODS) or ()
+    return frozenset(pod.namespace for pod in pods)
 
 
 def _broken(found: Diagnosis) -> set[HopId]:

@@ -148,6 +148,7 @@ READS_ONLY = (
     r"ss -Hltn",
     r"ss -Htn state established \( sport = :8132 \)",
     r"ps -C konnectivity-server,k0s -o pid=,ppid=,etimes=,args= -ww",
+    r"ps -C kubelet -o etimes=",
     (
         r"sh -c if command -v journalctl >/dev/null; then\n"
         r" +journalctl -u k0scontroller -o short-unix --no-pager --since=-4min\nelse\n"
@@ -387,14 +388,20 @@ def test_agents_that_are_on_their_way_back_are_settling(recording):
 def test_agents_that_are_rolled_out_are_settling_and_stuck_ones_are_not(recording):
     readings = recording("diagnosis/settling/2")
     assert diagnose(readings).cause is Cause.SETTLING
-    # The same DaemonSet, written to an hour before and still not rolled out.
+    # The same DaemonSet, written to an hour before as its pods were, and still not rolled out.
     long_ago = [
         replace(each, stdout=each.stdout.replace("2026-11-23T13:1", "2026-11-23T12:1"))
-        if each.probe == "agents"
+        if each.probe in {"agents", "agent_pods"}
         else each
         for each in readings
     ]
     assert diagnose(long_ago).cause is Cause.AGENT_MISSING
+
+
+def test_an_agent_that_has_just_begun_need_not_be_connected_yet(recording):
+    # Its container was started in the second in which the server was asked for its agents.
+    found = diagnose(recording("mended/agent-just-begun"))
+    assert (found.cause, found.confidence) == (Cause.SETTLING, Confidence.HIGH)
 
 
 def test_one_kubelet_that_was_not_asked_makes_no_other_cause_of_all_that_fail(recording):

@@ -22,7 +22,7 @@ OTHERS = [
     *(RECORDINGS / "konnectivity-off" / f"{name}.jsonl" for name in ("broken", "repaired")),
 ]
 # Looks that older recordings do not have: without all of one kind it is as it was then.
-NEWER = {"kernel", "etcd_health", "node_leases", "service_rules"}
+NEWER = {"kernel", "etcd_health", "node_leases", "service_rules", "pod_metrics", "node_pods"}
 # Where the API server does not answer, or all is well, nothing else is there to be pasted onto.
 ALONE = {Cause.APISERVER_UNREACHABLE, Cause.HEALTHY, Cause.SETTLING}
 # To these the Service, its pod or the route to it has to be there.

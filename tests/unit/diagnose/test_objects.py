@@ -114,12 +114,32 @@ def test_tokens_that_the_api_server_does_not_accept_are_one_cause(recording):
 
 
 @pytest.mark.parametrize(
-    ("walk", "said"), [("3", "something without TLS"), ("4", "HTTP 502")], ids=["plain", "TLS"]
+    ("walk", "said"), [("3", "something without TLS"), ("4", "HTTP 502"), ("5", "HTTP 426")]
 )
 def test_what_answers_agents_in_the_servers_place_has_to_hand_them_on(walk, said, recording):
     remedy = diagnose(recording(f"diagnosis/agents-turned-away/{walk}")).remedy or ""
     assert f"({said}) is no konnectivity server: let the balancer or proxy there hand" in remedy
     assert "clocks" not in remedy
+
+
+@pytest.mark.parametrize(
+    ("walk", "says"),
+    [
+        ("2", "answer with HTTP 404, which a kubelet does not say of its metrics: see what else"),
+        ("3", "answer with HTTP 500: look there for why with journalctl -u k0sworker"),
+        ("4", "bound to ServiceAccount monitoring/metrics-server the verb get on nodes/metrics"),
+    ],
+    ids=["404", "500", "403 of another's"],
+)
+def test_what_kubelets_answer_decides_where_to_look(walk, says, recording):
+    found = diagnose(recording(f"diagnosis/kubelets-refuse-metrics-server/{walk}"))
+    assert says in (found.remedy or "")
+
+
+def test_a_refusal_of_which_the_log_says_nothing_more_is_not_named_with_confidence(recording):
+    # Taken 16 s after the kubelets answered again: the log has no line for a scrape that went well.
+    found = diagnose(recording("mended/refusal-just-over"))
+    assert (found.cause, found.confidence) == (Cause.UNKNOWN, Confidence.LOW)
 
 
 def test_why_a_kubelet_starts_no_container_is_said_in_its_own_words(recording):

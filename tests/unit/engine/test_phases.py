@@ -93,9 +93,12 @@ NOT_RECORDED = {
     "named_pods",
     "named_policies",
     "named_service",
+    "kubelet_process",
     "node_leases",
+    "node_pods",
     "pod_events",
     "pod_log",
+    "pod_metrics",
     "service_rules",
 }
 
