@@ -83,12 +83,19 @@ def strict(facts: Facts) -> Mapping[str, tuple[str, ...]]:
 
 
 def full(facts: Facts) -> Mapping[str, str]:
-    """Return, by machine, how full a table of connections is that takes no more."""
-    return {
-        name: f"{each.connections} of {each.most_connections}"
-        for name, each in facts.on(nodestate.KERNEL).items()
-        if each.full
-    }
+    """Return, by machine, how full a table of connections is that takes no more.
+
+    Connections end and begin all the time: of one that has some room now the kernel says when it
+    had none. That kernel may be the host's of several machines, each with a table of its own.
+    """
+    found = {}
+    for name, each in facts.on(nodestate.KERNEL).items():
+        ago = facts.on(nodestate.DROPPED).get(name)
+        lately = ago is not None and ago < findings.RECENT_SECONDS
+        if each.full or (lately and each.half_full):
+            said = f", and a packet was dropped for that {ago:.0f} s ago" if lately else ""
+            found[name] = f"{each.connections} of {each.most_connections}{said}"
+    return found
 
 
 def untranslated(facts: Facts) -> Mapping[str, ServiceRules | None]:

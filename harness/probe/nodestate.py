@@ -32,6 +32,13 @@ grep -Hsx 1 ipv4/conf/*/rp_filter
 true
 """
 _OF_INTERFACE = re.compile(r"ipv4/conf/([^/]+)/(forwarding|rp_filter)")
+# The kernel says so at most every 5 s, in seconds since it began.
+_DROPPED = """\
+cut -d ' ' -f 1 /proc/uptime
+dmesg | grep 'nf_conntrack: table full' | tail -n 1
+true
+"""
+_SINCE_BOOT = re.compile(r"\[\s*(\d+(?:\.\d+)?)\]")
 # etcd is asked as kube-apiserver asks it, with the files that its arguments name. Nothing of them
 # is printed. Another store than etcd has no answer of that kind.
 _STORE = """\
@@ -69,6 +76,13 @@ class Kernel:
         if self.connections is None or not self.most_connections:
             return False
         return self.connections >= self.most_connections - self.most_connections // 50
+
+    @property
+    def half_full(self) -> bool:
+        """Whether at least half of the room for connections is taken."""
+        if self.connections is None or not self.most_connections:
+            return False
+        return self.connections >= self.most_connections / 2
 
 
 @dataclass(frozen=True)
@@ -120,6 +134,14 @@ def parse_kernel(reading: Reading) -> Kernel:
     )
 
 
+def parse_dropped(reading: Reading) -> float | None:
+    """Return the seconds since the kernel last dropped a packet for its full table; None: never."""
+    uptime, _, said = require_success(reading).partition("\n")
+    at = _SINCE_BOOT.match(said)
+    # Slow machines take a second from one line to the other.
+    return max(float(uptime) - float(at[1]), 0.0) if at is not None else None
+
+
 def parse_store(reading: Reading) -> Store:
     """Return what etcd says; a store that says nothing is a value, too."""
     require_ended(reading)
@@ -161,6 +183,9 @@ def parse_leases(reading: Reading) -> Mapping[str, NodeLease]:
 
 
 KERNEL = MachineProbe("kernel", ("sh", "-c", _KERNEL), parse_kernel, Asked.WORKERS)
+DROPPED = MachineProbe(
+    "connections_dropped", ("sh", "-c", _DROPPED), parse_dropped, Asked.WORKERS, sudo=True
+)
 STORE = MachineProbe("etcd_health", ("sh", "-c", _STORE), parse_store, Asked.CONTROLLERS, sudo=True)
 LEASES = raw_probe(
     "node_leases", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", parse_leases

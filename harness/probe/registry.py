@@ -73,6 +73,7 @@ PROBES: list[AnyProbe] = [
     nodelogs.AGENT,
     konnectivity.AGENT,
     nodestate.KERNEL,
+    nodestate.DROPPED,
     kubelets.PROBE,
     nodestate.STORE,
     leases.PROBE,

@@ -167,6 +167,7 @@ READS_ONLY = (
     r"dial \S+ \d+ \d+",
     # Programs of several lines, which are told here by their beginning; they only read and print.
     r"sh -c cd /proc/sys/net \|\| exit 1\ngrep -Hs (?s:.*)\ntrue\n",
+    r"sh -c cut -d ' ' -f 1 /proc/uptime\ndmesg \| grep '[^']+' \| tail -n 1\ntrue\n",
     r"sh -c args=\$\(ps -C kube-apiserver -o args= -ww (?s:.*)/health\"\n",
     r"sh -c \naddress=\$1\ncase .*\npgrep -x kube-proxy (?s:.*)\ntrue\n service_rules [\da-f.:]+",
 )

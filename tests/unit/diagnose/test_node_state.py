@@ -102,6 +102,36 @@ def test_a_table_of_connections_that_is_full_is_named(whole, most, cause):
     assert (found.cause, found.confidence) == (cause, Confidence.HIGH)
 
 
+# As the kernel of an emulated worker said it while nf_conntrack_max was 64.
+DROPPED = "1389.23\n[ 1390.706413] nf_conntrack: nf_conntrack: table full, dropping packet\n"
+
+
+@pytest.mark.parametrize(
+    ("uptime", "most", "cause"),
+    [
+        pytest.param("1389.23", "250", "connection-table-full", id="a moment ago"),
+        pytest.param("1489.23", "250", "healthy", id="long ago"),
+        pytest.param("1389.23", "9999", "healthy", id="another machine's, of one kernel"),
+    ],
+)
+def test_a_table_that_has_some_room_again_is_full_where_the_kernel_just_dropped_a_packet(
+    whole, uptime, most, cause
+):
+    """What ends a connection makes room for one that begins, and the next packet is lost."""
+    walk = edited(whole, "kernel", "max:262144", f"max:{most}", "worker0")
+    kernel = next(each for each in walk if each.probe == "kernel" and each.where == "worker0")
+    said = DROPPED.replace("1389.23", uptime)
+    dropped = replace(kernel, probe="connections_dropped", stdout=said)
+    found = diagnose([*walk, dropped])
+    assert (found.cause, found.confidence) == (cause, Confidence.HIGH)
+
+
+@pytest.mark.parametrize(("said", "ago"), [(DROPPED, 0.0), ("1537.35\n", None)])
+def test_the_kernel_says_when_it_last_dropped_a_packet_or_that_it_never_did(recording, said, ago):
+    reading = next(each for each in recording(TRANSLATED) if each.probe == "kernel")
+    assert nodestate.parse_dropped(replace(reading, stdout=said)) == ago
+
+
 def rules_of(walk, worker="worker0"):
     return next(
         service_rules.parse(each)

@@ -85,6 +85,7 @@ NOT_RECORDED = {
     "agent_payload",
     "agent_server",
     "etcd_health",
+    "connections_dropped",
     "kernel",
     "kubelet",
     "leases",
