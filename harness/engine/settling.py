@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from harness.base.errors import InconclusiveError
@@ -10,6 +11,7 @@ from harness.engine import preconditions
 from harness.engine.context import RunContext
 from harness.engine.events import StepId
 from harness.engine.results import Precondition
+from harness.expectations.kind import SETTLE_SECONDS
 from harness.ssh.pace import between_looks
 
 # metrics-server became Ready 29-33 s after a cold apply (readiness delay 20 s and two scrapes).
@@ -38,8 +40,12 @@ def until_they_hold(
     *,
     bound: float,
     on_change: Callable[[tuple[Precondition, ...]], None] | None = None,
+    not_before: float = -math.inf,
 ) -> tuple[Attempt[tuple[Precondition, ...]], ...]:
-    """Look until all preconditions hold, when the API tells that they may; as `wait_until`."""
+    """Look until all preconditions hold, when the API tells that they may; as `wait_until`.
+
+    They are not taken to hold `not_before` that time, on the clock.
+    """
 
     def until_told(seen: tuple[Precondition, ...]) -> None:
         probe = preconditions.until_told(seen)
@@ -49,7 +55,7 @@ def until_they_hold(
     return wait_until(
         what,
         look,
-        lambda seen: all(each.holds for each in seen),
+        lambda seen: all(each.holds for each in seen) and context.clock.monotonic() >= not_before,
         bound=bound,
         every=between_looks(PRECONDITIONS_EVERY_SECONDS, context.pace),
         clock=context.clock,
@@ -62,12 +68,21 @@ class Settling:
     """Waits for preconditions on one cluster.
 
     `endpoint_ready` is when metrics-server's endpoint became ready, on the clock; None where it is
-    not, or was not looked at.
+    not, or was not looked at. `restored` is when the machines were put back to a saved state: what
+    the API says is older than that at first, the aggregator's condition for the longest. On
+    emulated VMs it was True for some seconds, and then False: the agents had to connect again.
     """
 
-    def __init__(self, context: RunContext, *, endpoint_ready: float | None = None) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        *,
+        endpoint_ready: float | None = None,
+        restored: float = -math.inf,
+    ) -> None:
         self._context = context
         self.endpoint_ready = endpoint_ready
+        self._not_before = restored + SETTLE_SECONDS
 
     def wait(
         self, what: str, presumed: preconditions.Presumed
@@ -95,7 +110,12 @@ class Settling:
 
             try:
                 history = until_they_hold(
-                    context, f"the preconditions of {what}", look, bound=bound, on_change=say_unmet
+                    context,
+                    f"the preconditions of {what}",
+                    look,
+                    bound=bound,
+                    on_change=say_unmet,
+                    not_before=self._not_before,
                 )
             except WaitTimeoutError as error:
                 raise PreconditionsUnmetError(what, error.history[-1].value) from None

@@ -6,6 +6,7 @@ change the verdict.
 
 from __future__ import annotations
 
+import math
 import re
 import types
 from dataclasses import dataclass, field, replace
@@ -31,11 +32,13 @@ from harness.engine.events import (
 )
 from harness.engine.live import LiveCluster
 from harness.engine.phases import Phases
+from harness.engine.preconditions import presumed_by
 from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProber, _key
 from harness.engine.results import Sums
 from harness.engine.settling import PRECONDITIONS_SECONDS, PreconditionsUnmetError, Settling
 from harness.engine.steps import Steps
 from harness.engine.watch import PhaseWatch
+from harness.expectations.kind import SETTLE_SECONDS
 from harness.k0s import AGENT_PORT
 from harness.plan.build import build
 from harness.probe import told
@@ -651,6 +654,20 @@ def phases(recording, plan):
         return Phases(context, of, live, settling), events
 
     return make
+
+
+def test_restored_machines_settle_until_the_aggregator_has_looked_again(recording, plan):
+    """What the API says of a cluster that was put back is older than that at first."""
+    names = ("settling", "watched-broken")
+    readings = [each for name in names for each in recording(f"konnectivity-off/{name}")]
+    opened = {}
+    for restored in (-math.inf, BROKEN_AT - 1):
+        clock = RecordedClock(BROKEN_AT)
+        context = context_of(ReplayProber(clock, readings), clock)
+        settling = Settling(context, restored=restored)
+        _, opened[restored] = settling.wait("a phase", presumed_by(plan, plan.phases[0]))
+    assert opened[-math.inf] < BROKEN_AT + 2
+    assert BROKEN_AT - 1 + SETTLE_SECONDS <= opened[BROKEN_AT - 1] < BROKEN_AT + SETTLE_SECONDS + 1
 
 
 def test_the_whole_run_comes_to_its_verdicts_again(phases, plan):
