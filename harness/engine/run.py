@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -104,7 +103,6 @@ class ScenarioRun:
         self._kept = False
         self._error: BaseException | None = None
         self._taken = shared_lab
-        self._restored = -math.inf
         self.saved = "" if shared_lab is None else shared_lab.saved
         # As it stands now: people edit files while a run lasts.
         self._scenario_text = request.plan.path.read_bytes()
@@ -244,7 +242,7 @@ class ScenarioRun:
             emit=self._emit,
             pace=lab.pace,
         )
-        settling = Settling(context, endpoint_ready=ready, restored=self._restored)
+        settling = Settling(context, endpoint_ready=ready, restored=bool(self.saved))
         changes = changes_on(lab, self.plan, self._cluster.kubectl, context)
         save = self._save if self._taken is None and warm.saves(lab, self._settings) else None
         self._live = LiveCluster(context, self.plan, self._cluster, changes, settling, save)
@@ -273,7 +271,6 @@ class ScenarioRun:
     def _restore(self, lab: Lab) -> None:
         """Put the machines back to how they were saved; where that fails they are made anew."""
         failed = warm.restore(lab, self._context, self._steps)
-        self._restored = self._clock.monotonic()
         if failed:
             self._leftovers += failed
             self._lab, self._taken, self.saved = None, None, ""

@@ -68,9 +68,9 @@ class Settling:
     """Waits for preconditions on one cluster.
 
     `endpoint_ready` is when metrics-server's endpoint became ready, on the clock; None where it is
-    not, or was not looked at. `restored` is when the machines were put back to a saved state: what
-    the API says is older than that at first, the aggregator's condition for the longest. On
-    emulated VMs it was True for some seconds, and then False: the agents had to connect again.
+    not, or was not looked at. `restored` is whether the machines were just put back to a saved
+    state: what the API says is older than that at first, the aggregator's condition for longest.
+    On emulated VMs it was True for some seconds, then False: the agents had to connect again.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class Settling:
         context: RunContext,
         *,
         endpoint_ready: float | None = None,
-        restored: float = -math.inf,
+        restored: bool = False,
     ) -> None:
         self._context = context
         self.endpoint_ready = endpoint_ready
-        self._not_before = restored + SETTLE_SECONDS
+        self._not_before = context.clock.monotonic() + (SETTLE_SECONDS if restored else 0.0)
 
     def wait(
         self, what: str, presumed: preconditions.Presumed

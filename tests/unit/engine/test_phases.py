@@ -6,7 +6,6 @@ change the verdict.
 
 from __future__ import annotations
 
-import math
 import re
 import types
 from dataclasses import dataclass, field, replace
@@ -661,13 +660,13 @@ def test_restored_machines_settle_until_the_aggregator_has_looked_again(recordin
     names = ("settling", "watched-broken")
     readings = [each for name in names for each in recording(f"konnectivity-off/{name}")]
     opened = {}
-    for restored in (-math.inf, BROKEN_AT - 1):
+    for restored in (False, True):
         clock = RecordedClock(BROKEN_AT)
         context = context_of(ReplayProber(clock, readings), clock)
         settling = Settling(context, restored=restored)
         _, opened[restored] = settling.wait("a phase", presumed_by(plan, plan.phases[0]))
-    assert opened[-math.inf] < BROKEN_AT + 2
-    assert BROKEN_AT - 1 + SETTLE_SECONDS <= opened[BROKEN_AT - 1] < BROKEN_AT + SETTLE_SECONDS + 1
+    assert opened[False] < BROKEN_AT + 2
+    assert BROKEN_AT + SETTLE_SECONDS <= opened[True] < BROKEN_AT + SETTLE_SECONDS + 2
 
 
 def test_the_whole_run_comes_to_its_verdicts_again(phases, plan):
