@@ -48,8 +48,8 @@ class PhaseWatch:
     def run(self) -> Watch:
         """Return one result an expectation, in their order, the phase's diagnosis and flows."""
         clock, pool = self._context.clock, self._context.pool()
-        self._until_told()
         try:
+            self._until_told()
             while not self._done():
                 began = clock.monotonic()
                 self._look()

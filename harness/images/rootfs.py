@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from harness.base.errors import HarnessError, HostLacksError, InfrastructureErro
 from harness.base.own_files import folder_problem
 from harness.base.process import Runner
 from harness.base.shipped import SHIPPED
+from harness.base.untrusted import MIB
 from harness.host.raw import SBIN
 from harness.state.removal import NotOursError
 
@@ -123,6 +125,12 @@ def build_folder() -> Path:
     if not os.access(place, os.W_OK):
         place = Path(tempfile.gettempdir())
     return place / f"k0s-harness-image-{os.getuid()}"
+
+
+def lacks_room(place: Path, need: int) -> str | None:
+    """Return why a build that needs so many MiB in `place` has no room there, None where it has."""
+    free = shutil.disk_usage(place).free // MIB
+    return f"it needs {need} MiB in {place}, and {free} are free" if free < need else None
 
 
 def as_root() -> tuple[str, ...]:

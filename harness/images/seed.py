@@ -17,10 +17,9 @@ from pathlib import Path
 from harness.artifacts.model import Artifact, ArtifactKind
 from harness.base.errors import HostLacksError
 from harness.base.settings import Settings
-from harness.base.untrusted import MIB
 from harness.images import embedded
 from harness.images.making import Making
-from harness.images.rootfs import BOXES, build_folder, tool_path
+from harness.images.rootfs import BOXES, build_folder, lacks_room, tool_path
 
 # Where a seeded machine says what it was made with.
 SEED_FILE = "/etc/k0s-harness/seed.json"
@@ -96,12 +95,8 @@ def cannot_unpack() -> str | None:
     missing = [name for name in ("containerd", "ctr") if shutil.which(name, path=path) is None]
     if missing:
         return f"there is no program {' or '.join(missing)}"
-    place = build_folder().parent
-    free = shutil.disk_usage(place).free // MIB
-    if free < WORK_MIB:
-        need = f"it takes {WORK_MIB} MiB in {place}, and {free} are free"
-        return f"{need} (TMPDIR= names another folder)"
-    return None
+    lacking = lacks_room(build_folder().parent, WORK_MIB)
+    return None if lacking is None else f"{lacking} (TMPDIR= names another folder)"
 
 
 def make_tree(making: Making, seed: Seed, work: Path) -> Path:

@@ -6,24 +6,28 @@ none outlives its process.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 from ipaddress import IPv4Network
 
 from harness.base.locks import FileLock, is_held, lock_path
 
-# In file names, so without the slash.
+# In file names, so without the slash: each is a /24.
 _NAME = "subnet-{}"
-_24 = re.compile(r"subnet-((?:(?:1?\d?\d|2[0-4]\d|25[0-5])\.){3}0)\.lock$")
 
 
 def claimed() -> tuple[IPv4Network, ...]:
     """Return the subnets that living processes have claimed."""
     every = lock_path(_NAME.format("*"))
-    named = ((_24.search(path.name), path) for path in every.parent.glob(every.name))
-    return tuple(
-        IPv4Network(f"{name[1]}/24") for name, path in named if name is not None and is_held(path)
-    )
+    before, _, behind = every.name.partition("*")
+    found = []
+    for path in every.parent.glob(every.name):
+        # Anyone may have laid a file of another name there.
+        with contextlib.suppress(ValueError):
+            subnet = IPv4Network(f"{path.name.removeprefix(before).removesuffix(behind)}/24")
+            if is_held(path):
+                found.append(subnet)
+    return tuple(found)
 
 
 def claim(subnet: IPv4Network) -> FileLock:

@@ -91,11 +91,11 @@ class Build:
             (rootfs.build_folder().parent, WORK_MIB, "TMPDIR"),
             (folder, CACHE_MIB, "K0S_HARNESS_CACHE"),
         ):
-            free = shutil.disk_usage(place).free // disk.MIB
-            if free < need:
+            lacking = rootfs.lacks_room(place, need)
+            if lacking is not None:
                 raise HostLacksError(
                     _DOING,
-                    f"it needs {need} MiB in {place}, and {free} are free",
+                    lacking,
                     remedy=f"make room there, or name a folder on a larger disk in {variable}",
                 )
 
