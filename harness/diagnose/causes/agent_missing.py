@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.diagnose import agent_findings, findings, mesh, settling
 from harness.diagnose.causes import agents_cannot_connect
+from harness.diagnose.causes.agents_reach_too_few_servers import unseen_may_pass
 from harness.diagnose.causes.kind import K0S_ISSUES, SANE_NODES, CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, is_broken
@@ -19,6 +20,8 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     if facts.controller in mesh.lacking(facts):
         # One that another controller's server has is there.
         return False
+    if unseen_may_pass(facts):
+        return None
     if _half_open(facts):
         return not (mesh.young_server(facts) or settling.restarted(facts))
     return _some_missing(facts, hops)

@@ -61,6 +61,11 @@ def passing(facts: Facts) -> bool | None:
     return True if begun else _young(facts)
 
 
+def unseen_may_pass(facts: Facts) -> bool:
+    """Whether a server was not seen, and what it lacks would only not have come yet."""
+    return bool(mesh.unseen_controllers(facts) and passing(facts))
+
+
 def _connected_elsewhere(facts: Facts) -> bool:
     """Whether agents hold connections, and none of them is to the one server that was seen."""
     figures = facts.on(konnectivity.AGENT).values()
@@ -72,8 +77,11 @@ def _connected_elsewhere(facts: Facts) -> bool:
 
 
 def _young(facts: Facts) -> bool | None:
-    """Whether a server that lacks agents began so lately that they need not have found it."""
-    lacking = mesh.lacking(facts)
+    """Whether a server that lacks agents began so lately that they need not have found it.
+
+    While a server was not seen, it may be any that an agent lacks.
+    """
+    lacking = facts.controllers if mesh.unseen_controllers(facts) else tuple(mesh.lacking(facts))
     own = [mesh.own_server(facts, name) for name in lacking]
     if any(each is not None and each.seconds < findings.RECENT_SECONDS for each in own):
         return True

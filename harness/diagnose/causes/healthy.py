@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.diagnose import scrapes
+from harness.diagnose.causes.agents_reach_too_few_servers import unseen_may_pass
 from harness.diagnose.causes.kind import CauseKind
 from harness.diagnose.facts import Facts
 from harness.diagnose.model import HopId, Hops, HopState, does_hold, state_of
@@ -18,6 +19,8 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
         return None
     if any(hop.state is HopState.BROKEN for hop in hops.values()):
         return False
+    if unseen_may_pass(facts):
+        return None
     # A machine that had no time for a request does not show that the way is there.
     if any(
         https.timed_out(facts.readings[look])
