@@ -114,16 +114,16 @@ class OneKey:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         # Both layers were made above: the check, and in it one choice for each kind.
-        choices: dict[str, Any] = schema["schema"]["choices"]
+        models = {kind: each["schema"] for kind, each in schema["schema"]["choices"].items()}
         return {
             "oneOf": [
                 {
                     "type": "object",
-                    "properties": {kind: handler(choice["schema"])},
+                    "properties": {kind: model["cls"].__get_pydantic_json_schema__(model, handler)},
                     "required": [kind],
                     "additionalProperties": False,
                 }
-                for kind, choice in choices.items()
+                for kind, model in models.items()
             ]
         }
 
