@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from harness.diagnose import findings
 from harness.diagnose.facts import Facts
-from harness.probe import nodelogs
+from harness.probe import https, nodelogs
+from harness.probe.https import Health
 from harness.probe.nodelogs import Line
 from harness.probe.workloads import Pod
 
@@ -16,6 +17,7 @@ _LATELY_SECONDS = 400.0
 # The pod's creation is of the API server's clock, a line of its machine's.
 _CLOCKS_SECONDS = 5.0
 _MOST_SAID = 1000
+_OK = 200
 # Go's panic, klog's fatal lines, and what cobra prints of an error.
 _END = re.compile(r"^(?:panic: |F\d{4} |Error: |error: |fatal error: )")
 _FORBIDDEN = re.compile(
@@ -39,17 +41,46 @@ class Forbidden:
 
 
 def unread(facts: Facts) -> bool:
-    """Whether the pod's program has ended, and its log was not seen."""
+    """Whether the pod's program has ended, and its log was not seen, or whether the next serves."""
     pod = findings.metrics_pod(facts)
     if pod is None or not (pod.restarts or pod.ended):
         return False
-    return (facts.machine_of(pod.node) or "") not in facts.on(nodelogs.METRICS_SERVER)
+    if not pod.waiting and not _health(facts, pod):
+        return True
+    logged = (facts.machine_of(pod.node) or "") in facts.on(nodelogs.METRICS_SERVER)
+    return not logged and not answers(facts, pod)
 
 
 def crash(facts: Facts) -> str | None:
-    """Return the line with which the pod's program ended last, None where none was seen."""
+    """Return the line with which the pod's program ended last, None where none was seen.
+
+    None as well where the program that runs now answers: it got past what ended the one before.
+    """
     pod = findings.metrics_pod(facts)
-    if pod is None or not (pod.restarts or pod.ended):
+    if pod is None or answers(facts, pod):
+        return None
+    return _last_end(facts, pod)
+
+
+def answers(facts: Facts, pod: Pod) -> bool:
+    """Whether the pod's program runs and serves, which it does once the API server told it how."""
+    return not pod.waiting and any(each.livez == _OK for each in _health(facts, pod))
+
+
+def overcome(facts: Facts, pod: Pod) -> bool:
+    """Whether the program ended of what the API server did, or did not answer, and now serves."""
+    end = _last_end(facts, pod)
+    if end is None or not answers(facts, pod):
+        return False
+    return _UNREACHED.search(end) is not None or _FORBIDDEN.search(end) is not None
+
+
+def _health(facts: Facts, pod: Pod) -> list[Health]:
+    return [each for (_, place), each in facts.to(https.HEALTH).items() if place == pod.address]
+
+
+def _last_end(facts: Facts, pod: Pod) -> str | None:
+    if not (pod.restarts or pod.ended):
         return None
     ends = [line for line in _lines(facts, pod) if _END.search(line.text)]
     return ends[-1].text[:_MOST_SAID] if ends else None
@@ -81,10 +112,10 @@ def _said(facts: Facts) -> list[str]:
     pod = findings.metrics_pod(facts)
     if pod is None:
         return []
-    return [
-        line.text[:_MOST_SAID].replace('\\"', '"')
-        for line in _lines(facts, pod, findings.RECENT_SECONDS)
-    ]
+    said = [line.text for line in _lines(facts, pod, findings.RECENT_SECONDS)]
+    # Of the program that runs now, not of one before it.
+    begins = max((n for n, text in enumerate(said, 1) if _END.search(text)), default=0)
+    return [text[:_MOST_SAID].replace('\\"', '"') for text in said[begins:]]
 
 
 def _lines(facts: Facts, pod: Pod, within: float = _LATELY_SECONDS) -> list[Line]:

@@ -5,7 +5,7 @@ Three values each: None means that what it takes was not seen.
 
 from __future__ import annotations
 
-from harness.diagnose import findings, scrapes
+from harness.diagnose import findings, last_words, scrapes
 from harness.diagnose.facts import Facts, moment
 from harness.probe import apiservice, egress, https, konnectivity, nodelogs, objects, workloads
 from harness.probe.konnectivity import ControllerLease
@@ -79,7 +79,8 @@ def starting(facts: Facts) -> bool:
     calm = [
         pod
         for pod in pods
-        if pod.waiting not in _CRASHING and pod.restarts == 0 and not pod.unscheduled
+        if pod.waiting not in _CRASHING and not pod.unscheduled
+        if pod.restarts == 0 or last_words.overcome(facts, pod)
     ]
     # One that had to wait for a node, or for its first start, has begun when it got that.
     return any(
