@@ -50,11 +50,12 @@ _OF_ITS_FILE = frozenset(
     {"k0s.k0sproject.io/last-applied-configuration", "k0s.k0sproject.io/stack-checksum"}
 )
 _PROGRAMS = "k0s,kube-apiserver,kubelet,konnectivity-se,konnectivity-server"
-# Not Secrets, which are never read, and nothing that controllers make of these.
+# Not Secrets, which are never read, and nothing that controllers make of these. Namespaces and
+# APIServices are in none: a kubectl of their own would take as long as that of all others.
 _KINDS = (
     "deployments.apps,daemonsets.apps,statefulsets.apps,services,configmaps,serviceaccounts,"
     "resourcequotas,limitranges,roles.rbac.authorization.k8s.io,"
-    "rolebindings.rbac.authorization.k8s.io"
+    "rolebindings.rbac.authorization.k8s.io,namespaces,apiservices.apiregistration.k8s.io"
 )
 
 
@@ -88,7 +89,6 @@ def probes(machines: Iterable[str]) -> tuple[Probe[Facts], ...]:
         *on_machines,
         _api(_KINDS, "-n", "kube-system"),
         _api("networkpolicies.networking.k8s.io", "--all-namespaces"),
-        _api("apiservices.apiregistration.k8s.io,namespaces"),
     )
 
 
