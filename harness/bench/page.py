@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from harness.bench.measurements import MEASUREMENTS, Measurement
 from harness.bench.model import Result
-from harness.bench.promises import FIGURES, Promise, differing, spread
+from harness.bench.promises import FIGURES, Promise, differing, ratio_text, spread
 from harness.report.markdown import cell, code_cell
 
 # The longest bar of a table.
@@ -112,5 +112,5 @@ def _table(measurement: Measurement, result: Result, figure: str) -> Iterator[st
         ratio = spread(result.ratios(figure, way.name, first)) if way.name != first else None
         each = ", ".join(map(shown, values[way.name].values()))
         bar = "█" * max(round(_BLOCKS * of_way.median / (longest or 1)), 1)
-        times = f"{ratio.median:.2f}" if ratio is not None else ""
+        times = ratio_text(ratio.median) if ratio is not None else ""
         yield f"| {way.title} | {shown(of_way.median)} | {times} | {each} | {bar} |"

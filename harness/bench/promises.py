@@ -78,7 +78,12 @@ class Promise:
 
     def shown(self, value: float) -> str:
         """Return a value of it as people read it."""
-        return f"{value:.2f}" if self.against else FIGURES[self.figure].shown(value)
+        return ratio_text(value) if self.against else FIGURES[self.figure].shown(value)
+
+
+def ratio_text(value: float) -> str:
+    """Return a ratio so that two that differ by a tenth read differently."""
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"  # noqa: PLR2004  # two digits
 
 
 def differing(result: Result) -> tuple[str, ...]:

@@ -434,3 +434,8 @@ def test_the_page_is_drawn_of_the_folder_beside_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["bench", "--draw"]) == 0
     assert Path("docs/performance.md").read_text() == page({"cold": PAIRS})
+
+
+def test_a_small_ratio_reads_differently_from_the_promise_that_it_just_misses():
+    promise = Promise("", "observed", "reused", 0.05, "cold")
+    assert [promise.shown(each) for each in (0.05, 0.054, 0.7)] == ["0.050", "0.054", "0.70"]
