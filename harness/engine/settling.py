@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from harness.base.errors import InconclusiveError
@@ -12,12 +11,16 @@ from harness.engine.context import RunContext
 from harness.engine.events import StepId
 from harness.engine.results import Precondition
 from harness.expectations.kind import SETTLE_SECONDS
+from harness.probe import apiservice
+from harness.probe.core import observe
 from harness.ssh.pace import between_looks
 
 # metrics-server became Ready 29-33 s after a cold apply (readiness delay 20 s and two scrapes).
 # Five times that is well below what a broken one would need to look like a slow one.
 PRECONDITIONS_SECONDS = 180.0
 PRECONDITIONS_EVERY_SECONDS = 1.0
+# Of a restored cluster whose condition keeps changing that is what there is to see.
+MOST_ANEW_SECONDS = 3 * SETTLE_SECONDS
 
 
 class PreconditionsUnmetError(InconclusiveError):
@@ -40,12 +43,9 @@ def until_they_hold(
     *,
     bound: float,
     on_change: Callable[[tuple[Precondition, ...]], None] | None = None,
-    not_before: float = -math.inf,
+    may_hold: Callable[[], bool] = lambda: True,
 ) -> tuple[Attempt[tuple[Precondition, ...]], ...]:
-    """Look until all preconditions hold, when the API tells that they may; as `wait_until`.
-
-    They are not taken to hold `not_before` that time, on the clock.
-    """
+    """Look until all preconditions hold and `may_hold`, when the API tells; as `wait_until`."""
 
     def until_told(seen: tuple[Precondition, ...]) -> None:
         probe = preconditions.until_told(seen)
@@ -55,7 +55,7 @@ def until_they_hold(
     return wait_until(
         what,
         look,
-        lambda seen: all(each.holds for each in seen) and context.clock.monotonic() >= not_before,
+        lambda seen: all(each.holds for each in seen) and may_hold(),
         bound=bound,
         every=between_looks(PRECONDITIONS_EVERY_SECONDS, context.pace),
         clock=context.clock,
@@ -70,7 +70,8 @@ class Settling:
     `endpoint_ready` is when metrics-server's endpoint became ready, on the clock; None where it is
     not, or was not looked at. `restored` is whether the machines were just put back to a saved
     state: what the API says is older than that at first, the aggregator's condition for longest.
-    On emulated VMs it was True for some seconds, then False: the agents had to connect again.
+    On emulated VMs it was True for some seconds, then False, once 50 s later: agents connect again,
+    and all that is due by the clock begins at once. It has to stay for one look of the aggregator.
     """
 
     def __init__(
@@ -82,7 +83,11 @@ class Settling:
     ) -> None:
         self._context = context
         self.endpoint_ready = endpoint_ready
-        self._not_before = context.clock.monotonic() + (SETTLE_SECONDS if restored else 0.0)
+        now = context.clock.monotonic()
+        self._latest = now + MOST_ANEW_SECONDS if restored else now
+        self._not_before = min(now + SETTLE_SECONDS, self._latest)
+        # Its status, and since when.
+        self._condition: tuple[bool | None, str] | None = None
 
     def wait(
         self, what: str, presumed: preconditions.Presumed
@@ -91,6 +96,7 @@ class Settling:
         context = self._context
 
         def look() -> tuple[Precondition, ...]:
+            self._watch_condition()
             readings = context.take(preconditions.probes(presumed))
             ready = preconditions.endpoint_is_ready(readings)
             if ready is False:
@@ -115,8 +121,19 @@ class Settling:
                     look,
                     bound=bound,
                     on_change=say_unmet,
-                    not_before=self._not_before,
+                    may_hold=lambda: context.clock.monotonic() >= self._not_before,
                 )
             except WaitTimeoutError as error:
                 raise PreconditionsUnmetError(what, error.history[-1].value) from None
         return history[-1].value, context.now()
+
+    def _watch_condition(self) -> None:
+        """Begin to settle anew where the APIService's condition has changed since the restore."""
+        now = self._context.clock.monotonic()
+        if now >= self._not_before:
+            return
+        (reading,) = self._context.take((apiservice.PROBE.look(),))
+        seen = observe(apiservice.PROBE.parse, reading).value
+        if seen is not None and (seen.available, seen.since) != self._condition:
+            self._condition = seen.available, seen.since
+            self._not_before = min(now + SETTLE_SECONDS, self._latest)

@@ -100,6 +100,7 @@ NOT_RECORDED = {
     "node_leases",
     "node_pods",
     "pod_events",
+    "pod_after",
     "pod_log",
     "pod_metrics",
     "service_rules",
@@ -667,6 +668,18 @@ def test_restored_machines_settle_until_the_aggregator_has_looked_again(recordin
         _, opened[restored] = settling.wait("a phase", presumed_by(plan, plan.phases[0]))
     assert opened[False] < BROKEN_AT + 2
     assert BROKEN_AT + SETTLE_SECONDS <= opened[True] < BROKEN_AT + SETTLE_SECONDS + 2
+
+
+def test_restored_machines_settle_anew_from_each_change_of_the_condition(recording, plan):
+    """It was True right after a restore, and lapsed for some seconds 50 s later."""
+    names = ("settling", "watched-repaired")
+    readings = [each for name in names for each in recording(f"konnectivity-off/{name}")]
+    clock = RecordedClock(REPAIRED_AT)
+    context = context_of(ReplayProber(clock, readings), clock)
+    presumed = presumed_by(plan, plan.phases[1])
+    _, opened = Settling(context, restored=True).wait("a phase", presumed)
+    # The stream's look 27 s later was the first one that said True.
+    assert opened == pytest.approx(REPAIRED_AT + 27 + SETTLE_SECONDS, abs=2)
 
 
 def test_the_whole_run_comes_to_its_verdicts_again(phases, plan):
