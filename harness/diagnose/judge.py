@@ -36,6 +36,8 @@ _SUSPECTS = (
     ("not the MTU", HopId.LARGE),
 )
 _MOST_RULED_OUT = 4
+# What is only seen by requests to metrics-server's pod.
+_BY_REQUESTS = {HopId.ALIVE, HopId.PATH, HopId.LARGE}
 # Of the causes of a walk: whether the facts show it.
 _Shown: TypeAlias = Callable[[CauseKind], bool | None]
 
@@ -64,6 +66,8 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
         f"whether metrics-server's pod reaches {node}'s kubelet now"
         for node in _only_logged(facts, kind)
     ]
+    if kind is not None and _is_by_requests(kind) and settling.pod_lost(facts):
+        missing.append("whether metrics-server's pod stayed")
     if cause == Cause.SETTLING and not settling.known(facts):
         missing += _unavailable_for_long(facts)
     if cause in {Cause.HEALTHY, Cause.SETTLING} and not settling.joining(facts):
@@ -103,10 +107,11 @@ def _first(facts: Facts, is_shown: _Shown) -> tuple[CauseKind | None, list[str]]
     """Return the first kind that is shown, and what would have been needed to be sure of one."""
     told: dict[str, bool | None] = {}
     joining = settling.joining(facts)
+    changed = settling.pod_changed(facts)
     for kind in KINDS:
         shown = is_shown(kind)
         told[kind.cause] = shown
-        if not shown or (joining and kind.passes):
+        if not shown or (joining and kind.passes) or (changed and _is_by_requests(kind)):
             continue
         if joining is None and kind.passes:
             return None, [f"it may be {kind.cause}; not seen: whether a node has just joined"]
@@ -116,6 +121,12 @@ def _first(facts: Facts, is_shown: _Shown) -> tuple[CauseKind | None, list[str]]
             return None, [f"it may be {kind.cause}; not to be told from it: {text}"]
         return kind, []
     return None, []
+
+
+def _is_by_requests(kind: CauseKind) -> bool:
+    """Whether a cause goes by what requests to metrics-server's pod came to."""
+    whole = kind.cause in {Cause.HEALTHY, Cause.SETTLING}
+    return not whole and not _BY_REQUESTS.isdisjoint(kind.rests_on)
 
 
 def _uncovered(facts: Facts, cause: str) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ v1.32.3+k0s.0); without it the controller's own routes decide. `enable-aggregato
 nowhere in k0s, so the aggregator dials the Service's ClusterIP and not the pod.
 
 Two rounds of probes: the last wants addresses that the first one found. Between them, where the
-APIService does not lead to k0s's own metrics-server, the objects that it leads to are asked.
+APIService does not lead to k0s's own metrics-server, the objects that it leads to are asked. At the
+end its pod is looked at once more, to see whether it stayed what it was.
 """
 
 from __future__ import annotations
@@ -52,7 +53,11 @@ def take(
     A machine that does both is in both. `in_lab` adds the harness's own packet counters.
     """
     taken = _with_what_counts(source, first_probes(controllers, workers, in_lab=in_lab))
-    return (*taken, *source.take(second_probes(controllers, workers, facts_from(taken))))
+    facts = facts_from(taken)
+    taken = (*taken, *source.take(second_probes(controllers, workers, facts)))
+    pod = findings.metrics_pod(facts)
+    # A walk takes ten seconds, a minute on slow machines, and goes by a pod that stays.
+    return taken if pod is None else (*taken, *source.take((named.pod_after_look(pod),)))
 
 
 def take_way(source: ReadingSource, controller: str) -> tuple[Reading, ...]:

@@ -5,9 +5,20 @@ Three values each: None means that what it takes was not seen.
 
 from __future__ import annotations
 
+from harness.base.places import with_port
 from harness.diagnose import findings, last_words, scrapes
 from harness.diagnose.facts import Facts, moment
-from harness.probe import apiservice, egress, https, konnectivity, nodelogs, objects, workloads
+from harness.probe import (
+    apiservice,
+    egress,
+    https,
+    konnectivity,
+    named,
+    nodelogs,
+    objects,
+    workloads,
+)
+from harness.probe.core import API
 from harness.probe.konnectivity import ControllerLease
 from harness.probe.workloads import Pod
 
@@ -191,6 +202,57 @@ def scraping_again(facts: Facts) -> bool | None:
     if any(not scrapes.shows_in_a_request(each.why) for each in last or ()):
         return None
     return True if failed and health and ready and ready <= answering else None
+
+
+def pod_changed(facts: Facts) -> str:
+    """Return what became of metrics-server's pod while the rest was looked at, empty for nothing.
+
+    What was seen of the ways to it is then of two states: refused before, answered after.
+    """
+    pod = findings.metrics_pod(facts)
+    if pod is None:
+        return ""
+    after = facts.to(named.POD_AFTER).get((API, f"{pod.namespace}/{pod.name}"))
+    if after is None:
+        return _answered_again(facts, pod)
+    began = f"{pod.name} was {_readiness(pod)} when the looks began"
+    if not after:
+        return f"{began}, and gone at their end"
+    if after[0].ready != pod.ready:
+        return f"{began}, and {_readiness(after[0])} at their end"
+    if pod.ready and after[0].restarts > pod.restarts:
+        return f"{began}, and was started again before their end"
+    return _answered_again(facts, pod)
+
+
+def pod_lost(facts: Facts) -> bool:
+    """Whether metrics-server's pod was not seen, at first or when it was looked at once more."""
+    after = any(probe.partition(":")[0] == named.POD_AFTER.name for probe, _ in facts.unseen_at)
+    return after or facts.one(workloads.PODS) is None
+
+
+def _answered_again(facts: Facts, pod: Pod) -> str:
+    """Return that nothing listened in the pod at first, on its own node neither, and then did.
+
+    The API says later than requests do that a program ended, and that it runs again.
+    """
+    place = with_port(pod.address, findings.pod_port(pod))
+    refused: dict[str, float] = {}
+    opened: dict[str, float] = {}
+    for probe in (https.PAYLOAD, https.AGENT_PAYLOAD):
+        for (machine, target), each in facts.to(probe).items():
+            if target == place and (each.connected or each.refused):
+                at = moment(facts.readings[probe.of(place), machine])
+                (opened if each.connected else refused).setdefault(machine, at)
+    everywhere = len(refused) > 1 and facts.machine_of(pod.node) in refused
+    if not everywhere or not opened or min(opened.values()) < max(refused.values()):
+        return ""
+    last = ", ".join(opened)
+    return f"{place} refused connections from {', '.join(refused)}, and then took one from {last}"
+
+
+def _readiness(pod: Pod) -> str:
+    return "Ready" if pod.ready else "not Ready"
 
 
 def ready_again(facts: Facts) -> bool:

@@ -24,6 +24,8 @@ PODS = TargetProbe("named_pods", workloads.parse_pods)
 DEPLOYMENTS = TargetProbe("named_deployments", objects.parse_deployments)
 POLICIES = TargetProbe("named_policies", objects.parse_policies)
 POD_LOG = TargetProbe("pod_log", nodelogs.parse_metrics_server, sudo=True)
+POD_AFTER = TargetProbe("pod_after", workloads.parse_pods)
+"""The pod that counts, as it stands once all else was looked at."""
 
 
 def service_look(namespace: str, name: str) -> Probe[Service]:
@@ -65,6 +67,14 @@ def log_look(machine: str, pod: Pod) -> Probe[MetricsServerLog] | None:
     files = f"/var/log/pods/{pod.namespace}_{pod.name}_*/*/*.log"
     argv = ("sh", "-c", f"tail -q -n {nodelogs.LINES} {files}")
     return POD_LOG.on(machine, f"{pod.namespace}/{pod.name}", argv)
+
+
+def pod_after_look(pod: Pod) -> Probe[tuple[Pod, ...]]:
+    """Return the look at a pod itself, which finds none once it is gone."""
+    path = f"/api/v1/namespaces/{escaped(pod.namespace)}/pods"
+    field = escaped(f"metadata.name={pod.name}")
+    target = f"{pod.namespace}/{pod.name}"
+    return POD_AFTER.on(API, target, _get(f"{path}?fieldSelector={field}"))
 
 
 def _get(path: str) -> tuple[str, ...]:

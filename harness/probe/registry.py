@@ -78,6 +78,7 @@ PROBES: list[AnyProbe] = [
     nodestate.STORE,
     leases.PROBE,
     pod_events.PROBE,
+    named.POD_AFTER,
     named.SERVICE,
     named.ENDPOINTS,
     named.PODS,

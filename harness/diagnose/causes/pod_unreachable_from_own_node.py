@@ -24,7 +24,9 @@ def _shown(facts: Facts, _: Hops) -> bool | None:
     asked = {*facts.workers} if findings.konnectivity(facts) else {*facts.workers, facts.controller}
     machines = asked - {own, ""}
     ways = [findings.reaches(facts, name, *pod[:2]) for name in machines]
-    ways += [findings.agent_reaches(facts, name, *pod[:2]) for name in facts.workers]
+    ways += [findings.agent_reaches(facts, name, *pod[:2]) for name in facts.workers if name != own]
+    # Its own node's agent is asked last: a pod that was started again may be there by then.
+    ways = ways or [findings.agent_reaches(facts, own, *pod[:2])]
     if any(ways):
         return True
     return None if not ways or any(each is None for each in ways) else False

@@ -24,7 +24,7 @@ def _shown(facts: Facts, hops: Hops) -> bool | None:
     """Whether what is broken ends by itself: something begins, or was not looked at again yet."""
     broken = {each for each, hop in hops.items() if hop.state is HopState.BROKEN}
     begun = settling.starting(facts) or settling.ready_again(facts)
-    if broken and (begun or settling.scraping_again(facts)):
+    if broken and (begun or settling.scraping_again(facts) or settling.pod_changed(facts)):
         return True
     # While the konnectivity server starts, its agents have nowhere to connect to.
     again = settling.reconnecting(facts) or settling.restarted(facts) or _agents_begin(facts)
@@ -65,6 +65,11 @@ def _remedy(_: Facts) -> str:
     return "look again then; if it says the same, it is none of the causes that are known here"
 
 
+def _not_seen(facts: Facts) -> tuple[str, ...]:
+    changed = settling.pod_changed(facts)
+    return (f"the way to a pod that stays: {changed}",) if changed else ()
+
+
 KIND = CauseKind(
     Cause.SETTLING,
     "what is broken ends by itself",
@@ -89,4 +94,5 @@ KIND = CauseKind(
         Cause.PODS_WITHOUT_FIGURES,
     ),
     remedy=_remedy,
+    not_seen=_not_seen,
 )

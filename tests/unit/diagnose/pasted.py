@@ -35,7 +35,7 @@ _LOOKS = {
     # Why a pod is not there or not Ready is told by its own log, too.
     HopId.BACKEND: {
         *("pods", "deployment", "metrics_server_log", "pod_log", "leases"),
-        *("named_pods", "named_deployments", "pod_events"),
+        *("named_pods", "named_deployments", "pod_events", "pod_after"),
     },
     HopId.ALIVE: {"health"},
     HopId.SCRAPING: {

@@ -191,7 +191,7 @@ def test_the_ladder_runs_nothing_that_changes_a_machine_or_the_cluster(recording
         assert "configmap" not in command
 
 
-def test_two_rounds_of_looks_are_all_that_a_walk_takes(recording):
+def test_two_rounds_of_looks_and_the_pod_once_more_are_all_that_a_walk_takes(recording):
     readings = {(each.probe, each.where): each for each in recording("konnectivity-off/broken")}
     rounds = []
 
@@ -206,7 +206,8 @@ def test_two_rounds_of_looks_are_all_that_a_walk_takes(recording):
             )
 
     ladder.take(Recorded(), ("controller0",), ("worker0", "worker1"), in_lab=True)
-    first, second = rounds
+    first, second, last = rounds
+    assert [each.name for each in last] == ["pod_after:kube-system/metrics-server-7669dcf6c6-q4mdw"]
     names = [(each.name, each.where) for each in (*first, *second)]
     assert len(names) == len(set(names))
     assert ("health:10.244.0.4", "worker1") in names
@@ -431,3 +432,34 @@ def test_figures_that_are_old_by_their_own_nodes_clock_are_missing(recording):
     ]
     (figures,) = [hop for hop in diagnose(later).hops if hop.id is HopId.DATA]
     assert figures.text == "no fresh figures of worker1"
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_pod_that_ended_during_a_walk_is_no_way_that_is_cut(recording, number):
+    readings = recording(f"mended/pod-killed-{number}")
+    found = diagnose(readings)
+    assert (found.cause, found.confidence) == (Cause.SETTLING, Confidence.LOW)
+    (seen,) = (each for each in found.not_seen if each.startswith("the way to a pod that stays"))
+    assert "was Ready when the looks began" in seen
+
+
+def test_where_the_pod_was_not_seen_again_nothing_is_sure_that_requests_to_it_tell(recording):
+    gone = [
+        replace(each, error="Unable to connect to the server", stdout="")
+        if each.probe.startswith("pod_after:")
+        else each
+        for each in recording("mended/pod-killed-1")
+    ]
+    found = diagnose(gone)
+    assert found.confidence is Confidence.LOW
+    assert "whether metrics-server's pod stayed" in found.not_seen
+
+
+def test_a_pod_that_answers_again_at_a_walks_end_is_no_way_that_is_cut(recording):
+    readings = recording("mended/pod-started-again")
+    found = diagnose(readings)
+    assert (found.cause, found.confidence) == (Cause.SETTLING, Confidence.LOW)
+    assert (
+        "the way to a pod that stays: 10.244.0.2:10250 refused connections from worker0, worker1, "
+        "and then took one from worker1"
+    ) in found.not_seen
