@@ -6,8 +6,9 @@ A stranger may have written all of it, so nothing is believed that a run does no
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from ipaddress import IPv4Network
 from typing import Any
@@ -78,7 +79,9 @@ def result_in(report: Mapping[str, Any], *, doing: str) -> ScenarioResult:
         raise UsageError(doing, f"its report is none: {where}: {first['msg']}") from error
     if not 1 <= result.pace <= _SLOWEST:
         raise UsageError(doing, f"its machines were {result.pace} times slower than their host")
-    if len(result.phases) > _MOST_PHASES or any(abs(each) > _LARGEST for each in _numbers(report)):
+    # As they were read: a text of digits is a number where one is wanted.
+    numbers = itertools.chain(_numbers(report), _numbers(asdict(result)))
+    if len(result.phases) > _MOST_PHASES or not all(abs(each) <= _LARGEST for each in numbers):
         raise UsageError(
             doing, f"it has more than {_MOST_PHASES} phases, or a number that no run has"
         )
@@ -92,7 +95,7 @@ def _numbers(value: object) -> Iterator[float]:
         case Mapping():
             for each in value.values():
                 yield from _numbers(each)
-        case list():
+        case list() | tuple():
             for each in value:
                 yield from _numbers(each)
 

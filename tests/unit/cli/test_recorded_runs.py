@@ -111,9 +111,10 @@ def test_a_report_that_is_none_is_a_sentence(run, tmp_path, content):
     assert "report.json: " in err
 
 
-def test_a_number_that_no_run_has_is_refused(run, tmp_path):
+@pytest.mark.parametrize("number", [1e300, -1e300, "9" * 400, "1e400", "nan", "-inf"])
+def test_a_number_that_no_run_has_is_refused(run, tmp_path, number):
     folder = tmp_path / "runs" / LAST / "konnectivity-off"
-    change(folder, timings={"k0sctl apply": 1e300})
+    change(folder, timings={"k0sctl apply": number})
     code, _, err = run("report", LAST)
     assert code == 2
     assert "a number that no run has" in err
