@@ -19,7 +19,6 @@ from harness.probe import (
 from harness.probe.core import API, refused_by_sudo
 from harness.probe.workloads import Node
 
-_OK = 200
 # How kubectl begins what the API server answered.
 _SERVER = "Error from server"
 
@@ -208,7 +207,7 @@ def alive(facts: Facts) -> Hop:
         text += f" ({', '.join(health.failing)} failed)"
     elif health.text:
         text += f" ({health.text})"
-    make = holds if health.livez == _OK else broken
+    make = holds if health.serves else broken
     return make(facts, HopId.ALIVE, text, probe, machine)
 
 

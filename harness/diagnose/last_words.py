@@ -17,7 +17,6 @@ _LATELY_SECONDS = 400.0
 # The pod's creation is of the API server's clock, a line of its machine's.
 _CLOCKS_SECONDS = 5.0
 _MOST_SAID = 1000
-_OK = 200
 # Go's panic, klog's fatal lines, and what cobra prints of an error.
 _END = re.compile(r"^(?:panic: |F\d{4} |Error: |error: |fatal error: )")
 _FORBIDDEN = re.compile(
@@ -64,7 +63,7 @@ def crash(facts: Facts) -> str | None:
 
 def answers(facts: Facts, pod: Pod) -> bool:
     """Whether the pod's program runs and serves, which it does once the API server told it how."""
-    return not pod.waiting and any(each.livez == _OK for each in _health(facts, pod))
+    return not pod.waiting and any(each.serves for each in _health(facts, pod))
 
 
 def overcome(facts: Facts, pod: Pod) -> bool:

@@ -43,7 +43,6 @@ _ENDPOINTS_SECONDS = 10.0
 _REFUSED_SECONDS = 35.0
 # The one check of metrics-server's readiness that fails until it has read kubelets twice.
 _NO_FIGURES_YET = frozenset({"metric-storage-ready"})
-_OK = 200
 
 
 def none_ready(facts: Facts) -> tuple[Pod, ...] | None:
@@ -190,7 +189,7 @@ def scraping_again(facts: Facts) -> bool | None:
         return False
     addresses = {pod.address for pod in running}
     health = [each for (_, address), each in facts.to(https.HEALTH).items() if address in addresses]
-    if any(each.livez != _OK or set(each.failing) - _NO_FIGURES_YET for each in health):
+    if any(not each.serves or set(each.failing) - _NO_FIGURES_YET for each in health):
         return False
     ready = {node.name for node in facts.one(workloads.NODES) or () if node.ready}
     answering = {name for name, each in scrapes.kubelets(facts).items() if each.answered}

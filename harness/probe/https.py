@@ -30,7 +30,7 @@ _NO_CURL = 127
 _CANNOT_CONNECT = 7
 _TIMED_OUT = 28
 _CODE = re.compile(r"(?:^|\s|\n)(\d{3})$")
-_OK = "200"
+_OK = 200
 _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NOTHING = "000"
 
@@ -46,6 +46,11 @@ class Health:
     readyz: int
     failing: tuple[str, ...]
     text: str
+
+    @property
+    def serves(self) -> bool:
+        """Whether /livez says that it lives."""
+        return self.livez == _OK
 
 
 @dataclass(frozen=True)
