@@ -54,6 +54,8 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
 
     @functools.cache
     def shown(kind: CauseKind) -> bool | None:
+        if _is_by_requests(kind) and settling.pod_changed(facts):
+            return False
         return kind.shown(facts, state)
 
     kind, untold = _first(facts, shown)
@@ -107,11 +109,10 @@ def _first(facts: Facts, is_shown: _Shown) -> tuple[CauseKind | None, list[str]]
     """Return the first kind that is shown, and what would have been needed to be sure of one."""
     told: dict[str, bool | None] = {}
     joining = settling.joining(facts)
-    changed = settling.pod_changed(facts)
     for kind in KINDS:
         shown = is_shown(kind)
         told[kind.cause] = shown
-        if not shown or (joining and kind.passes) or (changed and _is_by_requests(kind)):
+        if not shown or (joining and kind.passes):
             continue
         if joining is None and kind.passes:
             return None, [f"it may be {kind.cause}; not seen: whether a node has just joined"]
@@ -124,7 +125,10 @@ def _first(facts: Facts, is_shown: _Shown) -> tuple[CauseKind | None, list[str]]
 
 
 def _is_by_requests(kind: CauseKind) -> bool:
-    """Whether a cause goes by what requests to metrics-server's pod came to."""
+    """Whether a cause goes by what requests to metrics-server's pod came to.
+
+    Of a pod that did not stay these were of two states, and none of them is shown.
+    """
     whole = kind.cause in {Cause.HEALTHY, Cause.SETTLING}
     return not whole and not _BY_REQUESTS.isdisjoint(kind.rests_on)
 

@@ -44,7 +44,7 @@ def unread(facts: Facts) -> bool:
     pod = findings.metrics_pod(facts)
     if pod is None or not (pod.restarts or pod.ended):
         return False
-    if not pod.waiting and not _health(facts, pod):
+    if not pod.waiting and not health(facts, pod):
         return True
     logged = (facts.machine_of(pod.node) or "") in facts.on(nodelogs.METRICS_SERVER)
     return not logged and not answers(facts, pod)
@@ -63,7 +63,7 @@ def crash(facts: Facts) -> str | None:
 
 def answers(facts: Facts, pod: Pod) -> bool:
     """Whether the pod's program runs and serves, which it does once the API server told it how."""
-    return not pod.waiting and any(each.serves for each in _health(facts, pod))
+    return not pod.waiting and any(each.serves for each in health(facts, pod))
 
 
 def overcome(facts: Facts, pod: Pod) -> bool:
@@ -74,7 +74,8 @@ def overcome(facts: Facts, pod: Pod) -> bool:
     return _UNREACHED.search(end) is not None or _FORBIDDEN.search(end) is not None
 
 
-def _health(facts: Facts, pod: Pod) -> list[Health]:
+def health(facts: Facts, pod: Pod) -> list[Health]:
+    """Return what the pod answered of its health on its own node."""
     return [each for (_, place), each in facts.to(https.HEALTH).items() if place == pod.address]
 
 

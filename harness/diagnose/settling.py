@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from harness.base.places import with_port
 from harness.diagnose import findings, last_words, scrapes
-from harness.diagnose.facts import Facts, moment
+from harness.diagnose.facts import Facts, moment, once
 from harness.probe import (
     apiservice,
     egress,
@@ -187,8 +187,7 @@ def scraping_again(facts: Facts) -> bool | None:
         return None if facts.one(workloads.PODS) is None else False
     if scrapes.failing_scrapes(facts):
         return False
-    addresses = {pod.address for pod in running}
-    health = [each for (_, address), each in facts.to(https.HEALTH).items() if address in addresses]
+    health = [each for pod in running for each in last_words.health(facts, pod)]
     if any(not each.serves or set(each.failing) - _NO_FIGURES_YET for each in health):
         return False
     ready = {node.name for node in facts.one(workloads.NODES) or () if node.ready}
@@ -203,6 +202,7 @@ def scraping_again(facts: Facts) -> bool | None:
     return True if failed and health and ready and ready <= answering else None
 
 
+@once
 def pod_changed(facts: Facts) -> str:
     """Return what became of metrics-server's pod while the rest was looked at, empty for nothing.
 

@@ -22,9 +22,10 @@ OTHERS = [
     *(RECORDINGS / "konnectivity-off" / f"{name}.jsonl" for name in ("broken", "repaired")),
 ]
 # Looks that older recordings do not have: without all of one kind it is as it was then.
-NEWER = {"kernel", "etcd_health", "node_leases", "service_rules", "pod_metrics", "node_pods"}
-# An older walk did not look at the pod once more, and says what it said then.
-NEWER |= {"pod_after"}
+NEWER = {
+    *("kernel", "etcd_health", "node_leases", "service_rules", "pod_metrics", "node_pods"),
+    "pod_after",
+}
 # Where the API server does not answer, or all is well, nothing else is there to be pasted onto.
 ALONE = {Cause.APISERVER_UNREACHABLE, Cause.HEALTHY, Cause.SETTLING}
 # To these the Service, its pod or the route to it has to be there.
