@@ -38,7 +38,9 @@ T = TypeVar("T")
 class Stage:
     """Where a phase is watched: the machines by name, and since when what was ready.
 
-    `opened` and `endpoint_ready` are seconds since the run began.
+    `opened` and `endpoint_ready` are seconds since the run began. `as_before` is whether nothing
+    was done to the cluster and all that is presumed was there at once, as on a lab that was left:
+    then the API has nothing new to tell of.
     """
 
     controllers: tuple[str, ...]
@@ -46,6 +48,7 @@ class Stage:
     konnectivity: bool
     opened: float
     endpoint_ready: float
+    as_before: bool = False
 
     @property
     def controller(self) -> str:

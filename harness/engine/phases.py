@@ -90,7 +90,8 @@ class Phases:
         if watched and ended_badly is None:
             seen, opened = self.settling.wait(f"phase {phase.name}", presumed_by(self.plan, phase))
             timing.settled()
-            watch = self._watch(phase, watched, opened)
+            as_before = self.settling.held_at_once and not made
+            watch = self._watch(phase, watched, opened, as_before=as_before)
             counted = self.means.confirm(phase.name)
             verdicts += watch.results
         elif ended_badly is not None:
@@ -153,7 +154,12 @@ class Phases:
         return result
 
     def _watch(
-        self, phase: PhasePlan, watched: Sequence[PlannedExpectation], opened: float
+        self,
+        phase: PhasePlan,
+        watched: Sequence[PlannedExpectation],
+        opened: float,
+        *,
+        as_before: bool,
     ) -> Watch:
         ready = self.settling.endpoint_ready
         stage = Stage(
@@ -163,6 +169,7 @@ class Phases:
             opened=opened,
             # Where there is none, and none is presumed, nothing has to settle first.
             endpoint_ready=-math.inf if ready is None else ready - self.context.started,
+            as_before=as_before,
         )
         with self.context.steps.step(StepId.OBSERVE, of=[phase.name]):
             return PhaseWatch(self.context, stage, watched).run()

@@ -68,10 +68,11 @@ class Settling:
     """Waits for preconditions on one cluster.
 
     `endpoint_ready` is when metrics-server's endpoint became ready, on the clock; None where it is
-    not, or was not looked at. `restored` is whether the machines were just put back to a saved
-    state: what the API says is older than that at first, the aggregator's condition for longest.
-    On emulated VMs it was True for some seconds, then False, once 50 s later: agents connect again,
-    and all that is due by the clock begins at once. It has to stay for one look of the aggregator.
+    not, or was not looked at; `held_at_once` whether the last wait ended with its first look.
+    `restored` is whether the machines were just put back to a saved state: what the API says is
+    older than that at first, the aggregator's condition for longest. On emulated VMs it was True
+    for some seconds, then False, once 50 s later: agents connect again, and all that is due by the
+    clock begins at once. It has to stay for one look of the aggregator.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Settling:
     ) -> None:
         self._context = context
         self.endpoint_ready = endpoint_ready
+        self.held_at_once = False
         now = context.clock.monotonic()
         self._latest = now + MOST_ANEW_SECONDS if restored else now
         self._not_before = min(now + SETTLE_SECONDS, self._latest)
@@ -125,6 +127,7 @@ class Settling:
                 )
             except WaitTimeoutError as error:
                 raise PreconditionsUnmetError(what, error.history[-1].value) from None
+        self.held_at_once = len(history) == 1
         return history[-1].value, context.now()
 
     def _watch_condition(self) -> None:

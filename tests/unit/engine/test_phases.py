@@ -33,7 +33,7 @@ from harness.engine.live import LiveCluster
 from harness.engine.phases import Phases
 from harness.engine.preconditions import presumed_by
 from harness.engine.recorded import BesideExecutor, RecordedClock, RecordedProber, _key
-from harness.engine.results import Sums
+from harness.engine.results import AppliedChange, Sums
 from harness.engine.settling import PRECONDITIONS_SECONDS, PreconditionsUnmetError, Settling
 from harness.engine.steps import Steps
 from harness.engine.watch import PhaseWatch
@@ -387,6 +387,26 @@ def test_an_api_that_becomes_available_is_seen_when_it_is_told_and_a_failure_is_
         waited[phase] = [each.argv[:3] for each in found.prober.waited]
     wait = ("kubectl", "wait", f"apiservice/{METRICS}")
     assert waited == {"broken": [], "repaired": [wait]}
+
+
+@pytest.mark.parametrize(
+    ("at", "changed", "waits"),
+    [
+        pytest.param(REPAIRED_AT, False, False, id="as it was left"),
+        pytest.param(REPAIRED_AT, True, True, id="changed"),
+        pytest.param(APPLIED[1], False, True, id="on its way"),
+    ],
+)
+def test_only_a_cluster_that_is_as_it_was_is_looked_at_without_waiting_to_be_told(
+    phases, plan, at, changed, waits
+):
+    made, _ = phases()
+    made.context.clock.at = at
+    changes = (AppliedChange("turn konnectivity-server on", 1.0, at, ""),) if changed else ()
+    made.means.bring_about = lambda _phase, _timing: (changes, None)
+    made.enter(plan.phases[1])
+    told_of = [each.argv[2] for each in made.context.prober.waited]
+    assert (f"apiservice/{METRICS}" in told_of) is waits
 
 
 def test_a_look_that_was_not_taken_gets_nothing_from_the_next_one(recording):
