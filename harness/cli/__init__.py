@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; the last line on stderr says it as well."""
     show_tracebacks()
     given = sys.argv[1:] if arguments is None else arguments
-    # What is loaded stays: looking for garbage in it takes a quarter of the time to load.
+    # What is loaded stays: looking for garbage in it takes a quarter of the time to load, and time
+    # again whenever all of memory is looked through.
     gc.disable()
     try:
         options = parser(given).parse_args(given)
@@ -65,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"k0s-harness: exit {ended.code}: {ENDINGS[ExitCode.USAGE]}")
         raise
     finally:
+        gc.freeze()
         gc.enable()
     interrupt_on_sigterm()
     command: Callable[[argparse.Namespace], ExitCode] = options.command
