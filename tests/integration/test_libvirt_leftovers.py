@@ -32,6 +32,7 @@ pytestmark = pytest.mark.machines("libvirt")
 # under emulation.
 ROUNDS = int(os.environ.get("LIBVIRT_KILLS", "0"))
 SEED = int(os.environ.get("LIBVIRT_KILLS_SEED", str(time.time_ns() % 100_000)))
+TEST_POOL = "k0s-harness-test"
 
 
 def virsh(*args):
@@ -66,10 +67,13 @@ def chains():
 @pytest.fixture(scope="module")
 def pool(chains, tmp_path_factory):
     """A storage pool of the tests' own."""
+    if TEST_POOL in virsh("pool-list", "--name").split():
+        # Of a session that was killed.
+        virsh("pool-destroy", TEST_POOL)
     folder = tmp_path_factory.mktemp("pool")
-    virsh("pool-create-as", "k0s-harness-test", "dir", "--target", str(folder))
-    yield "k0s-harness-test"
-    virsh("pool-destroy", "k0s-harness-test")
+    virsh("pool-create-as", TEST_POOL, "dir", "--target", str(folder))
+    yield TEST_POOL
+    virsh("pool-destroy", TEST_POOL)
 
 
 @pytest.fixture
