@@ -36,6 +36,9 @@ from harness.vocabulary.words import ApplyOutcome
 
 # As long as k0s itself gives its API server.
 API_SECONDS = 120.0
+# New nodes are Ready about 20 s after k0s was started on them; who waits three times that long is
+# told for what.
+SLOW_NODES_SECONDS = 60.0
 
 
 @dataclass
@@ -163,7 +166,7 @@ class LiveCluster:
                 self._wait_for_api()
                 if joining:
                     tell("Wait for the nodes")
-                    self._wait_for_nodes()
+                    self._wait_for_nodes(tell)
         except ApplyFailedError as error:
             if error.outcome not in judged:
                 raise
@@ -189,13 +192,21 @@ class LiveCluster:
             clock=self.context.clock,
         )
 
-    def _wait_for_nodes(self) -> None:
+    def _wait_for_nodes(self, tell: Say) -> None:
         """Return once every node is Ready, or might have been: preconditions judge that."""
         presumed = preconditions.settled(self.plan, self.plan.start)
+        clock = self.context.clock
+        slow = clock.monotonic() + SLOW_NODES_SECONDS * self.context.pace
+        told = ""
 
         def look() -> tuple[Precondition, ...]:
+            nonlocal told
             readings = self.context.take([workloads.NODES.look()])
-            return (preconditions.nodes(presumed, facts_from(readings)),)
+            found = preconditions.nodes(presumed, facts_from(readings))
+            if not found.holds and found.text != told and clock.monotonic() >= slow:
+                told = found.text
+                tell(f"{found.name}: {told}")
+            return (found,)
 
         bound = wait_seconds(self.context.pace)
         with contextlib.suppress(WaitTimeoutError):

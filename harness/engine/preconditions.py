@@ -145,14 +145,19 @@ def judge(presumed: Presumed, readings: Iterable[Reading]) -> tuple[Precondition
 
 
 def nodes(presumed: Presumed, facts: Facts) -> Precondition:
-    """Return whether all nodes that are presumed are Ready."""
+    """Return whether all nodes that are presumed are Ready, with what the others say of it."""
     registered = facts.one(workloads.NODES)
     which = PreconditionId.NODES_READY
     if registered is None:
         return _not_seen(which, facts, workloads.NODES)
     ready = sorted(node.name for node in registered if node.ready)
     text = f"{len(ready)} of {len(presumed.nodes)}: {', '.join(ready) or 'none'}"
-    return _precondition(which, ready == sorted(presumed.nodes), text)
+    troubled: dict[str, list[str]] = {}
+    for node in registered:
+        if not node.ready and node.trouble:
+            troubled.setdefault(node.trouble, []).append(node.name)
+    said = (f"; {', '.join(names)}: {trouble}" for trouble, names in troubled.items())
+    return _precondition(which, ready == sorted(presumed.nodes), text + "".join(said))
 
 
 def _addresses(nodes: Sequence[str], network: IPv4Network, facts: Facts) -> Precondition:

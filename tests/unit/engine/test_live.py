@@ -60,7 +60,7 @@ class Changes:
 @pytest.fixture
 def live(tmp_path, monkeypatch):
     """The cluster of a scenario's first phase, whose nodes come, and what was done to it."""
-    monkeypatch.setattr(LiveCluster, "_wait_for_nodes", lambda _: None)
+    monkeypatch.setattr(LiveCluster, "_wait_for_nodes", lambda *_: None)
 
     def make(name, *, settles=True, deployed=False):
         plan = plan_of(load(SCENARIOS / name), Settings.from_environment({"HOME": str(tmp_path)}))

@@ -6,6 +6,7 @@ change the verdict.
 
 from __future__ import annotations
 
+import itertools
 import re
 import types
 from dataclasses import dataclass, field, replace
@@ -882,6 +883,26 @@ def test_new_nodes_are_waited_for_here_where_the_end_of_k0sctl_is_not_judged(pha
     # Only new ones: k0sctl changes what is there as it does for everybody.
     made.enter(plan.phases[1])
     assert made.means.cluster.joining is False
+
+
+def test_new_nodes_that_take_long_are_told_with_what_they_say(phases, plan, recording):
+    (unready,) = (each for each in recording("diagnosis/node-not-ready/1") if each.probe == "nodes")
+    made, events = phases(
+        lambda each: replace(each, stdout=unready.stdout) if each.probe == "nodes" else each
+    )
+    with pytest.raises(PreconditionsUnmetError, match="worker1: NodeStatusUnknown: Kubelet"):
+        made.enter(plan.phases[0])
+    while_applied = itertools.takewhile(lambda each: not isinstance(each, StepEnded), events)
+    texts = [each.text for each in while_applied if isinstance(each, StepProgress)]
+    assert texts[-2] == "Wait for the nodes"
+    assert texts[-1].startswith("nodes are Ready: 1 of 2: worker0; worker1: NodeStatusUnknown: ")
+
+
+def test_new_nodes_that_take_no_longer_than_usual_are_not_told(phases, plan):
+    made, events = phases()
+    made.enter(plan.phases[0])
+    texts = [each.text for each in events if isinstance(each, StepProgress)]
+    assert not [text for text in texts if text.startswith("nodes are Ready")]
 
 
 @pytest.mark.parametrize(

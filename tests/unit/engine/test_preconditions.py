@@ -127,12 +127,12 @@ def test_a_node_that_is_missing_or_not_of_this_lab_does_not_hold(readings):
     assert standing(WITHOUT, other)[NODES] is False
 
 
-def test_a_node_that_is_not_ready_does_not_hold(readings):
-    # A condition's members stand in this order in what the API server prints.
-    ready = '"status": "True",\n                        "type": "Ready"'
-    down = changed(readings("broken"), "nodes", ready, ready.replace("True", "Unknown"))
-    assert standing(WITHOUT, down)[NODES] is False
-    assert texts(WITHOUT, down)[NODES] == "0 of 2: none"
+def test_a_node_that_is_not_ready_does_not_hold_and_says_why(recording):
+    found = recording("diagnosis/node-not-ready/1")
+    assert standing(WITH, found)[NODES] is False
+    assert texts(WITH, found)[NODES] == (
+        "1 of 2: worker0; worker1: NodeStatusUnknown: Kubelet stopped posting node status."
+    )
 
 
 def test_a_metrics_server_that_is_pending_does_not_hold(readings):
