@@ -17,7 +17,8 @@ from harness.vocabulary.cluster_config import at
 from harness.vocabulary.kinds import Surroundings
 from harness.vocabulary.part import Found
 
-# kubectl asks what kinds there are before it applies: several requests, each of which may take 5 s.
+# kubectl asks what kinds there are and how they are described before it applies: several requests,
+# of which a busy API server took more than 5 s for one.
 APPLY_SECONDS = 40.0
 # A namespace is gone when all that was in it is, and a pod has 30 s to end.
 GONE_SECONDS = 90.0

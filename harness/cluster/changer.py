@@ -13,6 +13,7 @@ from harness.changes.action import Action, Before, Check, Command, Step
 from harness.changes.addresses import Addresses
 from harness.changes.footprint import Footprint
 from harness.changes.kind import DirectChange
+from harness.cluster.kubectl import CHANGE_REQUEST_SECONDS
 from harness.cluster.prober import Prober
 from harness.evidence.reading import Reading
 from harness.plan.model import Plan
@@ -35,6 +36,7 @@ class ApiWriter(Protocol):
         *,
         doing: str,
         deadline: float,
+        request_seconds: float,
         stdin: str | None,
         check: bool,
     ) -> Completed:
@@ -151,7 +153,12 @@ class Changer:
         deadline = command.deadline * self._pace
         if command.where == API:
             completed = self._kubectl.run(
-                command.argv[1:], doing=doing, deadline=deadline, stdin=command.stdin, check=False
+                command.argv[1:],
+                doing=doing,
+                deadline=deadline,
+                request_seconds=CHANGE_REQUEST_SECONDS,
+                stdin=command.stdin,
+                check=False,
             )
         else:
             completed = remotes[command.where].run(

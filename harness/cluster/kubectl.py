@@ -12,6 +12,10 @@ from harness.base.process import Runner
 # The API server answers a get within a second even on a starved machine; five seconds tell a
 # hanging one apart without costing a hold its looks.
 REQUEST_SECONDS = 5
+# Who changes something waits for more than a look does: kubectl checks objects by the API's whole
+# description, and the API server that makes it for the first time took longer than 5 s beside
+# another lab that was starting (2026-11-29).
+CHANGE_REQUEST_SECONDS = 20
 
 
 class Kubectl:
@@ -29,7 +33,7 @@ class Kubectl:
         self.binary = binary
         self.kubeconfig = kubeconfig
         self._runner = runner
-        self._request_seconds = round(REQUEST_SECONDS * pace)
+        self._pace = pace
 
     def run(
         self,
@@ -37,10 +41,15 @@ class Kubectl:
         *,
         doing: str = "Asking the API server",
         deadline: float | None = None,
+        request_seconds: float = REQUEST_SECONDS,
         stdin: str | None = None,
         check: bool = True,
     ) -> Completed:
-        """Run `kubectl args`; with `check` a status other than 0 raises `CommandFailedError`."""
+        """Run `kubectl args`; with `check` a status other than 0 raises `CommandFailedError`.
+
+        Each of its requests may take `request_seconds`, and all of it `deadline`.
+        """
+        each = round(request_seconds * self._pace)
         with tempfile.TemporaryDirectory(prefix="k0s-harness-kubectl-") as cache:
             return self._runner.run(
                 [
@@ -50,11 +59,11 @@ class Kubectl:
                     "--cache-dir",
                     cache,
                     "--request-timeout",
-                    f"{self._request_seconds}s",
+                    f"{each}s",
                     *args,
                 ],
                 doing=doing,
-                deadline=2.0 * self._request_seconds if deadline is None else deadline,
+                deadline=2.0 * each if deadline is None else deadline,
                 stdin=stdin,
                 check=check,
             )

@@ -11,11 +11,13 @@ from harness.changes import clock_step as clocks
 from harness.changes.action import Before
 from harness.changes.addresses import Addresses
 from harness.changes.load_module import LoadModule
+from harness.changes.manifest import Manifest
 from harness.changes.route import Route
 from harness.cluster.changer import COMMAND, Changer
+from harness.cluster.kubectl import CHANGE_REQUEST_SECONDS, REQUEST_SECONDS, Kubectl
 from harness.cluster.prober import Prober
 from harness.evidence.reading import Reading
-from harness.testing import FakeClock
+from harness.testing import FakeClock, FakeRunner
 from harness.vocabulary.words import Role
 
 WORKER = Addresses(machines={"worker0": IPv4Address("192.168.57.11")}, workers=("worker0",))
@@ -66,13 +68,13 @@ class Plan:
 
 
 class Lab:
-    def __init__(self, **stubborn):
+    def __init__(self, *, api=None, **stubborn):
         self.clock = FakeClock()
         self.recorded = []
         self.machines = {
             each.name: Machine(each.name, stubborn=each.name in stubborn) for each in Plan.machines
         }
-        api = Api()
+        api = api or Api()
         prober = Prober(api, self.machines, self.clock, 1000.0)
         self.changer = Changer(
             Plan(),
@@ -115,6 +117,18 @@ def test_a_change_that_silently_had_no_effect_is_inconclusive():
     with pytest.raises(InconclusiveError) as failed:
         lab.changer.make(load("workers", "dummy"))
     assert "it is not so that dummy is loaded on worker1: it is not loaded" in str(failed.value)
+
+
+def test_the_api_server_has_longer_for_a_change_than_for_a_look(tmp_path):
+    """One that described its objects for the first time took more than a look may."""
+    missing = Completed((), 1, "", "Error from server (NotFound): not found", 0.1)
+    runner = FakeRunner({"": lambda argv: "" if "apply" in argv else missing})
+    lab = Lab(api=Kubectl(tmp_path / "kubectl", tmp_path / "kubeconfig", runner))
+    wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+    with pytest.raises(InconclusiveError, match="there is no ConfigMap"):
+        lab.changer.make(Manifest([wanted]))
+    given = {"apply" in argv: argv[argv.index("--request-timeout") + 1] for argv in runner.commands}
+    assert given == {True: f"{CHANGE_REQUEST_SECONDS}s", False: f"{REQUEST_SECONDS}s"}
 
 
 def test_a_change_that_somebody_took_back_meanwhile_is_inconclusive():
