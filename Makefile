@@ -5,8 +5,8 @@
 # environment, reach every command; so do SEED=, BOX_URL= with BOX_SHA256=, BOX_SOURCES= and
 # REUSE=1 (begin on the lab that the last command left), JOBS=2 (labs side by side),
 # SHARD=2/5 (a part of the scenarios) and SAME_NAT_ADDRESS=1 (docs/boxes.md, docs/providers.md,
-# docs/nightly.md). Exit statuses: make turns all into 2, the last line on stderr
-# (`k0s-harness: exit N: ...`) has the real one.
+# docs/nightly.md). LAYERS=unit makes `make test` run that layer alone. Exit statuses: make turns all
+# into 2, the last line on stderr (`k0s-harness: exit N: ...`) has the real one.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
@@ -44,10 +44,11 @@ test-all: ## every scenario that the provider's machines can run
 .PHONY: test
 test: ## the tests of the harness: unit, integration on real machines, real clusters where artifacts are
 	@sh ./bootstrap.sh --tests --dev true
-	@set -- tests/unit tests/integration; \
-	if sh ./bootstrap.sh $(harness) artifacts list --check >/dev/null 2>&1; then set -- "$$@" tests/cluster; \
-	else echo 'cluster layer: skipped, the k0s artifacts are not on this host (k0s-harness artifacts list)' >&2; fi; \
-	$(dev) pytest "$$@" $(PYTEST_ARGS)
+	@set --; for layer in $${LAYERS:-unit integration cluster}; do \
+	  if [ "$$layer" = cluster ] && ! sh ./bootstrap.sh $(harness) artifacts list --check >/dev/null 2>&1; then \
+	    echo 'cluster layer: skipped, the k0s artifacts are not on this host (k0s-harness artifacts list)' >&2; \
+	  else set -- "$$@" "tests/$$layer"; fi; done; \
+	[ $$# = 0 ] || $(dev) pytest "$$@" $(PYTEST_ARGS)
 
 .PHONY: test-libvirt
 test-libvirt: ## the integration tests on VMs: box, machines, isolation, snapshot, removal
