@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness import cni
 from harness.diagnose import findings, mesh
 from harness.diagnose.facts import Facts
 from harness.k0s import DATA_DIR
@@ -22,6 +23,14 @@ def applied_again(facts: Facts) -> str:
     """
     where = f"{data_dir(facts)}/manifests/metricserver"
     return f"on {facts.controller or 'the controller'}: touch {where}/*"
+
+
+def network_pods(node: str) -> str:
+    """Return how to see the pods that make a node's network."""
+    return (
+        f"kubectl -n kube-system get pods -o wide --field-selector spec.nodeName={node} "
+        f"(of {', '.join(cni.daemonsets())})"
+    )
 
 
 def issuer(facts: Facts) -> str:

@@ -22,6 +22,8 @@ _KEEPS_AWAY = {"NoSchedule", "NoExecute"}
 class Pod:
     """One pod: `ready` is its Ready condition.
 
+    Until its init containers are done, what is said of a container is of the first that is not,
+    which `initializing` names.
     `waiting` is the reason of a container that waits, such as ImagePullBackOff, `trouble` what
     Kubernetes says of it, of a container's end or of why it is not scheduled. `created`, `placed`
     (when it got its node), `running_since` and `ready_since`, when its Ready condition last
@@ -52,6 +54,7 @@ class Pod:
     account: str = ""
     ended: str = ""
     exit_code: int | None = None
+    initializing: str = ""
     ports: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -177,8 +180,9 @@ def parse_nodes(reading: Reading) -> tuple[Node, ...]:
 
 
 def _pod(item: dict[str, Any]) -> Pod:
-    status = item.get("status", {})
-    containers = status.get("containerStatuses", [])
+    status, spec = item.get("status", {}), item.get("spec", {})
+    initializing = _initializing(spec, status)
+    containers = [*initializing, *status.get("containerStatuses", [])]
     states = [each.get("state", {}) for each in containers]
     waiting = [state["waiting"] for state in states if "waiting" in state]
     ended = [state["terminated"] for state in states if "terminated" in state]
@@ -188,7 +192,9 @@ def _pod(item: dict[str, Any]) -> Pod:
         if "terminated" in each.get("lastState", {})
     ]
     running = [state["running"].get("startedAt", "") for state in states if "running" in state]
-    said = [each.get("message", "") for each in waiting]
+    step = next((each["name"] for each in initializing), "")
+    said = [f"init container {step} is not done" if step else ""]
+    said += [each.get("message", "") for each in waiting]
     said += [f"{each.get('reason', '')}, exit code {each.get('exitCode')}" for each in ended]
     placed = next(
         (each for each in status.get("conditions", []) if each["type"] == "PodScheduled"), None
@@ -200,12 +206,12 @@ def _pod(item: dict[str, Any]) -> Pod:
         name=item["metadata"]["name"],
         ready=_condition(status, "Ready"),
         phase=status.get("phase", ""),
-        node=item.get("spec", {}).get("nodeName", ""),
+        node=spec.get("nodeName", ""),
         address=_address(status["podIP"]) if status.get("podIP") else "",
         restarts=sum(each.get("restartCount", 0) for each in containers),
         waiting=next((each.get("reason", "") for each in waiting), ""),
         trouble="; ".join(text for text in said if text),
-        images=tuple(each.get("image", "") for each in item.get("spec", {}).get("containers", ())),
+        images=tuple(each.get("image", "") for each in initializing or spec.get("containers", ())),
         labels=tuple(sorted(item["metadata"].get("labels", {}).items())),
         created=_seconds(item["metadata"].get("creationTimestamp")),
         placed=_seconds(placed.get("lastTransitionTime")) if placed and not refused else 0.0,
@@ -214,16 +220,33 @@ def _pod(item: dict[str, Any]) -> Pod:
         namespace=item["metadata"].get("namespace", ""),
         uid=item["metadata"].get("uid", ""),
         unscheduled=placed.get("message", "") if placed is not None and refused else "",
-        scheduled=placed is not None or bool(item.get("spec", {}).get("nodeName")),
-        account=item.get("spec", {}).get("serviceAccountName", ""),
+        scheduled=placed is not None or bool(spec.get("nodeName")),
+        account=spec.get("serviceAccountName", ""),
         ended=next((each.get("reason", "") for each in ended), ""),
         exit_code=next((each.get("exitCode") for each in ended), None),
+        initializing=step,
         ports=tuple(
             (each.get("name", ""), each["containerPort"])
-            for container in item.get("spec", {}).get("containers", ())
+            for container in spec.get("containers", ())
             for each in container.get("ports") or ()
         ),
     )
+
+
+def _initializing(spec: dict[str, Any], status: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the status of the init container that a pod is at; nothing once all are done.
+
+    Those with a restart policy of their own are sidecars: the pod goes on once they have started.
+    """
+    if _condition(status, "Initialized"):
+        return []
+    inits = spec.get("initContainers", ())
+    sidecars = {each["name"] for each in inits if each.get("restartPolicy") == "Always"}
+    return [
+        each
+        for each in status.get("initContainerStatuses", ())
+        if not each.get("started" if each["name"] in sidecars else "ready")
+    ][:1]
 
 
 def _node(item: dict[str, Any]) -> Node:

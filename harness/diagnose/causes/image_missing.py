@@ -19,10 +19,15 @@ def _remedy(facts: Facts) -> str:
     pod = findings.metrics_pod(facts)
     image = ", ".join(pod.images) if pod is not None else "metrics-server's image"
     node = pod.node if pod is not None and pod.node else "the node"
+    if pod is not None and pod.initializing:
+        # k0s's own pod has no init container.
+        correct = f"correct init container {pod.initializing} of its Deployment, or take it out"
+    else:
+        correct = "correct spec.images.metricsserver in the ClusterConfig"
     return (
         f"get {image} onto {node}: let it be pulled, or put it into an image bundle in "
         f"{places.data_dir(facts)}/images/ there and restart k0sworker\n"
-        "or correct spec.images.metricsserver in the ClusterConfig"
+        f"or {correct}"
     )
 
 

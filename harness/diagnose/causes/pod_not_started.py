@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from harness import cni
 from harness.diagnose import findings, places, settling
 from harness.diagnose.causes.kind import BACKEND, CauseKind
 from harness.diagnose.facts import Facts
@@ -67,11 +66,9 @@ def _remedy(facts: Facts) -> str:
             f"{places.data_dir(facts)}/images/ there and restart k0sworker"
         )
     if _NETWORK.search(said):
-        names = ", ".join(cni.daemonsets())
         return (
-            f"see why the network provider on {node} gives the pod no network: kubectl -n "
-            f"kube-system get pods -o wide --field-selector spec.nodeName={node} (of {names}), "
-            "and the log of its pod there\n"
+            f"see why the network provider on {node} gives the pod no network: "
+            f"{places.network_pods(node)}, and the log of its pod there\n"
             "the kubelet tries again by itself, every few seconds"
         )
     return f"do what the kubelet's sentence names; more on {node}: journalctl -u k0sworker -n 100"

@@ -7,7 +7,7 @@ import pytest
 from harness.diagnose import last_words, subject
 from harness.diagnose.facts import facts_from
 from harness.diagnose.judge import diagnose
-from harness.diagnose.model import Confidence
+from harness.diagnose.model import Confidence, HopId
 from harness.probe import apiservice, objects, workloads
 from harness.vocabulary.words import Cause
 
@@ -62,6 +62,28 @@ def test_the_last_words_of_a_pod_tell_what_it_lacked(recording):
     assert found.resource == "configmaps"
     facts = facts_from(recording("diagnosis/apiserver-unreachable-from-pods/1"))
     assert last_words.unreached(facts) == ("10.96.0.1:443", "dial tcp 10.96.0.1:443: i/o timeout")
+
+
+def test_a_pod_that_cannot_initialize_is_said_by_its_init_container(recording):
+    """Its own containers only say PodInitializing meanwhile."""
+    found = diagnose(recording("diagnosis/metrics-server-not-ready/2"))
+    (shown,) = (hop.text for hop in found.hops if hop.id is HopId.BACKEND)
+    assert "Pending CrashLoopBackOff init container prepare is not done; back-off" in shown
+    assert any("kube-proxy:v1.32.3) ended with Error, 3" in each for each in found.facts)
+    remedy = diagnose(recording("diagnosis/image-missing/2")).remedy or ""
+    assert "get example.invalid/none:1 onto worker1" in remedy
+    assert "init container prepare of its Deployment" in remedy
+    assert "spec.images" not in remedy
+    k0ss_own = diagnose(recording("diagnosis/image-missing/1")).remedy or ""
+    assert "spec.images.metricsserver" in k0ss_own
+
+
+def test_a_node_without_a_network_plugin_leads_to_the_pods_that_bring_it(recording):
+    remedy = diagnose(recording("diagnosis/node-not-ready/2")).remedy or ""
+    assert "spec.nodeName=worker0 (of kube-proxy, kube-router, calico-node)" in remedy
+    assert "systemctl" not in remedy
+    silent = diagnose(recording("diagnosis/node-not-ready/1")).remedy or ""
+    assert silent == "on worker1: systemctl status k0sworker; journalctl -u k0sworker -n 50"
 
 
 @pytest.mark.parametrize(
