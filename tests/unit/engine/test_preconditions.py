@@ -135,6 +135,16 @@ def test_a_node_that_is_not_ready_does_not_hold_and_says_why(recording):
     )
 
 
+def test_nodes_of_which_none_is_ready_say_together_what_they_all_say(readings):
+    # A condition's members stand in this order in what the API server prints.
+    ready = '"status": "True",\n                        "type": "Ready"'
+    down = changed(readings("broken"), "nodes", ready, ready.replace("True", "Unknown"))
+    assert standing(WITHOUT, down)[NODES] is False
+    assert texts(WITHOUT, down)[NODES] == (
+        "0 of 2: none; worker0, worker1: KubeletReady: kubelet is posting ready status"
+    )
+
+
 def test_a_metrics_server_that_is_pending_does_not_hold(readings):
     found = standing(WITHOUT, readings("settling"))
     assert found[METRICS_SERVER] is False
