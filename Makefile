@@ -5,8 +5,8 @@
 # environment, reach every command; so do SEED=, BOX_URL= with BOX_SHA256=, BOX_SOURCES= and
 # REUSE=1 (begin on the lab that the last command left), JOBS=2 (labs side by side),
 # SHARD=2/5 (a part of the scenarios) and SAME_NAT_ADDRESS=1 (docs/boxes.md, docs/providers.md,
-# docs/nightly.md). LAYERS=unit makes `make test` run that layer alone. Exit statuses: make turns all
-# into 2, the last line on stderr (`k0s-harness: exit N: ...`) has the real one.
+# docs/nightly.md). LAYERS=integration makes `make test` run that layer alone. Exit statuses: make
+# turns all into 2, the last line on stderr (`k0s-harness: exit N: ...`) has the real one.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 

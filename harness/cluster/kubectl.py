@@ -49,7 +49,7 @@ class Kubectl:
 
         Each of its requests may take `request_seconds`, and all of it `deadline`.
         """
-        each = round(request_seconds * self._pace)
+        patience = round(request_seconds * self._pace)
         with tempfile.TemporaryDirectory(prefix="k0s-harness-kubectl-") as cache:
             return self._runner.run(
                 [
@@ -59,11 +59,11 @@ class Kubectl:
                     "--cache-dir",
                     cache,
                     "--request-timeout",
-                    f"{each}s",
+                    f"{patience}s",
                     *args,
                 ],
                 doing=doing,
-                deadline=2.0 * each if deadline is None else deadline,
+                deadline=2.0 * patience if deadline is None else deadline,
                 stdin=stdin,
                 check=check,
             )
